@@ -1,0 +1,1 @@
+"""homebredd: the device daemon that answers at home first and routes by contract."""

@@ -1,0 +1,1 @@
+"""homebred-fleet: the central controller of a fleet of devices."""

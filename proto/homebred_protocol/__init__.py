@@ -1,0 +1,1 @@
+"""What device, worker and controller agree on: messages, documents and names."""
