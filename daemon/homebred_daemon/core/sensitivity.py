@@ -1,0 +1,123 @@
+"""What detection means: spans, the classes they raise, and the text without them.
+
+It does not find anything: detectors stand behind the `Detector` port. It never lowers a label either (CONTRACT.md I6):
+`raised_classes` only ever adds to what a caller declared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
+
+# CONTRACT.md "Detection": record, insurance and health identifiers; source code and secrets; markers and part codes.
+DEFAULT_CLASSES: Mapping[str, str] = MappingProxyType(
+    {
+        "MEDICAL_RECORD": "patient",
+        "HEALTH_PLAN": "patient",
+        "NHS_NUMBER": "patient",
+        "SOCIAL_INSURANCE": "patient",
+        "SECRET": "code",
+        "SOURCE_CODE": "code",
+        "MARKER": "trade_secret",
+        "PART_CODE": "trade_secret",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)  # positional: four plain fields, written by the hundred
+class Span:
+    """A stretch of text that says something about somebody or something protected."""
+
+    start: int
+    """First code point, counted from the start of the text."""
+    end: int
+    """One past the last code point."""
+    type: str
+    """Entity type in upper case, such as `US_SSN`."""
+    tier: int
+    """Detection tier that found it; 1 is patterns."""
+
+
+class Detector(Protocol):
+    """Finds sensitive spans in a text, alike for the same text and digest."""
+
+    @property
+    def digest(self) -> str:
+        """`sha256:…` over everything that shapes the result, so that a decision can name its detector."""
+        ...
+
+    def detect(self, text: str) -> tuple[Span, ...]:
+        """Every span found, overlapping ones included: a key inside a URL must still raise its class."""
+        ...
+
+
+def resolve(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Sorted spans that do not overlap and cover exactly what the given spans cover.
+
+    Where spans contest a code point the longest takes it, then the lower tier, then the earlier. What is left of one
+    that lost stays masked under its own type: a code point that was found is never shown.
+    """
+    resolved: list[Span] = []
+    touching: list[Span] = []
+    reach = 0
+    for span in sorted(spans, key=lambda span: span.start):
+        if span.start >= reach:
+            resolved += _settle(touching)
+            touching = []
+        touching.append(span)
+        reach = max(reach, span.end)
+    return (*resolved, *_settle(touching))
+
+
+def _settle(touching: list[Span]) -> list[Span]:
+    """`resolve` for spans that all hang together."""
+    if len(touching) < 2:  # noqa: PLR2004 - nothing to settle with fewer than two
+        return touching
+    kept: list[Span] = []
+    for span in sorted(touching, key=lambda span: (span.start - span.end, span.tier, span.start)):
+        start = span.start
+        for winner in sorted((w for w in kept if w.start < span.end and w.end > span.start), key=lambda w: w.start):
+            if start < winner.start:
+                kept.append(Span(start, winner.start, span.type, span.tier))
+            start = max(start, winner.end)
+        if start < span.end:
+            kept.append(Span(start, span.end, span.type, span.tier))
+    return sorted(kept, key=lambda span: span.start)
+
+
+def raised_classes(spans: Iterable[Span], extra: Mapping[str, str]) -> frozenset[str]:
+    """Classes that the spans add to a task; give it the detector's own spans, not the resolved ones.
+
+    Args:
+        spans: what a detector returned.
+        extra: the policy's `[detection.classes]`, entity type → class, in addition to `DEFAULT_CLASSES`.
+    """
+    types = {span.type for span in spans}
+    return frozenset(table[kind] for table in (DEFAULT_CLASSES, extra) for kind in types if kind in table)
+
+
+def redact(text: str, spans: Iterable[Span]) -> str:
+    """The text with each resolved span replaced by `<TYPE>`."""
+    pieces: list[str] = []
+    shown_from = 0
+    for span in resolve(spans):
+        pieces += (text[shown_from : span.start], f"<{span.type}>")
+        shown_from = span.end
+    pieces.append(text[shown_from:])
+    return "".join(pieces)
+
+
+def redaction_record(
+    record_id: str, text: str, spans: Iterable[Span], *, extra: Mapping[str, str], risk: float
+) -> dict[str, object]:
+    """One line of `homebred redact --jsonl`, from a detector's spans and the residual risk measured beside them."""
+    found = tuple(spans)
+    return {
+        "id": record_id,
+        "text": redact(text, found),
+        "spans": [{"start": s.start, "end": s.end, "type": s.type, "tier": s.tier} for s in resolve(found)],
+        "classes": sorted(raised_classes(found, extra)),
+        "residual_risk": risk,
+    }

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homebred_daemon.core.sensitivity import Span, raised_classes, redact, redaction_record, resolve
+
+SPANS = st.lists(
+    st.builds(
+        lambda start, length, kind, tier: Span(start, start + length, kind, tier),
+        st.integers(0, 40),
+        st.integers(1, 15),
+        st.sampled_from(["PHONE", "DATE", "SECRET"]),
+        st.integers(1, 3),
+    ),
+    max_size=12,
+)
+
+
+def covered(spans: list[Span] | tuple[Span, ...]) -> set[int]:
+    return {position for span in spans for position in range(span.start, span.end)}
+
+
+@given(SPANS)
+def test_resolved_spans_are_sorted_apart_and_cover_what_was_found(spans: list[Span]) -> None:
+    resolved = resolve(spans)
+    assert all(left.end <= right.start for left, right in itertools.pairwise(resolved))
+    assert covered(resolved) == covered(spans)
+
+
+@given(SPANS)
+def test_resolving_twice_changes_nothing(spans: list[Span]) -> None:
+    assert resolve(resolve(spans)) == resolve(spans)
+
+
+def test_the_longest_span_wins_then_the_lower_tier_then_the_earlier() -> None:
+    assert resolve([Span(2, 5, "DATE", 1), Span(0, 9, "PHONE", 2)]) == (Span(0, 9, "PHONE", 2),)
+    assert resolve([Span(0, 4, "DATE", 2), Span(0, 4, "PHONE", 1)]) == (Span(0, 4, "PHONE", 1),)
+    assert resolve([Span(2, 6, "DATE", 1), Span(0, 4, "PHONE", 1)]) == (Span(0, 4, "PHONE", 1), Span(4, 6, "DATE", 1))
+
+
+def test_what_is_left_of_a_losing_span_stays_masked() -> None:
+    assert redact("call 0171 2345678 now", [Span(5, 17, "PHONE", 1), Span(10, 21, "ACCOUNT", 1)]) == (
+        "call <PHONE><ACCOUNT>"
+    )
+
+
+def test_redaction_counts_code_points_and_keeps_everything_else() -> None:
+    text = "👩‍⚕️ Zoë: 12345"
+    start = text.index("1")
+    assert redact(text, [Span(start, start + 5, "MEDICAL_RECORD", 1)]) == "👩‍⚕️ Zoë: <MEDICAL_RECORD>"
+    assert redact(text, []) == text
+
+
+def test_only_the_contracts_types_raise_a_class_by_default() -> None:
+    raising = {
+        "MEDICAL_RECORD": "patient",
+        "HEALTH_PLAN": "patient",
+        "NHS_NUMBER": "patient",
+        "SOCIAL_INSURANCE": "patient",
+        "SECRET": "code",
+        "SOURCE_CODE": "code",
+        "MARKER": "trade_secret",
+        "PART_CODE": "trade_secret",
+    }
+    silent = ["PERSON", "EMAIL", "PHONE", "ORGANIZATION", "DATE", "STREET_ADDRESS", "POSTCODE", "US_SSN", "IBAN", "URL"]
+    assert {kind: raised_classes([Span(0, 1, kind, 1)], {}) for kind in raising} == {
+        kind: frozenset({name}) for kind, name in raising.items()
+    }
+    assert raised_classes([Span(0, 1, kind, 1) for kind in silent], {}) == frozenset()
+
+
+def test_a_policy_adds_classes_and_takes_none_away() -> None:
+    spans = [Span(0, 1, "EMAIL", 1), Span(1, 2, "SECRET", 1)]
+    assert raised_classes(spans, {"EMAIL": "client", "SECRET": "vault"}) == {"client", "code", "vault"}
+
+
+def test_a_secret_inside_a_longer_span_still_raises_its_class() -> None:
+    found = [Span(0, 30, "URL", 1), Span(10, 20, "SECRET", 1)]
+    record = redaction_record("7", "x" * 30 + " end", found, extra={}, risk=0.0)
+    assert record == {
+        "id": "7",
+        "text": "<URL> end",
+        "spans": [{"start": 0, "end": 30, "type": "URL", "tier": 1}],
+        "classes": ["code"],
+        "residual_risk": 0.0,
+    }
