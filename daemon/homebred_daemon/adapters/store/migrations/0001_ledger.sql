@@ -1,0 +1,51 @@
+-- The ledger: every decision with exactly what it depended on, and what became of it. Content-free.
+
+CREATE TABLE documents (
+    digest TEXT PRIMARY KEY, -- 'sha256:' of body
+    kind   TEXT NOT NULL CHECK (kind IN ('policy', 'registry', 'ceiling')),
+    body   BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE decisions (
+    seq                     INTEGER PRIMARY KEY AUTOINCREMENT,
+    route_id                TEXT NOT NULL UNIQUE,
+    supersedes              TEXT NOT NULL, -- the route whose failure led here; empty: none
+    selected_runtime        TEXT NOT NULL,
+    selected_model_or_stack TEXT NOT NULL,
+    local_reason            TEXT NOT NULL,
+    redaction_required      INTEGER NOT NULL CHECK (redaction_required IN (0, 1)),
+    evidence_required       INTEGER NOT NULL CHECK (evidence_required IN (0, 1)),
+    fallback_target         TEXT NOT NULL,
+    route_created_at_utc    TEXT NOT NULL,
+    reason_code             TEXT NOT NULL,
+    classes                 TEXT NOT NULL, -- JSON list
+    policy_digest           TEXT NOT NULL,
+    trace                   TEXT NOT NULL, -- JSON list
+    inputs                  TEXT NOT NULL, -- JSON: DecisionInputs, documents by digest
+    previous_digest         TEXT NOT NULL, -- row_digest of the row before; empty: the first
+    row_digest              TEXT NOT NULL  -- over every column but seq
+) STRICT;
+
+CREATE TABLE outcomes (
+    route_id          TEXT PRIMARY KEY,
+    recorded_at_utc   TEXT NOT NULL,
+    status            TEXT NOT NULL CHECK (status IN ('answer', 'degraded', 'review', 'error')),
+    answered_by       TEXT NOT NULL, -- specialist id; empty: nobody
+    findings          TEXT NOT NULL, -- JSON list of what verification found: slow, empty, truncated, …
+    finish_reason     TEXT NOT NULL,
+    error_code        TEXT NOT NULL,
+    prompt_tokens     INTEGER NOT NULL,
+    cached_tokens     INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL,
+    first_token_ms    REAL,
+    total_ms          REAL NOT NULL,
+    confidence        REAL, -- mean token probability
+    row_digest        TEXT NOT NULL -- over every other column
+) STRICT;
+
+CREATE TABLE gaps (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    recorded_at_utc TEXT NOT NULL,
+    reason          TEXT NOT NULL,
+    decisions       INTEGER NOT NULL -- how many were dropped
+) STRICT;

@@ -1,0 +1,87 @@
+"""What can go wrong in a way that a person must hear of: what, why, what next.
+
+    HomebredError
+    ├── ConfigurationError   settings, policy, registry or ceiling cannot be used
+    ├── RequestError         a caller asked for something that cannot be done
+    │   ├── NotPermittedError
+    │   └── OverloadedError
+    ├── StateError           the device's own files cannot be used
+    ├── DaemonUnreachableError
+    └── EngineUnavailableError
+
+A class's docstring is its message where none is given. Errors of the engine itself are `homebred_engines.api`'s.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+
+class HomebredError(Exception):
+    """Something went wrong."""
+
+    code = "internal"
+    """Stable machine code."""
+    hint = "run `homebred doctor`"
+    """What to do next, where the raiser knows nothing better."""
+
+    def __init__(self, message: str = "", *, hint: str = "") -> None:
+        self.message = message or inspect.cleandoc(self.__doc__ or "").splitlines()[0]
+        self.hint = hint or type(self).hint
+        super().__init__(self.message)
+
+    def record(self) -> dict[str, str]:
+        """The error as its JSON form."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+class ConfigurationError(HomebredError):
+    """The configuration cannot be used."""
+
+    code = "bad_configuration"
+    hint = "run `homebred config show` to see what holds and where it came from"
+
+
+class RequestError(HomebredError):
+    """The request cannot be answered as it stands."""
+
+    code = "bad_request"
+    hint = "correct the request and send it again"
+
+
+class NotPermittedError(RequestError):
+    """This caller may not do that."""
+
+    code = "not_permitted"
+    hint = "ask the device's administrator for a caller profile that allows it"
+
+
+class OverloadedError(RequestError):
+    """The device has as much work as it takes."""
+
+    code = "overloaded"
+    hint = "try again later"
+
+    def __init__(self, message: str = "", *, hint: str = "", retry_after_s: float) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class StateError(HomebredError):
+    """The device's own files cannot be used."""
+
+    code = "bad_state"
+
+
+class DaemonUnreachableError(HomebredError):
+    """The daemon does not answer."""
+
+    code = "daemon_unreachable"
+    hint = "start it with `systemctl start homebred`, or name its socket with --socket"
+
+
+class EngineUnavailableError(HomebredError):
+    """No engine could answer."""
+
+    code = "engine_unavailable"
+    hint = "run `homebred status` to see why; the task may be sent again"

@@ -1,0 +1,118 @@
+"""What the services need of the world, as Protocols; adapters fill them, fakes are held to the same contract suite."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from homebred_daemon.core.decision import RouteDecision
+from homebred_daemon.core.routing import DecisionInputs
+from homebred_engines import api
+
+
+class Clock(Protocol):
+    """Wall and monotonic time."""
+
+    def now(self) -> datetime:
+        """Aware UTC time."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Seconds that never go back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """One decision on its way into the ledger."""
+
+    route_id: str
+    inputs: DecisionInputs
+    decision: RouteDecision
+    supersedes: str = ""
+    """The route whose failure led to this one; empty: none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeRecord:
+    """What became of a route; content-free."""
+
+    route_id: str
+    recorded_at_utc: datetime
+    status: str
+    """`answer`, `degraded`, `review` or `error`."""
+    answered_by: str = ""
+    """Specialist id; empty: nobody."""
+    findings: tuple[str, ...] = ()
+    """What verification found: `slow`, `empty`, `truncated`, `schema_invalid`, `low_confidence`, `fallback`."""
+    finish_reason: str = ""
+    error_code: str = ""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    first_token_ms: float | None = None
+    total_ms: float
+    confidence: float | None = None
+    """Mean token probability, in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedDecision:
+    """One row of a ledger, as found."""
+
+    route_id: str
+    inputs: Any
+    """JSON of DecisionInputs, documents by digest; anything at all where the row was altered."""
+    decision: dict[str, Any]
+    intact: bool
+    """Whether the row still fits its digest and its place in the chain."""
+
+
+class LedgerReader(Protocol):
+    """A ledger to be replayed."""
+
+    def document(self, kind: str, digest: str) -> bytes | None:
+        """A kept document's bytes; None where it is absent or no longer fits its digest."""
+        ...
+
+    def decisions(self) -> Iterator[RecordedDecision]:
+        """Every decision in the order made."""
+        ...
+
+    def altered_outcomes(self) -> int:
+        """How many outcomes are not as they were written."""
+        ...
+
+
+class Ledger(LedgerReader, Protocol):
+    """The ledger: decisions with what they depended on, and what became of them."""
+
+    def keep_document(self, kind: str, digest: str, body: bytes) -> None:
+        """Keeps a policy, registry or ceiling under its digest."""
+        ...
+
+    def record_decisions(self, entries: Sequence[LedgerEntry]) -> None:
+        """Appends decisions: all of them or none."""
+        ...
+
+    def record_outcome(self, outcome: OutcomeRecord) -> None:
+        """Stores what became of a route."""
+        ...
+
+    def status_counts(self) -> dict[str, int]:
+        """Outcomes by status."""
+        ...
+
+
+class EnginePool(Protocol):
+    """Specialists that can be asked; loading and placing them is its own affair."""
+
+    def generate(self, specialist_id: str, request: api.GenerateOptions) -> AsyncIterator[api.Event]:
+        """Streams one generation; closing the iterator cancels it.
+
+        Raises:
+            homebred_engines.api.EngineError: before or between events.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Async services: they drive core decisions over ports."""

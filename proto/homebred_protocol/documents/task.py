@@ -1,0 +1,97 @@
+"""A task as its caller describes it, without its content: what the router may see.
+
+The content (text, messages, schema, attachments) is held elsewhere and never enters a decision or a ledger.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from homebred_protocol.documents.fields import DocumentError, Fields
+
+KINDS = ("repeat", "tool_loop", "synthesis", "drafting", "other")
+REQUIREMENTS = ("vision", "audio", "tools", "embeddings")
+BUILT_IN_CLASSES = ("client", "patient", "student", "voice", "biometric", "code", "trade_secret", "public")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """The caller's words about a task; everything but the id may be absent."""
+
+    task_id: str
+    """The caller's name for the task; never interpreted."""
+    workflow: str | None = None
+    """The repeated kind of task it belongs to; None: only generalists may answer."""
+    kind: str = "other"
+    """One of KINDS; absent is `other` and is never guessed."""
+    data_classes: tuple[str, ...] = ()
+    """Declared sensitivity labels; empty equals absent."""
+    allows_escalation: bool = False
+    """Whether the caller lets a cloud model see a redacted minimum of it."""
+    minimum_margin: float | None = None
+    """Fitness margin the caller asks for, in [-1, 1]."""
+    expected_calls: int | None = None
+    """Model calls a tool loop expects to make; sets budgets only."""
+    deadline_s: float | None = None
+    """Seconds from acceptance to outcome."""
+    requires: tuple[str, ...] = ()
+    """Capabilities of REQUIREMENTS that the specialist must have."""
+    context_tokens: int | None = None
+    """Tokens of context the task needs."""
+    has_response_schema: bool = False
+    """Whether the answer must fit a JSON Schema; the schema itself is content."""
+
+
+def read_task(document: object) -> Task:
+    """The task in one parsed JSON document.
+
+    Raises:
+        DocumentError: with every problem found.
+    """
+    fields = Fields(document)
+    task = Task(
+        task_id=fields.text("task_id", required=True) or "",
+        workflow=fields.text("workflow") or None,
+        kind=fields.choice("kind", KINDS, "other") or "other",
+        data_classes=fields.texts("data_classes"),
+        allows_escalation=bool(fields.boolean("allows_escalation", default=False)),
+        minimum_margin=fields.number("minimum_margin", low=-1, high=1),
+        expected_calls=fields.integer("expected_calls"),
+        deadline_s=fields.number("deadline_s", low=0),
+        requires=fields.texts("requires"),
+        context_tokens=fields.integer("context_tokens"),
+        has_response_schema=fields.has("response_schema"),
+    )
+    for requirement in task.requires:
+        if requirement not in REQUIREMENTS:
+            fields.complain(("requires",), f"names {requirement!r}", f"write any of: {', '.join(REQUIREMENTS)}")
+    _check_content(fields)
+    # A caller's own keys are none of our business, but a misspelt `data_classes` would silently declassify a task.
+    fields.finish_leniently()
+    if fields.problems:
+        raise DocumentError("task", fields.problems)
+    return task
+
+
+def content_text(document: dict[str, Any]) -> str:
+    """Everything in a checked task document that a person wrote, as one text for detection."""
+    parts = [document.get("text") or ""]
+    parts += [message["content"] for message in document.get("messages") or ()]
+    return "\n".join(part for part in parts if part)
+
+
+def _check_content(fields: Fields) -> None:
+    has_text = fields.text("text") is not None
+    messages = list(fields.listed("messages"))
+    for message in messages:
+        message.text("role", required=True)
+        message.text("content", required=True)
+        message.text("name")
+        message.finish()
+    schema = fields.raw("response_schema")
+    if schema is not None and not isinstance(schema, dict):
+        fields.complain(("response_schema",), "is not a JSON Schema object", 'write an object such as {"type": "object"}')
+    if has_text == bool(messages):
+        what = "both `text` and `messages` are given" if has_text else "neither `text` nor `messages` is given"
+        fields.complain((), what, "write exactly one of them")
