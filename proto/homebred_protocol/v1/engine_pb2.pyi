@@ -132,6 +132,7 @@ class LoadRequest(_message.Message):
     CONTEXT_TOKENS_FIELD_NUMBER: _builtins.int
     SLOTS_FIELD_NUMBER: _builtins.int
     THREADS_FIELD_NUMBER: _builtins.int
+    MEMORY_BUDGET_BYTES_FIELD_NUMBER: _builtins.int
     model_path: _builtins.str
     model_digest: _builtins.str
     """"sha256:…", as the model store holds it"""
@@ -141,6 +142,8 @@ class LoadRequest(_message.Message):
     """0: the engine's default"""
     threads: _builtins.int
     """0: cores - 1"""
+    memory_budget_bytes: _builtins.int
+    """weights and caches together; 0: what the machine has available"""
     def __init__(
         self,
         *,
@@ -149,10 +152,11 @@ class LoadRequest(_message.Message):
         context_tokens: _builtins.int = ...,
         slots: _builtins.int = ...,
         threads: _builtins.int = ...,
+        memory_budget_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_tokens", b"context_tokens", "model_digest", b"model_digest", "model_path", b"model_path", "slots", b"slots", "threads", b"threads"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_tokens", b"context_tokens", "memory_budget_bytes", b"memory_budget_bytes", "model_digest", b"model_digest", "model_path", b"model_path", "slots", b"slots", "threads", b"threads"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,143 @@
+"""One engine worker behind typed calls: start, load, generate, unload, stop, and how it ended.
+
+It restarts nothing, backs nothing off and chooses no model: that is the policy of a service. What comes out are values
+and errors of `homebred_engines.api`; a worker that dies or does not answer is an EngineFailedError with its exit code
+and the last lines it wrote.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+import grpc
+
+from homebred_daemon.adapters.worker_child import WorkerChild, WorkerExit, WorkerSettings
+from homebred_engines import api, wire
+from homebred_protocol.v1 import engine_pb2, engine_pb2_grpc
+
+_DEATH_NOTICE_S = 2.0  # a broken connection is seen before the exit is
+_CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", wire.MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", wire.MAX_MESSAGE_BYTES),
+    ("grpc.enable_retries", 0),
+)
+
+
+class EngineProcess:
+    """`async with EngineProcess(settings) as worker:`, or start() and stop(). One event loop; no tasks of its own."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._child: WorkerChild | None = None
+        self._channel: grpc.aio.Channel | None = None
+        self._stub: engine_pb2_grpc.EngineAsyncStub | None = None
+
+    async def __aenter__(self) -> Self:
+        """Starts."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stops."""
+        await self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The worker's process; 0 before the first start."""
+        return self._child.pid if self._child else 0
+
+    async def start(self) -> None:
+        """Spawns the worker and waits until it answers. Raises EngineFailedError."""
+        self._child = await WorkerChild.start(self._settings)
+        self._channel = grpc.aio.insecure_channel(f"unix:{self._child.socket_path}", options=_CHANNEL_OPTIONS)
+        self._stub = engine_pb2_grpc.EngineStub(self._channel)
+
+    async def stop(self) -> None:
+        """Ends the worker: SIGTERM, after a bound SIGKILL. Harmless when it has ended or never started."""
+        if self._channel is not None:
+            await self._channel.close()
+        if self._child is not None:
+            await self._child.end()
+        self._channel = self._stub = None
+
+    async def exited(self) -> WorkerExit:
+        """Waits for the worker's end, however it comes."""
+        return await self._started_child().exited()
+
+    async def describe(self) -> api.WorkerStats:
+        """How the worker stands. Raises EngineFailedError."""
+        try:
+            return wire.read_stats(await self._running_stub().Describe(engine_pb2.DescribeRequest()))
+        except grpc.aio.AioRpcError as error:
+            raise await self._typed(error) from None
+
+    async def load(self, options: api.LoadOptions, progress: Callable[[float], None] | None = None) -> api.WorkerStats:
+        """Loads a model; `progress` hears 0 … 1. Raises ModelRefusedError, ModelConflictError, EngineFailedError."""
+        try:
+            async for event in self._running_stub().Load(wire.load_request(options)):
+                if event.WhichOneof("event") == "ready":
+                    return wire.read_stats(event.ready)
+                if progress is not None:
+                    progress(event.progress)
+        except grpc.aio.AioRpcError as error:
+            raise await self._typed(error) from None
+        raise api.EngineFailedError("The worker ended a load without saying that it is ready.")
+
+    async def generate(
+        self,
+        messages: Sequence[api.Message],
+        options: api.GenerateOptions,
+        *,
+        request_id: str = "",
+        fairness_key: str = "",
+    ) -> AsyncGenerator[api.Event, None]:
+        """Deltas, then one Finished. Close it (`contextlib.aclosing`) or cancel its task to cancel the generation.
+
+        Raises every EngineError; EngineFailedError also after deltas, the others only before the first.
+        """
+        request = wire.generate_request(messages, options, request_id=request_id, fairness_key=fairness_key)
+        call = self._running_stub().Generate(request)
+        try:
+            async for message in call:
+                yield wire.read_event(message)
+        except grpc.aio.AioRpcError as error:
+            raise await self._typed(error) from None
+        finally:
+            call.cancel()
+
+    async def unload(self) -> None:
+        """Ends every generation and frees the model. Raises EngineFailedError."""
+        try:
+            await self._running_stub().Unload(engine_pb2.UnloadRequest())
+        except grpc.aio.AioRpcError as error:
+            raise await self._typed(error) from None
+
+    def _running_stub(self) -> engine_pb2_grpc.EngineAsyncStub:
+        if self._stub is None:
+            raise api.EngineFailedError("The worker is not running.", hint="Start it first.")
+        return self._stub
+
+    def _started_child(self) -> WorkerChild:
+        if self._child is None:
+            raise api.EngineFailedError("The worker was never started.", hint="Start it first.")
+        return self._child
+
+    async def _typed(self, error: grpc.aio.AioRpcError) -> api.EngineError:
+        """The worker's own error where it sent one; else what became of the worker."""
+        for key, value in error.trailing_metadata() or ():
+            if key == wire.ERROR_METADATA_KEY and isinstance(value, bytes):
+                return wire.unpack_error(value)
+        if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:  # grpc's own word: the worker speaks through metadata
+            return api.InvalidRequestError(f"It is larger than {wire.MAX_MESSAGE_BYTES} bytes.")
+        child = self._started_child()
+        try:
+            async with asyncio.timeout(_DEATH_NOTICE_S):
+                ended = await child.exited()
+        except TimeoutError:
+            return child.failure(f"The worker runs, but its call ended with {error.code().name}: {error.details()}.")
+        return child.failure(f"During a call {ended.describe()}.")

@@ -1,0 +1,350 @@
+"""What an engine is: the `Engine` protocol, its values and its errors. Standard library only.
+
+It says nothing of processes, sockets or queues: the worker (`service.py`) owns those, and never runs more generations
+at once than the engine has slots. To add an engine: a module with a class that fulfils `Engine`, a line in
+`registry.py`, a line in the conformance suite.
+
+    EngineError                      what, why, what next; `facts` survive the wire
+    ├── ModelRefusedError            the file is not a model that this engine can load, found before loading it
+    ├── ModelConflictError           the worker already serves another model
+    ├── ModelNotLoadedError          there is no model yet, or no more
+    ├── InvalidRequestError          a value outside its range, or text that is not what it claims to be
+    ├── UnsupportedOptionError       an option that this engine cannot honour; refused, never ignored
+    ├── ContextExceededError         the prompt is longer than one slot's context
+    ├── QueueFullError               too many are waiting; says when to try again
+    └── EngineFailedError            the engine or its process broke
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import math
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+Fact = int | float | str
+ROLES = ("system", "user", "assistant")
+MAX_STOP_STRINGS = 16
+
+
+class EngineError(Exception):
+    """The engine could not do what was asked."""
+
+    code: ClassVar[str] = "engine_error"
+    default_hint: ClassVar[str] = "See the worker's log."
+
+    def __init__(self, why: str, *, hint: str = "", facts: Mapping[str, Fact] | None = None) -> None:
+        self.why = why
+        self.hint = hint or self.default_hint
+        self.facts = dict(facts or {})  # a subclass's further constructor arguments, by name
+        super().__init__(f"{self.what} {self.why} {self.hint}")
+
+    @property
+    def what(self) -> str:
+        """The class's sentence."""
+        return (type(self).__doc__ or "").partition("\n")[0]
+
+
+class ModelRefusedError(EngineError):
+    """The model file was refused before loading."""
+
+    code = "model_refused"
+    default_hint = "Fetch the file again and compare its digest, or choose another model."
+
+
+class ModelConflictError(EngineError):
+    """This worker already serves another model."""
+
+    code = "model_conflict"
+    default_hint = "Unload it first, or start another worker: one worker serves one base model."
+
+
+class ModelNotLoadedError(EngineError):
+    """This worker has no model."""
+
+    code = "model_not_loaded"
+    default_hint = "Load a model first."
+
+
+class InvalidRequestError(EngineError):
+    """The request is not valid."""
+
+    code = "invalid_request"
+    default_hint = "Correct the value and ask again."
+
+
+class UnsupportedOptionError(EngineError):
+    """This engine cannot honour an option of the request."""
+
+    code = "unsupported_option"
+    default_hint = "Leave the option out, or choose an engine whose capabilities name it."
+
+
+class ContextExceededError(EngineError):
+    """The prompt does not fit the context of one slot."""
+
+    code = "context_exceeded"
+    default_hint = "Shorten the prompt, or load the model with a larger context."
+
+    def __init__(self, why: str, *, prompt_tokens: int, context_tokens: int, hint: str = "") -> None:
+        super().__init__(why, hint=hint, facts={"prompt_tokens": prompt_tokens, "context_tokens": context_tokens})
+        self.prompt_tokens = prompt_tokens
+        self.context_tokens = context_tokens
+
+
+class QueueFullError(EngineError):
+    """The engine's queue is full."""
+
+    code = "queue_full"
+    default_hint = "Ask again after `retry_after_s`."
+
+    def __init__(self, why: str, *, retry_after_s: float, hint: str = "") -> None:
+        super().__init__(why, hint=hint, facts={"retry_after_s": retry_after_s})
+        self.retry_after_s = retry_after_s  # when a place is likely to be free
+
+
+class EngineFailedError(EngineError):
+    """The engine failed."""
+
+    code = "engine_failed"
+    default_hint = "Start the worker again; if it fails again, read the last lines it wrote."
+
+    def __init__(self, why: str, *, exit_code: int = 0, last_lines: str = "", hint: str = "") -> None:
+        super().__init__(why, hint=hint, facts={"exit_code": exit_code, "last_lines": last_lines})
+        self.exit_code = exit_code  # of the process; negative: the signal that ended it; 0: it lives, or ended in order
+        self.last_lines = last_lines  # that it wrote to standard error
+
+
+class Capability(str, enum.Enum):
+    """What an engine can do; an option whose capability is absent is refused."""
+
+    JSON_SCHEMA = "json_schema"
+    LOGPROBS = "logprobs"
+    PREFIX_CACHE = "prefix_cache"
+    SEED = "seed"
+    STOP = "stop"
+
+
+class FinishReason(str, enum.Enum):
+    """Why a generation ended."""
+
+    STOP = "stop"  # end of sequence or a stop string
+    LENGTH = "length"  # max_tokens or the context's end
+    CANCELLED = "cancelled"  # the model was unloaded under it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn of the prompt."""
+
+    role: str
+    """One of ROLES."""
+    content: str
+    """Plain text; the engine applies the model's chat template."""
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise InvalidRequestError(f"A message has the role {self.role!r}; known are {', '.join(ROLES)}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerateOptions:
+    """How one generation is to run. Construction raises InvalidRequestError for values outside their range."""
+
+    max_tokens: int = 0
+    """Tokens to generate at most; 0: as many as the context holds."""
+    temperature: float | None = None
+    """0: greedy; None: the engine's default."""
+    top_p: float | None = None
+    """Nucleus, in (0, 1]; None: the engine's default."""
+    top_k: int | None = None
+    """Candidates kept; 0: all; None: the engine's default."""
+    seed: int | None = None
+    """Same seed and same prompt, alone on the engine: same text. 32 bits."""
+    stop: tuple[str, ...] = ()
+    """Ends the generation; never part of the output."""
+    json_schema: str = ""
+    """JSON Schema as JSON text; empty: free text."""
+    logprobs: bool = False
+    """Whether deltas carry the log-probability of each token."""
+
+    def __post_init__(self) -> None:
+        _require(self.max_tokens >= 0, f"max_tokens is {self.max_tokens}; it must not be negative.")
+        if self.temperature is not None:
+            usable = math.isfinite(self.temperature) and self.temperature >= 0
+            _require(usable, f"temperature is {self.temperature}; it must be 0 or more.")
+        if self.top_p is not None:
+            _require(0 < self.top_p <= 1, f"top_p is {self.top_p}; it must be above 0 and at most 1.")
+        if self.seed is not None:
+            _require(0 <= self.seed < 1 << 32, f"seed is {self.seed}; it must fit 32 bits.")
+        _require(len(self.stop) <= MAX_STOP_STRINGS, f"{len(self.stop)} stop strings; at most {MAX_STOP_STRINGS}.")
+        _require(all(self.stop), "A stop string is empty.")
+        if self.json_schema:
+            self.parsed_schema()
+
+    def parsed_schema(self) -> dict[str, object]:
+        """The schema as an object."""
+        try:
+            schema = json.loads(self.json_schema)
+        except (ValueError, RecursionError) as error:
+            raise InvalidRequestError(f"json_schema is not JSON: {error}.") from None
+        _require(isinstance(schema, dict), "json_schema is not a JSON object.")
+        return dict(schema)
+
+    def needed_capabilities(self) -> dict[Capability, str]:
+        """The capabilities that honouring these options takes, with the option's name."""
+        used = {
+            Capability.JSON_SCHEMA: ("json_schema", bool(self.json_schema)),
+            Capability.LOGPROBS: ("logprobs", self.logprobs),
+            Capability.SEED: ("seed", self.seed is not None),
+            Capability.STOP: ("stop", bool(self.stop)),
+        }
+        return {capability: name for capability, (name, is_set) in used.items() if is_set}
+
+
+def _require(condition: bool, why: str) -> None:  # noqa: FBT001 - a check reads best as `_require(x >= 0, …)`
+    if not condition:
+        raise InvalidRequestError(why)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions:
+    """Which model to load, and with what room. Zeros take the engine's defaults."""
+
+    model_path: str
+    """The model's file; echo takes an empty one."""
+    model_digest: str
+    """`sha256:…` as the model store holds it; the model's identity for a second load."""
+    context_tokens: int = 0
+    """Context of one slot."""
+    slots: int = 0
+    """Generations that run side by side."""
+    threads: int = 0
+    """Compute threads; by default cores - 1, at least 1."""
+    memory_budget_bytes: int = 0
+    """What weights and caches may take together; 0: what the machine has available."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.model_digest), "model_digest is empty; it is the model's identity.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLogprob:
+    """A generated token and how likely it was."""
+
+    token: str
+    """The token's text; may be a part of a character."""
+    logprob: float
+    """Natural logarithm, at most 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """The text since the last delta: never cumulative."""
+
+    text: str
+    """May be empty while a character is incomplete."""
+    tokens: int
+    """Tokens that this text stands for."""
+    logprobs: tuple[TokenLogprob, ...] = ()
+    """One for each of `tokens`, where asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a generation took."""
+
+    prompt_tokens: int = 0
+    """Length of the prompt after the chat template."""
+    cached_tokens: int = 0
+    """Of the prompt, answered by the prefix cache."""
+    completion_tokens: int = 0
+    """Tokens generated, the end of sequence among them where the engine counts it."""
+    prompt_s: float = 0.0
+    """Seconds from start to the first token."""
+    completion_s: float = 0.0
+    """Seconds from the first token to the end."""
+    queued_s: float = 0.0
+    """Seconds spent waiting for a slot; the worker fills it in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The last event of a generation."""
+
+    reason: FinishReason
+    """Why it ended."""
+    usage: Usage
+    """What it took."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStats:
+    """What an engine is and what it has loaded."""
+
+    engine: str
+    """Its name in the registry."""
+    engine_version: str
+    """Version of the library that computes."""
+    capabilities: tuple[Capability, ...]
+    """What it can honour."""
+    model_digest: str = ""
+    """Of the loaded model; empty: none."""
+    slots: int = 0
+    """Generations that run side by side; 0 until loaded."""
+    context_tokens: int = 0
+    """Context of one slot; 0 until loaded."""
+    threads: int = 0
+    """Compute threads; 0 until loaded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStats:
+    """An engine inside its worker process."""
+
+    engine: EngineStats
+    """What the engine says of itself."""
+    running: int = 0
+    """Generations in a slot."""
+    queued: int = 0
+    """Generations waiting for one."""
+    queue_limit: int = 0
+    """How many may wait."""
+    resident_bytes: int = 0
+    """Memory of the process that is in RAM, shared pages included."""
+    generated_tokens: int = 0
+    """Since the process started."""
+
+
+Event = Delta | Finished
+
+
+class Engine(Protocol):
+    """One base model at a time, and generations over it. Called from one event loop only."""
+
+    def load(self, options: LoadOptions) -> AsyncGenerator[float, None]:
+        """Loads while iterated, yielding progress in [0, 1]. Raises ModelRefusedError or EngineFailedError.
+
+        Called only while nothing is loaded. Closing the stream half-way leaves nothing loaded.
+        """
+        ...
+
+    def generate(self, messages: Sequence[Message], options: GenerateOptions) -> AsyncGenerator[Event, None]:
+        """Yields deltas, then exactly one Finished. Closing the stream cancels and returns once the slot is free.
+
+        Raises before the first delta for what cannot be honoured, EngineFailedError at any point.
+        """
+        ...
+
+    async def unload(self) -> None:
+        """Ends the generations in flight with FinishReason.CANCELLED, then frees the model.
+
+        From its first moment `stats` names no model. It never waits for a reader of a stream.
+        """
+        ...
+
+    def stats(self) -> EngineStats:
+        """Answers at any time, without waiting."""
+        ...

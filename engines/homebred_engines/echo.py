@@ -1,0 +1,151 @@
+"""A deterministic engine without a model: it answers with the last user message, word by word. For tests and dry runs.
+
+A token is a word with the white space around it. `seed`, `temperature`, `top_p` and `top_k` are accepted and change
+nothing. How it misbehaves, and what it answers instead, is told by its model file or the prompt: see `echo_script.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import time
+from collections.abc import AsyncGenerator, Sequence
+
+from homebred_engines import api
+from homebred_engines.echo_script import EchoScript, read_model_file, read_prompt
+from homebred_engines.json_instance import fits, smallest_instance
+
+_VERSION = "1"
+_DEFAULT_CONTEXT_TOKENS = 2048
+_DEFAULT_SLOTS = 4
+_CAPABILITIES = (api.Capability.JSON_SCHEMA, api.Capability.LOGPROBS, api.Capability.SEED, api.Capability.STOP)
+_TOKEN = re.compile(r"\s*\S+\s*")
+_FROZEN_S = 3600.0
+
+
+class EchoEngine:
+    """Implements `api.Engine`."""
+
+    def __init__(self) -> None:
+        self._options: api.LoadOptions | None = None
+        self._script = EchoScript()
+        self._unloading = asyncio.Event()
+
+    async def load(self, options: api.LoadOptions) -> AsyncGenerator[float, None]:
+        """Reads the model file, if one is named, and takes as long as it says."""
+        script = read_model_file(options.model_path)
+        yield 0.0
+        if script.crash_on_load:
+            os.abort()
+        await asyncio.sleep(script.load_delay_s)
+        yield 1.0
+        self._script, self._options, self._unloading = script, options, asyncio.Event()
+
+    async def generate(
+        self, messages: Sequence[api.Message], options: api.GenerateOptions
+    ) -> AsyncGenerator[api.Event, None]:
+        """Streams the answer, one word a delta."""
+        unloading, context_tokens = self._unloading, self.stats().context_tokens
+        script, text = read_prompt(_last_user_text(messages), self._script)
+        prompt_tokens = _count_prompt(messages, context_tokens)
+        words, reason = _answer(text, options, room=context_tokens - prompt_tokens)
+        started_at = first_at = time.monotonic()
+        sent = 0
+        for word in words:
+            await _misbehave(script, sent, unloading)
+            await _pause(script.token_delay_s if sent else script.prefill_delay_s, unloading)
+            if unloading.is_set():
+                reason = api.FinishReason.CANCELLED
+                break
+            if not sent:
+                first_at = time.monotonic()
+            sent += 1
+            logprobs = (api.TokenLogprob(token=word, logprob=script.logprob),) if options.logprobs else ()
+            yield api.Delta(text=word, tokens=1, logprobs=logprobs)
+        usage = api.Usage(
+            prompt_tokens=prompt_tokens,
+            completion_tokens=sent,
+            prompt_s=first_at - started_at,
+            completion_s=time.monotonic() - first_at,
+        )
+        yield api.Finished(reason=reason, usage=usage)
+
+    async def unload(self) -> None:
+        """Forgets the script; streams end at their next word."""
+        self._options = None
+        self._unloading.set()
+
+    def stats(self) -> api.EngineStats:
+        """What the load asked for, on one thread."""
+        options = self._options
+        if options is None:
+            return api.EngineStats(engine="echo", engine_version=_VERSION, capabilities=_CAPABILITIES)
+        return api.EngineStats(
+            engine="echo",
+            engine_version=_VERSION,
+            capabilities=_CAPABILITIES,
+            model_digest=options.model_digest,
+            slots=options.slots or _DEFAULT_SLOTS,
+            context_tokens=options.context_tokens or _DEFAULT_CONTEXT_TOKENS,
+            threads=1,
+        )
+
+
+def _last_user_text(messages: Sequence[api.Message]) -> str:
+    return next((message.content for message in reversed(messages) if message.role == "user"), "")
+
+
+def _count_prompt(messages: Sequence[api.Message], context_tokens: int) -> int:
+    prompt_tokens = sum(1 + len(_TOKEN.findall(message.content)) for message in messages)
+    if prompt_tokens >= context_tokens:
+        raise api.ContextExceededError(
+            f"It has {prompt_tokens} tokens, the slot {context_tokens}.",
+            prompt_tokens=prompt_tokens,
+            context_tokens=context_tokens,
+        )
+    return prompt_tokens
+
+
+def _answer(text: str, options: api.GenerateOptions, *, room: int) -> tuple[list[str], api.FinishReason]:
+    """The words to send and why they end: schema first, then stop strings, then the limit."""
+    if options.json_schema:
+        text = _instance_text(text, options)
+    ends = [position for position in map(text.find, options.stop) if position >= 0]
+    words = _TOKEN.findall(text[: min(ends)] if ends else text)
+    limit = min(options.max_tokens or room, room)
+    if len(words) > limit:
+        return words[:limit], api.FinishReason.LENGTH
+    return words, api.FinishReason.STOP
+
+
+def _instance_text(text: str, options: api.GenerateOptions) -> str:
+    schema = options.parsed_schema()
+    try:
+        if fits(json.loads(text), schema):
+            return text
+    except (ValueError, RecursionError):
+        pass  # not JSON: an instance is made instead
+    return json.dumps(smallest_instance(schema))
+
+
+async def _misbehave(script: EchoScript, sent: int, unloading: asyncio.Event) -> None:
+    if sent == script.fail_after:
+        raise api.EngineFailedError("Its script said so.")
+    if sent == script.crash_after:
+        os.abort()
+    if sent == script.freeze_after:
+        time.sleep(_FROZEN_S)  # noqa: ASYNC251 - a process that no longer answers is what the test asked for
+    if sent == script.hang_after:
+        await unloading.wait()
+
+
+async def _pause(delay_s: float, unloading: asyncio.Event) -> None:
+    if delay_s <= 0:
+        await asyncio.sleep(0)  # a cancellation may come in at every word
+        return
+    try:
+        await asyncio.wait_for(unloading.wait(), delay_s)
+    except asyncio.TimeoutError:
+        return

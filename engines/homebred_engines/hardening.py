@@ -1,0 +1,47 @@
+"""What the worker does to its own process: no dumps, no cores, no life after its parent. Linux; plain Python only."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import threading
+import time
+from collections.abc import Callable
+
+_PR_SET_DUMPABLE = 4
+_EXIT_BOUND_S = 5.0
+_EXIT_CODE_ORPHANED = 75
+_STATM_RESIDENT_FIELD = 1
+
+
+def forbid_dumps() -> None:
+    """No core file, no ptrace and no /proc/PID/mem for others of the same user: prompts live in this memory (I4)."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_DUMPABLE) failed")
+
+
+def watch_parent(parent_gone: Callable[[], object]) -> None:
+    """Calls `parent_gone`, from a thread, once standard input ends; ends the process if that has not, 5 s later.
+
+    A pipe rather than PR_SET_PDEATHSIG: that one fires when the *thread* that forked ends, misses a parent that died
+    before it was set, and does not cross a container's boundary. A thread rather than the loop: an engine that hangs
+    in native code stops the loop. The parent holds the pipe's other end and never writes to it.
+    """
+
+    def wait_for_end() -> None:
+        while os.read(0, 4096):
+            pass
+        parent_gone()
+        time.sleep(_EXIT_BOUND_S)
+        os._exit(_EXIT_CODE_ORPHANED)
+
+    threading.Thread(target=wait_for_end, name="parent-watch", daemon=True).start()
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in RAM, shared pages included."""
+    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 - asked often; open() is the short way
+        return int(statm.read().split()[_STATM_RESIDENT_FIELD]) * resource.getpagesize()

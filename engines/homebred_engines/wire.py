@@ -1,0 +1,214 @@
+"""The engine protocol's values as messages and back: the one module that knows both sides.
+
+Worker and daemon share it, so that whatever one writes the other reads. It does no I/O. Messages with fields that this
+build does not know are refused: an option is never ignored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import grpc
+from google.protobuf.message import Message as WireMessage
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from homebred_engines import api
+from homebred_protocol.v1 import engine_pb2
+
+ERROR_METADATA_KEY = "homebred-error-bin"
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+STATUS_OF_ERROR: dict[type[api.EngineError], grpc.StatusCode] = {
+    api.ModelRefusedError: grpc.StatusCode.FAILED_PRECONDITION,
+    api.ModelConflictError: grpc.StatusCode.ALREADY_EXISTS,
+    api.ModelNotLoadedError: grpc.StatusCode.FAILED_PRECONDITION,
+    api.InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
+    api.UnsupportedOptionError: grpc.StatusCode.UNIMPLEMENTED,
+    api.ContextExceededError: grpc.StatusCode.OUT_OF_RANGE,
+    api.QueueFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    api.EngineFailedError: grpc.StatusCode.INTERNAL,
+}
+_ERROR_OF_CODE = {error.code: error for error in STATUS_OF_ERROR}
+
+_WIRE_REASON = {
+    api.FinishReason.STOP: engine_pb2.FINISH_REASON_STOP,
+    api.FinishReason.LENGTH: engine_pb2.FINISH_REASON_LENGTH,
+    api.FinishReason.CANCELLED: engine_pb2.FINISH_REASON_CANCELLED,
+}
+_REASON_OF_WIRE = {wire: reason for reason, wire in _WIRE_REASON.items()}
+
+
+def pack_error(error: api.EngineError) -> bytes:
+    """The error as trailing metadata."""
+    report = {"code": error.code, "why": error.why, "hint": error.hint, "facts": error.facts}
+    return json.dumps(report).encode()
+
+
+def unpack_error(packed: bytes) -> api.EngineError:
+    """The same typed error again; an unknown code becomes EngineFailedError."""
+    report = json.loads(packed)
+    error_class = _ERROR_OF_CODE.get(report["code"])
+    if error_class is None:
+        return api.EngineFailedError(f"{report['code']}: {report['why']}", hint=report["hint"])
+    return error_class(report["why"], hint=report["hint"], **report["facts"])
+
+
+def refuse_unknown_fields(request: WireMessage) -> None:
+    """Raises UnsupportedOptionError for a field that a newer peer knows and this build does not."""
+    fields = UnknownFieldSet(request)
+    unknown = sorted({fields[position].field_number for position in range(len(fields))})
+    if unknown:
+        numbers = ", ".join(map(str, unknown))
+        raise api.UnsupportedOptionError(
+            f"{type(request).__name__} holds fields that this worker does not know: {numbers}.",
+            hint="Bring worker and daemon to the same version.",
+        )
+
+
+def load_request(options: api.LoadOptions) -> engine_pb2.LoadRequest:
+    """Daemon side of `load_options`."""
+    return engine_pb2.LoadRequest(
+        model_path=options.model_path,
+        model_digest=options.model_digest,
+        context_tokens=options.context_tokens,
+        slots=options.slots,
+        threads=options.threads,
+        memory_budget_bytes=options.memory_budget_bytes,
+    )
+
+
+def load_options(request: engine_pb2.LoadRequest) -> api.LoadOptions:
+    """Worker side of `load_request`. Raises UnsupportedOptionError."""
+    refuse_unknown_fields(request)
+    return api.LoadOptions(
+        model_path=request.model_path,
+        model_digest=request.model_digest,
+        context_tokens=request.context_tokens,
+        slots=request.slots,
+        threads=request.threads,
+        memory_budget_bytes=request.memory_budget_bytes,
+    )
+
+
+def generate_request(
+    messages: Iterable[api.Message], options: api.GenerateOptions, *, request_id: str, fairness_key: str
+) -> engine_pb2.EngineGenerateRequest:
+    """Daemon side of `generate_options`."""
+    return engine_pb2.EngineGenerateRequest(
+        request_id=request_id,
+        fairness_key=fairness_key,
+        messages=[engine_pb2.EngineMessage(role=message.role, content=message.content) for message in messages],
+        max_tokens=options.max_tokens,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        top_k=options.top_k,
+        seed=options.seed,
+        stop=options.stop,
+        json_schema=options.json_schema,
+        logprobs=options.logprobs,
+    )
+
+
+def generate_options(
+    request: engine_pb2.EngineGenerateRequest,
+) -> tuple[tuple[api.Message, ...], api.GenerateOptions]:
+    """Worker side of `generate_request`. Raises InvalidRequestError, UnsupportedOptionError."""
+    refuse_unknown_fields(request)
+    for message in request.messages:
+        refuse_unknown_fields(message)
+    messages = tuple(api.Message(role=message.role, content=message.content) for message in request.messages)
+    if not messages:
+        raise api.InvalidRequestError("The request holds no message.")
+    options = api.GenerateOptions(
+        max_tokens=request.max_tokens,
+        temperature=request.temperature if request.HasField("temperature") else None,
+        top_p=request.top_p if request.HasField("top_p") else None,
+        top_k=request.top_k if request.HasField("top_k") else None,
+        seed=request.seed if request.HasField("seed") else None,
+        stop=tuple(request.stop),
+        json_schema=request.json_schema,
+        logprobs=request.logprobs,
+    )
+    return messages, options
+
+
+def write_event(event: api.Event) -> engine_pb2.EngineEvent:
+    """Worker side of `read_event`."""
+    if isinstance(event, api.Delta):
+        # Most deltas carry no log-probabilities: building the message in one call keeps the path of a token short.
+        if not event.logprobs:
+            return engine_pb2.EngineEvent(delta=engine_pb2.EngineDelta(text=event.text, tokens=event.tokens))
+        logprobs = [engine_pb2.TokenLogprob(token=each.token, logprob=each.logprob) for each in event.logprobs]
+        return engine_pb2.EngineEvent(
+            delta=engine_pb2.EngineDelta(text=event.text, tokens=event.tokens, logprobs=logprobs)
+        )
+    usage = engine_pb2.EngineUsage(
+        prompt_tokens=event.usage.prompt_tokens,
+        cached_tokens=event.usage.cached_tokens,
+        completion_tokens=event.usage.completion_tokens,
+        prompt_seconds=event.usage.prompt_s,
+        completion_seconds=event.usage.completion_s,
+        queued_seconds=event.usage.queued_s,
+    )
+    return engine_pb2.EngineEvent(finished=engine_pb2.EngineFinished(reason=_WIRE_REASON[event.reason], usage=usage))
+
+
+def read_event(message: engine_pb2.EngineEvent) -> api.Event:
+    """Daemon side of `write_event`."""
+    if message.WhichOneof("event") == "delta":
+        delta = message.delta
+        logprobs = tuple(api.TokenLogprob(token=each.token, logprob=each.logprob) for each in delta.logprobs)
+        return api.Delta(text=delta.text, tokens=delta.tokens, logprobs=logprobs)
+    usage = message.finished.usage
+    return api.Finished(
+        reason=_REASON_OF_WIRE[message.finished.reason],
+        usage=api.Usage(
+            prompt_tokens=usage.prompt_tokens,
+            cached_tokens=usage.cached_tokens,
+            completion_tokens=usage.completion_tokens,
+            prompt_s=usage.prompt_seconds,
+            completion_s=usage.completion_seconds,
+            queued_s=usage.queued_seconds,
+        ),
+    )
+
+
+def write_stats(stats: api.WorkerStats) -> engine_pb2.DescribeResponse:
+    """Worker side of `read_stats`."""
+    engine = stats.engine
+    return engine_pb2.DescribeResponse(
+        engine=engine.engine,
+        engine_version=engine.engine_version,
+        capabilities=[capability.value for capability in engine.capabilities],
+        model_digest=engine.model_digest,
+        slots=engine.slots,
+        running=stats.running,
+        queued=stats.queued,
+        queue_limit=stats.queue_limit,
+        context_tokens=engine.context_tokens,
+        threads=engine.threads,
+        resident_bytes=stats.resident_bytes,
+        generated_tokens=stats.generated_tokens,
+    )
+
+
+def read_stats(message: engine_pb2.DescribeResponse) -> api.WorkerStats:
+    """Daemon side of `write_stats`; capabilities that this build does not know are dropped: it cannot use them."""
+    known = {capability.value for capability in api.Capability}
+    return api.WorkerStats(
+        engine=api.EngineStats(
+            engine=message.engine,
+            engine_version=message.engine_version,
+            capabilities=tuple(api.Capability(name) for name in message.capabilities if name in known),
+            model_digest=message.model_digest,
+            slots=message.slots,
+            context_tokens=message.context_tokens,
+            threads=message.threads,
+        ),
+        running=message.running,
+        queued=message.queued,
+        queue_limit=message.queue_limit,
+        resident_bytes=message.resident_bytes,
+        generated_tokens=message.generated_tokens,
+    )
