@@ -219,20 +219,13 @@ def oracle(
     candidates = [figures for specialist in able for figures in _figures(specialist, workflow, floor)]
     at_floor = [figures for figures in candidates if figures["at_floor"]]
     best = min(candidates, key=_preference, default=None)
-    permitted = (
-        bool(task.get("allows_escalation"))
-        and _setting(policy, "escalation")
-        and bounds.get("escalation", True)
-        and profile["may_escalate"]
-        and listed
-    )
     facts = (
         not classes.isdisjoint(_local_only(policy, bounds, classes)),
         bool(candidates),
         bool(at_floor),
         best is not None and best["margin"] >= rounded(_minimum_margin(task, policy, workflow)),
         task.get("kind") == "drafting" and classes <= {"public"},
-        permitted,
+        listed and profile["may_escalate"] and _is_permitted(task, policy, bounds),
         _is_connected(policy, bounds, link),
         best is not None and _is_cloud_better(best, policy),
         _is_risky(policy, bounds, residual_risk),
@@ -324,13 +317,14 @@ def _figures(specialist: Document, workflow: str | None, floor: float) -> list[D
             "tokens_per_s": specialist.get("tokens_per_s"),
             "fitness": entry["fitness"],
             "price_per_1k_tokens": 0,  # "local price 0"
-            "margin": rounded(_margin(entry, floor)),
+            "margin": rounded(entry_margin(entry, floor)),
             "at_floor": rounded(wilson(entry["fitness"], entry["samples"])[0]) >= rounded(floor),
         }
     ]
 
 
-def _margin(entry: Document, floor: float) -> float:
+def entry_margin(entry: Document, floor: float) -> float:
+    """The fitness margin of one entry of a registry, not rounded; `floor` stands in for a missing reference."""
     paired = entry.get("paired") or {}
     counts = [paired.get(cell) or 0 for cell in ("both", "only_local", "only_reference", "neither")]
     if any(counts):
@@ -343,6 +337,12 @@ def _margin(entry: Document, floor: float) -> float:
 
 def _preference(figures: Document) -> tuple[float, int, str]:
     return -figures["margin"], figures["size_rank"], figures["id"]
+
+
+def _is_permitted(task: Document, policy: Document, bounds: Document) -> bool:
+    """Whether task, policy and ceiling permit an escalation, the link and the air gap aside."""
+    allowed = bool(task.get("allows_escalation"))
+    return allowed and bool(_setting(policy, "escalation")) and bounds.get("escalation") is not False
 
 
 def _is_connected(policy: Document, bounds: Document, link: str) -> bool:
