@@ -84,9 +84,9 @@ class Case:
 
 
 def exhaustive_cases() -> Iterator[Case]:
-    """The full cross product of classes, gates, margins, lanes, callers, permissions, links and risks."""
-    for classes, gates, margins, (profile, kinds) in product(CLASS_SITUATIONS, GATES, MARGIN_SITUATIONS, LANES):
-        situations = (classes, gates, margins, profile)
+    """The full cross product of gates, margins, lanes, classes, permissions, callers, links and risks."""
+    for gates, margins, (profile, kinds), classes in product(GATES, MARGIN_SITUATIONS, LANES, CLASS_SITUATIONS):
+        situations = (gates, margins, profile, classes)
         policy: Document = {"version": 1, "callers": CALLERS}
         ceiling: Document = {}
         asked: Document = {"task_id": "t", "text": "x", "workflow": WORKFLOW}

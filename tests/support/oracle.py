@@ -143,15 +143,17 @@ def _reason_by_facts() -> dict[tuple[bool, ...], str]:
 def wilson(share: float, count: float, z: float = Z_ONE_SIDED_95) -> tuple[float, float]:
     """Wilson's score limits (lower, upper) of a proportion.
 
-    They are the roots of n(p - x)² = z²·x(1 - x) in x, that is of (n + z²)x² - (2np + z²)x + np² = 0. The upper one is
-    taken by the quadratic formula, the lower one from the product of both (Vieta), which is exact at p = 0.
+    They solve n(p - x)² = z²·x(1 - x), that is (n + z²)x² - (2np + z²)x + np² = 0. The lower limit is the smaller root,
+    as the product of both over the larger one. The upper limit of what succeeds is what the lower limit of what fails
+    leaves. So both ends are exact: 0 at p = 0, 1 at p = 1.
     """
-    square = count + z * z
+    return _smaller_root(share, count, z), 1 - _smaller_root(1 - share, count, z)
+
+
+def _smaller_root(share: float, count: float, z: float) -> float:
     linear = 2 * count * share + z * z
-    constant = count * share * share
     discriminant = z * z * (z * z + 4 * count * share * (1 - share))
-    larger = (linear + sqrt(max(0.0, discriminant))) / 2
-    return min(1.0, max(0.0, constant / larger)), min(1.0, max(0.0, larger / square))
+    return min(1.0, 2 * count * share * share / (linear + sqrt(discriminant)))
 
 
 @lru_cache(maxsize=1 << 16)
