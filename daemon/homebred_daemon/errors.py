@@ -7,7 +7,9 @@
     │   └── OverloadedError
     ├── StateError           the device's own files cannot be used
     ├── DaemonUnreachableError
-    └── EngineUnavailableError
+    ├── EngineUnavailableError
+    ├── DeadlineError        time was up before there was an answer
+    └── NeedsReviewError     a person must answer: no error of anybody, but the caller must hear it
 
 A class's docstring is its message where none is given. Errors of the engine itself are `homebred_engines.api`'s.
 """
@@ -85,3 +87,17 @@ class EngineUnavailableError(HomebredError):
 
     code = "engine_unavailable"
     hint = "run `homebred status` to see why; the task may be sent again"
+
+
+class DeadlineError(HomebredError):
+    """The task was not answered in time."""
+
+    code = "deadline_exceeded"
+    hint = "allow more time with deadline_s, or ask for less with max_tokens"
+
+
+class NeedsReviewError(HomebredError):
+    """No machine may or can answer this; a person must."""
+
+    code = "needs_review"
+    hint = "hand the task to a person; this device has kept nothing of it"

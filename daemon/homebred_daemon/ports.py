@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -106,13 +106,103 @@ class Ledger(LedgerReader, Protocol):
         ...
 
 
-class EnginePool(Protocol):
-    """Specialists that can be asked; loading and placing them is its own affair."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedModel:
+    """The file behind a specialist: what an engine worker loads."""
 
-    def generate(self, specialist_id: str, request: api.GenerateOptions) -> AsyncIterator[api.Event]:
-        """Streams one generation; closing the iterator cancels it.
+    engine: str
+    """Backend that serves it."""
+    path: str
+    digest: str
+    """`sha256:` of the file; workers are shared by specialists on the same one."""
+    context_tokens: int
+    """Context of one slot, in tokens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """One generation, ready for an engine."""
+
+    request_id: str
+    """The route id."""
+    fairness_key: str
+    """Requests of different keys take turns in the worker's queue."""
+    messages: tuple[api.Message, ...]
+    options: api.GenerateOptions
+
+
+class EngineWorker(Protocol):
+    """One running worker process."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        ...
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        ...
+
+    async def load(self, options: api.LoadOptions) -> api.WorkerStats:
+        """Loads its model; returns when it can generate."""
+        ...
+
+    def generate(
+        self,
+        messages: Sequence[api.Message],
+        options: api.GenerateOptions,
+        *,
+        request_id: str = "",
+        fairness_key: str = "",
+    ) -> AsyncGenerator[api.Event, None]:
+        """Streams one generation; closing the stream cancels it.
 
         Raises:
             homebred_engines.api.EngineError: before or between events.
         """
+        ...
+
+    async def describe(self) -> api.WorkerStats:
+        """How it stands."""
+        ...
+
+    async def stop(self) -> None:
+        """Ends the process."""
+        ...
+
+
+class EngineLauncher(Protocol):
+    """Starts worker processes."""
+
+    async def start(self, engine: str) -> EngineWorker:
+        """A worker of this backend, without a model yet."""
+        ...
+
+
+class EnginePool(Protocol):
+    """Models that can be asked; loading and placing them is the pool's own affair."""
+
+    def generate(self, model: ServedModel, prompt: Prompt) -> AsyncGenerator[api.Event, None]:
+        """Streams one generation, loading the model first where needed; closing the stream cancels it.
+
+        Raises:
+            homebred_engines.api.EngineError: before or between events.
+        """
+        ...
+
+
+class SchemaChecker(Protocol):
+    """Knows JSON Schema."""
+
+    def check_schema(self, schema: str) -> None:
+        """Refuses what is not a JSON Schema.
+
+        Raises:
+            RequestError: with the place and the rule broken.
+        """
+        ...
+
+    def fits(self, text: str, schema: str) -> bool:
+        """Whether a text is JSON that fits the schema."""
         ...

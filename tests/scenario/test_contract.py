@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 
 import pytest
-
-from homebred_daemon.core.decision import Reason
 from tests.support.cases import Case, exhaustive_cases, random_cases
 from tests.support.differences import compared
+
+from homebred_daemon.core.decision import Reason
 
 RANDOM_CASES = 1_000_000
 EVERY_REASON = {reason.value for reason in Reason}

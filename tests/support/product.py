@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
+
+from tests.support.cases import Case, World
 
 from homebred_daemon.core.decision import RouteDecision
 from homebred_daemon.core.link import Link
@@ -12,9 +14,8 @@ from homebred_daemon.core.routing import DecisionInputs, decide
 from homebred_protocol.documents.policy import Policy, bounded, read_ceiling, read_policy
 from homebred_protocol.documents.registry import Registry, read_registry
 from homebred_protocol.documents.task import read_task
-from tests.support.cases import Case, World
 
-NOW = datetime(2026, 11, 23, 9, 0, tzinfo=timezone.utc)
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

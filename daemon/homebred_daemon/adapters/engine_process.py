@@ -51,6 +51,11 @@ class EngineProcess:
         """The worker's process; 0 before the first start."""
         return self._child.pid if self._child else 0
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the worker runs."""
+        return self._child is not None and self._child.is_alive
+
     async def start(self) -> None:
         """Spawns the worker and waits until it answers. Raises EngineFailedError."""
         self._child = await WorkerChild.start(self._settings)

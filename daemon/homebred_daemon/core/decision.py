@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
+from enum import StrEnum
 
 
-class Runtime(str, Enum):
+class Runtime(StrEnum):
     """Where a task is answered."""
 
     LOCAL = "local"
@@ -18,7 +18,7 @@ class Runtime(str, Enum):
     NO_OP = "no_op"
 
 
-class Fallback(str, Enum):
+class Fallback(StrEnum):
     """What follows when the selected runtime yields no answer."""
 
     NONE = "none"
@@ -26,7 +26,7 @@ class Fallback(str, Enum):
     HUMAN_REVIEW = "human_review"
 
 
-class Reason(str, Enum):
+class Reason(StrEnum):
     """The stable machine code beside each sentence for people."""
 
     LOCAL_ONLY = "local_only"

@@ -5,12 +5,12 @@ Which lane a policy permits is decided in routing; here lanes are only filled, r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from homebred_daemon.core.fitness import DECIMALS, fitness_margin, reaches_floor
 from homebred_protocol.documents.policy import DraftingWeights, ModelProfile
-from homebred_protocol.documents.registry import Fitness, Registry, Specialist
+from homebred_protocol.documents.registry import GENERALIST, Fitness, Registry, Specialist
 from homebred_protocol.documents.task import Task
 
 FULL_SPEED_TOKENS_PER_S = 50
@@ -70,6 +70,22 @@ def cascade(best: Candidate, at_floor: Iterable[Candidate]) -> str:
     if not smaller:
         return best.specialist.id
     return "cascade:" + "+".join([*(name for _, name in smaller), best.specialist.id])
+
+
+def degraded_choice(task: Task, registry: Registry, ranked: Sequence[Candidate], unavailable: frozenset[str]) -> str:
+    """Who answers as best it can where an escalation yields none: the best candidate, else the smallest generalist.
+
+    Empty where there is neither: then a person answers (CONTRACT "local_summary").
+    """
+    if ranked:
+        return ranked[0].specialist.id
+    generalists = [
+        (specialist.size_rank, specialist.id)
+        for specialist in registry.specialists
+        if GENERALIST in specialist.workflows and specialist.available
+        if specialist.id not in unavailable and suits(specialist, task)
+    ]
+    return min(generalists)[1] if generalists else ""
 
 
 def cloud_has_higher_utility(local: Candidate, cloud: ModelProfile | None, weights: DraftingWeights) -> bool | None:

@@ -5,10 +5,10 @@ Measuring reachability is not done here; a state machine per endpoint will proje
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 
-class Link(str, Enum):
+class Link(StrEnum):
     """The projected link: suspect, an open breaker and a spent budget have already become `down`."""
 
     UP = "up"

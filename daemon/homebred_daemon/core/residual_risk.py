@@ -9,29 +9,10 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from homebred_daemon.core.sensitivity import Span, resolve
 from homebred_daemon.core.vocabulary import WORDS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RiskWeights:
-    """What one token of each kind adds, set against the default `maximum_residual_risk` of 0.2.
-
-    One unknown word or one odd number may be a product or a quantity and stays under it; two of them, which is what a
-    full name or a split identifier leaves, go over it. A code, a long number or the rest of an address does so alone.
-    """
-
-    capitalised: float = 0.15
-    """A capitalised word outside the vocabulary; half of it where a sentence begins."""
-    digits: float = 0.15
-    """A run of four to six digits that is no year and no round figure."""
-    rare: float = 0.25
-    """A code of letters and digits, a run of seven digits or more, a long word that nobody could pronounce."""
-    address: float = 0.25
-    """A street, flat or box that was left behind."""
-
+from homebred_protocol.documents.policy import RiskWeights
 
 _ODD_DIGITS = 4  # CONTRACT.md: runs of four or more
 _IDENTIFYING_DIGITS = 7  # an account, a record, a phone number: as telling as a code

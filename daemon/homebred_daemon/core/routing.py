@@ -14,7 +14,7 @@ from datetime import datetime
 from homebred_daemon.core.callers import Rights, rights_of
 from homebred_daemon.core.decision import REASONS, Reason, RouteDecision, Runtime
 from homebred_daemon.core.fitness import DECIMALS
-from homebred_daemon.core.lanes import Candidate, candidates, cascade, cloud_has_higher_utility
+from homebred_daemon.core.lanes import Candidate, candidates, cascade, cloud_has_higher_utility, degraded_choice
 from homebred_daemon.core.link import Link, permits
 from homebred_protocol.documents.policy import Policy
 from homebred_protocol.documents.registry import Registry
@@ -69,7 +69,6 @@ class Situation:
 
     inputs: DecisionInputs
     classes: frozenset[str]
-    rights: Rights
     private: bool
     """Whether the task is local-only."""
     candidates: list[Candidate]
@@ -126,8 +125,14 @@ def awaits_residual_risk(inputs: DecisionInputs, decision: RouteDecision) -> boo
     return decision.reason_code is Reason.RESIDUAL_RISK and inputs.residual_risk is None
 
 
+def degraded_stack(inputs: DecisionInputs) -> str:
+    """Which specialist answers, degraded, in place of an escalation that yields nothing; empty: nobody, review it."""
+    situation = _situation(inputs)
+    return degraded_choice(inputs.task, inputs.registry, situation.candidates, inputs.unavailable)
+
+
 def stays_on_the_device(situation: Situation) -> Verdict | None:
-    """Rows 1: private data is answered here by a specialist at its floor, or by a person."""
+    """Row 1: private data is answered here by a specialist at its floor, or by a person."""
     if not situation.private:
         return None
     best = situation.best_at_floor
@@ -147,7 +152,9 @@ def drafts_by_utility(situation: Situation) -> Verdict | None:
         return None
     policy = situation.inputs.policy
     cloud_wins = cloud_has_higher_utility(best, policy.models.get(policy.fallback_model), policy.drafting)
-    situation.trace.append("utility_unknown" if cloud_wins is None else f"utility_cloud_higher={str(cloud_wins).lower()}")
+    situation.trace.append(
+        "utility_unknown" if cloud_wins is None else f"utility_cloud_higher={str(cloud_wins).lower()}"
+    )
     return _escalation(situation, Reason.UTILITY_CLOUD) if cloud_wins else _local(situation, best, Reason.UTILITY_LOCAL)
 
 
@@ -203,7 +210,6 @@ def _situation(inputs: DecisionInputs) -> Situation:
     return Situation(
         inputs=inputs,
         classes=classes,
-        rights=rights,
         private=_is_private(classes, policy, trace),
         candidates=found,
         blockers=blockers,

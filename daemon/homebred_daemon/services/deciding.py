@@ -1,4 +1,4 @@
-"""From a described task and its text to a decision: detect, decide, measure what an escalation would risk, decide again.
+"""From a described task and its text to a decision: detect, decide, measure an escalation's risk, decide again.
 
 Synchronous and without I/O of its own, so that the daemon, the command line and the benches run the very same steps.
 """
@@ -53,9 +53,7 @@ class Decider:
         inputs = replace(before, now=now, unavailable=before.unavailable | {failed})
         return self._measured(inputs, lambda: self._risk(text, self.detector.detect(text)))
 
-    def _measured(
-        self, inputs: DecisionInputs, measure: Callable[[], float]
-    ) -> tuple[DecisionInputs, RouteDecision]:
+    def _measured(self, inputs: DecisionInputs, measure: Callable[[], float]) -> tuple[DecisionInputs, RouteDecision]:
         """Measures the residual risk only where an escalation is considered, then decides with it."""
         decision = decide(inputs)
         if awaits_residual_risk(inputs, decision):

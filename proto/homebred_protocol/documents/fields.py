@@ -26,7 +26,7 @@ class Problem:
     hint: str
     """What to write instead."""
 
-    def __str__(self) -> str:
+    def sentence(self) -> str:
         """Place, what, what next: one line."""
         return f"{dotted(self.path)}: {self.what}; {self.hint}"
 
@@ -37,7 +37,7 @@ class DocumentError(ValueError):
     def __init__(self, document: str, problems: list[Problem]) -> None:
         self.document = document
         self.problems = tuple(problems)
-        super().__init__(f"{document}: " + "; ".join(str(problem) for problem in problems))
+        super().__init__(f"{document}: " + "; ".join(problem.sentence() for problem in problems))
 
 
 def dotted(path: Path) -> str:

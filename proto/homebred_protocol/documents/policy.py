@@ -51,16 +51,20 @@ class DraftingWeights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskWeights:
-    """Probability that one unmasked token of a kind gives its subject away, each in [0, 1]."""
+    """What one unmasked token of each kind adds, set against the default `maximum_residual_risk` of 0.2.
 
-    capitalised: float = 0.05
-    """An unknown capitalised word."""
-    digits: float = 0.1
-    """A run of four digits or more."""
-    rare: float = 0.05
-    """A rare token: mixed letters and digits, or a long non-word."""
-    address: float = 0.1
-    """A remnant of an address."""
+    One unknown word or one odd number may be a product or a quantity and stays under it; two of them, which is what a
+    full name or a split identifier leaves, go over it. A code, a long number or the rest of an address does so alone.
+    """
+
+    capitalised: float = 0.15
+    """A capitalised word outside the vocabulary; half of it where a sentence begins."""
+    digits: float = 0.15
+    """A run of four to six digits that is no year and no round figure."""
+    rare: float = 0.25
+    """A code of letters and digits, a run of seven digits or more, a long word that nobody could pronounce."""
+    address: float = 0.25
+    """A street, flat or box that was left behind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +229,9 @@ def advice(policy: Policy) -> tuple[str, ...]:
     """What a valid policy may not have meant, a sentence each."""
     warnings = []
     if policy.air_gap and policy.escalation:
-        warnings.append("air_gap = true wins over escalation = true: no task will reach a cloud; set escalation = false")
+        warnings.append(
+            "air_gap = true wins over escalation = true: no task will reach a cloud; set escalation = false"
+        )
     if policy.escalation and not policy.air_gap and policy.fallback_model not in policy.models:
         warnings.append(
             f"fallback_model {policy.fallback_model!r} has no [models] profile: public drafting always stays local"

@@ -103,7 +103,9 @@ def read_registry(document: object, digest: str) -> Registry:
     seen: set[str] = set()
     for position, specialist in enumerate(specialists):
         if specialist.id in seen:
-            fields.complain(("specialists", f"[{position}]", "id"), f"{specialist.id!r} is used twice", "ids are unique")
+            fields.complain(
+                ("specialists", f"[{position}]", "id"), f"{specialist.id!r} is used twice", "ids are unique"
+            )
         seen.add(specialist.id)
     fields.finish()
     if fields.problems:

@@ -91,7 +91,9 @@ def _check_content(fields: Fields) -> None:
         message.finish()
     schema = fields.raw("response_schema")
     if schema is not None and not isinstance(schema, dict):
-        fields.complain(("response_schema",), "is not a JSON Schema object", 'write an object such as {"type": "object"}')
+        fields.complain(
+            ("response_schema",), "is not a JSON Schema object", 'write an object such as {"type": "object"}'
+        )
     if has_text == bool(messages):
         what = "both `text` and `messages` are given" if has_text else "neither `text` nor `messages` is given"
         fields.complain((), what, "write exactly one of them")

@@ -1,0 +1,62 @@
+"""What an answer must withstand before it counts: findings, and whether they make it weak.
+
+Whether text fits a JSON Schema was checked before; nothing here parses or measures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Finding(StrEnum):
+    """What verification can find; each is evidence."""
+
+    EMPTY = "empty"
+    TRUNCATED = "truncated"
+    SCHEMA_INVALID = "schema_invalid"
+    LOW_CONFIDENCE = "low_confidence"
+    SLOW = "slow"
+    FALLBACK = "fallback"
+    NO_CLOUD_LANE = "no_cloud_lane"
+
+
+WEAK = frozenset({Finding.EMPTY, Finding.TRUNCATED, Finding.SCHEMA_INVALID, Finding.LOW_CONFIDENCE})
+"""Findings that say not to rely on the answer; the others speak of the way to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A finished generation, as verification looks at it."""
+
+    text: str
+    truncated: bool
+    """Whether the token limit ended it."""
+    fits_schema: bool | None = None
+    """None: no schema was asked for."""
+    confidence: float | None = None
+    """Mean token probability in [0, 1]; None: not measured."""
+
+
+def verify(answer: Answer, *, minimum_confidence: float | None = None) -> tuple[Finding, ...]:
+    """What is wrong with an answer, most telling first; empty: nothing was found."""
+    found = []
+    if not answer.text.strip():
+        found.append(Finding.EMPTY)
+    if answer.fits_schema is False:
+        found.append(Finding.SCHEMA_INVALID)
+    if answer.truncated:
+        found.append(Finding.TRUNCATED)
+    if minimum_confidence is not None and answer.confidence is not None and answer.confidence < minimum_confidence:
+        found.append(Finding.LOW_CONFIDENCE)
+    return tuple(found)
+
+
+def is_weak(findings: tuple[Finding, ...]) -> bool:
+    """Whether an answer with these findings is weak."""
+    return not WEAK.isdisjoint(findings)
+
+
+def is_slow(total_ms: float, latency_budget_ms: float | None) -> bool:
+    """Whether an answer took longer than its workflow's budget, milliseconds from acceptance to outcome."""
+    return latency_budget_ms is not None and total_ms > latency_budget_ms

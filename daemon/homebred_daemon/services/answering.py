@@ -1,0 +1,203 @@
+"""One task from acceptance to outcome: decide, record, ask, verify, record.
+
+Every accepted task ends in exactly one outcome (I7): an answer, a degraded answer, a review item or an error. It holds
+no way out of the device: a cloud lane will be handed in, and never to a local-only task. It keeps no content.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import assert_never
+
+from homebred_daemon.core.decision import RouteDecision, Runtime
+from homebred_daemon.core.routing import DecisionInputs, degraded_stack
+from homebred_daemon.core.verification import Finding, is_slow, is_weak
+from homebred_daemon.errors import (
+    DeadlineError,
+    EngineUnavailableError,
+    HomebredError,
+    NeedsReviewError,
+    NotPermittedError,
+)
+from homebred_daemon.ports import LedgerEntry, OutcomeRecord
+from homebred_daemon.services.asking import Asking, AttemptFailedError, Generated
+from homebred_daemon.services.task_flow import AcceptedTask, Decided, Emit, Means, Outcome, Standing
+
+MAX_DECISIONS = 4
+"""One, and at most three more after failures before the first token (CONTRACT "After the decision")."""
+
+
+class Answering:
+    """Answers accepted tasks under the standing that holds when each is accepted."""
+
+    def __init__(self, standing: Standing, means: Means) -> None:
+        self.standing = standing
+        """Replaced whole when policy or models change; running tasks finish on what they began with."""
+        self.streams = 0
+        """Tasks being answered now."""
+        self._means = means
+
+    def route(self, accepted: AcceptedTask) -> RouteDecision:
+        """The decision alone: nothing is recorded, nothing is asked.
+
+        Raises:
+            RequestError: the task cannot be accepted.
+        """
+        self._admit(self.standing, accepted)
+        return _decide(self.standing, self._means, accepted)[1]
+
+    async def answer(self, accepted: AcceptedTask, emit: Emit) -> None:
+        """Answers a task: `emit` hears decisions, pieces of the answer, then exactly one Outcome.
+
+        Raises:
+            RequestError: the task was not accepted; nothing was emitted.
+        """
+        standing = self.standing
+        self._admit(standing, accepted)
+        self.streams += 1
+        try:
+            await _Run(standing, self._means, accepted, emit).to_outcome()
+        finally:
+            self.streams -= 1
+
+    def _admit(self, standing: Standing, accepted: AcceptedTask) -> None:
+        if not standing.allows(accepted):
+            raise NotPermittedError(
+                f"this caller may not use the workflow {accepted.task.workflow!r}",
+                hint="name a workflow of the caller's profile, or have the policy's [callers] table extended",
+            )
+        if accepted.options.json_schema:
+            self._means.schemas.check_schema(accepted.options.json_schema)
+
+
+def _decide(standing: Standing, means: Means, accepted: AcceptedTask) -> tuple[DecisionInputs, RouteDecision]:
+    return standing.decider.decide(
+        accepted.task, accepted.text, link=standing.link, now=means.clock.now(), caller=accepted.caller
+    )
+
+
+class _Run:
+    """One task on its way."""
+
+    def __init__(self, standing: Standing, means: Means, accepted: AcceptedTask, emit: Emit) -> None:
+        self._standing = standing
+        self._means = means
+        self._accepted = accepted
+        self._emit = emit
+        self._started_s = means.clock.monotonic_s()
+        self._route_id = ""
+        self._findings: list[Finding] = []
+        """What the way to the answer left behind; the answer's own findings join them."""
+
+    async def to_outcome(self) -> None:
+        """Runs the task to its one outcome, within its deadline."""
+        try:
+            async with asyncio.timeout(self._accepted.deadline_s):
+                outcome = await self._answered()
+        except TimeoutError:
+            late = DeadlineError(f"the task was not answered within {self._accepted.deadline_s:g} s")
+            outcome = self._without_answer("error", late)
+        except HomebredError as error:
+            outcome = self._without_answer("error", error)
+        except asyncio.CancelledError:
+            if self._route_id:
+                await self._means.recorder.outcome(self._record("error", error_code="cancelled"))
+            raise
+        await self._emit(await self._recorded(outcome))
+
+    async def _answered(self) -> Outcome:
+        inputs, decision = _decide(self._standing, self._means, self._accepted)
+        failure: AttemptFailedError | None = None
+        for _ in range(MAX_DECISIONS):
+            await self._announce(inputs, decision)
+            stack, status = self._stack(inputs, decision)
+            if not stack:
+                return self._without_answer("review", NeedsReviewError(decision.local_reason))
+            asking = Asking(self._standing, self._accepted, self._means, self._emit, self._route_id)
+            try:
+                return self._with_answer(status, await asking.ask(stack))
+            except AttemptFailedError as error:
+                failure = error
+            await self._means.recorder.outcome(self._record("error", error_code=failure.code))
+            self._findings.append(Finding.FALLBACK)
+            inputs, decision = self._standing.decider.decide_again(
+                inputs, self._accepted.text, failed=failure.specialist_id, now=self._means.clock.now()
+            )
+        raise EngineUnavailableError(f"{MAX_DECISIONS} specialists failed in turn; the last was {failure}")
+
+    def _stack(self, inputs: DecisionInputs, decision: RouteDecision) -> tuple[tuple[str, ...], str]:
+        """Who is asked, in which order, and what an answer of theirs is worth; nobody: a person answers."""
+        match decision.selected_runtime:
+            case Runtime.LOCAL:
+                return decision.stack, "answer"
+            case Runtime.CLOUD_ESCALATION:
+                self._findings.append(Finding.NO_CLOUD_LANE)
+                specialist_id = degraded_stack(inputs)
+                return ((specialist_id,) if specialist_id else ()), "degraded"
+            case Runtime.NO_OP:
+                return (), "review"
+        assert_never(decision.selected_runtime)
+
+    async def _announce(self, inputs: DecisionInputs, decision: RouteDecision) -> None:
+        """The decision is in the ledger before anybody acts on it."""
+        supersedes, route_id = self._route_id, self._means.new_route_id()
+        entry = LedgerEntry(route_id=route_id, inputs=inputs, decision=decision, supersedes=supersedes)
+        await self._means.recorder.decision(entry)
+        self._route_id = route_id
+        await self._emit(Decided(route_id=route_id, decision=decision, supersedes=supersedes))
+
+    def _with_answer(self, status: str, generated: Generated) -> Outcome:
+        findings = (*generated.findings, *self._findings)
+        budget_ms = self._standing.workflow_policy(self._accepted.task.workflow).latency_budget_ms
+        if is_slow(self._elapsed_ms(self._means.clock.monotonic_s()), budget_ms):
+            findings = (*findings, Finding.SLOW)
+        record = self._record(status, generated=generated, findings=findings)
+        return Outcome(record=record, weak=is_weak(findings))
+
+    def _without_answer(self, status: str, problem: HomebredError) -> Outcome:
+        record = self._record(status, error_code=problem.code, findings=tuple(self._findings))
+        return Outcome(record=record, weak=False, problem=problem)
+
+    def _record(
+        self,
+        status: str,
+        *,
+        error_code: str = "",
+        generated: Generated | None = None,
+        findings: tuple[Finding, ...] = (),
+    ) -> OutcomeRecord:
+        record = OutcomeRecord(
+            route_id=self._route_id,
+            recorded_at_utc=self._means.clock.now(),
+            status=status,
+            error_code=error_code,
+            findings=tuple(finding.value for finding in findings),
+            total_ms=self._elapsed_ms(self._means.clock.monotonic_s()),
+        )
+        if generated is None:
+            return record
+        first_s = generated.first_token_s
+        return replace(
+            record,
+            answered_by=generated.specialist_id,
+            finish_reason=generated.finish_reason,
+            prompt_tokens=generated.usage.prompt_tokens,
+            cached_tokens=generated.usage.cached_tokens,
+            completion_tokens=generated.usage.completion_tokens,
+            first_token_ms=None if first_s is None else self._elapsed_ms(first_s),
+            confidence=generated.confidence,
+        )
+
+    async def _recorded(self, outcome: Outcome) -> Outcome:
+        """The outcome once it is in the ledger; where it cannot be stored, the caller hears of that instead."""
+        if not self._route_id:
+            return outcome  # the decision itself could not be stored: there is nothing to add to
+        try:
+            await self._means.recorder.outcome(outcome.record)
+        except HomebredError as error:
+            return self._without_answer("error", error)
+        return outcome
+
+    def _elapsed_ms(self, until_s: float) -> float:
+        return (until_s - self._started_s) * 1000

@@ -1,0 +1,139 @@
+"""Keeps engine workers: one a model file, loaded at first use and once only, the longest unused unloaded at the bound.
+
+It neither chooses specialists nor starts processes itself, and it does not nurse a crashing worker: a worker that ended
+is forgotten, and the next request starts another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from homebred_daemon.ports import Clock, EngineLauncher, EngineWorker, Prompt, ServedModel
+from homebred_engines import api
+
+
+@dataclass(slots=True, kw_only=True)
+class _Place:
+    """Where one model is, or is about to be."""
+
+    model: ServedModel
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    worker: EngineWorker | None = None
+    running: int = 0
+    """Generations that hold it; it is unloaded only at 0."""
+    used_s: float = 0.0
+    """Monotonic time of its last use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What workers may take."""
+
+    max_models: int
+    """Models loaded at once."""
+    slots: int
+    """Generations side by side on one model."""
+    threads: int
+    """0: cores - 1."""
+    memory_budget_bytes: int
+    """Of one model with its caches; 0: what the machine has available."""
+
+
+class WorkerPool:
+    """The loaded models of this device."""
+
+    def __init__(self, launcher: EngineLauncher, clock: Clock, room: Room) -> None:
+        self._launcher = launcher
+        self._clock = clock
+        self._room = room
+        self._places: dict[tuple[str, str], _Place] = {}
+
+    async def generate(self, model: ServedModel, prompt: Prompt) -> AsyncGenerator[api.Event, None]:
+        """Streams one generation on the model's worker, loading it first where needed.
+
+        Raises:
+            homebred_engines.api.EngineError: before or between events.
+        """
+        place = self._places.setdefault((model.engine, model.digest), _Place(model=model))
+        place.running += 1
+        try:
+            worker = await self._loaded(place)
+            stream = worker.generate(
+                prompt.messages, prompt.options, request_id=prompt.request_id, fairness_key=prompt.fairness_key
+            )
+            async with aclosing(stream) as events:
+                async for event in events:
+                    yield event
+        finally:
+            place.running -= 1
+            place.used_s = self._clock.monotonic_s()
+
+    def is_loaded(self, model: ServedModel) -> bool:
+        """Whether the model can answer without loading."""
+        place = self._places.get((model.engine, model.digest))
+        return place is not None and place.worker is not None and place.worker.is_alive
+
+    def workers(self) -> tuple[EngineWorker, ...]:
+        """The workers that are up."""
+        return tuple(place.worker for place in self._places.values() if place.worker and place.worker.is_alive)
+
+    async def close(self) -> None:
+        """Ends every worker."""
+        workers = [place.worker for place in self._places.values() if place.worker is not None]
+        self._places.clear()
+        async with asyncio.TaskGroup() as group:
+            for worker in workers:
+                group.create_task(worker.stop())
+
+    async def _loaded(self, place: _Place) -> EngineWorker:
+        """The place's worker, started and loaded once however many ask at the same time."""
+        async with place.lock:
+            if place.worker is not None and place.worker.is_alive:
+                return place.worker
+            await self._make_room(place)
+            worker = await self._launcher.start(place.model.engine)
+            try:
+                await worker.load(self._load_options(place.model))
+            except BaseException:
+                await worker.stop()
+                raise
+            place.worker = worker
+            return worker
+
+    async def _make_room(self, newcomer: _Place) -> None:
+        """Unloads the longest unused models until the newcomer fits.
+
+        Raises:
+            homebred_engines.api.QueueFullError: every loaded model is busy.
+        """
+        for key, place in list(self._places.items()):
+            if place.worker is not None and not place.worker.is_alive:
+                await place.worker.stop()
+                place.worker = None
+            if place.worker is None and place.running == 0:
+                del self._places[key]
+        loaded = [place for place in self._places.values() if place is not newcomer and place.worker is not None]
+        while len(loaded) >= self._room.max_models:
+            idle = [place for place in loaded if place.running == 0]
+            if not idle:
+                raise api.QueueFullError(
+                    f"All {len(loaded)} models that may be loaded at once are busy.", retry_after_s=1.0
+                )
+            oldest = min(idle, key=lambda place: place.used_s)
+            loaded.remove(oldest)
+            self._places = {key: place for key, place in self._places.items() if place is not oldest}
+            if oldest.worker is not None:
+                await oldest.worker.stop()
+
+    def _load_options(self, model: ServedModel) -> api.LoadOptions:
+        return api.LoadOptions(
+            model_path=model.path,
+            model_digest=model.digest,
+            context_tokens=model.context_tokens,
+            slots=self._room.slots,
+            threads=self._room.threads,
+            memory_budget_bytes=self._room.memory_budget_bytes,
+        )
