@@ -1,0 +1,95 @@
+"""What a device's model store holds, as values, and the registry document that the router reads of it.
+
+It opens no file: the store's adapter fills these values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from homebred_daemon.core.measurements import Measurement
+from homebred_protocol.documents.specialist import SpecialistManifest
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSpecialist:
+    """A specialist of the store."""
+
+    manifest: SpecialistManifest
+    base_digest: str
+    """`sha256:` of its base model, as its engine is told."""
+    base_bytes: int
+    """Size of the base model's file."""
+    base_path: Path
+    """Where that file stands, if it does."""
+    base_is_intact: bool
+    """Whether the file is there in its full size, and of its digest where that was checked."""
+    measurements: Mapping[str, Measurement] = field(default_factory=dict)
+    """By workflow; those that hold for this manifest and base."""
+    note: str = ""
+    """What a person should know of its files, such as a fitness that cannot be read; empty: nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DamagedSpecialist:
+    """A specialist's folder that cannot be read."""
+
+    id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """All that a store holds."""
+
+    specialists: tuple[StoredSpecialist, ...] = ()
+    """By id."""
+    damaged: tuple[DamagedSpecialist, ...] = ()
+    """By id; none of them can be served."""
+
+
+def registry_document(shelf: Shelf) -> Record:
+    """The registry: one entry a specialist by id, alike for the same shelf."""
+    return {"specialists": [_entry(each) for each in shelf.specialists]}
+
+
+def _entry(stored: StoredSpecialist) -> Record:
+    manifest, measured = stored.manifest, stored.measurements.values()
+    entry: Record = {
+        "id": manifest.id,
+        "engine": manifest.engine,
+        "workflows": {name: _fitness(stored.measurements.get(name)) for name in sorted(manifest.workflows)},
+        "size_rank": manifest.size_rank,
+        "capabilities": sorted(set(manifest.capabilities)),
+        "available": stored.base_is_intact,
+    }
+    optional = {
+        "max_context": manifest.max_context,
+        # One figure stands for all workflows: the slowest, since the router holds it against deadlines.
+        "tokens_per_s": min(_known(each.tokens_per_s for each in measured), default=None),
+        "p95_s": max(_known(each.p95_s for each in measured), default=None),
+    }
+    return entry | _without_unknown(optional)
+
+
+def _fitness(measurement: Measurement | None) -> Record:
+    if measurement is None:
+        return {"fitness": 0.0, "samples": 0}
+    optional = {
+        "reference_fitness": measurement.reference_fitness,
+        "reference_samples": measurement.reference_samples,
+    }
+    return {"fitness": measurement.fitness, "samples": measurement.samples} | _without_unknown(optional)
+
+
+def _without_unknown(record: Record) -> Record:
+    return {key: value for key, value in record.items() if value is not None}
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]

@@ -1,0 +1,163 @@
+"""Measures a specialist on a golden set: asks its engine every row and scores the answers.
+
+It starts no engine, loads no model and stores nothing: it is given an engine that has the specialist's base loaded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol
+
+from homebred_daemon.core.prompting import messages_for, options_for
+from homebred_daemon.core.scoring import mean, percentile_95, score
+from homebred_daemon.ports import Clock
+from homebred_engines import api
+from homebred_protocol.documents.golden import GoldenRow, GoldenSet
+from homebred_protocol.documents.specialist import SpecialistManifest
+
+DEFAULT_CONCURRENCY = 4
+DEFAULT_ROW_DEADLINE_S = 300.0
+CONTEXT_EXCEEDED = "context_exceeded"
+
+
+class GeneratingEngine(Protocol):
+    """An engine that has the specialist's base model loaded."""
+
+    def generate(
+        self, messages: Sequence[api.Message], options: api.GenerateOptions
+    ) -> AsyncGenerator[api.Event, None]:
+        """Deltas, then one Finished. Raises homebred_engines.api.EngineError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowResult:
+    """What became of one golden row."""
+
+    row: GoldenRow
+    answer: str
+    """What the specialist said."""
+    score: float
+    """In [0, 1]."""
+    seconds: float
+    """From asking to the last token; beside the other rows that ran at the same time."""
+    ending: str
+    """The engine's finish reason, or `context_exceeded`: the row was too long to be asked, which scores 0."""
+    usage: api.Usage
+    """What it took."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """A specialist's measured fitness on one workflow."""
+
+    workflow: str
+    golden_digest: str
+    fitness: float
+    """Mean score in [0, 1]."""
+    samples: int
+    """Rows asked."""
+    tokens_per_s: float | None
+    """Tokens per second of one stream, first token to last, beside the others; None: too few tokens to tell."""
+    p95_s: float
+    """95th percentile of the rows' seconds, by nearest rank."""
+    rows: tuple[RowResult, ...]
+    """In the golden set's order."""
+
+
+async def evaluate(
+    manifest: SpecialistManifest,
+    workflow: str,
+    golden: GoldenSet,
+    engine: GeneratingEngine,
+    *,
+    clock: Clock,
+    on_row: Callable[[RowResult], None] = lambda _: None,
+    concurrency: int = DEFAULT_CONCURRENCY,
+    row_deadline_s: float = DEFAULT_ROW_DEADLINE_S,
+) -> Evaluation:
+    """Asks every row, `concurrency` at once; `on_row` hears of each as it is done, in no order.
+
+    Raises:
+        homebred_engines.api.EngineError: the engine failed, hung, or cannot honour the manifest; nothing was measured.
+        KeyError: the manifest has no such workflow.
+    """
+    scorer = manifest.workflows[workflow].scorer
+    results: dict[int, RowResult] = {}
+
+    async def ask_in_turn(rows: Iterator[GoldenRow]) -> None:
+        for row in rows:
+            result = await _ask(manifest, row, scorer, engine, clock=clock, deadline_s=row_deadline_s)
+            results[row.line] = result
+            on_row(result)
+
+    rows = iter(golden.rows)  # one iterator for all: each takes the next row when it is free
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(concurrency):
+                group.create_task(ask_in_turn(rows))
+    except* api.EngineError as failures:
+        failure = failures.exceptions[0]
+    else:
+        return _summary(workflow, golden, [results[row.line] for row in golden.rows])
+    raise failure
+
+
+async def _ask(
+    manifest: SpecialistManifest,
+    row: GoldenRow,
+    scorer: str,
+    engine: GeneratingEngine,
+    *,
+    clock: Clock,
+    deadline_s: float,
+) -> RowResult:
+    messages, options = messages_for(manifest, row.input), options_for(manifest, api.GenerateOptions())
+    started_s = clock.monotonic_s()
+    parts = []
+    finished = None
+    try:
+        async with asyncio.timeout(deadline_s), aclosing(engine.generate(messages, options)) as events:
+            async for event in events:
+                if isinstance(event, api.Delta):
+                    parts.append(event.text)
+                else:
+                    finished = event
+    except api.ContextExceededError:
+        seconds = clock.monotonic_s() - started_s
+        return RowResult(row=row, answer="", score=0.0, seconds=seconds, ending=CONTEXT_EXCEEDED, usage=api.Usage())
+    except TimeoutError:
+        raise api.EngineFailedError(f"Line {row.line} of the golden set took more than {deadline_s:g} s.") from None
+    if finished is None or finished.reason is api.FinishReason.CANCELLED:
+        raise api.EngineFailedError(f"Line {row.line} of the golden set was cut off: the model was unloaded.")
+    answer = "".join(parts)
+    return RowResult(
+        row=row,
+        answer=answer,
+        score=score(scorer, answer, row.expected),
+        seconds=clock.monotonic_s() - started_s,
+        ending=finished.reason.value,
+        usage=finished.usage,
+    )
+
+
+def _summary(workflow: str, golden: GoldenSet, results: list[RowResult]) -> Evaluation:
+    return Evaluation(
+        workflow=workflow,
+        golden_digest=golden.digest,
+        fitness=mean([result.score for result in results]),
+        samples=len(results),
+        tokens_per_s=_tokens_per_s([result.usage for result in results]),
+        p95_s=percentile_95([result.seconds for result in results]),
+        rows=tuple(results),
+    )
+
+
+def _tokens_per_s(usages: list[api.Usage]) -> float | None:
+    """Over all rows; an answer's first token belongs to its prompt's time, so one-token answers tell nothing."""
+    later_tokens = sum(max(0, usage.completion_tokens - 1) for usage in usages)
+    completion_s = sum(usage.completion_s for usage in usages if usage.completion_tokens > 1)
+    return later_tokens / completion_s if later_tokens and completion_s > 0 else None

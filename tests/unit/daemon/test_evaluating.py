@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from homebred_daemon.services.evaluating import CONTEXT_EXCEEDED, Evaluation, RowResult, evaluate
+from homebred_engines import api
+from homebred_protocol.documents.golden import GoldenRow, GoldenSet
+from homebred_protocol.documents.specialist import Example, Prompt, ServedWorkflow, SpecialistManifest
+
+MANIFEST = SpecialistManifest(
+    digest="sha256:m",
+    id="a",
+    title="A",
+    engine="echo",
+    workflows={"w": ServedWorkflow(), "j": ServedWorkflow(scorer="json_fields")},
+    prompt=Prompt(template="<{input}>", examples=(Example(input="x", output="y"),), max_tokens=7),
+)
+
+
+class VirtualClock:
+    """Time that passes only when told to."""
+
+    def __init__(self) -> None:
+        self.elapsed_s = 0.0
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 23, tzinfo=UTC)
+
+    def monotonic_s(self) -> float:
+        return self.elapsed_s
+
+
+class ScriptedEngine:
+    """Answers the text of the last user turn through a function, each answer taking a second of virtual time."""
+
+    def __init__(self, clock: VirtualClock, answer: Callable[[str], str | Exception] = lambda text: text) -> None:
+        self._clock = clock
+        self._answer = answer
+        self.asked: list[tuple[tuple[api.Message, ...], api.GenerateOptions]] = []
+        self.running = self.most_running = self.closed = 0
+        self.hangs = False
+        self.reason = api.FinishReason.STOP
+
+    async def generate(
+        self, messages: Sequence[api.Message], options: api.GenerateOptions
+    ) -> AsyncGenerator[api.Event, None]:
+        self.asked.append((tuple(messages), options))
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            await asyncio.sleep(0)
+            answer = self._answer(messages[-1].content.strip("<>"))
+            if isinstance(answer, Exception):
+                raise answer
+            if self.hangs:
+                await asyncio.Event().wait()
+            self._clock.elapsed_s += 1
+            words = answer.split(" ")
+            for position, word in enumerate(words):
+                yield api.Delta(text=word if position == 0 else " " + word, tokens=1)
+            usage = api.Usage(completion_tokens=len(words), completion_s=0.1 * (len(words) - 1))
+            yield api.Finished(reason=self.reason, usage=usage)
+        finally:
+            self.running -= 1
+            self.closed += 1
+
+
+def golden(*pairs: tuple[str, object]) -> GoldenSet:
+    rows = [GoldenRow(line=line, input=text, expected=expected) for line, (text, expected) in enumerate(pairs, start=1)]
+    return GoldenSet(digest="sha256:g", rows=tuple(rows))
+
+
+async def run(engine: ScriptedEngine, clock: VirtualClock, rows: GoldenSet, workflow: str = "w") -> Evaluation:
+    return await evaluate(MANIFEST, workflow, rows, engine, clock=clock)
+
+
+async def test_fitness_is_the_mean_score_of_all_rows_in_their_order() -> None:
+    clock = VirtualClock()
+    rows = golden(("a", "a"), ("b", "B"), ("c", "c"), ("d", "d"))
+    evaluation = await run(ScriptedEngine(clock), clock, rows)
+    assert (evaluation.fitness, evaluation.samples) == (0.75, 4)
+    assert [(result.row.line, result.score, result.answer) for result in evaluation.rows] == [
+        (1, 1.0, "a"),
+        (2, 0.0, "b"),
+        (3, 1.0, "c"),
+        (4, 1.0, "d"),
+    ]
+    assert (evaluation.workflow, evaluation.golden_digest) == ("w", "sha256:g")
+
+
+async def test_rows_are_scored_by_the_workflows_own_scorer() -> None:
+    clock = VirtualClock()
+    evaluation = await run(ScriptedEngine(clock), clock, golden(('{"a": 1}', {"a": 1, "b": 2})), workflow="j")
+    assert evaluation.fitness == 0.5
+
+
+async def test_rows_are_asked_with_the_manifests_prompt_and_options() -> None:
+    clock = VirtualClock()
+    engine = ScriptedEngine(clock)
+    await run(engine, clock, golden(("hello", "hello")))
+    ((messages, options),) = engine.asked
+    assert [message.content for message in messages] == ["<x>", "y", "<hello>"]
+    assert (options.max_tokens, options.temperature) == (7, 0.0)
+
+
+async def test_at_most_four_rows_run_at_once_and_all_are_heard_of() -> None:
+    clock = VirtualClock()
+    engine = ScriptedEngine(clock)
+    heard: list[RowResult] = []
+    rows = golden(*((str(number), str(number)) for number in range(10)))
+    evaluation = await evaluate(MANIFEST, "w", rows, engine, clock=clock, on_row=heard.append)
+    assert engine.most_running == 4
+    assert sorted(result.row.line for result in heard) == list(range(1, 11))
+    assert [result.row.line for result in evaluation.rows] == list(range(1, 11))
+
+
+async def test_speed_is_that_of_one_stream_after_its_first_token() -> None:
+    clock = VirtualClock()
+    evaluation = await run(ScriptedEngine(clock), clock, golden(("a b c", "a b c"), ("a", "a"), ("a b", "a b")))
+    assert evaluation.tokens_per_s == pytest.approx(10.0)
+
+
+async def test_one_token_answers_tell_nothing_about_speed() -> None:
+    clock = VirtualClock()
+    assert (await run(ScriptedEngine(clock), clock, golden(("a", "a")))).tokens_per_s is None
+
+
+async def test_the_95th_percentile_of_seconds_comes_from_the_clock() -> None:
+    clock = VirtualClock()
+    evaluation = await evaluate(
+        MANIFEST, "w", golden(("a", "a"), ("b", "b")), ScriptedEngine(clock), clock=clock, concurrency=1
+    )
+    assert evaluation.p95_s == 1.0
+
+
+async def test_a_row_too_long_for_the_context_scores_nothing_and_the_others_go_on() -> None:
+    clock = VirtualClock()
+    too_long = api.ContextExceededError("It has 9 tokens.", prompt_tokens=9, context_tokens=8)
+    engine = ScriptedEngine(clock, lambda text: too_long if text == "b" else text)
+    evaluation = await run(engine, clock, golden(("a", "a"), ("b", "b")))
+    assert evaluation.fitness == 0.5
+    assert [result.ending for result in evaluation.rows] == ["stop", CONTEXT_EXCEEDED]
+
+
+async def test_an_engine_that_fails_ends_the_evaluation_with_its_own_error() -> None:
+    clock = VirtualClock()
+    failure = api.EngineFailedError("It broke.", exit_code=-11)
+    engine = ScriptedEngine(clock, lambda text: failure if text == "3" else text)
+    with pytest.raises(api.EngineFailedError) as caught:
+        await run(engine, clock, golden(*((str(number), "") for number in range(50))))
+    assert caught.value is failure
+    assert engine.running == 0
+    assert len(engine.asked) < 50
+
+
+async def test_a_hanging_engine_is_not_waited_for_for_ever() -> None:
+    clock = VirtualClock()
+    engine = ScriptedEngine(clock)
+    engine.hangs = True
+    with pytest.raises(api.EngineFailedError, match="Line 1 of the golden set took more than"):
+        await evaluate(MANIFEST, "w", golden(("a", "a")), engine, clock=clock, row_deadline_s=0)
+    assert engine.running == 0
+
+
+async def test_an_answer_cut_off_by_an_unload_is_no_measurement() -> None:
+    clock = VirtualClock()
+    engine = ScriptedEngine(clock)
+    engine.reason = api.FinishReason.CANCELLED
+    with pytest.raises(api.EngineFailedError, match="was cut off"):
+        await run(engine, clock, golden(("a", "a")))
+
+
+async def test_a_truncated_answer_is_scored_as_it_stands() -> None:
+    clock = VirtualClock()
+    engine = ScriptedEngine(clock)
+    engine.reason = api.FinishReason.LENGTH
+    (result,) = (await run(engine, clock, golden(("a", "a")))).rows
+    assert (result.score, result.ending) == (1.0, "length")
