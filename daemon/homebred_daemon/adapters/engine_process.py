@@ -136,7 +136,9 @@ class EngineProcess:
         """The worker's own error where it sent one; else what became of the worker."""
         for key, value in error.trailing_metadata() or ():
             if key == wire.ERROR_METADATA_KEY and isinstance(value, bytes):
-                return wire.unpack_error(value)
+                unpacked = wire.unpack_error(value)
+                is_failure = type(unpacked) is api.EngineFailedError  # what it wrote may say why
+                return self._started_child().failure(unpacked.why, hint=unpacked.hint) if is_failure else unpacked
         if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:  # grpc's own word: the worker speaks through metadata
             return api.InvalidRequestError(f"It is larger than {wire.MAX_MESSAGE_BYTES} bytes.")
         child = self._started_child()

@@ -27,6 +27,7 @@ _READY_LINE = b"ready\n"
 _TAIL_BYTES = 8192
 _TAIL_WAIT_S = 0.5  # the last lines may come after the exit; a grandchild may hold the pipe for ever
 _MAX_SOCKET_PATH_BYTES = 107  # unix(7): sun_path holds 108 with the closing zero
+_ENGINE_SOCKET_BYTES = 24  # an engine may make a socket of its own in a folder below
 # What a worker may inherit: never the daemon's own settings, keys or proxies.
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
 _INHERITED_PREFIXES = ("CUDA_", "NVIDIA_", "OMP_")
@@ -100,6 +101,11 @@ class WorkerChild:
         """Where the worker listens."""
         return _socket_path(self._folder)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return not self._output.exit_code.done()
+
     async def exited(self) -> WorkerExit:
         """Waits for the end, however it comes."""
         await asyncio.wait([self._output.exit_code])
@@ -118,12 +124,10 @@ class WorkerChild:
         self._transport.close()
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
-    def failure(self, why: str) -> EngineFailedError:
+    def failure(self, why: str, *, hint: str = "") -> EngineFailedError:
         """An error with what is known of the process."""
-        exit_code = self._output.exit_code
-        return EngineFailedError(
-            why, exit_code=exit_code.result() if exit_code.done() else 0, last_lines=self._output.last_lines
-        )
+        exit_code = self._output.exit_code.result() if self._output.exit_code.done() else 0
+        return EngineFailedError(why, exit_code=exit_code, last_lines=self._output.last_lines, hint=hint)
 
     async def _wait_until_ready(self) -> None:
         deadline_s = self._settings.start_deadline_s
@@ -198,10 +202,11 @@ def _make_private_folder(runtime_dir: Path) -> Path:
     """A 0700 folder with `python/`, which holds the worker's two packages and nothing else."""
     runtime_dir.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="engine-", dir=runtime_dir)).resolve()
-    if len(os.fsencode(_socket_path(folder))) > _MAX_SOCKET_PATH_BYTES:
+    if len(os.fsencode(folder)) + _ENGINE_SOCKET_BYTES > _MAX_SOCKET_PATH_BYTES:
         folder.rmdir()
         raise EngineFailedError(
-            f"{_socket_path(folder)} is longer than a Unix socket's path may be.", hint="Choose a shorter runtime_dir."
+            f"{folder} is too long: a Unix socket's path holds {_MAX_SOCKET_PATH_BYTES} bytes.",
+            hint="Choose a shorter runtime_dir.",
         )
     packages = folder / "python"
     packages.mkdir()

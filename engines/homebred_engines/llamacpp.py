@@ -1,0 +1,173 @@
+"""The embedded default engine: llama.cpp through xllamacpp, continuous batching over a few slots. CPU or GPU.
+
+The model file is checked (`gguf_file.py`) before llama.cpp sees it: its own refusals say nothing but "failed".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import xllamacpp
+
+from homebred_engines import api
+from homebred_engines.gguf_file import GgufFacts, read_gguf, refuse_oversized
+from homebred_engines.llamacpp_chunks import ChunkReading
+from homebred_engines.llamacpp_server import Run, ServerOptions, start_server
+
+_DEFAULT_SLOTS = 4
+_DEFAULT_CONTEXT_TOKENS = 2048
+_CONTEXT_STEP = 256  # llama.cpp rounds a slot's context up to this
+_CAPABILITIES = tuple(api.Capability)
+_CHECKED, _LOADED = 0.05, 1.0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Loaded:
+    """A model in memory and what runs on it."""
+
+    stats: api.EngineStats
+    servers: list[xllamacpp.Server]  # one; a list, so that unloading can drop the last reference in a thread
+    threads: ThreadPoolExecutor
+    runs: set[Run] = field(default_factory=set)
+
+
+class LlamaCppEngine:
+    """Implements `api.Engine`."""
+
+    def __init__(self) -> None:
+        self._loaded: _Loaded | None = None
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
+
+    async def load(self, options: api.LoadOptions) -> AsyncGenerator[float, None]:
+        """Checks the file, then loads it in a thread. A load that is given up is freed when it has finished."""
+        loop = asyncio.get_running_loop()
+        yield 0.0
+        server_options = await loop.run_in_executor(self._loader, _plan, options)
+        yield _CHECKED
+        server = await loop.run_in_executor(self._loader, start_server, server_options)
+        yield _LOADED
+        self._loaded = _Loaded(
+            stats=_stats(
+                model_digest=options.model_digest,
+                slots=server_options.slots,
+                context_tokens=server_options.context_tokens,
+                threads=server_options.threads,
+            ),
+            servers=[server],
+            threads=ThreadPoolExecutor(server_options.slots, thread_name_prefix="slot"),
+        )
+
+    async def generate(
+        self, messages: Sequence[api.Message], options: api.GenerateOptions
+    ) -> AsyncGenerator[api.Event, None]:
+        """Streams one chat completion."""
+        loaded = self._loaded
+        if loaded is None:
+            raise api.ModelNotLoadedError("A generation was asked of it.")
+        reading = ChunkReading(is_json=bool(options.json_schema))
+        run = Run()
+        loaded.runs.add(run)
+        run.start(loaded.threads, loaded.servers[0], _request_body(messages, options))
+        try:
+            while reading.reason is None and await run.next_chunks():
+                while run.chunks and reading.reason is None:
+                    reading.feed(run.chunks.popleft())
+                delta = reading.take_delta()
+                if delta is not None:
+                    yield delta
+        finally:
+            await run.end()
+            loaded.runs.discard(run)
+        if run.failure is not None:
+            raise run.failure
+        if reading.reason is None and self._loaded is loaded:
+            raise api.EngineFailedError("llama.cpp ended a generation without a reason.")
+        yield api.Finished(reason=reading.reason or api.FinishReason.CANCELLED, usage=reading.usage())
+
+    async def unload(self) -> None:
+        """Cancels what runs, then frees the model in a thread."""
+        loaded, self._loaded = self._loaded, None
+        if loaded is None:
+            return
+        await asyncio.gather(*(run.end() for run in loaded.runs))
+        loaded.threads.shutdown(wait=False)
+        await asyncio.get_running_loop().run_in_executor(self._loader, loaded.servers.clear)
+
+    def stats(self) -> api.EngineStats:
+        """As loaded."""
+        return self._loaded.stats if self._loaded else _stats()
+
+
+def _stats(**loaded: Any) -> api.EngineStats:
+    version = xllamacpp.__version__
+    return api.EngineStats(engine="llamacpp", engine_version=version, capabilities=_CAPABILITIES, **loaded)
+
+
+def _plan(options: api.LoadOptions) -> ServerOptions:
+    """Checks the file against the options and fills in the defaults. Raises ModelRefusedError, InvalidRequestError."""
+    facts = read_gguf(Path(options.model_path))
+    context_tokens = _context_tokens(options, facts)
+    slots = options.slots or _DEFAULT_SLOTS
+    refuse_oversized(
+        facts,
+        context_tokens=context_tokens,
+        slots=slots,
+        memory_budget_bytes=options.memory_budget_bytes or _available_bytes(),
+    )
+    return ServerOptions(
+        model_path=options.model_path,
+        context_tokens=context_tokens,
+        slots=slots,
+        threads=options.threads or max(1, len(os.sched_getaffinity(0)) - 1),
+        has_chat_template=facts.has_chat_template,
+    )
+
+
+def _context_tokens(options: api.LoadOptions, facts: GgufFacts) -> int:
+    if options.context_tokens > facts.context_tokens:
+        raise api.InvalidRequestError(
+            f"A context of {options.context_tokens} tokens was asked of a model trained for {facts.context_tokens}."
+        )
+    wanted = options.context_tokens or min(_DEFAULT_CONTEXT_TOKENS, facts.context_tokens)
+    return -(-wanted // _CONTEXT_STEP) * _CONTEXT_STEP
+
+
+def _available_bytes() -> int:
+    """What the kernel says could be had without swapping."""
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        name, _, value = line.partition(":")
+        if name == "MemAvailable":
+            return int(value.split()[0]) * 1024
+    raise api.EngineFailedError("/proc/meminfo does not say how much memory is available.")
+
+
+def _request_body(messages: Sequence[api.Message], options: api.GenerateOptions) -> bytes:
+    body: dict[str, object] = {
+        "messages": [{"role": message.role, "content": message.content} for message in messages],
+        "stream": True,
+        "return_progress": True,  # so that the callback is called, and can cancel, while the prompt is read
+        "timings_per_token": True,
+        "reasoning_format": "none",
+        "max_tokens": options.max_tokens or -1,
+        "stop": list(options.stop),
+    }
+    if options.logprobs:
+        body |= {"logprobs": True, "top_logprobs": 1}
+    if options.json_schema:
+        schema = {"schema": options.parsed_schema()}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    sampling = {
+        "temperature": options.temperature,
+        "top_p": options.top_p,
+        "top_k": options.top_k,
+        "seed": options.seed,
+    }
+    body |= {name: value for name, value in sampling.items() if value is not None}
+    return json.dumps(body).encode()

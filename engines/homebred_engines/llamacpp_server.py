@@ -1,0 +1,127 @@
+"""Starts xllamacpp's server with its side door shut, and runs single requests on it in threads.
+
+The library always opens an HTTP port without authentication. Here it gets a Unix socket in a private folder and a
+random key, and the socket's name is removed as soon as the server stands: only this process reaches it, in process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import sys
+import tempfile
+from collections import deque
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+import xllamacpp
+
+from homebred_engines.api import EngineFailedError, InvalidRequestError
+
+# Small batches: a prompt is read in steps, between which others get their tokens and a cancellation is heard.
+_BATCH_TOKENS = 64
+_PROMPT_CACHE_MIB = 128
+_ERRORS_ONLY = 1
+_FALLBACK_TEMPLATE = "chatml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """What one server is started with."""
+
+    model_path: str
+    """A checked GGUF file."""
+    context_tokens: int
+    """Of one slot."""
+    slots: int
+    """Generations side by side."""
+    threads: int
+    """Compute threads."""
+    has_chat_template: bool
+    """Whether the model brings one; else ChatML is used, and said so."""
+
+
+def start_server(options: ServerOptions) -> xllamacpp.Server:
+    """Blocks while the model loads. Raises EngineFailedError."""
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = options.model_path
+    parameters.n_ctx = options.context_tokens * options.slots
+    parameters.n_parallel = options.slots
+    parameters.n_batch = parameters.n_ubatch = _BATCH_TOKENS
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = options.threads
+    parameters.cache_ram_mib = _PROMPT_CACHE_MIB
+    parameters.verbosity = _ERRORS_ONLY
+    parameters.api_keys = [secrets.token_urlsafe(32)]
+    parameters.endpoint_slots = parameters.endpoint_props = parameters.ui = False
+    if not options.has_chat_template:
+        sys.stderr.write(f"The model brings no chat template: using {_FALLBACK_TEMPLATE}.\n")
+        parameters.chat_template = _FALLBACK_TEMPLATE
+    folder = tempfile.mkdtemp(prefix="x")  # mode 0700; a short name, as a socket's path is bounded
+    try:
+        parameters.hostnames = [str(Path(folder) / "s.sock")]  # the ending makes it a Unix socket
+        return xllamacpp.Server(parameters)
+    except RuntimeError as error:
+        raise EngineFailedError(
+            f"llama.cpp could not load the model: {error}",
+            hint="The worker's last lines say why; an unknown architecture needs a newer llama.cpp.",
+        ) from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Run:
+    """One request: its thread, and the chunks it has brought and nobody has read yet."""
+
+    def __init__(self) -> None:
+        self.chunks: deque[bytes] = deque()
+        self.failure: Exception | None = None
+        self.cancelled = False
+        self._loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+        self._news_on_its_way = False
+        self._thread: asyncio.Future[None] | None = None
+
+    def start(self, threads: Executor, server: xllamacpp.Server, body: bytes) -> None:
+        """Begins, in one of the threads."""
+        self._thread = self._loop.run_in_executor(threads, self._work, server, body)
+        self._thread.add_done_callback(lambda _: self._news.set())
+
+    async def next_chunks(self) -> bool:
+        """Waits for chunks; False when the request has ended and every chunk is read."""
+        while not self.chunks:
+            if self._thread is None or self._thread.done():
+                return bool(self.chunks)
+            self._news.clear()
+            await self._news.wait()
+        return True
+
+    async def end(self) -> None:
+        """Cancels, and returns once the server has let go of the slot."""
+        self.cancelled = True
+        if self._thread is not None and not self._thread.done():
+            await asyncio.wait([self._thread])
+
+    def _work(self, server: xllamacpp.Server, body: bytes) -> None:
+        try:
+            server.handle_chat_completions(body, self._hear)
+        except ValueError as error:  # a schema or a sequence of roles that the chat template cannot take
+            self.failure = InvalidRequestError(f"llama.cpp says: {error}")
+        except RuntimeError as error:
+            self.failure = EngineFailedError(f"llama.cpp says: {error}")
+
+    def _hear(self, chunk: bytes) -> bool:
+        """Called in the thread for each chunk; True cancels. It must not raise: the library would swallow that."""
+        self.chunks.append(chunk)
+        if not self._news_on_its_way:
+            self._news_on_its_way = True
+            try:
+                self._loop.call_soon_threadsafe(self._tell)
+            except RuntimeError:  # the loop is closed: nobody will read
+                return True
+        return self.cancelled
+
+    def _tell(self) -> None:
+        self._news_on_its_way = False
+        self._news.set()

@@ -1,0 +1,102 @@
+"""Writes a tiny LLaMA model with its own random weights: the engine's real file format, loaded in milliseconds.
+
+It has learnt nothing: it babbles printable ASCII, and spells JSON where a grammar makes it. Same seed, same bytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+CONTEXT_TOKENS = 8192
+_EMBEDDING = 64
+_FEED_FORWARD = 128
+_HEADS = 4
+_HEADS_KV = 2
+_LAYERS = 2
+_MERGES = ("t h", "i n", "e r", "a n", "Ġ a", "Ġ t")
+_SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+_CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+# One channel of the embedding is the same for every token, so that the output layer has a bias to silence tokens with.
+_BIAS_CHANNEL = 0
+_BIAS = 8.0
+_SILENCED = -4.0
+
+
+def write_tiny_gguf(path: Path, *, seed: int = 0, chat_template: bool = True) -> Path:
+    """The file at `path`, under 1 MB."""
+    tokens = _tokens()
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_name(f"homebred tiny {seed}")
+    writer.add_license("Apache-2.0")
+    writer.add_context_length(CONTEXT_TOKENS)
+    writer.add_embedding_length(_EMBEDDING)
+    writer.add_block_count(_LAYERS)
+    writer.add_feed_forward_length(_FEED_FORWARD)
+    writer.add_head_count(_HEADS)
+    writer.add_head_count_kv(_HEADS_KV)
+    writer.add_rope_dimension_count(_EMBEDDING // _HEADS)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_vocab_size(len(tokens))
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(tokens)
+    normal, control = gguf.TokenType.NORMAL, gguf.TokenType.CONTROL
+    writer.add_token_types([control if token in _SPECIAL else normal for token in tokens])
+    writer.add_token_merges(list(_MERGES))
+    writer.add_bos_token_id(tokens.index("<|endoftext|>"))
+    writer.add_eos_token_id(tokens.index("<|im_end|>"))
+    writer.add_add_bos_token(False)  # noqa: FBT003 - the library's signature
+    if chat_template:
+        writer.add_chat_template(_CHAT_TEMPLATE)
+    for name, tensor in _tensors(tokens, seed).items():
+        writer.add_tensor(name, tensor)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _tokens() -> list[str]:
+    """Every byte in GPT-2's spelling, a few merges, three special tokens."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAC + 1), *range(0xAE, 0xFF + 1)]
+    others = [byte for byte in range(256) if byte not in printable]
+    spelling = {byte: chr(byte) for byte in printable}
+    spelling |= {byte: chr(256 + position) for position, byte in enumerate(others)}
+    return [*(spelling[byte] for byte in range(256)), *(pair.replace(" ", "") for pair in _MERGES), *_SPECIAL]
+
+
+def _tensors(tokens: list[str], seed: int) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(seed)
+
+    def matrix(rows: int, columns: int) -> np.ndarray:
+        values: np.ndarray = random.standard_normal((rows, columns)) / np.sqrt(columns)
+        return values.astype(np.float16)
+
+    kv_width = _EMBEDDING // _HEADS * _HEADS_KV
+    embedding = matrix(len(tokens), _EMBEDDING) * np.float16(4)
+    embedding[:, _BIAS_CHANNEL] = _BIAS
+    output = matrix(len(tokens), _EMBEDDING) * np.float16(4)
+    spoken = [token in _MERGES or (len(token) == 1 and " " < token <= "~") or token == "Ġ" for token in tokens]  # noqa: S105 - a space, in GPT-2's spelling
+    output[:, _BIAS_CHANNEL] = np.where(spoken, 0, _SILENCED).astype(np.float16)
+    tensors = {"token_embd.weight": embedding, "output.weight": output}
+    tensors["output_norm.weight"] = np.ones(_EMBEDDING, dtype=np.float32)
+    for layer in range(_LAYERS):
+        block = f"blk.{layer}."
+        tensors[block + "attn_norm.weight"] = np.ones(_EMBEDDING, dtype=np.float32)
+        tensors[block + "attn_q.weight"] = matrix(_EMBEDDING, _EMBEDDING)
+        tensors[block + "attn_k.weight"] = matrix(kv_width, _EMBEDDING)
+        tensors[block + "attn_v.weight"] = matrix(kv_width, _EMBEDDING)
+        tensors[block + "attn_output.weight"] = matrix(_EMBEDDING, _EMBEDDING)
+        tensors[block + "ffn_norm.weight"] = np.ones(_EMBEDDING, dtype=np.float32)
+        tensors[block + "ffn_gate.weight"] = matrix(_FEED_FORWARD, _EMBEDDING)
+        tensors[block + "ffn_up.weight"] = matrix(_FEED_FORWARD, _EMBEDDING)
+        tensors[block + "ffn_down.weight"] = matrix(_EMBEDDING, _FEED_FORWARD)
+    return tensors
