@@ -1,0 +1,57 @@
+# `make demo` runs the main job, `make test` everything that can be checked; both set up what they need.
+
+.DEFAULT_GOAL := help
+.PHONY: help venv model demo test lint types imports hygiene protos unit suite bench lock
+
+BIN := .venv/bin
+MODELS := .cache/models
+MODEL := $(MODELS)/SmolLM2-135M-Instruct.Q4_1.gguf
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+venv: .venv/.made ## .venv with the commands homebred and homebred-fleet in it
+
+.venv/.made: requirements.lock pyproject.toml
+	@packaging/tools/make_venv.sh
+
+model: $(MODEL)
+
+$(MODEL): .venv/.made packaging/locks/embedded-model.lock
+	@$(BIN)/python packaging/tools/fetch_model.py $(MODELS) >/dev/null && touch $(MODEL)
+
+demo: .venv/.made $(MODEL) ## the whole story on this machine, about three minutes
+	@$(BIN)/homebred demo --model $(MODEL)
+
+test: .venv/.made $(MODEL) lint types imports hygiene protos unit suite ## lint, types, imports, every test
+
+lint: .venv/.made
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.made
+	$(BIN)/mypy
+
+imports: .venv/.made
+	$(BIN)/lint-imports --no-timings 2>/dev/null || $(BIN)/lint-imports
+
+hygiene: .venv/.made
+	$(BIN)/deptry .
+	$(BIN)/vulture
+
+protos: .venv/.made ## regenerates the protobuf code and fails if it differed
+	packaging/tools/generate_protos.sh
+	git diff --exit-code -- proto
+
+unit: .venv/.made ## the unit suite alone, in seconds
+	$(BIN)/pytest -q tests/unit tests/architecture
+
+suite: .venv/.made $(MODEL)
+	$(BIN)/pytest -q --ignore tests/unit --ignore tests/architecture
+
+bench: .venv/.made $(MODEL) ## figures against the targets, into bench.jsonl
+	$(BIN)/python -m tests.bench --model $(MODEL)
+
+lock: ## resolves requirements.lock anew (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --extra daemon --extra fleet --extra llamacpp \
+	    --group dev pyproject.toml -o requirements.lock --quiet
