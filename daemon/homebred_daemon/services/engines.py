@@ -38,6 +38,8 @@ class Room:
     """Generations side by side on one model."""
     threads: int
     """0: cores - 1."""
+    load_timeout_s: float
+    """A model that takes longer to load has failed."""
     memory_budget_bytes: int
     """Of one model with its caches; 0: what the machine has available."""
 
@@ -96,7 +98,14 @@ class WorkerPool:
             await self._make_room(place)
             worker = await self._launcher.start(place.model.engine)
             try:
-                await worker.load(self._load_options(place.model))
+                async with asyncio.timeout(self._room.load_timeout_s):
+                    await worker.load(self._load_options(place.model))
+            except TimeoutError:
+                await worker.stop()
+                raise api.EngineFailedError(
+                    f"The model was not loaded within {self._room.load_timeout_s:g} s.",
+                    hint="Raise engine.load_timeout_s, or choose a smaller model.",
+                ) from None
             except BaseException:
                 await worker.stop()
                 raise

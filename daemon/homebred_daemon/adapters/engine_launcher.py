@@ -1,0 +1,38 @@
+"""Starts engine workers as this daemon is configured to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from homebred_daemon.adapters.engine_process import EngineProcess
+from homebred_daemon.adapters.worker_child import WorkerSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessLauncher:
+    """Each worker a process of its own."""
+
+    interpreter: Path
+    """Python that runs workers; it has the engine's library."""
+    runtime_dir: Path
+    """Where workers keep their private folders."""
+    queue_limit: int
+    """Requests that may wait for a slot of one worker."""
+
+    async def start(self, engine: str) -> EngineProcess:
+        """A worker of this backend, without a model yet.
+
+        Raises:
+            homebred_engines.api.EngineFailedError: it did not come up.
+        """
+        settings = WorkerSettings(
+            engine=engine, runtime_dir=self.runtime_dir, interpreter=self.interpreter, queue_limit=self.queue_limit
+        )
+        worker = EngineProcess(settings)
+        try:
+            await worker.start()
+        except BaseException:
+            await worker.stop()
+            raise
+        return worker

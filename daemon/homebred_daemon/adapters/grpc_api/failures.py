@@ -1,0 +1,62 @@
+"""Errors as gRPC status with details: ErrorInfo for programs, Problem for people (google.rpc.Status)."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from homebred_daemon.adapters.grpc_api.translate import problem_message
+from homebred_daemon.errors import (
+    ConfigurationError,
+    DeadlineError,
+    EngineUnavailableError,
+    HomebredError,
+    NeedsReviewError,
+    NotPermittedError,
+    OverloadedError,
+    RequestError,
+    StateError,
+)
+
+DETAILS_KEY = "grpc-status-details-bin"
+DOMAIN = "homebred"
+
+CODES: tuple[tuple[type[HomebredError], grpc.StatusCode], ...] = (  # the first that fits
+    (NotPermittedError, grpc.StatusCode.PERMISSION_DENIED),
+    (OverloadedError, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (RequestError, grpc.StatusCode.INVALID_ARGUMENT),
+    (DeadlineError, grpc.StatusCode.DEADLINE_EXCEEDED),
+    (EngineUnavailableError, grpc.StatusCode.UNAVAILABLE),
+    (ConfigurationError, grpc.StatusCode.FAILED_PRECONDITION),
+    (NeedsReviewError, grpc.StatusCode.FAILED_PRECONDITION),
+    (StateError, grpc.StatusCode.INTERNAL),
+    (HomebredError, grpc.StatusCode.INTERNAL),
+)
+
+
+def code_of(error: HomebredError) -> grpc.StatusCode:
+    """The status code of an error."""
+    return next(code for kind, code in CODES if isinstance(error, kind))
+
+
+async def abort(context: grpc.aio.ServicerContext[Any, Any], error: HomebredError) -> NoReturn:
+    """Ends the call with the error, its details in the trailing metadata."""
+    code = code_of(error)
+    details = [
+        error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN, metadata={"hint": error.hint}),
+        problem_message(error),
+    ]
+    if isinstance(error, OverloadedError):
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(int(error.retry_after_s * 1000))
+        details.append(retry)
+    status = status_pb2.Status(code=code.value[0], message=error.message)
+    for detail in details:
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    await context.abort(code, error.message, ((DETAILS_KEY, status.SerializeToString()),))
+    raise AssertionError("abort does not return")

@@ -1,0 +1,74 @@
+"""The Inference service: translates, calls `answering`, maps errors. It decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import grpc
+from typing_extensions import override
+
+from homebred_daemon.adapters.grpc_api.failures import abort
+from homebred_daemon.adapters.grpc_api.translate import accepted_task, decision_message, event_message
+from homebred_daemon.errors import HomebredError
+from homebred_daemon.services.answering import Answering
+from homebred_daemon.services.task_flow import AcceptedTask, AnswerEvent, Outcome
+from homebred_protocol.v1 import inference_pb2 as wire
+from homebred_protocol.v1 import inference_pb2_grpc
+
+
+class InferenceServicer(inference_pb2_grpc.InferenceServicer):
+    """`homebred.v1.Inference` over the answering service."""
+
+    def __init__(
+        self,
+        answering: Answering,
+        *,
+        caller_of: Callable[[grpc.aio.ServicerContext[Any, Any]], tuple[str, ...]],
+        default_deadline_s: float,
+        new_task_id: Callable[[], str],
+    ) -> None:
+        self._answering = answering
+        self._caller_of = caller_of
+        self._default_deadline_s = default_deadline_s
+        self._new_task_id = new_task_id
+
+    @override
+    async def Generate(  # type: ignore[override]  # grpc.aio also takes a coroutine that writes; its stubs do not say so
+        self, request: wire.GenerateRequest, context: grpc.aio.ServicerContext[wire.GenerateRequest, wire.GenerateEvent]
+    ) -> None:
+        """Streams decision, deltas and outcome; an outcome that is an error also ends the call as one."""
+        failed: HomebredError | None = None
+
+        async def emit(event: AnswerEvent) -> None:
+            nonlocal failed
+            if isinstance(event, Outcome) and event.record.status == "error":
+                failed = event.problem
+            await context.write(event_message(event))
+
+        try:
+            await self._answering.answer(self._accepted(request, context), emit)
+        except HomebredError as error:
+            failed = error
+        if failed is not None:
+            await abort(context, failed)
+
+    @override
+    async def Route(
+        self, request: wire.RouteRequest, context: grpc.aio.ServicerContext[wire.RouteRequest, wire.RouteResponse]
+    ) -> wire.RouteResponse:
+        """Decides, and does nothing else."""
+        try:
+            accepted = self._accepted(wire.GenerateRequest(task=request.task), context)
+            return wire.RouteResponse(decision=decision_message(self._answering.route(accepted)))
+        except HomebredError as error:
+            await abort(context, error)
+
+    def _accepted(self, request: wire.GenerateRequest, context: grpc.aio.ServicerContext[Any, Any]) -> AcceptedTask:
+        remaining_s = cast("float | None", context.time_remaining())  # None: the caller set no deadline
+        return accepted_task(
+            request,
+            caller=self._caller_of(context),
+            deadline_s=self._default_deadline_s if remaining_s is None else remaining_s,
+            new_task_id=self._new_task_id,
+        )

@@ -1,0 +1,161 @@
+"""Between the wire's messages and the services' values; the only reader of inference messages in the daemon."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from homebred_daemon.core.decision import Fallback, RouteDecision, Runtime
+from homebred_daemon.errors import HomebredError, OverloadedError, RequestError
+from homebred_daemon.services.task_flow import AcceptedTask, AnswerEvent, Decided, Outcome
+from homebred_engines import api
+from homebred_protocol.documents.fields import DocumentError
+from homebred_protocol.documents.task import read_task
+from homebred_protocol.v1 import inference_pb2 as wire
+
+RUNTIMES = {
+    Runtime.LOCAL: wire.RUNTIME_LOCAL,
+    Runtime.CLOUD_ESCALATION: wire.RUNTIME_CLOUD_ESCALATION,
+    Runtime.NO_OP: wire.RUNTIME_NO_OP,
+}
+FALLBACKS = {
+    Fallback.NONE: wire.FALLBACK_TARGET_NONE,
+    Fallback.LOCAL_SUMMARY: wire.FALLBACK_TARGET_LOCAL_SUMMARY,
+    Fallback.HUMAN_REVIEW: wire.FALLBACK_TARGET_HUMAN_REVIEW,
+}
+STATUSES = {
+    "answer": wire.OUTCOME_STATUS_ANSWER,
+    "degraded": wire.OUTCOME_STATUS_DEGRADED,
+    "review": wire.OUTCOME_STATUS_REVIEW,
+    "error": wire.OUTCOME_STATUS_ERROR,
+}
+_OPTIONAL = ("minimum_margin", "expected_calls", "deadline_s", "context_tokens")
+
+
+def accepted_task(
+    request: wire.GenerateRequest, *, caller: tuple[str, ...], deadline_s: float, new_task_id: Callable[[], str]
+) -> AcceptedTask:
+    """The request as a checked task; `deadline_s` is the most that the call itself allows.
+
+    Raises:
+        RequestError: with every problem found.
+    """
+    document = _document(request.task, new_task_id)
+    try:
+        task = read_task(document)
+        turns = _turns(request.task)
+        options = _options(request)
+    except DocumentError as error:
+        problems = "; ".join(problem.sentence() for problem in error.problems)
+        raise RequestError(f"the task cannot be accepted: {problems}") from None
+    except api.InvalidRequestError as error:
+        raise RequestError(f"the task cannot be accepted: {error.why}") from None
+    if not any(turn.content.strip() for turn in turns):
+        raise RequestError("the task cannot be accepted: it is empty", hint="send some text")
+    return AcceptedTask(
+        task=task,
+        text="\n".join([*(turn.content for turn in turns), request.task.response_schema]),
+        turns=turns,
+        options=options,
+        caller=caller,
+        deadline_s=deadline_s if task.deadline_s is None else min(deadline_s, task.deadline_s),
+    )
+
+
+def event_message(event: AnswerEvent) -> wire.GenerateEvent:
+    """One event of an answer."""
+    if isinstance(event, str):
+        return wire.GenerateEvent(delta=event)
+    if isinstance(event, Decided):
+        message = decision_message(event.decision)
+        message.route_id, message.supersedes = event.route_id, event.supersedes
+        return wire.GenerateEvent(decision=message)
+    return wire.GenerateEvent(outcome=_outcome_message(event))
+
+
+def decision_message(decision: RouteDecision) -> wire.RouteDecision:
+    """A decision without the id that only a recorded one has."""
+    message = wire.RouteDecision(
+        selected_runtime=RUNTIMES[decision.selected_runtime],
+        selected_model_or_stack=decision.selected_model_or_stack,
+        local_reason=decision.local_reason,
+        redaction_required=decision.redaction_required,
+        evidence_required=decision.evidence_required,
+        fallback_target=FALLBACKS[decision.fallback_target],
+        reason_code=decision.reason_code.value,
+        classes=decision.classes,
+        policy_digest=decision.policy_digest,
+        trace=decision.trace,
+    )
+    message.route_created_at_utc.FromDatetime(decision.route_created_at_utc)
+    return message
+
+
+def problem_message(error: HomebredError) -> wire.Problem:
+    """What a person needs to hear of an error."""
+    retry_after_s = error.retry_after_s if isinstance(error, OverloadedError) else 0.0
+    return wire.Problem(code=error.code, message=error.message, hint=error.hint, retry_after_s=retry_after_s)
+
+
+def _outcome_message(outcome: Outcome) -> wire.Outcome:
+    record = outcome.record
+    return wire.Outcome(
+        status=STATUSES[record.status],
+        weak=outcome.weak,
+        findings=record.findings,
+        answered_by=record.answered_by,
+        finish_reason=record.finish_reason,
+        usage=wire.Usage(
+            prompt_tokens=record.prompt_tokens,
+            cached_tokens=record.cached_tokens,
+            completion_tokens=record.completion_tokens,
+        ),
+        first_token_ms=record.first_token_ms,
+        total_ms=record.total_ms,
+        confidence=record.confidence,
+        problem=None if outcome.problem is None else problem_message(outcome.problem),
+    )
+
+
+def _document(task: wire.Task, new_task_id: Callable[[], str]) -> dict[str, Any]:
+    """The task in the shape that `read_task` checks; absent fields stay absent."""
+    document: dict[str, Any] = {
+        "task_id": task.task_id or new_task_id(),
+        "workflow": task.workflow or None,
+        "kind": task.kind or None,
+        "data_classes": list(task.data_classes),
+        "allows_escalation": task.allows_escalation,
+        "requires": list(task.requires),
+    }
+    document |= {name: getattr(task, name) for name in _OPTIONAL if task.HasField(name)}
+    if task.messages:
+        document["messages"] = [{"role": message.role, "content": message.content} for message in task.messages]
+    if task.text or not task.messages:
+        document["text"] = task.text
+    if task.response_schema:
+        document["response_schema"] = _schema(task.response_schema)
+    return document
+
+
+def _schema(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"response_schema is not JSON: {error}", hint="send a JSON Schema as text") from None
+
+
+def _turns(task: wire.Task) -> tuple[api.Message, ...]:
+    if task.messages:
+        return tuple(api.Message(role=message.role, content=message.content) for message in task.messages)
+    return (api.Message(role="user", content=task.text),)
+
+
+def _options(request: wire.GenerateRequest) -> api.GenerateOptions:
+    return api.GenerateOptions(
+        max_tokens=request.max_tokens,
+        temperature=request.temperature if request.HasField("temperature") else None,
+        seed=request.seed if request.HasField("seed") else None,
+        stop=tuple(request.stop),
+        json_schema=request.task.response_schema,
+    )
