@@ -93,7 +93,7 @@ class EngineProcess:
             raise await self._typed(error) from None
         raise api.EngineFailedError("The worker ended a load without saying that it is ready.")
 
-    async def generate(
+    def generate(
         self,
         messages: Sequence[api.Message],
         options: api.GenerateOptions,
@@ -106,6 +106,16 @@ class EngineProcess:
         Raises every EngineError; EngineFailedError also after deltas, the others only before the first.
         """
         request = wire.generate_request(messages, options, request_id=request_id, fairness_key=fairness_key)
+        return self._events(request)
+
+    async def unload(self) -> None:
+        """Ends every generation and frees the model. Raises EngineFailedError."""
+        try:
+            await self._running_stub().Unload(engine_pb2.UnloadRequest())
+        except grpc.aio.AioRpcError as error:
+            raise await self._typed(error) from None
+
+    async def _events(self, request: engine_pb2.EngineGenerateRequest) -> AsyncGenerator[api.Event, None]:
         call = self._running_stub().Generate(request)
         try:
             async for message in call:
@@ -114,13 +124,6 @@ class EngineProcess:
             raise await self._typed(error) from None
         finally:
             call.cancel()
-
-    async def unload(self) -> None:
-        """Ends every generation and frees the model. Raises EngineFailedError."""
-        try:
-            await self._running_stub().Unload(engine_pb2.UnloadRequest())
-        except grpc.aio.AioRpcError as error:
-            raise await self._typed(error) from None
 
     def _running_stub(self) -> engine_pb2_grpc.EngineAsyncStub:
         if self._stub is None:

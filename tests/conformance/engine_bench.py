@@ -1,0 +1,132 @@
+"""Engines under test: each in a real worker process, with the texts that make it do what a test needs."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tests.support.tiny_gguf import write_tiny_gguf
+
+from homebred_daemon.adapters.engine_process import EngineProcess
+from homebred_engines.api import Delta, Event, Finished, GenerateOptions, LoadOptions, Message, WorkerStats
+
+_ROOT = Path(__file__).resolve().parents[2]
+SMOLLM2_GGUF = Path(
+    os.environ.get("HOMEBRED_SMOLLM2_GGUF", _ROOT / ".cache" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf")
+)
+_PATIENCE_S = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An engine under test, with texts that make it do what a test needs."""
+
+    name: str
+    """Engine and model."""
+    engine: str
+    """Name in the registry."""
+    write_model: Callable[[Path], Path]
+    """Makes the model's file in a folder, or names it."""
+    context_tokens: int
+    """Context of one slot."""
+    endless: str
+    """A prompt whose answer takes seconds."""
+    slow_prefill: str
+    """A prompt whose first token takes long."""
+
+
+def _write_echo_model(folder: Path) -> Path:
+    path = folder / "model.json"
+    path.write_text(json.dumps({"format": "homebred-echo"}), encoding="utf-8")
+    return path
+
+
+ECHO = Candidate(
+    name="echo",
+    engine="echo",
+    write_model=_write_echo_model,
+    context_tokens=512,
+    endless="[echo token_delay_s=0.05]\n" + "word " * 200,
+    slow_prefill="[echo prefill_delay_s=10]\nword",
+)
+TINY = Candidate(
+    name="llamacpp-tiny",
+    engine="llamacpp",
+    write_model=lambda folder: write_tiny_gguf(folder / "tiny.gguf"),
+    context_tokens=8192,
+    endless="go on",
+    slow_prefill="word " * 1500,
+)
+SMOLLM2 = Candidate(
+    name="llamacpp-smollm2",
+    engine="llamacpp",
+    write_model=lambda _: SMOLLM2_GGUF,
+    context_tokens=2048,
+    endless="Write a very long story about a lighthouse keeper and a storm.",
+    slow_prefill="word " * 1500,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A whole generation."""
+
+    deltas: list[Delta]
+    finished: Finished
+
+    @property
+    def text(self) -> str:
+        return "".join(delta.text for delta in self.deltas)
+
+
+@dataclass(slots=True, kw_only=True)
+class Bench:
+    """One worker with a candidate's engine."""
+
+    candidate: Candidate
+    worker: EngineProcess
+    load_options: LoadOptions
+
+    async def ask(self, text: str, options: GenerateOptions | None = None, *, fairness_key: str = "") -> Answer:
+        events = [event async for event in self.stream(text, options, fairness_key=fairness_key)]
+        *deltas, finished = events
+        assert all(isinstance(delta, Delta) for delta in deltas), "deltas come first"
+        assert isinstance(finished, Finished), "exactly one Finished comes last"
+        return Answer(deltas=[delta for delta in deltas if isinstance(delta, Delta)], finished=finished)
+
+    def stream(
+        self, text: str, options: GenerateOptions | None = None, *, fairness_key: str = ""
+    ) -> AsyncGenerator[Event, None]:
+        messages = [Message(role="user", content=text)]
+        return self.worker.generate(messages, options or GenerateOptions(temperature=0), fairness_key=fairness_key)
+
+    async def until(self, condition: Callable[[WorkerStats], bool]) -> WorkerStats:
+        async with asyncio.timeout(_PATIENCE_S):
+            while not condition(stats := await self.worker.describe()):  # noqa: ASYNC110 - it happens in another process
+                await asyncio.sleep(0.005)
+        return stats
+
+
+def load_options(candidate: Candidate, model: Path, *, slots: int) -> LoadOptions:
+    """The candidate's model on one thread."""
+    return LoadOptions(
+        model_path=str(model),
+        model_digest="sha256:" + hashlib.sha256(candidate.name.encode()).hexdigest(),
+        context_tokens=candidate.context_tokens,
+        slots=slots,
+        threads=1,
+    )
+
+
+class StartBench(Protocol):
+    """Starts a fresh worker, by default with the model loaded."""
+
+    async def __call__(
+        self, candidate: Candidate, *, loaded: bool = True, slots: int = 2, queue_limit: int = 8
+    ) -> Bench: ...
