@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from homebred_daemon.core.decision import RouteDecision
 from homebred_daemon.core.routing import DecisionInputs
+from homebred_daemon.core.shelf import Shelf
 from homebred_engines import api
 
 
@@ -188,6 +189,18 @@ class EnginePool(Protocol):
 
         Raises:
             homebred_engines.api.EngineError: before or between events.
+        """
+        ...
+
+
+class SpecialistStore(Protocol):
+    """The specialists on this device."""
+
+    def contents(self) -> Shelf:
+        """All of them, with what was measured.
+
+        Raises:
+            StateError: the store cannot be read.
         """
         ...
 

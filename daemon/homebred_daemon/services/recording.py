@@ -7,7 +7,6 @@ of its own: what a crash takes is at most the outcomes of the last moment, whose
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -55,9 +54,17 @@ class Recorder:
         """
         await asyncio.shield(self._put(outcome))
 
-    async def ask(self, question: Callable[[Ledger], dict[str, int]]) -> dict[str, int]:
-        """Runs a read on the writer's thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, question, self._ledger)
+    async def keep_document(self, kind: str, digest: str, body: bytes) -> None:
+        """Keeps a policy, registry or ceiling that decisions will name.
+
+        Raises:
+            StateError: it could not be stored.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._ledger.keep_document, kind, digest, body)
+
+    async def status_counts(self) -> dict[str, int]:
+        """Recorded outcomes by status."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._ledger.status_counts)
 
     def _put(self, entry: LedgerEntry | OutcomeRecord) -> asyncio.Future[None]:
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()

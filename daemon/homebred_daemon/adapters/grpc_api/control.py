@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
 
 import grpc
 from typing_extensions import override
 
 from homebred_daemon.adapters.grpc_api.failures import abort
+from homebred_daemon.adapters.grpc_api.status import StatusReport
 from homebred_daemon.errors import HomebredError
 from homebred_protocol.v1 import control_pb2 as wire
 from homebred_protocol.v1 import control_pb2_grpc
 
-T = TypeVar("T")
-
 
 class ControlServicer(control_pb2_grpc.ControlServicer):
-    """`homebred.v1.Control` over two functions that the daemon lends it."""
+    """`homebred.v1.Control`."""
 
-    def __init__(
-        self,
-        *,
-        status: Callable[[], Awaitable[wire.GetStatusResponse]],
-        reload_models: Callable[[], Awaitable[wire.ReloadModelsResponse]],
-    ) -> None:
-        self._status = status
+    def __init__(self, *, report: StatusReport, reload_models: Callable[[], Awaitable[None]]) -> None:
+        self._report = report
         self._reload_models = reload_models
 
     @override
@@ -35,7 +28,10 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
         context: grpc.aio.ServicerContext[wire.GetStatusRequest, wire.GetStatusResponse],
     ) -> wire.GetStatusResponse:
         """The state of every part."""
-        return await self._answered(self._status, context)
+        try:
+            return await self._report.message()
+        except HomebredError as error:
+            await abort(context, error)
 
     @override
     async def ReloadModels(
@@ -43,11 +39,12 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
         request: wire.ReloadModelsRequest,
         context: grpc.aio.ServicerContext[wire.ReloadModelsRequest, wire.ReloadModelsResponse],
     ) -> wire.ReloadModelsResponse:
-        """Takes up what has changed in the model store."""
-        return await self._answered(self._reload_models, context)
-
-    async def _answered(self, call: Callable[[], Awaitable[T]], context: grpc.aio.ServicerContext[Any, Any]) -> T:
+        """Takes up what has changed in the model store; where that fails, what held still holds."""
         try:
-            return await call()
+            await self._reload_models()
         except HomebredError as error:
             await abort(context, error)
+        standing = self._report.answering.standing
+        return wire.ReloadModelsResponse(
+            registry_digest=standing.decider.registry.digest, specialists=len(standing.specialists)
+        )

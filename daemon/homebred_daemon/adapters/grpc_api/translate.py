@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, get_args
 
 from homebred_daemon.core.decision import Fallback, RouteDecision, Runtime
 from homebred_daemon.errors import HomebredError, OverloadedError, RequestError
@@ -30,7 +30,8 @@ STATUSES = {
     "review": wire.OUTCOME_STATUS_REVIEW,
     "error": wire.OUTCOME_STATUS_ERROR,
 }
-_OPTIONAL = ("minimum_margin", "expected_calls", "deadline_s", "context_tokens")
+_Optional = Literal["minimum_margin", "expected_calls", "deadline_s", "context_tokens"]
+_OPTIONAL: tuple[_Optional, ...] = get_args(_Optional)
 
 
 def accepted_task(

@@ -5,7 +5,6 @@ It stores what it is given and tells what it finds altered. Deciding again is re
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from homebred_daemon.adapters.store.database import connect, named_queries, tran
 from homebred_daemon.core.records import DECISION_FIELDS, canonical, decision_record, inputs_record
 from homebred_daemon.errors import StateError
 from homebred_daemon.ports import LedgerEntry, OutcomeRecord, RecordedDecision
+from homebred_protocol.digests import digest_of
 
 PRUNE_EVERY = 1_000
 
@@ -42,9 +42,7 @@ class SqliteLedger:
         """Keeps a policy, registry or ceiling for replay; a document already kept is left as it is."""
         if digest not in self._known:
             with self._writing():
-                self._connection.execute(
-                    self._queries["add_document"], {"digest": digest, "kind": kind, "body": body}
-                )
+                self._connection.execute(self._queries["add_document"], {"digest": digest, "kind": kind, "body": body})
             self._known.add(digest)
 
     def record_decisions(self, entries: Sequence[LedgerEntry]) -> None:
@@ -127,11 +125,6 @@ class SqliteLedger:
     def _one(self, name: str, **values: Any) -> sqlite3.Row | None:
         row: sqlite3.Row | None = self._connection.execute(self._queries[name], values).fetchone()
         return row
-
-
-def digest_of(body: bytes) -> str:
-    """`sha256:` and the digest in hexadecimal."""
-    return "sha256:" + hashlib.sha256(body).hexdigest()
 
 
 def _row_digest(values: Mapping[str, Any]) -> str:

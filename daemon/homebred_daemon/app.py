@@ -1,0 +1,179 @@
+"""Wires the daemon and runs it: the only place that sees services and adapters together.
+
+Order of start: settings, policy, ledger, models, socket, READY. Order of stop: no new calls, running ones get a grace,
+engines end, the ledger is written out and closed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+
+from homebred_daemon.adapters import logs
+from homebred_daemon.adapters.detectors import default_detector
+from homebred_daemon.adapters.engine_launcher import ProcessLauncher
+from homebred_daemon.adapters.grpc_api.control import ControlServicer
+from homebred_daemon.adapters.grpc_api.inference import InferenceServicer
+from homebred_daemon.adapters.grpc_api.server import ApiServer, SocketPath
+from homebred_daemon.adapters.grpc_api.status import StatusReport
+from homebred_daemon.adapters.json_schema import JsonSchemaChecker
+from homebred_daemon.adapters.model_store import ModelStore
+from homebred_daemon.adapters.store.ledger import SqliteLedger
+from homebred_daemon.adapters.system_clock import SystemClock
+from homebred_daemon.config import Settings, load
+from homebred_daemon.config_sources import FLAGS
+from homebred_daemon.core.link import Link
+from homebred_daemon.document_files import site_policy
+from homebred_daemon.errors import HomebredError, StateError
+from homebred_daemon.services.answering import Answering
+from homebred_daemon.services.engines import Room, WorkerPool
+from homebred_daemon.services.models import Site, standing_of
+from homebred_daemon.services.recording import Recorder
+from homebred_daemon.services.task_flow import Means
+
+STOP_GRACE_S = 5.0
+EXIT_REFUSED = 2
+MEGABYTE = 1 << 20
+
+log = structlog.get_logger()
+
+
+def run(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
+    """The whole life of the daemon process; its exit status."""
+    try:
+        settings = _settings(arguments, environ)
+        logs.configure(level=settings.log.level, as_json=settings.log.format == "json")
+        asyncio.run(_until_stopped(settings))
+    except HomebredError as error:
+        sys.stderr.write(f"error: {error.message}\nnext:  {error.hint}\n")
+        return EXIT_REFUSED
+    return 0
+
+
+@asynccontextmanager
+async def daemon(settings: Settings) -> AsyncIterator[None]:
+    """A serving daemon, for as long as the context lasts.
+
+    Raises:
+        HomebredError: it refuses to start; nothing was left behind.
+    """
+    policy = site_policy(settings.policy.file, settings.policy.site_ceiling_file)
+    site = Site(
+        policy=policy.policy,
+        documents=tuple((read.kind, read.digest, read.body) for read in policy.documents),
+        detector=default_detector(),
+        link=Link(settings.link.state),
+        context_tokens=settings.engine.context_tokens,
+    )
+    async with AsyncExitStack() as stack:
+        socket_path = SocketPath(settings.paths.socket)
+        stack.callback(socket_path.release)
+        recorder = await stack.enter_async_context(_recorder(settings))
+        store = ModelStore(settings.paths.state_dir / "models")
+        clock = SystemClock()
+        pool = _pool(settings, clock)
+        stack.push_async_callback(pool.close)
+        means = Means(
+            recorder=recorder, pool=pool, schemas=JsonSchemaChecker(), clock=clock, new_route_id=lambda: str(uuid4())
+        )
+        answering = Answering(await standing_of(site, store, recorder), means)
+        report = StatusReport(answering=answering, pool=pool, recorder=recorder, started_at_utc=clock.now())
+
+        async def reload_models() -> None:
+            answering.standing = await standing_of(site, store, recorder)
+
+        server = _server(settings, socket_path, answering, ControlServicer(report=report, reload_models=reload_models))
+        stack.push_async_callback(server.stop, STOP_GRACE_S)
+        await server.start()
+        yield
+
+
+async def _until_stopped(settings: Settings) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with daemon(settings):
+        log.info("ready", socket=str(settings.paths.socket), version=version("homebred"))
+        await stopped.wait()
+        log.info("stopping")
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def _recorder(settings: Settings) -> AsyncIterator[Recorder]:
+    """The ledger's writer; on leaving, everything is written and the file is closed."""
+    _make_private(settings.paths.state_dir)
+    ledger = SqliteLedger(settings.paths.state_dir / "ledger.sqlite", max_decisions=settings.ledger.max_decisions)
+    try:
+        recorder = Recorder(ledger)
+        async with asyncio.TaskGroup() as group:
+            writing = group.create_task(recorder.run())
+            try:
+                yield recorder
+            finally:
+                writing.cancel()
+    finally:
+        ledger.close()
+
+
+def _make_private(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"the state folder {folder} cannot be made: {error.strerror}",
+            hint="run as the user it belongs to, or choose another with --state-dir",
+        ) from error
+
+
+def _pool(settings: Settings, clock: SystemClock) -> WorkerPool:
+    engine = settings.engine
+    launcher = ProcessLauncher(
+        interpreter=engine.python, runtime_dir=settings.paths.runtime_dir, queue_limit=engine.queue_limit
+    )
+    room = Room(
+        max_models=engine.max_models,
+        slots=engine.slots,
+        threads=engine.threads,
+        load_timeout_s=engine.load_timeout_s,
+        memory_budget_bytes=engine.memory_budget_mb * MEGABYTE,
+    )
+    return WorkerPool(launcher, clock, room)
+
+
+def _server(settings: Settings, socket_path: SocketPath, answering: Answering, control: ControlServicer) -> ApiServer:
+    caller = (f"uid:{os.geteuid()}",)  # the socket is open to this user alone
+    inference = InferenceServicer(
+        answering,
+        caller_of=lambda _: caller,
+        default_deadline_s=settings.requests.default_deadline_s,
+        new_task_id=lambda: str(uuid4()),
+    )
+    return ApiServer(
+        socket_path,
+        inference=inference,
+        control=control,
+        max_message_bytes=settings.requests.max_message_bytes,
+        max_streams=settings.requests.max_streams,
+    )
+
+
+def _settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:
+    parser = argparse.ArgumentParser(prog="homebredd", description="The homebred daemon, in the foreground.")
+    parser.add_argument("--config", type=Path, help="configuration file")
+    parser.add_argument("--version", action="version", version=f"homebredd {version('homebred')}")
+    for flag, key in FLAGS.items():
+        parser.add_argument(flag, dest=flag, metavar=key[-1].upper(), help=f"sets {'.'.join(key)}")
+    given = vars(parser.parse_args(arguments))
+    flags = {flag: given[flag] for flag in FLAGS if given[flag] is not None}
+    return load(given["config"], flags, environ)

@@ -1,0 +1,66 @@
+"""Builds the standing from the model store and the policy, and replaces it when the store has changed.
+
+It loads no model: a specialist is taken up by its files alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from homebred_daemon.core.link import Link
+from homebred_daemon.core.records import canonical
+from homebred_daemon.core.sensitivity import Detector
+from homebred_daemon.core.shelf import registry_document
+from homebred_daemon.ports import ServedModel, SpecialistStore
+from homebred_daemon.services.deciding import Decider
+from homebred_daemon.services.recording import Recorder
+from homebred_daemon.services.task_flow import Served, Standing
+from homebred_protocol.digests import digest_of
+from homebred_protocol.documents.policy import Policy
+from homebred_protocol.documents.registry import read_registry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What holds on this device beside its models."""
+
+    policy: Policy
+    """Already bounded by the site ceiling."""
+    documents: tuple[tuple[str, str, bytes], ...]
+    """Kind, digest and bytes of the documents that the policy was made of, for replay."""
+    detector: Detector
+    link: Link
+    context_tokens: int
+    """Context of one generation, where a specialist names none, in tokens."""
+
+
+async def standing_of(site: Site, store: SpecialistStore, recorder: Recorder) -> Standing:
+    """What holds now; every document that its decisions will name is in the ledger first.
+
+    Raises:
+        StateError: the store cannot be read, or the ledger cannot be written.
+    """
+    shelf = store.contents()
+    document = registry_document(shelf)
+    body = canonical(document).encode()
+    digest = digest_of(body)
+    for kind, kept_digest, kept in (*site.documents, ("registry", digest, body)):
+        await recorder.keep_document(kind, kept_digest, kept)
+    registry = read_registry(document, digest)
+    return Standing(
+        decider=Decider(policy=site.policy, registry=registry, detector=site.detector),
+        specialists={
+            stored.manifest.id: Served(
+                manifest=stored.manifest,
+                model=ServedModel(
+                    engine=stored.manifest.engine,
+                    path=str(stored.base_path),
+                    digest=stored.base_digest,
+                    context_tokens=stored.manifest.max_context or site.context_tokens,
+                ),
+            )
+            for stored in shelf.specialists
+            if stored.base_is_intact
+        },
+        link=site.link,
+    )
