@@ -18,18 +18,18 @@ MISSPELT_CLASSES: Final = ("Public", "clients", " code")
 ALL_CLASSES: Final = (*sorted(BUILT_IN_CLASSES), *EXTRA_CLASSES, *MISSPELT_CLASSES)
 PRINCIPALS: Final = ("uid:0", "uid:1001", "gid:7", "gid:100", "token:desk", "token:kiosk")
 CAPABILITIES: Final = ("vision", "audio", "tools", "embeddings")
-KINDS: Final = ("repeat", "tool_loop", "tool_loop", "synthesis", "drafting", "drafting", "other")
+KINDS: Final = ("repeat", "tool_loop", "tool_loop", "synthesis", "drafting", "other")
 MODELS: Final = ("cloud/default", "cloud/big")
 SPECIALISTS: Final = ("s1", "s10", "s2", "s9", "S3", "t-small", "t")
 SAMPLES: Final = (0, 1, 2, 5, 20, 150, 150, 1000, 1000)
 SHARES: Final = (0.0, 0.5, 0.8, 0.9, 0.9, 0.95, 0.99, 1.0)
-MINIMUM_MARGINS: Final = (-1.0, -0.5, -0.2, -0.05, -0.02, 0.0, 0.05, 1.0)
+MINIMUM_MARGINS: Final = (-1.0, -0.5, -0.5, -0.2, -0.05, -0.02, 0.0, 0.05, 1.0)
 CONTEXTS: Final = (512, 4096, 8192)
 SECONDS: Final = (0.5, 1.0, 2.0)
 RISKS: Final = (0.0, 0.1, 0.2, 1.0)
-SPEEDS: Final = (0, 10, 25.5, 50, 80)
-PRICES: Final = (0, 0.001, 0.004, 0.01, 0.5)
-WEIGHTS: Final = (0.0, 0.2, 1.0, 100.0)
+SPEEDS: Final = (0, 10, 25.5, 50, 60, 80)
+PRICES: Final = (0, 0.001, 0.004, 0.01, 1.0)
+WEIGHTS: Final = (0.0, 0.1, 0.2, 1.0, 100.0)
 
 
 def random_registry(chance: Random) -> Document:
@@ -40,13 +40,14 @@ def random_registry(chance: Random) -> Document:
         workflows = {workflow: chance.choice(entries) for workflow in (*WORKFLOWS, "*") if chance.random() < 0.6}
         optional = {
             "size_rank": chance.randint(0, 3),
-            "tokens_per_s": chance.choice(SPEEDS),
             "available": chance.random() < 0.9,
             "capabilities": chance.sample(CAPABILITIES, chance.randint(2, 4)),
             "max_context": chance.choice(CONTEXTS),
             "p95_s": chance.choice((*SECONDS, 2.5)),
         }
-        specialists.append({"id": name, "engine": "llamacpp", "workflows": workflows, **_some(chance, 0.6, optional)})
+        measured = {"tokens_per_s": chance.choice(SPEEDS)} if chance.random() < 0.9 else {}
+        given = _some(chance, 0.6, optional)
+        specialists.append({"id": name, "engine": "llamacpp", "workflows": workflows, **measured, **given})
     return {"specialists": specialists}
 
 
@@ -54,6 +55,7 @@ def random_policy(chance: Random, registry: Document) -> Document:
     """A policy with any of its keys missing; some of its figures sit exactly on those of the registry."""
     extra = _subset(chance, EXTRA_CLASSES, 3)
     known = (*sorted(BUILT_IN_CLASSES), *extra)
+    models = {name: _lane_profile(chance) for name in MODELS if chance.random() < 0.9}
     settings = {
         "local_only_classes": _subset(chance, known, 5),
         "default_class": chance.choice(("public", "public", "public", "client", *extra)),
@@ -65,11 +67,11 @@ def random_policy(chance: Random, registry: Document) -> Document:
         "fallback_model": chance.choice(MODELS),
         "maximum_residual_risk": chance.choice(RISKS),
         "drafting": _some(chance, 0.7, {name: chance.choice(WEIGHTS) for name in ("quality", "speed", "price")}),
-        "models": {name: _lane_profile(chance) for name in MODELS if chance.random() < 0.9},
         "workflows": {name: _workflow_settings(chance, registry) for name in WORKFLOWS if chance.random() < 0.6},
         "callers": {name: _caller_profile(chance, known) for name in PRINCIPALS if chance.random() < 0.5},
     }
-    return {"version": 1, **({"extra_classes": extra} if extra else {}), **_some(chance, 0.6, settings)}
+    given = {"models": models} if chance.random() < 0.9 else {}
+    return {"version": 1, **({"extra_classes": extra} if extra else {}), **given, **_some(chance, 0.6, settings)}
 
 
 def random_ceiling(chance: Random, registry: Document) -> Document:
@@ -86,7 +88,7 @@ def random_ceiling(chance: Random, registry: Document) -> Document:
 
 
 def random_task(chance: Random, registry: Document) -> Document:
-    """A task with any of its optional keys missing."""
+    """A task with any of its optional keys missing; one in five is public drafting, which has a rule of its own."""
     optional = {
         "workflow": chance.choice((*WORKFLOWS, *WORKFLOWS, "", "never.heard.of")),
         "kind": chance.choice(KINDS),
@@ -100,7 +102,10 @@ def random_task(chance: Random, registry: Document) -> Document:
         "requires": _subset(chance, CAPABILITIES, 2),
         "expected_calls": chance.randint(1, 30),
     }
-    return {"task_id": "t", "text": "x", **_some(chance, 0.85, optional), **_some(chance, 0.25, rare)}
+    task = {"task_id": "t", "text": "x", **_some(chance, 0.85, optional), **_some(chance, 0.25, rare)}
+    if chance.random() < 0.2:
+        task |= {"kind": "drafting", "data_classes": ["public"], "allows_escalation": True}
+    return task
 
 
 def random_circumstances(chance: Random, registry: Document) -> dict[str, Any]:
@@ -150,7 +155,7 @@ def _lane_profile(chance: Random) -> Document:
         "tokens_per_s": chance.choice(SPEEDS),
         "price_per_1k_tokens": chance.choice(PRICES),
     }
-    return _some(chance, 0.9, figures)
+    return _some(chance, 0.95, figures)
 
 
 def _workflow_settings(chance: Random, registry: Document) -> Document:
