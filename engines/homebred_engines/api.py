@@ -249,7 +249,7 @@ class Delta:
     tokens: int
     """Tokens that this text stands for."""
     logprobs: tuple[TokenLogprob, ...] = ()
-    """One for each of `tokens`, where asked for."""
+    """Where asked for: one a token, in order; a token that is not text of its own (a part of a character) has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

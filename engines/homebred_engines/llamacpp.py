@@ -6,7 +6,6 @@ The model file is checked (`gguf_file.py`) before llama.cpp sees it: its own ref
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ import xllamacpp
 from homebred_engines import api
 from homebred_engines.gguf_file import GgufFacts, read_gguf, refuse_oversized
 from homebred_engines.llamacpp_chunks import ChunkReading
-from homebred_engines.llamacpp_server import Run, ServerOptions, start_server
+from homebred_engines.llamacpp_server import LlamaServer, Run, ServerOptions, json_grammar
 
 _DEFAULT_SLOTS = 4
 _DEFAULT_CONTEXT_TOKENS = 2048
@@ -33,7 +32,7 @@ class _Loaded:
     """A model in memory and what runs on it."""
 
     stats: api.EngineStats
-    servers: list[xllamacpp.Server]  # one; a list, so that unloading can drop the last reference in a thread
+    server: LlamaServer
     threads: ThreadPoolExecutor
     runs: set[Run] = field(default_factory=set)
 
@@ -51,7 +50,7 @@ class LlamaCppEngine:
         yield 0.0
         server_options = await loop.run_in_executor(self._loader, _plan, options)
         yield _CHECKED
-        server = await loop.run_in_executor(self._loader, start_server, server_options)
+        server = await loop.run_in_executor(self._loader, LlamaServer, server_options)
         yield _LOADED
         self._loaded = _Loaded(
             stats=_stats(
@@ -60,7 +59,7 @@ class LlamaCppEngine:
                 context_tokens=server_options.context_tokens,
                 threads=server_options.threads,
             ),
-            servers=[server],
+            server=server,
             threads=ThreadPoolExecutor(server_options.slots, thread_name_prefix="slot"),
         )
 
@@ -71,10 +70,10 @@ class LlamaCppEngine:
         loaded = self._loaded
         if loaded is None:
             raise api.ModelNotLoadedError("A generation was asked of it.")
-        reading = ChunkReading(is_json=bool(options.json_schema))
+        reading = ChunkReading()
         run = Run()
         loaded.runs.add(run)
-        run.start(loaded.threads, loaded.servers[0], _request_body(messages, options))
+        run.start(loaded.threads, loaded.server, _request_body(messages, options))
         try:
             while reading.reason is None and await run.next_chunks():
                 while run.chunks and reading.reason is None:
@@ -98,7 +97,7 @@ class LlamaCppEngine:
             return
         await asyncio.gather(*(run.end() for run in loaded.runs))
         loaded.threads.shutdown(wait=False)
-        await asyncio.get_running_loop().run_in_executor(self._loader, loaded.servers.clear)
+        await asyncio.get_running_loop().run_in_executor(self._loader, loaded.server.close)
 
     def stats(self) -> api.EngineStats:
         """As loaded."""
@@ -148,7 +147,7 @@ def _available_bytes() -> int:
     raise api.EngineFailedError("/proc/meminfo does not say how much memory is available.")
 
 
-def _request_body(messages: Sequence[api.Message], options: api.GenerateOptions) -> bytes:
+def _request_body(messages: Sequence[api.Message], options: api.GenerateOptions) -> dict[str, object]:
     body: dict[str, object] = {
         "messages": [{"role": message.role, "content": message.content} for message in messages],
         "stream": True,
@@ -161,13 +160,11 @@ def _request_body(messages: Sequence[api.Message], options: api.GenerateOptions)
     if options.logprobs:
         body |= {"logprobs": True, "top_logprobs": 1}
     if options.json_schema:
-        schema = {"schema": options.parsed_schema()}
-        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        body["grammar"] = json_grammar(options.parsed_schema())
     sampling = {
         "temperature": options.temperature,
         "top_p": options.top_p,
         "top_k": options.top_k,
         "seed": options.seed,
     }
-    body |= {name: value for name, value in sampling.items() if value is not None}
-    return json.dumps(body).encode()
+    return body | {name: value for name, value in sampling.items() if value is not None}

@@ -10,7 +10,6 @@ import json
 from typing import Any
 
 from homebred_engines import api
-from homebred_engines.json_end import JsonEnd
 
 _REASONS = {"stop": api.FinishReason.STOP, "length": api.FinishReason.LENGTH}
 _CONTEXT_ERROR = "exceed_context_size_error"
@@ -20,9 +19,8 @@ _FIRST_SERVER_ERROR = 500
 class ChunkReading:
     """One generation's chunks. Text gathers until `take_delta`, so that what waits together leaves together."""
 
-    def __init__(self, *, is_json: bool) -> None:
+    def __init__(self) -> None:
         self.reason: api.FinishReason | None = None
-        self._json_end = JsonEnd() if is_json else None
         self._text: list[str] = []
         self._logprobs: list[api.TokenLogprob] = []
         self._timings: dict[str, Any] = {}
@@ -32,12 +30,12 @@ class ChunkReading:
         """Reads one chunk. Raises the error that it holds."""
         document = json.loads(chunk)
         if "error" in document:
-            raise _typed_error(document["error"])
+            raise typed_error(document["error"])
         self._timings = document.get("timings") or self._timings
         for choice in document["choices"]:
             content = choice["delta"].get("content")
             if content:
-                self._feed_text(content)
+                self._text.append(content)
             logprobs = choice.get("logprobs")
             if logprobs:
                 self._logprobs.extend(
@@ -45,7 +43,7 @@ class ChunkReading:
                     for each in logprobs["content"]
                 )
             reason = choice["finish_reason"]
-            if reason and self.reason is None:
+            if reason:
                 self.reason = _REASONS.get(reason, api.FinishReason.STOP)
 
     def take_delta(self) -> api.Delta | None:
@@ -69,16 +67,9 @@ class ChunkReading:
             completion_s=timings.get("predicted_ms", 0.0) / 1000,
         )
 
-    def _feed_text(self, content: str) -> None:
-        if self._json_end is not None:
-            end = self._json_end.feed(content)
-            if end is not None:
-                content = content[:end]
-                self.reason = api.FinishReason.STOP
-        self._text.append(content)
 
-
-def _typed_error(error: dict[str, Any]) -> api.EngineError:
+def typed_error(error: dict[str, Any]) -> api.EngineError:
+    """The server's error object as ours."""
     if error.get("type") == _CONTEXT_ERROR:
         prompt_tokens, context_tokens = int(error["n_prompt_tokens"]), int(error["n_ctx"])
         return api.ContextExceededError(

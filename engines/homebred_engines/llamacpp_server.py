@@ -7,24 +7,28 @@ random key, and the socket's name is removed as soon as the server stands: only 
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import shutil
 import sys
 import tempfile
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
 import xllamacpp
 
-from homebred_engines.api import EngineFailedError, InvalidRequestError
+from homebred_engines.api import EngineError, EngineFailedError, InvalidRequestError, UnsupportedOptionError
 
 # Small batches: a prompt is read in steps, between which others get their tokens and a cancellation is heard.
 _BATCH_TOKENS = 64
 _PROMPT_CACHE_MIB = 128
 _ERRORS_ONLY = 1
 _FALLBACK_TEMPLATE = "chatml"
+_NOT_JSON = "~"
+_MAX_PROVEN_GRAMMARS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +47,87 @@ class ServerOptions:
     """Whether the model brings one; else ChatML is used, and said so."""
 
 
-def start_server(options: ServerOptions) -> xllamacpp.Server:
+class LlamaServer:
+    """One model in memory. Its methods block: call them in threads."""
+
+    def __init__(self, options: ServerOptions) -> None:
+        self._server: xllamacpp.Server | None = _start(options)
+        self._proven_grammars: set[str] = set()
+
+    def stream(self, body: dict[str, object], hear: Callable[[bytes], bool]) -> None:
+        """Runs one chat completion; `hear` gets its chunks, and cancels it by returning True.
+
+        Raises InvalidRequestError, UnsupportedOptionError, EngineFailedError.
+        """
+        try:
+            grammar = body.get("grammar")
+            if isinstance(grammar, str):
+                self._refuse_unguided(grammar)
+            self._running().handle_chat_completions(json.dumps(body).encode(), hear)
+        except ValueError as error:  # such as a sequence of roles that the model's chat template does not take
+            raise InvalidRequestError(f"llama.cpp says: {error}.") from None
+        except RuntimeError as error:
+            raise EngineFailedError(f"llama.cpp says: {error}.") from None
+
+    def close(self) -> None:
+        """Frees the model."""
+        self._server = None
+
+    def _running(self) -> xllamacpp.Server:
+        if self._server is None:
+            raise RuntimeError("the model was freed")
+        return self._server
+
+    def _refuse_unguided(self, grammar: str) -> None:
+        """Raises UnsupportedOptionError for a grammar that llama.cpp cannot compile.
+
+        It only logs that and goes on without any grammar. So it is asked, once for each grammar, for one token with a
+        character preferred above all that cannot begin JSON: it comes exactly when nothing guides.
+        """
+        if grammar in self._proven_grammars:
+            return
+        probe = {
+            "prompt": _NOT_JSON,
+            "grammar": grammar,
+            "max_tokens": 1,
+            "temperature": 0,
+            "logit_bias": [[_NOT_JSON, 100.0]],
+            "stream": True,
+        }
+        answers: list[bytes] = []
+
+        def hear(chunk: bytes) -> bool:
+            answers.append(chunk)
+            return False
+
+        self._running().handle_completions(json.dumps(probe).encode(), hear)
+        documents = [json.loads(answer) for answer in answers]
+        texts = [choice["text"] for document in documents for choice in document.get("choices", ())]
+        if _NOT_JSON in "".join(texts) or any("error" in document for document in documents):
+            raise UnsupportedOptionError(
+                "llama.cpp cannot be guided by this json_schema.",
+                hint="Use plain keywords: type, properties, required, enum, const, items, bounds. The worker's last"
+                " lines name the one it stumbled over.",
+            )
+        if len(self._proven_grammars) >= _MAX_PROVEN_GRAMMARS:
+            self._proven_grammars.clear()
+        self._proven_grammars.add(grammar)
+
+
+def json_grammar(schema: dict[str, object]) -> str:
+    """The grammar of a schema's instances, spaced like `{"a": 1, "b": [2, 3]}`.
+
+    With white space left free a small model wanders in it, up to its token limit.
+    """
+    spacing = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+    try:
+        grammar: str = xllamacpp.json_schema_to_grammar({**schema, "x-guidance": spacing})
+    except (ValueError, RuntimeError) as error:
+        raise InvalidRequestError(f"json_schema: {error}.") from None
+    return grammar
+
+
+def _start(options: ServerOptions) -> xllamacpp.Server:
     """Blocks while the model loads. Raises EngineFailedError."""
     parameters = xllamacpp.CommonParams()
     parameters.model.path = options.model_path
@@ -76,14 +160,14 @@ class Run:
 
     def __init__(self) -> None:
         self.chunks: deque[bytes] = deque()
-        self.failure: Exception | None = None
+        self.failure: EngineError | None = None
         self.cancelled = False
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._news_on_its_way = False
         self._thread: asyncio.Future[None] | None = None
 
-    def start(self, threads: Executor, server: xllamacpp.Server, body: bytes) -> None:
+    def start(self, threads: Executor, server: LlamaServer, body: dict[str, object]) -> None:
         """Begins, in one of the threads."""
         self._thread = self._loop.run_in_executor(threads, self._work, server, body)
         self._thread.add_done_callback(lambda _: self._news.set())
@@ -103,13 +187,11 @@ class Run:
         if self._thread is not None and not self._thread.done():
             await asyncio.wait([self._thread])
 
-    def _work(self, server: xllamacpp.Server, body: bytes) -> None:
+    def _work(self, server: LlamaServer, body: dict[str, object]) -> None:
         try:
-            server.handle_chat_completions(body, self._hear)
-        except ValueError as error:  # a schema or a sequence of roles that the chat template cannot take
-            self.failure = InvalidRequestError(f"llama.cpp says: {error}")
-        except RuntimeError as error:
-            self.failure = EngineFailedError(f"llama.cpp says: {error}")
+            server.stream(body, self._hear)
+        except EngineError as error:
+            self.failure = error
 
     def _hear(self, chunk: bytes) -> bool:
         """Called in the thread for each chunk; True cancels. It must not raise: the library would swallow that."""
