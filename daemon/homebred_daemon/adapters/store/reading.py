@@ -1,0 +1,63 @@
+"""Opens a ledger file that somebody names, so that nothing in it or beside it changes, and only if it is a ledger."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from homebred_daemon.adapters.store.database import migrations
+from homebred_daemon.errors import RequestError, StateError
+
+TABLES = frozenset({"documents", "decisions", "outcomes"})
+
+
+def require_ledger(path: Path) -> None:
+    """Complains of a file that is no ledger, and leaves it as it is; errors as `connect_read_only`."""
+    connect_read_only(path).close()
+
+
+def connect_read_only(path: Path) -> sqlite3.Connection:
+    """An open ledger that cannot be written.
+
+    Raises:
+        RequestError: the file is missing, unreadable or not a ledger.
+        StateError: another version of this program wrote it.
+    """
+    if not path.is_file():
+        raise RequestError(f"there is no ledger at {path}", hint="correct the path; nothing was created")
+    try:
+        connection = _connected(path)
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.Error as error:
+        hint = "name a file that `homebred route --ledger` or the daemon wrote, and that you may read"
+        raise RequestError(f"{path} cannot be read as a ledger: {error}", hint=hint) from error
+    if not tables >= TABLES:
+        raise RequestError(f"{path} is a database, but not a ledger", hint="name a file that homebred wrote")
+    if version != len(migrations()):
+        raise StateError(
+            f"the ledger {path} has version {version}; this program reads version {len(migrations())}",
+            hint="read it with the homebred that wrote it",
+        )
+    connection.row_factory = sqlite3.Row
+    connection.text_factory = _text
+    return connection
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    """Read-only; in a folder that cannot be written SQLite must be told that nobody else writes there either."""
+    location = path.absolute().as_uri()
+    connection = sqlite3.connect(f"{location}?mode=ro", uri=True, isolation_level=None)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError:
+        connection.close()
+        if path.with_name(path.name + "-wal").exists():
+            raise  # its last decisions stand in the log, and only a writable folder lets SQLite read that
+        connection = sqlite3.connect(f"{location}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    return connection
+
+
+def _text(value: bytes) -> str:
+    """Text as stored; an altered row may hold bytes that are none, and must be found altered, not stop the reading."""
+    return value.decode("utf-8", errors="replace")

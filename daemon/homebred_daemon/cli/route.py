@@ -1,0 +1,77 @@
+"""homebred route: tasks in, decisions out, by a policy and a registry given as files; no daemon, no model."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from homebred_daemon.adapters.detectors.patterns import default_detector
+from homebred_daemon.cli.journal import journal
+from homebred_daemon.cli.json_lines import answer_lines
+from homebred_daemon.core.link import Link
+from homebred_daemon.core.records import decision_record
+from homebred_daemon.document_files import registry_document, site_policy
+from homebred_daemon.errors import RequestError
+from homebred_daemon.services.deciding import Decider
+from homebred_protocol.documents.policy import PRINCIPALS
+from homebred_protocol.documents.task import content_text, read_task
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def route(
+    *,
+    policy: Annotated[Path, typer.Option(help="Policy file (TOML).")],
+    registry: Annotated[Path, typer.Option(help="Registry file (JSON): specialists and their measured fitness.")],
+    link: Annotated[Link, typer.Option(help="State of the link to a cloud model.")],
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="One task a line on standard input.")] = False,
+    ledger: Annotated[Path | None, typer.Option(help="Ledger file to append the decisions to.")] = None,
+    now: Annotated[
+        str | None, typer.Option(help="Time the decisions bear, ISO 8601 with zone; else the clock.")
+    ] = None,
+    caller: Annotated[list[str] | None, typer.Option(help="Who asks: uid:N, gid:N or token:NAME; repeatable.")] = None,
+    ceiling: Annotated[Path | None, typer.Option(help="Site ceiling file (TOML) that bounds the policy.")] = None,
+) -> int:
+    """Decide each task on standard input and print its decision record."""
+    if not jsonl:
+        raise RequestError("only --jsonl input is read here", hint="add --jsonl, and write one task a line")
+    site = site_policy(policy, ceiling)
+    registry_read = registry_document(registry)
+    decider = Decider(policy=site.policy, registry=registry_read.required(), detector=default_detector())
+    fixed_now = _instant(now) if now is not None else None
+    principals = tuple(_principal(name) for name in caller or ())
+    with journal(ledger, [*site.documents, registry_read]) as record:
+
+        def answer(document: dict[str, Any]) -> dict[str, Any]:
+            task = read_task(document)
+            text = content_text(document)
+            at = fixed_now or datetime.now(UTC)
+            inputs, decision = decider.decide(task, text, link=link, now=at, caller=principals)
+            record(inputs, decision)
+            return {**decision_record(decision), "task_id": task.task_id}
+
+        return answer_lines(answer)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise RequestError(
+            f"--now {text!r} is not a time", hint="write ISO 8601, such as 2026-01-31T08:00:00Z"
+        ) from error
+    if instant.utcoffset() is None:
+        raise RequestError(f"--now {text!r} has no time zone", hint=f"write {text}Z if it is UTC")
+    return instant.astimezone(UTC)
+
+
+def _principal(text: str) -> str:
+    """A misspelt principal would match no caller profile, and so lift its limits."""
+    kind, _, name = text.partition(":")
+    if kind not in PRINCIPALS or not name or (kind != "token" and not name.isdecimal()):
+        raise RequestError(f"--caller {text!r} is not a principal", hint="write uid:NUMBER, gid:NUMBER or token:NAME")
+    return text

@@ -1,0 +1,185 @@
+"""What can be configured about the daemon: every setting with its default, bounds and meaning.
+
+Where values come from, and what is said when one is wrong, is `config`'s work.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal, get_args, get_origin
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from typing_extensions import override
+
+from homebred_daemon.config_sources import DEFAULT_RUNTIME_DIR, SOCKET_NAME, Key
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("not absolute")
+    return path
+
+
+AbsolutePath = Annotated[Path, Field(strict=False), AfterValidator(_absolute)]  # strict would refuse a path's text
+
+
+class _Section(BaseModel):
+    """One table of the file: unknown keys and wrong types are refused, values never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class PathSettings(_Section):
+    """Where the daemon keeps and shows things."""
+
+    state_dir: AbsolutePath = Field(
+        default=Path("/var/lib/homebred"), description="Folder of ledger and models; outlives a boot."
+    )
+    runtime_dir: AbsolutePath = Field(
+        default=DEFAULT_RUNTIME_DIR, description="Folder of sockets and locks; emptied at boot."
+    )
+    socket: AbsolutePath = Field(
+        default_factory=lambda values: values["runtime_dir"] / SOCKET_NAME,
+        description=f"Unix socket that applications call; {SOCKET_NAME} in runtime_dir by default.",
+    )
+
+
+class PolicySettings(_Section):
+    """What decides about tasks."""
+
+    file: AbsolutePath | None = Field(
+        default=None, description="Policy document; unset: the one `homebred policy default` prints."
+    )
+    site_ceiling_file: AbsolutePath | None = Field(
+        default=None, description="Root-owned document that bounds every policy; unset: nothing does."
+    )
+
+
+class EngineSettings(_Section):
+    """The worker processes that hold models."""
+
+    python: AbsolutePath = Field(
+        default_factory=lambda: Path(sys.executable),
+        description="Interpreter that runs them; the daemon's own by default.",
+    )
+    threads: int = Field(default=0, ge=0, le=1024, description="Processor threads of one worker; 0: all cores but one.")
+    slots: int = Field(default=4, ge=1, le=64, description="Generations that one worker runs at the same time.")
+    context_tokens: int = Field(default=2048, ge=256, le=1_048_576, description="Context of one generation, tokens.")
+    queue_limit: int = Field(
+        default=64, ge=1, le=4096, description="Generations that wait for a slot before more are refused."
+    )
+    max_models: int = Field(default=2, ge=1, le=64, description="Base models held in memory at the same time.")
+    load_timeout_s: float = Field(
+        default=120.0, gt=0, le=3600, description="Longest time a model may take to load, seconds."
+    )
+    memory_budget_mb: int = Field(
+        default=0,
+        ge=0,
+        le=16_777_216,
+        description="Memory that models may take, megabytes; 0: decided from the device.",
+    )
+
+
+class RequestSettings(_Section):
+    """What callers may ask for."""
+
+    max_message_bytes: int = Field(
+        default=4_194_304, ge=65_536, le=67_108_864, description="Longest request or answer message, bytes."
+    )
+    max_streams: int = Field(
+        default=64, ge=1, le=1024, description="Answers streamed at the same time, over all callers."
+    )
+    default_deadline_s: float = Field(
+        default=120.0,
+        gt=0,
+        le=86_400,
+        description="Time from acceptance to outcome of a task that names none, seconds.",
+    )
+
+
+class LedgerSettings(_Section):
+    """The record of decisions."""
+
+    max_decisions: int = Field(
+        default=1_000_000,
+        ge=1000,
+        le=100_000_000,
+        description="Decisions kept; beyond it the oldest go, and are counted.",
+    )
+
+
+class LinkSettings(_Section):
+    """The way to a cloud model."""
+
+    state: Literal["up", "metered", "down", "portal"] = Field(
+        default="down",
+        description="What the router sees of the link; a fixed word, as this version does not measure it.",
+    )
+
+
+class LogSettings(_Section):
+    """What the daemon writes about itself; never a task's content."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe entry that is written."
+    )
+    format: Literal["json", "console"] = Field(
+        default="json", description="One JSON object a line, or text for people."
+    )
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured; made by `config.load`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    paths: PathSettings = PathSettings()
+    policy: PolicySettings = PolicySettings()
+    engine: EngineSettings = EngineSettings()
+    requests: RequestSettings = RequestSettings()
+    ledger: LedgerSettings = LedgerSettings()
+    link: LinkSettings = LinkSettings()
+    log: LogSettings = LogSettings()
+
+    @override
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Made directly, settings are the arguments and the defaults: only `config.load` looks at the world."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+
+def known_keys() -> dict[Key, FieldInfo]:
+    """Every setting by section and name, in the order above."""
+    return {
+        (section, name): field
+        for section, outer in Settings.model_fields.items()
+        if isinstance(outer.annotation, type) and issubclass(outer.annotation, BaseModel)
+        for name, field in outer.annotation.model_fields.items()
+    }
+
+
+def expected(field: FieldInfo) -> str:
+    """What to write for a setting, in a person's words."""
+    if get_origin(field.annotation) is Literal:
+        return "one of: " + ", ".join(get_args(field.annotation))
+    kinds: dict[object, str] = {int: "an integer", float: "a number", bool: "true or false", SecretStr: "a string"}
+    if field.annotation not in kinds:
+        return "an absolute path"
+    bounds = [
+        words.format(getattr(part, name))
+        for part in field.metadata
+        for name, words in (("ge", "from {}"), ("gt", "over {}"), ("le", "up to {}"))
+        if hasattr(part, name)
+    ]
+    return " ".join([kinds[field.annotation], *bounds])
