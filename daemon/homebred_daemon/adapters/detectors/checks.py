@@ -1,0 +1,234 @@
+"""Whether a value that has the right shape is one: checksums, ranges, entropy. Each takes the value as written.
+
+Published algorithms come from python-stdnum, loaded when first needed; only those it lacks are written here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import re
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+
+from homebred_daemon.core.vocabulary import WORDS
+
+_NOT_ALPHANUMERIC = re.compile(r"[^0-9A-Za-z]")
+
+
+def stdnum(module: str) -> Callable[[str], bool]:
+    """The check `stdnum.<module>.is_valid`, imported at its first use."""
+
+    def holds(value: str) -> bool:
+        return _is_valid(module)(value)
+
+    return holds
+
+
+@cache
+def _is_valid(module: str) -> Callable[[str], bool]:
+    validate: Callable[[str], bool] = importlib.import_module(f"stdnum.{module}").is_valid
+    return validate
+
+
+def _plain(value: str) -> str:
+    return _NOT_ALPHANUMERIC.sub("", value).upper()
+
+
+def _luhn(digits: str) -> bool:
+    return _is_valid("luhn")(digits)
+
+
+def us_ssn(value: str) -> bool:
+    """Area not 000, 666 or 9xx, group not 00, serial not 0000 (SSA POMS RM 10201.035)."""
+    digits = _plain(value)
+    return digits[:3] not in {"000", "666"} and digits[0] != "9" and digits[3:5] != "00" and digits[5:] != "0000"
+
+
+def us_itin(value: str) -> bool:
+    """9xx with a group that the IRS assigns: 50-65, 70-88, 90-92, 94-99."""
+    group = int(_plain(value)[3:5])
+    return group in {*range(50, 66), *range(70, 89), 90, 91, 92, *range(94, 100)}
+
+
+def uk_nino(value: str) -> bool:
+    """A prefix that HMRC allocates (NIM39110)."""
+    return _plain(value)[:2] not in {"BG", "GB", "NK", "KN", "TN", "NT", "ZZ"}
+
+
+def kvnr(value: str) -> bool:
+    """German Krankenversichertennummer: letter as two digits, weights 1 and 2, digit sums, modulo 10 (§ 290 SGB V)."""
+    plain = _plain(value)
+    digits = f"{ord(plain[0]) - 64:02d}{plain[1:9]}"
+    return sum(_digit_sum(int(d) * (1 + i % 2)) for i, d in enumerate(digits)) % 10 == int(plain[9])
+
+
+def rvnr(value: str) -> bool:
+    """German Rentenversicherungsnummer: weights 2 1 2 5 7 1 2 1 2 1 2 1, digit sums, modulo 10 (VKVV § 4)."""
+    plain = _plain(value)
+    digits = f"{plain[:8]}{ord(plain[8]) - 64:02d}{plain[9:11]}"
+    weights = (2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1)
+    return sum(_digit_sum(int(d) * w) for d, w in zip(digits, weights, strict=True)) % 10 == int(plain[11])
+
+
+def _digit_sum(number: int) -> int:
+    return number // 10 + number % 10
+
+
+def npi(value: str) -> bool:
+    """US National Provider Identifier: Luhn with the prefix 80840 (45 CFR 162.406)."""
+    return _luhn("80840" + _plain(value))
+
+
+def dea(value: str) -> bool:
+    """DEA registration number: d1 + d3 + d5 + 2 (d2 + d4 + d6) ends in d7."""
+    digits = [int(char) for char in _plain(value)[2:]]
+    return (sum(digits[0:6:2]) + 2 * sum(digits[1:6:2])) % 10 == digits[6]
+
+
+def aba_routing(value: str) -> bool:
+    """ABA routing number: weights 3, 7, 1, modulo 10."""
+    digits = _plain(value)
+    return sum(int(d) * w for d, w in zip(digits, (3, 7, 1) * 3, strict=True)) % 10 == 0
+
+
+# Issuer ranges by prefix, with the lengths issued (ISO/IEC 7812 and the schemes' public tables).
+_CARD_LENGTHS = (
+    (re.compile(r"4"), {16, 19}),
+    (re.compile(r"5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)"), {16}),
+    (re.compile(r"3[47]"), {15}),
+    (re.compile(r"3(?:0[0-5]|[689])"), {14, 16}),
+    (re.compile(r"35(?:2[89]|[3-8])"), {16, 17, 18, 19}),
+    (re.compile(r"6(?:011|4[4-9]|5|2)"), {16, 17, 18, 19}),
+    (re.compile(r"(?:50[1-8]|5[6-8]|6[0-9])"), {12, 13, 14, 15, 16, 17, 18, 19}),
+)
+
+
+def credit_card(value: str) -> bool:
+    """Luhn, and an issuer that has numbers of this length."""
+    digits = _plain(value)
+    return any(len(digits) in lengths and prefix.match(digits) for prefix, lengths in _CARD_LENGTHS) and _luhn(digits)
+
+
+def card_by_context(value: str) -> bool:
+    """Luhn alone, for a number that the text calls a card."""
+    digits = _plain(value)
+    return len(set(digits)) > 1 and _luhn(digits)
+
+
+def imei(value: str) -> bool:
+    """Luhn over 15 digits (3GPP TS 23.003 B.2)."""
+    return _luhn(_plain(value))
+
+
+_VIN_VALUES = dict(zip("0123456789ABCDEFGHJKLMNPRSTUVWXYZ", (*range(10), *range(1, 9), 1, 2, 3, 4, 5, 7, 9, *range(2, 10)),
+                       strict=True))  # fmt: skip
+_VIN_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
+
+
+def vin(value: str) -> bool:
+    """The check digit at the ninth place (49 CFR 565.15); European makers do not all set it."""
+    remainder = sum(_VIN_VALUES[char] * w for char, w in zip(value.upper(), _VIN_WEIGHTS, strict=True)) % 11
+    return value[8].upper() == "0123456789X"[remainder]
+
+
+def has_letter_and_digit(value: str) -> bool:
+    """Not a plain number, not a plain word."""
+    return any(char.isdigit() for char in value) and any(char.isalpha() for char in value)
+
+
+def ip_v6(value: str) -> bool:
+    """An address that the standard library reads, with more to it than `::`."""
+    ipaddress = importlib.import_module("ipaddress")
+    try:
+        ipaddress.IPv6Address(value)
+    except ValueError:
+        return False
+    return any(char.isalnum() for char in value)
+
+
+def calendar_date(value: str) -> bool:
+    """Two of three numbers can be a day and a month; with a short year between dots both are written with two digits."""
+    first, second, last = re.split(r"[./-]", value)[:3]
+    short_year = len(last) < 4  # noqa: PLR2004 - digits of a year
+    if short_year and "." in value and not len(first) == len(second) == 2:  # noqa: PLR2004 - 1.2.13 is a version
+        return False
+    return min(int(first), int(second)) <= 12  # noqa: PLR2004 - months
+
+
+def phone(value: str) -> bool:
+    """Eight to fifteen digits (ITU-T E.164) that do not spell a date or a round figure."""
+    digits = _plain(value)
+    if re.match(r"\d{1,2}[./-]\d{1,2}[./-](?:19|20)\d\d", value) or digits.endswith("000000"):
+        return False
+    return 8 <= len(digits) <= 15  # noqa: PLR2004 - E.164, and the shortest national numbers
+
+
+_US_STATES = frozenset(
+    ["AL", "AK", "AZ", "AR", "CA", "CO", "CT", "DE", "DC", "FL", "GA", "HI", "ID", "IL", "IN", "IA", "KS", "KY", "LA", "ME", "MD", "MA", "MI", "MN", "MS", "MO", "MT", "NE", "NV", "NH", "NJ", "NM", "NY", "NC", "ND", "OH", "OK", "OR", "PA", "RI", "SC", "SD", "TN", "TX", "UT", "VT", "VA", "WA", "WV", "WI", "WY", "PR", "VI", "GU", "AS", "MP"]
+)
+
+
+def us_state_zip(value: str) -> bool:
+    """A state's abbreviation before the ZIP code."""
+    return value[:2] in _US_STATES
+
+
+_UK_AREAS = frozenset(
+    ["AB", "AL", "B", "BA", "BB", "BD", "BF", "BH", "BL", "BN", "BR", "BS", "BT", "CA", "CB", "CF", "CH", "CM", "CO", "CR", "CT", "CV", "CW", "DA", "DD", "DE", "DG", "DH", "DL", "DN", "DT", "DY", "E", "EC", "EH", "EN", "EX", "FK", "FY", "G", "GL", "GU", "GY", "HA", "HD", "HG", "HP", "HR", "HS", "HU", "HX", "IG", "IM", "IP", "IV", "JE", "KA", "KT", "KW", "KY", "L", "LA", "LD", "LE", "LL", "LN", "LS", "LU", "M", "ME", "MK", "ML", "N", "NE", "NG", "NN", "NP", "NR", "NW", "OL", "OX", "PA", "PE", "PH", "PL", "PO", "PR", "RG", "RH", "RM", "S", "SA", "SE", "SG", "SK", "SL", "SM", "SN", "SO", "SP", "SR", "SS", "ST", "SW", "SY", "TA", "TD", "TF", "TN", "TQ", "TR", "TS", "TW", "UB", "W", "WA", "WC", "WD", "WF", "WN", "WR", "WS", "WV", "YO", "ZE"]
+)
+
+
+def uk_postcode(value: str) -> bool:
+    """A postcode area that exists."""
+    return re.split(r"\d", value, maxsplit=1)[0] in _UK_AREAS
+
+
+def unknown_words(value: str) -> bool:
+    """A name, not a heading: some word of it is no common word."""
+    return any(word.lower() not in WORDS for word in re.findall(r"[^\W\d_]{2,}", value))
+
+
+def entropy_bits(value: str) -> float:
+    """Shannon entropy of the characters, bits per character."""
+    return -sum(n / len(value) * math.log2(n / len(value)) for n in Counter(value).values())
+
+
+_PLACEHOLDER = re.compile(
+    r"[*x.•_-]+|[<\[{(%$].*|(?:null|none|true|false|undefined|required|optional|missing|invalid|incorrect|expired|reset|"
+    r"forgotten|wrong|protected|example|placeholder|redacted|changeme|your[_-].*|my[_-](?:password|secret|key|token))",
+    re.IGNORECASE,
+)
+_CODE_REFERENCE = re.compile(r"[A-Za-z_][A-Za-z_]*(?:\.[A-Za-z_]+)*(?:\(.*|\[.*)?")
+
+
+def password(value: str) -> bool:
+    """No placeholder, no reference to a variable, and not a plain word."""
+    if _PLACEHOLDER.fullmatch(value) or (("(" in value or "." in value) and _CODE_REFERENCE.fullmatch(value)):
+        return False
+    return not value.isalpha() or (value.lower() not in WORDS and entropy_bits(value) > 2.5)  # noqa: PLR2004 - "hunterkey"
+
+
+def key(value: str) -> bool:
+    """A generated key: letters and digits mixed, more than three bits a character."""
+    return has_letter_and_digit(value) and password(value) and entropy_bits(value) > 3.0  # noqa: PLR2004 - hex gives 3.5
+
+
+def bare_key(value: str) -> bool:
+    """Random enough to be a key without anybody saying so; hexadecimal digests and identifiers are not."""
+    kinds = (str.isupper, str.islower, str.isdigit)
+    if not all(sum(map(kind, value)) > 2 for kind in kinds) or entropy_bits(value) < 4.3:  # noqa: PLR2004 - base64 of 32
+        return False
+    switches = sum(
+        a.isdigit() != b.isdigit() or a.isupper() != b.isupper() for a, b in zip(value, value[1:], strict=False)
+    )
+    return switches * 3 > len(value)
+
+
+def part_code(value: str) -> bool:
+    """A code that stands behind a bare "part" or "lot": digits, and letters, a dash or enough of them."""
+    digits = sum(char.isdigit() for char in value)
+    return digits > 1 and not re.fullmatch(
+        r"\d+(?:st|nd|rd|th)|(?:19|20)\d\d|\d{1,4}[a-z]{1,3}|\d+-\d{1,2}|\d+[./]\d+", value
+    )
