@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 
 from homebred_daemon.core.vocabulary import WORDS
 
@@ -122,8 +123,9 @@ def imei(value: str) -> bool:
     return _luhn(_plain(value))
 
 
-_VIN_VALUES = dict(zip("0123456789ABCDEFGHJKLMNPRSTUVWXYZ", (*range(10), *range(1, 9), 1, 2, 3, 4, 5, 7, 9, *range(2, 10)),
-                       strict=True))  # fmt: skip
+_VIN_VALUES = {str(digit): digit for digit in range(10)}
+for _letters, _first in (("ABCDEFGH", 1), ("JKLMN", 1), ("P", 7), ("R", 9), ("STUVWXYZ", 2)):
+    _VIN_VALUES |= {letter: _first + place for place, letter in enumerate(_letters)}
 _VIN_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 
 
@@ -149,7 +151,7 @@ def ip_v6(value: str) -> bool:
 
 
 def calendar_date(value: str) -> bool:
-    """Two of three numbers can be a day and a month; with a short year between dots both are written with two digits."""
+    """A day and a month among the first two; with a short year between dots both are written with two digits."""
     first, second, last = re.split(r"[./-]", value)[:3]
     short_year = len(last) < 4  # noqa: PLR2004 - digits of a year
     if short_year and "." in value and not len(first) == len(second) == 2:  # noqa: PLR2004 - 1.2.13 is a version
@@ -165,24 +167,25 @@ def phone(value: str) -> bool:
     return 8 <= len(digits) <= 15  # noqa: PLR2004 - E.164, and the shortest national numbers
 
 
-_US_STATES = frozenset(
-    ["AL", "AK", "AZ", "AR", "CA", "CO", "CT", "DE", "DC", "FL", "GA", "HI", "ID", "IL", "IN", "IA", "KS", "KY", "LA", "ME", "MD", "MA", "MI", "MN", "MS", "MO", "MT", "NE", "NV", "NH", "NJ", "NM", "NY", "NC", "ND", "OH", "OK", "OR", "PA", "RI", "SC", "SD", "TN", "TX", "UT", "VT", "VA", "WA", "WV", "WI", "WY", "PR", "VI", "GU", "AS", "MP"]
+_US_STATES = re.compile(
+    "A[KLRSZ]|C[AOT]|D[CE]|FL|G[AU]|HI|I[ADLN]|K[SY]|LA|M[ADEINOPST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|S[CD]|T[NX]|UT|V[AIT]|W[AIVY]"
 )
 
 
 def us_state_zip(value: str) -> bool:
     """A state's abbreviation before the ZIP code."""
-    return value[:2] in _US_STATES
+    return _US_STATES.match(value) is not None
 
 
-_UK_AREAS = frozenset(
-    ["AB", "AL", "B", "BA", "BB", "BD", "BF", "BH", "BL", "BN", "BR", "BS", "BT", "CA", "CB", "CF", "CH", "CM", "CO", "CR", "CT", "CV", "CW", "DA", "DD", "DE", "DG", "DH", "DL", "DN", "DT", "DY", "E", "EC", "EH", "EN", "EX", "FK", "FY", "G", "GL", "GU", "GY", "HA", "HD", "HG", "HP", "HR", "HS", "HU", "HX", "IG", "IM", "IP", "IV", "JE", "KA", "KT", "KW", "KY", "L", "LA", "LD", "LE", "LL", "LN", "LS", "LU", "M", "ME", "MK", "ML", "N", "NE", "NG", "NN", "NP", "NR", "NW", "OL", "OX", "PA", "PE", "PH", "PL", "PO", "PR", "RG", "RH", "RM", "S", "SA", "SE", "SG", "SK", "SL", "SM", "SN", "SO", "SP", "SR", "SS", "ST", "SW", "SY", "TA", "TD", "TF", "TN", "TQ", "TR", "TS", "TW", "UB", "W", "WA", "WC", "WD", "WF", "WN", "WR", "WS", "WV", "YO", "ZE"]
+_UK_AREAS = re.compile(
+    "A[BL]|B[ABDHLNRST]?|C[ABFHMORTVW]|D[ADEGHLNTY]|E[CHNX]?|F[KY]|G[LUY]?|H[ADGPRSUX]|I[GMPV]|JE|K[ATWY]|L[ADELNSU]?|"
+    "M[EKL]?|N[EGNPRW]?|O[LX]|P[AEHLOR]|R[GHM]|S[AEGKLMNOPRSTWY]?|T[ADFNQRSW]|UB|W[ACDFNRSV]?|YO|ZE"
 )
 
 
 def uk_postcode(value: str) -> bool:
     """A postcode area that exists."""
-    return re.split(r"\d", value, maxsplit=1)[0] in _UK_AREAS
+    return _UK_AREAS.fullmatch(re.split(r"\d", value, maxsplit=1)[0]) is not None
 
 
 def unknown_words(value: str) -> bool:
@@ -196,34 +199,37 @@ def entropy_bits(value: str) -> float:
 
 
 _PLACEHOLDER = re.compile(
-    r"[*x.•_-]+|[<\[{(%$].*|(?:null|none|true|false|undefined|required|optional|missing|invalid|incorrect|expired|reset|"
+    r"[*x.•_-]+|[<\[{(%$].*|(?:null|none|true|false|undefined|required|optional|missing|invalid|incorrect|expired|reset"
+    r"|"
     r"forgotten|wrong|protected|example|placeholder|redacted|changeme|your[_-].*|my[_-](?:password|secret|key|token))",
     re.IGNORECASE,
 )
 _CODE_REFERENCE = re.compile(r"[A-Za-z_][A-Za-z_]*(?:\.[A-Za-z_]+)*(?:\(.*|\[.*)?")
 
 
+_WORDLIKE_BITS = 2.5  # entropy of a short word; "hunterkey" has more
+_GENERATED_BITS = 3.0  # random hexadecimal reaches 3.5 in 32 digits, a word of 12 letters rarely 3
+_RANDOM_BITS = 4.3  # 32 random characters of base64
+
+
 def password(value: str) -> bool:
     """No placeholder, no reference to a variable, and not a plain word."""
     if _PLACEHOLDER.fullmatch(value) or (("(" in value or "." in value) and _CODE_REFERENCE.fullmatch(value)):
         return False
-    return not value.isalpha() or (value.lower() not in WORDS and entropy_bits(value) > 2.5)  # noqa: PLR2004 - "hunterkey"
+    return not value.isalpha() or (value.lower() not in WORDS and entropy_bits(value) > _WORDLIKE_BITS)
 
 
 def key(value: str) -> bool:
-    """A generated key: letters and digits mixed, more than three bits a character."""
-    return has_letter_and_digit(value) and password(value) and entropy_bits(value) > 3.0  # noqa: PLR2004 - hex gives 3.5
+    """A generated key: letters and digits mixed, more entropy than words have."""
+    return has_letter_and_digit(value) and password(value) and entropy_bits(value) > _GENERATED_BITS
 
 
 def bare_key(value: str) -> bool:
     """Random enough to be a key without anybody saying so; hexadecimal digests and identifiers are not."""
-    kinds = (str.isupper, str.islower, str.isdigit)
-    if not all(sum(map(kind, value)) > 2 for kind in kinds) or entropy_bits(value) < 4.3:  # noqa: PLR2004 - base64 of 32
+    if any(sum(map(kind, value)) < 3 for kind in (str.isupper, str.islower, str.isdigit)):  # noqa: PLR2004 - base64 has more
         return False
-    switches = sum(
-        a.isdigit() != b.isdigit() or a.isupper() != b.isupper() for a, b in zip(value, value[1:], strict=False)
-    )
-    return switches * 3 > len(value)
+    switches = sum(a.isdigit() != b.isdigit() or a.isupper() != b.isupper() for a, b in pairwise(value))
+    return switches * 3 > len(value) and entropy_bits(value) > _RANDOM_BITS
 
 
 def part_code(value: str) -> bool:

@@ -77,7 +77,8 @@ RULES = (
     Rule(
         type="EMAIL",
         at=Anywhere(("(at)", "[at]", "(dot)", " dot ")),
-        pattern=r"[\w][\w.+-]{0,63} ?(?:\(at\)|\[at\]| at ) ?[\w-]{1,63}(?: ?(?:\(dot\)|\[dot\]| dot ) ?[\w-]{2,24}){1,3}(?![\w-])",
+        pattern=r"[\w][\w.+-]{0,63} ?(?:\(at\)|\[at\]| at ) ?[\w-]{1,63}(?: ?(?:\(dot\)|\[dot\]"
+        r"| dot ) ?[\w-]{2,24}){1,3}(?![\w-])",
     ),
     Rule(
         type="URL",
@@ -89,7 +90,8 @@ RULES = (
         at=Anywhere(
             (".com", ".org", ".net", ".edu", ".gov", ".io", ".eu", ".de", ".at", ".ch", ".fr", ".nl", ".uk", ".it")
         ),
-        pattern=rf"(?<![\w@.-])(?:[A-Za-z0-9][A-Za-z0-9-]{{1,62}}\.){{1,4}}{_DOMAINS}(?![\w@-])(?:/[^\s<>\"]{{0,500}}(?<![.,;:!?)]))?",
+        pattern=rf"(?<![\w@.-])(?:[A-Za-z0-9][A-Za-z0-9-]{{1,62}}\.){{1,4}}{_DOMAINS}(?![\w@-])"
+        rf"(?:/[^\s<>\"]{{0,500}}(?<![.,;:!?)]))?",
     ),
     Rule(
         type="IP_ADDRESS",

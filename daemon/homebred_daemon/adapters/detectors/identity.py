@@ -65,7 +65,7 @@ RULES = (
     Rule(
         type="UK_NINO",
         at=Run((2, 6), after="a ", before="a ", leads=(2, 3)),
-        pattern=rf"{_B}[A-CEGHJ-PR-TW-Za-ceghj-pr-tw-z][A-CEGHJ-NPR-TW-Za-ceghj-npr-tw-z] ?\d\d ?\d\d ?\d\d ?[A-Da-d]{END}",
+        pattern=rf"{_B}(?i:[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d\d ?\d\d ?\d\d ?[A-D]){END}",
         check=checks.uk_nino,
     ),
     Rule(
@@ -178,7 +178,8 @@ RULES = (
     Rule(
         type="CREDIT_CARD",
         at=Run((4, *range(12, 20)), after="-" + ENDS),
-        pattern=rf"{_B}(?:\d{{4}}([ -])\d{{4}}\1\d{{4}}\1\d{{4}}(?:\1\d{{3}})?|3\d{{3}}([ -])\d{{6}}\2\d{{4,5}}|\d{{12,19}}){END}",
+        pattern=rf"{_B}(?:\d{{4}}([ -])\d{{4}}\1\d{{4}}\1\d{{4}}(?:\1\d{{3}})?"
+        rf"|3\d{{3}}([ -])\d{{6}}\2\d{{4,5}}|\d{{12,19}}){END}",
         check=checks.credit_card,
     ),
     Rule(

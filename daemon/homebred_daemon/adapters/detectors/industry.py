@@ -1,4 +1,4 @@
-"""What a factory keeps to itself: part, lot and drawing codes, markers of secrecy (both raise `trade_secret`), devices."""
+"""What a factory keeps to itself: part, lot and drawing codes and markers (they raise `trade_secret`), and devices."""
 
 from __future__ import annotations
 
@@ -142,7 +142,8 @@ RULES = (
     Rule(
         type="MARKER",
         at=Start(("proprietary",)),
-        pattern=r"(?i:proprietary)(?![^\W_])(?!\s(?i:software|formats?|licen[cs]es?|vendors?|solutions?|or|vs|versus|and open|models?|platforms?|protocols?))",
+        pattern=r"(?i:proprietary)(?![^\W_])(?!\s(?i:software|formats?|licen[cs]es?|vendors?|solutions?|or"
+        r"|vs|versus|and open|models?|platforms?|protocols?))",
         unless=("non-", "versus ", "vs ", "or "),
     ),
     Rule(

@@ -1,7 +1,7 @@
 """The first detection tier: runs the rule tables over a text.
 
-It decides nothing about classes (`core.sensitivity` does) and knows no names of people or parts: patients and part lists
-of a site, and names without a title, are for later tiers behind the same port.
+It decides nothing about classes (`core.sensitivity` does) and knows no names: patients and part lists of a site, and
+names without a title, are for later tiers behind the same port.
 """
 
 from __future__ import annotations
@@ -9,16 +9,19 @@ from __future__ import annotations
 import hashlib
 import importlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 from homebred_daemon.adapters.detectors.rule import BESIDE, LONG_RUN, Anywhere, Label, Rule, Run, Start
 from homebred_daemon.adapters.detectors.source_code import code_spans
 from homebred_daemon.core import vocabulary
 from homebred_daemon.core.sensitivity import Span
 
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 _Found = tuple[int, re.Match[str]]  # index of the rule, its match
 
 _TABLES = ("health", "secrets", "industry", "identity", "contact", "places", "times", "people")
@@ -39,7 +42,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 class PatternDetector:
-    """`Detector` on compiled patterns: a literal or a run of digits is looked for first, a pattern is tried only there."""
+    """`Detector` on compiled patterns: a word, literal or run of digits first, a pattern only where one is found."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         """Indexes the rules; nothing is compiled before a text calls for it."""
@@ -58,26 +61,22 @@ class PatternDetector:
     def _add(self, index: int, at: Label | Start | Run | Anywhere) -> None:
         match at:
             case Label(words=words, inside=True):
-                for word in words:
-                    self._inner_labels.setdefault(word, []).append(index)
+                _extend(self._inner_labels, ((word, index) for word in words))
             case Label(words=words):
-                for word in words:
-                    self._labels.setdefault(_first_word(word), []).append((word, index))
+                _extend(self._labels, ((_first_word(word), (word, index)) for word in words))
             case Start(literals=literals):
-                for literal in literals:
-                    if literal[0].isalnum():
-                        self._starts.setdefault(_first_word(literal)[:2], []).append((literal, index))
-                    else:
-                        self._signs.setdefault(literal, []).append(index)
+                beginnings = [literal for literal in literals if literal[0].isalnum()]
+                signs = [literal for literal in literals if not literal[0].isalnum()]
+                _extend(self._starts, ((_first_word(literal)[:2], (literal, index)) for literal in beginnings))
+                _extend(self._signs, ((sign, index) for sign in signs))
             case Run(lengths=lengths):
-                for length in lengths:
-                    self._runs.setdefault(length, []).append((at, index))
+                _extend(self._runs, ((length, (at, index)) for length in lengths))
             case Anywhere(needs=needs):
                 self._anywhere.append((index, needs))
 
     @cached_property
     def digest(self) -> str:
-        """`sha256:…` over the code and tables of this package, the vocabulary and the version of the checksums' library."""
+        """`sha256:…` over this package, the vocabulary and the version of the library that checks sums."""
         return _digest()
 
     def detect(self, text: str) -> tuple[Span, ...]:
@@ -104,10 +103,10 @@ class PatternDetector:
                 if spaced.startswith(label, at) and (match := self._pattern(index).match(folded, at + len(label))):
                     yield index, match
             for literal, index in self._starts.get(name[:2], ()):
-                if lowered.startswith(literal, at) and at >= done.get(literal, 0):
-                    if match := self._pattern(index).match(folded, at):
-                        done[literal] = match.end()
-                        yield index, match
+                resumed = lowered.startswith(literal, at) and at >= done.get(literal, 0)
+                if resumed and (match := self._pattern(index).match(folded, at)):
+                    done[literal] = match.end()
+                    yield index, match
 
     def _at_literals(self, folded: str, lowered: str) -> Iterator[_Found]:
         """Labels that may end a longer word, and starts that are no words."""
@@ -156,6 +155,11 @@ class PatternDetector:
             compiled = re.compile(rule.pattern, re.IGNORECASE if isinstance(rule.at, Label) else 0)
             self._compiled[index] = compiled
         return compiled
+
+
+def _extend(table: dict[_K, list[_V]], entries: Iterable[tuple[_K, _V]]) -> None:
+    for key, value in entries:
+        table.setdefault(key, []).append(value)
 
 
 def _first_word(literal: str) -> str:

@@ -1,4 +1,4 @@
-"""Names that a title, a label or a greeting gives away; names without one are for a later tier. They raise nothing by default."""
+"""Names that a title, a label or a greeting gives away; others are for a later tier. They raise nothing by default."""
 
 from __future__ import annotations
 

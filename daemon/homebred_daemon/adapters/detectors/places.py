@@ -1,4 +1,4 @@
-"""Where somebody lives, is or drives: streets, postcodes, coordinates, plates, vehicle numbers. They raise nothing by default."""
+"""Where somebody lives, is or drives: streets, postcodes, coordinates, vehicles. They raise nothing by default."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from homebred_daemon.adapters.detectors.shapes import END, REST, TAIL, UPPER, on
 
 _WORD = rf"[{UPPER}]{REST}{{1,30}}"
 _US_SUFFIX = one_of(
-    "Street St Avenue Ave Road Rd Boulevard Blvd Lane Ln Drive Dr Court Ct Place Pl Square Sq Terrace Ter Parkway Pkwy Way "
-    "Circle Cir Highway Hwy Close Crescent Cres Gardens Grove Mews Row Walk Hill Trail Loop Alley Plaza Turnpike"
+    "Street St Avenue Ave Road Rd Boulevard Blvd Lane Ln Drive Dr Court Ct Place Pl Square Sq Terrace Ter Parkway Pkwy "
+    "Way Circle Cir Highway Hwy Close Crescent Cres Gardens Grove Mews Row Walk Hill Trail Loop Alley Plaza Turnpike"
 )
 _UNIT = r"(?:,?\s(?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Room|#)\.?\s?#?\w{1,6})"
 _UK_POSTCODE = r"[A-Z]{1,2}\d[A-Z\d]? ?\d[ABD-HJLNP-UW-Z]{2}"
@@ -72,7 +72,8 @@ RULES = (
     Rule(
         type="STREET_ADDRESS",
         at=Start(("am ", "an der ", "auf dem ", "im ", "unter den ", "zum ", "zur ", "in der ")),
-        pattern=rf"(?:Am|An der|Auf dem|Im|Unter den|Zum|Zur|In der)\s{_WORD}(?:\s{_WORD})?\s\d{{1,3}}[a-z]?,\s(?:D-)?\d{{5}}\s{_WORD}",
+        pattern=rf"(?:Am|An der|Auf dem|Im|Unter den|Zum|Zur|In der)\s{_WORD}(?:\s{_WORD})?"
+        rf"\s\d{{1,3}}[a-z]?,\s(?:D-)?\d{{5}}\s{_WORD}",
     ),
     Rule(
         type="STREET_ADDRESS",
@@ -85,12 +86,14 @@ RULES = (
         at=Start(
             ("via ", "viale ", "piazza ", "corso ", "calle ", "avenida ", "plaza ", "paseo ", "rua ", "rúa ", "ul. ")
         ),
-        pattern=rf"{_SPANISH_WAY}\s(?:(?:de|del|de la|da|di|della)\s)?{_WORD}(?:\s{_WORD}){{0,3}},?\s(?:n[º.]?\s?)?\d{{1,4}}{END}{_EU_TAIL}",
+        pattern=rf"{_SPANISH_WAY}\s(?:(?:de|del|de la|da|di|della)\s)?{_WORD}(?:\s{_WORD}){{0,3}}"
+        rf",?\s(?:n[º.]?\s?)?\d{{1,4}}{END}{_EU_TAIL}",
     ),
     Rule(
         type="STREET_ADDRESS",
         at=Start(("po box", "p.o. box", "p. o. box", "p.o.box", "postfach", "boîte postale", "post office box")),
-        pattern=rf"(?i:p\. ?o\. ?box|po box|postfach|boîte postale|post office box)[\s:#]{{1,3}}(?:no\.?\s)?\d{{2,6}}(?:\s\d{{2,4}})?{END}{_US_TAIL}",
+        pattern=rf"(?i:p\. ?o\. ?box|po box|postfach|boîte postale|post office box)"
+        rf"[\s:#]{{1,3}}(?:no\.?\s)?\d{{2,6}}(?:\s\d{{2,4}})?{END}{_US_TAIL}",
     ),
     Rule(
         type="STREET_ADDRESS",
@@ -154,9 +157,8 @@ RULES = (
                 "cap",
             )
         ),
-        pattern=TAIL
-        + r"(?P<v>[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] ?\d[A-Z]\d|\d{4} [A-Z]{2}|\d{2}-\d{3}|\d{3} \d{2}|\d{4,6}(?:-\d{4})?)"
-        + END,
+        pattern=TAIL + r"(?P<v>[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] ?\d[A-Z]\d"
+        r"|\d{4} [A-Z]{2}|\d{2}-\d{3}|\d{3} \d{2}|\d{4,6}(?:-\d{4})?)" + END,
     ),
     *(
         Rule(type="COORDINATES", at=Run((1, 2, 3), after, before, (lead,)), pattern=pattern)

@@ -57,8 +57,8 @@ class Anywhere:
 class Rule:
     """One kind of sensitive value and how to find it.
 
-    Patterns see the text with look-alike digits, dashes and spaces folded to ASCII. Each must take time in proportion to
-    the text: bound every repetition, and let no two neighbours match the same character without end.
+    Patterns see the text with look-alike digits, dashes and spaces folded to ASCII. Each must take time in proportion
+    to the text: bound every repetition, and let no two neighbours match the same character without end.
     """
 
     type: str

@@ -49,7 +49,7 @@ _PREFIXED = {
     "rk_live_": r"\w{10,255}",
     "rk_test_": r"\w{10,255}",
     "whsec_": r"[\w+/=]{20,100}",
-    "sk-": r"(?:proj-|svcacct-|admin-|ant-|or-|None-)?(?=[\w-]{0,40}\d)[\w-]{20,255}",  # OpenAI, Anthropic and their like
+    "sk-": r"(?:proj-|svcacct-|admin-|ant-|or-|None-)?(?=[\w-]{0,40}\d)[\w-]{20,255}",  # OpenAI, Anthropic
     "hf_": "[A-Za-z]{30,40}",  # Hugging Face
     "api_org_": "[A-Za-z]{30,40}",
     "gsk_": "[A-Za-z0-9]{40,60}",  # Groq
@@ -212,7 +212,8 @@ RULES = (
     Rule(
         type="SECRET",
         at=Anywhere(("://",)),
-        pattern=r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.]{1,20}://[^\s:/@\"'<>]{0,64}:(?P<v>[^\s@/\"'<>]{3,128})@(?=[\w\[])",
+        pattern=r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.]{1,20}://[^\s:/@\"'<>]{0,64}:"
+        r"(?P<v>[^\s@/\"'<>]{3,128})@(?=[\w\[])",
         check=checks.password,
     ),
     Rule(

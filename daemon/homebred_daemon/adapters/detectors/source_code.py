@@ -37,18 +37,22 @@ _FENCE = re.compile(r"^[ \t]{0,8}(```+|~~~+)[ \t]*([\w+#.-]{0,20})[^\n]*$", re.M
 _STRONG = re.compile(
     r"\s{0,80}(?:"
     r"(?:async )?def \w+\s?\(.*|class \w+(?:\(.{0,80}\))?\s?[:{].*|from [\w.]+ import .+|import [\w.]+(?: as \w+)?;?$"
-    r"|#include\s?[<\"].*|#define \w+.*|(?:public|private|protected|static|export|final|override) (?:\w+[ <>\[\]]+){1,4}\w+.*[({;].*"
-    r"|(?:const|let|var|val|auto)\s\w+\s?(?::\s?\w+\s?)?=.*|(?:export )?(?:async )?function\s?\w*\s?\(.*|func \w*\s?\(.*\{?"
+    r"|#include\s?[<\"].*|#define \w+.*|(?:public|private|protected|static|export|final|override) "
+    r"(?:\w+[ <>\[\]]+){1,4}\w+.*[({;].*"
+    r"|(?:const|let|var|val|auto)\s\w+\s?(?::\s?\w+\s?)?=.*|(?:export )?(?:async )?function\s?\w*\s?\(.*"
+    r"|func \w*\s?\(.*\{?"
     r"|(?:if|for|while|switch|else if|elif|catch|foreach)\s?\(.*\)\s?\{?$|(?:\} )?(?:else|try|finally|do)\s?\{$"
     r"|(?:if|elif|for|while|with|except|match|try|else)\b.*[^\s]:$|return\b.*[;)\]]$|(?:self|this)\.\w+.*"
     r"|(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE|ALTER TABLE)\b.*|package [\w.]+;|using [\w.]+;|use [\w:]+;"
     r"|(?:int|float|double|bool|char|void|string|String|long|unsigned|BOOL|REAL|DINT)\s\*?\w+\s?(?:=.*|\[.*|\(.*|;)"
     r"|(?:END_)?(?:FUNCTION_BLOCK|PROGRAM|VAR(?:_INPUT|_OUTPUT)?|IF|CASE|FOR)\b.*(?:;|THEN|DO|OF)$|\w+\s?:=\s?.+;"
-    r"|[NOGM]\d{1,4} (?:[A-Z]-?\d[\d.]*\s?){1,8}.*|\$\w+\s?=\s?.+;|fn \w+.*\{|<\?php.*|#!/.*|@\w+(?:\(.*\))?$|println!?\(.*"
+    r"|[NOGM]\d{1,4} (?:[A-Z]-?\d[\d.]*\s?){1,8}.*|\$\w+\s?=\s?.+;|fn \w+.*\{|<\?php.*|#!/.*|@\w+"
+    r"(?:\(.*\))?$|println!?\(.*"
     r")\s*"
 )
 _WEAK = re.compile(
-    r"\s{0,80}(?:.*[;{]|[)}\]]{1,4}[;,)]?|[\w.\[\]]+\s?(?:[-+*/|&]?=|==|!=)\s?.+|[\w.]+\(.*\)|(?://|#|/\*|\*|--)\s.*|\}.*|WHERE .*|FROM .*"
+    r"\s{0,80}(?:.*[;{]|[)}\]]{1,4}[;,)]?|[\w.\[\]]+\s?(?:[-+*/|&]?=|==|!=)\s?.+|[\w.]+\(.*\)|(?://|#|/\*"
+    r"|\*|--)\s.*|\}.*|WHERE .*|FROM .*"
     r"|end|fi|done|pass|break|continue)\s*"
 )
 _JSON_LINE = re.compile(r"\s*(?:[\[\]{}],?|\"[^\"]*\"\s?:.*|\"[^\"]*\",?|-?\d[\d.eE+-]*,?)\s*")

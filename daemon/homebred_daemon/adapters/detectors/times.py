@@ -1,4 +1,4 @@
-"""Dates finer than a year, and ages over 89 (HIPAA Safe Harbor, 45 CFR 164.514(b)(2)(i)(C)). They raise nothing by default."""
+"""Dates finer than a year, and ages over 89 (45 CFR 164.514(b)(2)(i)(C)). They raise nothing by default."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from homebred_daemon.adapters.detectors.rule import Label, Rule, Run, Start
 from homebred_daemon.adapters.detectors.shapes import one_of
 
 _LONG_MONTHS = (
-    "january february march april may june july august september october november december januar jänner februar märz mai juni "
-    "juli oktober dezember janvier février mars avril juin juillet août septembre octobre novembre décembre"
+    "january february march april may june july august september october november december januar jänner februar märz "
+    "mai juni juli oktober dezember janvier février mars avril juin juillet août septembre octobre novembre décembre"
 )
 _SHORT_MONTHS = "jan feb mar apr jun jul aug sep sept oct okt nov dec dez"
 _MONTH = "(?i:" + one_of(f"{_LONG_MONTHS} {_SHORT_MONTHS}") + r")\b\.?"
@@ -66,7 +66,8 @@ RULES = (
     Rule(
         type="DATE",
         at=Run((1, 2), after=" a.-"),
-        pattern=rf"(?<![\w.,/$€£-]){_DAY}(?:st|nd|rd|th|er|\.)?[ -](?:of\s)?{_MONTH}(?:,?[ -]{_YEAR}|,? '?\d\d(?!\d))?(?!\w)",
+        pattern=rf"(?<![\w.,/$€£-]){_DAY}(?:st|nd|rd|th|er|\.)?[ -](?:of\s)?{_MONTH}(?:,?[ -]{_YEAR}"
+        rf"|,? '?\d\d(?!\d))?(?!\w)",
     ),
     Rule(
         type="DATE",
@@ -81,12 +82,14 @@ RULES = (
     Rule(
         type="DATE",
         at=Label(_BIRTH_WORDS),
-        pattern=rf"(?:\s(?:is|am|on|the|ist|in)\b)?[\s:=.\"'(-]{{1,4}}(?P<v>\d{{1,4}}[ ./-]\d{{1,2}}[ ./-]\d{{2,4}}|\d{{6}}|\d{{8}}|{_YEAR})(?!\w)",
+        pattern=rf"(?:\s(?:is|am|on|the|ist|in)\b)?[\s:=.\"'(-]{{1,4}}"
+        rf"(?P<v>\d{{1,4}}[ ./-]\d{{1,2}}[ ./-]\d{{2,4}}|\d{{6}}|\d{{8}}|{_YEAR})(?!\w)",
     ),
     Rule(
         type="AGE",
         at=Run((2, 3), after=" a-"),
-        pattern=r"(?<![\w.,$€£-])(?:9\d|1[0-2]\d)(?:[ -]?(?:years?|yrs?)[ -](?:old|of age)|[ -]?y/?o\b|\s?Jahre alt|[ -]?jährige?[rnms]?|\sans\b)",
+        pattern=r"(?<![\w.,$€£-])(?:9\d|1[0-2]\d)(?:[ -]?(?:years?|yrs?)[ -](?:old|of age)|[ -]?y/?o\b"
+        r"|\s?Jahre alt|[ -]?jährige?[rnms]?|\sans\b)",
     ),
     Rule(
         type="AGE",
