@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from homebred_daemon.core.measurements import Measurement
@@ -25,7 +24,7 @@ class StoredSpecialist:
     """`sha256:` of its base model, as its engine is told."""
     base_bytes: int
     """Size of the base model's file."""
-    base_path: Path
+    base_path: str
     """Where that file stands, if it does."""
     base_is_intact: bool
     """Whether the file is there in its full size, and of its digest where that was checked."""

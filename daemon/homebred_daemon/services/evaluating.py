@@ -1,19 +1,23 @@
-"""Measures a specialist on a golden set: asks its engine every row and scores the answers.
+"""Measures a specialist on golden sets: asks its engine every row and scores the answers.
 
-It starts no engine, loads no model and stores nothing: it is given an engine that has the specialist's base loaded.
+It uses an engine worker of its own, so that a running daemon neither disturbs a measurement nor is disturbed by it. It
+stores nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
+from homebred_daemon.core.measurements import Measurement
 from homebred_daemon.core.prompting import messages_for, options_for
 from homebred_daemon.core.scoring import mean, percentile_95, score
-from homebred_daemon.ports import Clock
+from homebred_daemon.core.shelf import StoredSpecialist
+from homebred_daemon.errors import EngineUnavailableError, HomebredError, RequestError, StateError
+from homebred_daemon.ports import Clock, EngineLauncher, EngineWorker
 from homebred_engines import api
 from homebred_protocol.documents.golden import GoldenRow, GoldenSet
 from homebred_protocol.documents.specialist import SpecialistManifest
@@ -24,7 +28,7 @@ CONTEXT_EXCEEDED = "context_exceeded"
 
 
 class GeneratingEngine(Protocol):
-    """An engine that has the specialist's base model loaded."""
+    """What of an engine worker an evaluation asks."""
 
     def generate(
         self, messages: Sequence[api.Message], options: api.GenerateOptions
@@ -68,6 +72,68 @@ class Evaluation:
     """In the golden set's order."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What an evaluation runs on."""
+
+    launcher: EngineLauncher
+    clock: Clock
+    context_tokens: int
+    """Context of one row, where the manifest names none, in tokens."""
+    threads: int = 0
+    """Compute threads; 0: the engine's default."""
+    memory_budget_bytes: int = 0
+    """What the model may take; 0: what the machine has."""
+    load_timeout_s: float = 120.0
+    """From asking for the model to its being ready."""
+    concurrency: int = DEFAULT_CONCURRENCY
+    """Rows asked at once, each in an engine's slot of its own."""
+    row_deadline_s: float = DEFAULT_ROW_DEADLINE_S
+    """A row that takes longer ends the evaluation: its engine hangs."""
+
+
+async def measure(
+    stored: StoredSpecialist,
+    golden_sets: Mapping[str, GoldenSet],
+    bench: Bench,
+    *,
+    on_row: Callable[[RowResult], None] = lambda _: None,
+) -> dict[str, tuple[Evaluation, Measurement]]:
+    """Loads the specialist's base into a worker and evaluates it on each workflow's golden set.
+
+    Raises:
+        StateError: its base model is not there, or not as it was.
+        RequestError: its engine cannot honour what its manifest asks for, or the model does not fit.
+        EngineUnavailableError: the engine failed; nothing was measured.
+    """
+    if not stored.base_is_intact:
+        raise StateError(
+            f"the base model of {stored.manifest.id} is missing or damaged", hint="add its model file again"
+        )
+    try:
+        worker = await bench.launcher.start(stored.manifest.engine)
+        try:
+            stats = (await _load(worker, stored, bench)).engine
+            measured = {}
+            for workflow, golden in golden_sets.items():
+                evaluation = await evaluate(
+                    stored.manifest,
+                    workflow,
+                    golden,
+                    worker,
+                    clock=bench.clock,
+                    on_row=on_row,
+                    concurrency=bench.concurrency,
+                    row_deadline_s=bench.row_deadline_s,
+                )
+                measured[workflow] = (evaluation, _measurement(evaluation, stored, stats, bench.clock))
+        finally:
+            await worker.stop()
+    except api.EngineError as error:
+        raise _meaning(error) from error
+    return measured
+
+
 async def evaluate(
     manifest: SpecialistManifest,
     workflow: str,
@@ -104,6 +170,25 @@ async def evaluate(
     else:
         return _summary(workflow, golden, [results[row.line] for row in golden.rows])
     raise failure
+
+
+async def _load(worker: EngineWorker, stored: StoredSpecialist, bench: Bench) -> api.WorkerStats:
+    options = api.LoadOptions(
+        model_path=stored.base_path,
+        model_digest=stored.base_digest,
+        context_tokens=stored.manifest.max_context or bench.context_tokens,
+        slots=bench.concurrency,
+        threads=bench.threads,
+        memory_budget_bytes=bench.memory_budget_bytes,
+    )
+    try:
+        async with asyncio.timeout(bench.load_timeout_s):
+            return await worker.load(options)
+    except TimeoutError:
+        raise api.EngineFailedError(
+            f"The model was not loaded within {bench.load_timeout_s:g} s.",
+            hint="Raise engine.load_timeout_s, or choose a smaller model.",
+        ) from None
 
 
 async def _ask(
@@ -154,6 +239,27 @@ def _summary(workflow: str, golden: GoldenSet, results: list[RowResult]) -> Eval
         p95_s=percentile_95([result.seconds for result in results]),
         rows=tuple(results),
     )
+
+
+def _measurement(evaluation: Evaluation, stored: StoredSpecialist, stats: api.EngineStats, clock: Clock) -> Measurement:
+    return Measurement(
+        fitness=evaluation.fitness,
+        samples=evaluation.samples,
+        golden_digest=evaluation.golden_digest,
+        manifest_digest=stored.manifest.digest,
+        base_digest=stored.base_digest,
+        measured_at_utc=clock.now(),
+        engine=stats.engine,
+        engine_version=stats.engine_version,
+        tokens_per_s=evaluation.tokens_per_s,
+        p95_s=evaluation.p95_s,
+    )
+
+
+def _meaning(error: api.EngineError) -> HomebredError:
+    if isinstance(error, api.ModelRefusedError | api.InvalidRequestError | api.UnsupportedOptionError):
+        return RequestError(f"{error.what} {error.why}", hint=error.hint)
+    return EngineUnavailableError(f"{error.what} {error.why}", hint=error.hint)
 
 
 def _tokens_per_s(usages: list[api.Usage]) -> float | None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from homebred_daemon.core.measurements import Measurement
 from homebred_daemon.core.shelf import DamagedSpecialist, Shelf, StoredSpecialist, registry_document
@@ -35,7 +34,7 @@ STORED = StoredSpecialist(
     ),
     base_digest="sha256:b",
     base_bytes=9,
-    base_path=Path("/models/b"),
+    base_path="/models/b",
     base_is_intact=True,
 )
 
