@@ -17,10 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
 
-import structlog
-
 from homebred_daemon.adapters import logs
-from homebred_daemon.adapters.detectors import default_detector
+from homebred_daemon.adapters.detectors.patterns import default_detector
 from homebred_daemon.adapters.engine_launcher import ProcessLauncher
 from homebred_daemon.adapters.grpc_api.control import ControlServicer
 from homebred_daemon.adapters.grpc_api.inference import InferenceServicer
@@ -44,8 +42,6 @@ from homebred_daemon.services.task_flow import Means
 STOP_GRACE_S = 5.0
 EXIT_REFUSED = 2
 MEGABYTE = 1 << 20
-
-log = structlog.get_logger()
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
@@ -103,10 +99,10 @@ async def _until_stopped(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with daemon(settings):
-        log.info("ready", socket=str(settings.paths.socket), version=version("homebred"))
+        logs.logger().info("ready", socket=str(settings.paths.socket), version=version("homebred"))
         await stopped.wait()
-        log.info("stopping")
-    log.info("stopped")
+        logs.logger().info("stopping")
+    logs.logger().info("stopped")
 
 
 @asynccontextmanager

@@ -53,6 +53,14 @@ def _fields(message: Any) -> dict[str, Any]:
     return {field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields}
 
 
+def _state(specialist: Any) -> str:
+    if not specialist.available:
+        return f"cannot be served: {specialist.note}"
+    return ("loaded" if specialist.loaded else "loads at first use") + (
+        f"; {specialist.note}" if specialist.note else ""
+    )
+
+
 def _show(response: Any) -> None:
     started = response.started_at_utc.ToDatetime(UTC).isoformat(timespec="seconds")
     outcomes = ", ".join(f"{number} {name}" for name, number in sorted(response.outcomes.items())) or "none yet"
@@ -63,10 +71,7 @@ def _show(response: Any) -> None:
         f"answering {response.streams} now; recorded: {outcomes}",
         "specialists" + ("" if response.specialists else ": none; add one with `homebred models add`"),
     ]
-    lines += [
-        f"  {one.id:<28} {one.engine:<10} {'loaded' if one.loaded else 'loads at first use'}"
-        for one in response.specialists
-    ]
+    lines += [f"  {one.id:<28} {one.engine:<10} {_state(one)}" for one in response.specialists]
     lines += [
         f"worker {one.process_id} {one.engine} {one.engine_version}: {one.running} running, {one.queued} queued, "
         f"{one.slots} slots, {one.threads} threads, {one.resident_bytes / MEGABYTE:.0f} MB"

@@ -120,7 +120,7 @@ class _Run:
             except AttemptFailedError as error:
                 failure = error
             await self._means.recorder.outcome(self._record("error", error_code=failure.code))
-            self._findings.append(Finding.FALLBACK)
+            self._note(Finding.FALLBACK)
             inputs, decision = self._standing.decider.decide_again(
                 inputs, self._accepted.text, failed=failure.specialist_id, now=self._means.clock.now()
             )
@@ -132,7 +132,7 @@ class _Run:
             case Runtime.LOCAL:
                 return decision.stack, "answer"
             case Runtime.CLOUD_ESCALATION:
-                self._findings.append(Finding.NO_CLOUD_LANE)
+                self._note(Finding.NO_CLOUD_LANE)
                 specialist_id = degraded_stack(inputs)
                 return ((specialist_id,) if specialist_id else ()), "degraded"
             case Runtime.NO_OP:
@@ -146,6 +146,10 @@ class _Run:
         await self._means.recorder.decision(entry)
         self._route_id = route_id
         await self._emit(Decided(route_id=route_id, decision=decision, supersedes=supersedes))
+
+    def _note(self, finding: Finding) -> None:
+        if finding not in self._findings:
+            self._findings.append(finding)
 
     def _with_answer(self, status: str, generated: Generated) -> Outcome:
         findings = (*generated.findings, *self._findings)

@@ -52,6 +52,7 @@ class WorkerPool:
         self._clock = clock
         self._room = room
         self._places: dict[tuple[str, str], _Place] = {}
+        self._last_failures: dict[tuple[str, str], str] = {}
 
     async def generate(self, model: ServedModel, prompt: Prompt) -> AsyncGenerator[api.Event, None]:
         """Streams one generation on the model's worker, loading it first where needed.
@@ -59,7 +60,8 @@ class WorkerPool:
         Raises:
             homebred_engines.api.EngineError: before or between events.
         """
-        place = self._places.setdefault((model.engine, model.digest), _Place(model=model))
+        key = (model.engine, model.digest)
+        place = self._places.setdefault(key, _Place(model=model))
         place.running += 1
         try:
             worker = await self._loaded(place)
@@ -69,6 +71,10 @@ class WorkerPool:
             async with aclosing(stream) as events:
                 async for event in events:
                     yield event
+            self._last_failures.pop(key, None)
+        except (api.EngineFailedError, api.ModelRefusedError) as error:
+            self._last_failures[key] = str(error)
+            raise
         finally:
             place.running -= 1
             place.used_s = self._clock.monotonic_s()
@@ -77,6 +83,10 @@ class WorkerPool:
         """Whether the model can answer without loading."""
         place = self._places.get((model.engine, model.digest))
         return place is not None and place.worker is not None and place.worker.is_alive
+
+    def last_failure(self, model: ServedModel) -> str:
+        """Why the model's last load or generation failed; empty: it did not."""
+        return self._last_failures.get((model.engine, model.digest), "")
 
     def workers(self) -> tuple[EngineWorker, ...]:
         """The workers that are up."""

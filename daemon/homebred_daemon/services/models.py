@@ -62,5 +62,6 @@ async def standing_of(site: Site, store: SpecialistStore, recorder: Recorder) ->
             for stored in shelf.specialists
             if stored.base_is_intact
         },
+        shelf=shelf,
         link=site.link,
     )

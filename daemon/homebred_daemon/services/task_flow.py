@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from homebred_daemon.core.callers import rights_of
 from homebred_daemon.core.decision import RouteDecision
 from homebred_daemon.core.link import Link
+from homebred_daemon.core.shelf import Shelf
 from homebred_daemon.errors import HomebredError
 from homebred_daemon.ports import Clock, EnginePool, OutcomeRecord, SchemaChecker, ServedModel
 from homebred_daemon.services.deciding import Decider
@@ -49,6 +50,9 @@ class Standing:
 
     decider: Decider
     specialists: Mapping[str, Served]
+    """Those that can be served, by id."""
+    shelf: Shelf
+    """All that the model store held, the damaged ones too."""
     link: Link
 
     def allows(self, accepted: AcceptedTask) -> bool:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"homebred_protocol/v1/control.proto\x12\x0bhomebred.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"f\n\x10SpecialistStatus\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x02 \x01(\t\x12\x13\n\x0b\x62\x61se_digest\x18\x03 \x01(\t\x12\x11\n\tavailable\x18\x04 \x01(\x08\x12\x0e\n\x06loaded\x18\x05 \x01(\x08\"\xd3\x01\n\x0cWorkerStatus\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\x02 \x01(\t\x12\x14\n\x0cmodel_digest\x18\x03 \x01(\t\x12\x12\n\nprocess_id\x18\x04 \x01(\r\x12\x0f\n\x07running\x18\x05 \x01(\r\x12\x0e\n\x06queued\x18\x06 \x01(\r\x12\r\n\x05slots\x18\x07 \x01(\r\x12\x0f\n\x07threads\x18\x08 \x01(\r\x12\x16\n\x0eresident_bytes\x18\t \x01(\x04\x12\x18\n\x10generated_tokens\x18\n \x01(\x04\"\xa8\x03\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x32\n\x0estarted_at_utc\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rpolicy_digest\x18\x03 \x01(\t\x12\x16\n\x0e\x63\x65iling_digest\x18\x04 \x01(\t\x12\x17\n\x0fregistry_digest\x18\x05 \x01(\t\x12\x0c\n\x04link\x18\x06 \x01(\t\x12\x32\n\x0bspecialists\x18\x07 \x03(\x0b\x32\x1d.homebred.v1.SpecialistStatus\x12*\n\x07workers\x18\x08 \x03(\x0b\x32\x19.homebred.v1.WorkerStatus\x12\x0f\n\x07streams\x18\t \x01(\r\x12>\n\x08outcomes\x18\n \x03(\x0b\x32,.homebred.v1.GetStatusResponse.OutcomesEntry\x12\x16\n\x0eresident_bytes\x18\x0b \x01(\x04\x1a/\n\rOutcomesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x15\n\x13ReloadModelsRequest\"D\n\x14ReloadModelsResponse\x12\x17\n\x0fregistry_digest\x18\x01 \x01(\t\x12\x13\n\x0bspecialists\x18\x02 \x01(\r2\xaa\x01\n\x07\x43ontrol\x12J\n\tGetStatus\x12\x1d.homebred.v1.GetStatusRequest\x1a\x1e.homebred.v1.GetStatusResponse\x12S\n\x0cReloadModels\x12 .homebred.v1.ReloadModelsRequest\x1a!.homebred.v1.ReloadModelsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"homebred_protocol/v1/control.proto\x12\x0bhomebred.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"t\n\x10SpecialistStatus\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x02 \x01(\t\x12\x13\n\x0b\x62\x61se_digest\x18\x03 \x01(\t\x12\x11\n\tavailable\x18\x04 \x01(\x08\x12\x0e\n\x06loaded\x18\x05 \x01(\x08\x12\x0c\n\x04note\x18\x06 \x01(\t\"\xd3\x01\n\x0cWorkerStatus\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\x02 \x01(\t\x12\x14\n\x0cmodel_digest\x18\x03 \x01(\t\x12\x12\n\nprocess_id\x18\x04 \x01(\r\x12\x0f\n\x07running\x18\x05 \x01(\r\x12\x0e\n\x06queued\x18\x06 \x01(\r\x12\r\n\x05slots\x18\x07 \x01(\r\x12\x0f\n\x07threads\x18\x08 \x01(\r\x12\x16\n\x0eresident_bytes\x18\t \x01(\x04\x12\x18\n\x10generated_tokens\x18\n \x01(\x04\"\xa8\x03\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x32\n\x0estarted_at_utc\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rpolicy_digest\x18\x03 \x01(\t\x12\x16\n\x0e\x63\x65iling_digest\x18\x04 \x01(\t\x12\x17\n\x0fregistry_digest\x18\x05 \x01(\t\x12\x0c\n\x04link\x18\x06 \x01(\t\x12\x32\n\x0bspecialists\x18\x07 \x03(\x0b\x32\x1d.homebred.v1.SpecialistStatus\x12*\n\x07workers\x18\x08 \x03(\x0b\x32\x19.homebred.v1.WorkerStatus\x12\x0f\n\x07streams\x18\t \x01(\r\x12>\n\x08outcomes\x18\n \x03(\x0b\x32,.homebred.v1.GetStatusResponse.OutcomesEntry\x12\x16\n\x0eresident_bytes\x18\x0b \x01(\x04\x1a/\n\rOutcomesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x15\n\x13ReloadModelsRequest\"D\n\x14ReloadModelsResponse\x12\x17\n\x0fregistry_digest\x18\x01 \x01(\t\x12\x13\n\x0bspecialists\x18\x02 \x01(\r2\xaa\x01\n\x07\x43ontrol\x12J\n\tGetStatus\x12\x1d.homebred.v1.GetStatusRequest\x1a\x1e.homebred.v1.GetStatusResponse\x12S\n\x0cReloadModels\x12 .homebred.v1.ReloadModelsRequest\x1a!.homebred.v1.ReloadModelsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,17 +37,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATUSREQUEST']._serialized_start=84
   _globals['_GETSTATUSREQUEST']._serialized_end=102
   _globals['_SPECIALISTSTATUS']._serialized_start=104
-  _globals['_SPECIALISTSTATUS']._serialized_end=206
-  _globals['_WORKERSTATUS']._serialized_start=209
-  _globals['_WORKERSTATUS']._serialized_end=420
-  _globals['_GETSTATUSRESPONSE']._serialized_start=423
-  _globals['_GETSTATUSRESPONSE']._serialized_end=847
-  _globals['_GETSTATUSRESPONSE_OUTCOMESENTRY']._serialized_start=800
-  _globals['_GETSTATUSRESPONSE_OUTCOMESENTRY']._serialized_end=847
-  _globals['_RELOADMODELSREQUEST']._serialized_start=849
-  _globals['_RELOADMODELSREQUEST']._serialized_end=870
-  _globals['_RELOADMODELSRESPONSE']._serialized_start=872
-  _globals['_RELOADMODELSRESPONSE']._serialized_end=940
-  _globals['_CONTROL']._serialized_start=943
-  _globals['_CONTROL']._serialized_end=1113
+  _globals['_SPECIALISTSTATUS']._serialized_end=220
+  _globals['_WORKERSTATUS']._serialized_start=223
+  _globals['_WORKERSTATUS']._serialized_end=434
+  _globals['_GETSTATUSRESPONSE']._serialized_start=437
+  _globals['_GETSTATUSRESPONSE']._serialized_end=861
+  _globals['_GETSTATUSRESPONSE_OUTCOMESENTRY']._serialized_start=814
+  _globals['_GETSTATUSRESPONSE_OUTCOMESENTRY']._serialized_end=861
+  _globals['_RELOADMODELSREQUEST']._serialized_start=863
+  _globals['_RELOADMODELSREQUEST']._serialized_end=884
+  _globals['_RELOADMODELSRESPONSE']._serialized_start=886
+  _globals['_RELOADMODELSRESPONSE']._serialized_end=954
+  _globals['_CONTROL']._serialized_start=957
+  _globals['_CONTROL']._serialized_end=1127
 # @@protoc_insertion_point(module_scope)

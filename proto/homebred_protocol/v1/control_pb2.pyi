@@ -43,11 +43,14 @@ class SpecialistStatus(_message.Message):
     BASE_DIGEST_FIELD_NUMBER: _builtins.int
     AVAILABLE_FIELD_NUMBER: _builtins.int
     LOADED_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     engine: _builtins.str
     base_digest: _builtins.str
     available: _builtins.bool
     loaded: _builtins.bool
+    note: _builtins.str
+    """what a person should know of its files; empty: nothing"""
     def __init__(
         self,
         *,
@@ -56,10 +59,11 @@ class SpecialistStatus(_message.Message):
         base_digest: _builtins.str = ...,
         available: _builtins.bool = ...,
         loaded: _builtins.bool = ...,
+        note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "base_digest", b"base_digest", "engine", b"engine", "id", b"id", "loaded", b"loaded"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "base_digest", b"base_digest", "engine", b"engine", "id", b"id", "loaded", b"loaded", "note", b"note"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,11 +7,12 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.ports import EngineWorker
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.recording import Recorder
-from homebred_daemon.services.task_flow import Served
+from homebred_daemon.services.task_flow import Served, Standing
 from homebred_engines import api
 from homebred_protocol.v1 import control_pb2 as wire
 
@@ -36,7 +37,10 @@ class StatusReport:
             ceiling_digest=standing.decider.policy.ceiling_digest,
             registry_digest=standing.decider.registry.digest,
             link=standing.link.value,
-            specialists=[self._specialist(served) for served in standing.specialists.values()],
+            specialists=[
+                *(self._specialist(stored, standing) for stored in standing.shelf.specialists),
+                *(wire.SpecialistStatus(id=damaged.id, note=damaged.why) for damaged in standing.shelf.damaged),
+            ],
             workers=[await _worker(worker) for worker in self.pool.workers()],
             streams=self.answering.streams,
             outcomes=await self.recorder.status_counts(),
@@ -45,14 +49,22 @@ class StatusReport:
         response.started_at_utc.FromDatetime(self.started_at_utc)
         return response
 
-    def _specialist(self, served: Served) -> wire.SpecialistStatus:
+    def _specialist(self, stored: StoredSpecialist, standing: Standing) -> wire.SpecialistStatus:
+        served = standing.specialists.get(stored.manifest.id)
         return wire.SpecialistStatus(
-            id=served.manifest.id,
-            engine=served.manifest.engine,
-            base_digest=served.model.digest,
-            available=True,
-            loaded=self.pool.is_loaded(served.model),
+            id=stored.manifest.id,
+            engine=stored.manifest.engine,
+            base_digest=stored.base_digest,
+            available=served is not None,
+            loaded=served is not None and self.pool.is_loaded(served.model),
+            note=self._note(stored, served),
         )
+
+    def _note(self, stored: StoredSpecialist, served: Served | None) -> str:
+        if served is None:
+            return "its base model is missing or cut short: add it again"
+        failure = self.pool.last_failure(served.model)
+        return f"its engine failed: {failure}" if failure else stored.note
 
 
 async def _worker(worker: EngineWorker) -> wire.WorkerStatus:
