@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from homebred_daemon.adapters.durable_files import LEFTOVER_PREFIX, flush_file, flush_folder
+from homebred_daemon.adapters.durable_files import LEFTOVER_PREFIX, flush_file, flush_folder, make_folder
 from homebred_daemon.errors import RequestError
 
 ALGORITHM = "sha256"
@@ -57,7 +57,7 @@ class BlobStore:
         Raises:
             RequestError: the file no longer has that digest.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         with source.open("rb") as origin, _new_file(self._folder) as copy:
             found = _copied(origin, copy, progress)
             os.fchmod(copy.fileno(), _READ_ONLY)

@@ -40,6 +40,14 @@ def flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder and its parents, where they are not there, so that a power cut does not forget them."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        flush_folder(folder.parent)
+
+
 def replace_durably(path: Path, body: bytes, *, aside: Path) -> None:
     """Gives a file new content: after a kill it holds the old or the new one, never a mixture.
 

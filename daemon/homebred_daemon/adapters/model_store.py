@@ -24,6 +24,7 @@ from homebred_daemon.adapters.blob_store import BlobStore, Progress
 from homebred_daemon.adapters.durable_files import (
     LEFTOVER_PREFIX,
     flush_folder,
+    make_folder,
     replace_durably,
     write_flushed,
     writers_lock,
@@ -261,7 +262,7 @@ class ModelStore:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        self._specialists.mkdir(parents=True, exist_ok=True)
+        make_folder(self._specialists)
         with writers_lock(self._lock_path, wait_s=LOCK_WAIT_S) as is_ours:
             if not is_ours:
                 raise StateError(
