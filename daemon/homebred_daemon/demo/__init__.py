@@ -1,1 +1,1 @@
-"""What `homebred demo` brings along: specialists with golden sets, a policy and tasks; content only, no code."""
+"""The demo: specialists, golden sets and tasks of a clinic, a kiosk and a factory, and the story that runs them."""

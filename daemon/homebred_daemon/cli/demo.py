@@ -1,0 +1,61 @@
+"""`homebred demo`: the main job on one machine, told as one story; everything is stopped and removed at its end."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from homebred_daemon.cli.exits import write_json
+from homebred_daemon.errors import RequestError
+
+app = typer.Typer()
+MODEL_VARIABLE = "HOMEBRED_DEMO_MODEL"
+
+
+class Chapter(StrEnum):
+    """A part of the story that can be told alone."""
+
+    ROUTE = "route"
+    DAEMON = "daemon"
+
+
+@app.command()
+def demo(
+    chapter: Annotated[Chapter | None, typer.Argument(help="One chapter alone; by default the whole story.")] = None,
+    model: Annotated[Path | None, typer.Option("--model", help="The embedded model's GGUF file.")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object with all figures at the end.")] = False,
+) -> None:
+    """Measure specialists, decide and answer tasks through all six rows of the contract, on real parts."""
+    from homebred_daemon.demo.screen import Screen  # noqa: PLC0415  # rich only where the story is told
+    from homebred_daemon.demo.stage import Stage  # noqa: PLC0415
+    from homebred_daemon.demo.story import Story  # noqa: PLC0415
+
+    model_file = _model_file(model)
+    with Stage() as stage:
+        story = Story(stage, Screen(to_stderr=as_json), model_file)
+        story.measured()
+        if chapter is Chapter.ROUTE:
+            story.decided()
+        else:
+            story.answered()
+            story.replayed()
+        story.ended()
+    if as_json:
+        figures = story.figures
+        write_json({"fitness": figures.fitness, "tasks": figures.tasks, "figures": figures.record()})
+
+
+def _model_file(given: Path | None) -> Path:
+    named = given or (Path(os.environ[MODEL_VARIABLE]) if MODEL_VARIABLE in os.environ else None)
+    if named is None or not named.is_file():
+        what = "no model was named" if named is None else f"{named} is not there"
+        raise RequestError(
+            f"the demo needs the embedded model, and {what}",
+            hint="run `make demo`, which fetches it, or name a SmolLM2-135M-Instruct GGUF with --model",
+        )
+    return named

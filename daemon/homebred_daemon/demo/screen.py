@@ -1,0 +1,71 @@
+"""How the story looks on a terminal; with `--json` it goes to standard error, and standard output stays clean."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+WIDTH = 100
+SHOWN_CHARACTERS = 220
+
+
+class Screen:
+    """Chapters, tasks, streamed answers and tables."""
+
+    def __init__(self, *, to_stderr: bool) -> None:
+        self._console = Console(stderr=to_stderr, width=None, highlight=False)
+
+    def chapter(self, title: str) -> None:
+        """A new chapter."""
+        self._console.print()
+        self._console.rule(f"[bold]{escape(title)}", align="left")
+
+    def say(self, text: str) -> None:
+        """A sentence for the audience."""
+        self._console.print(escape(text))
+
+    def task(self, headline: str, story: str, text: str) -> None:
+        """Who asks what."""
+        self._console.print()
+        self._console.print(f"[bold]{escape(headline)}")
+        self._console.print(f"  {escape(story)}", style="italic")
+        self._console.print(f"  task      {escape(textwrap.shorten(text, SHOWN_CHARACTERS))}", style="cyan")
+
+    def fact(self, label: str, text: str) -> None:
+        """One labelled line of a task."""
+        self._console.print(f"  {label:<9} {escape(text)}")
+
+    def begin_answer(self) -> None:
+        """The answer follows, piece by piece."""
+        self._console.print("  answer    ", end="")
+
+    def piece(self, text: str) -> None:
+        """A piece of the answer, as it comes."""
+        self._console.print(escape(text), end="", style="green", soft_wrap=True)
+
+    def end_answer(self) -> None:
+        """The answer is complete."""
+        self._console.print()
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table of figures."""
+        table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2))
+        for column in columns:
+            table.add_column(column)
+        for row in rows:
+            table.add_row(*(escape(cell) for cell in row))
+        self._console.print()
+        self._console.print(table)
+
+    @contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """Bars for long work."""
+        columns = (TextColumn("  {task.description:<24}"), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=self._console) as bars:
+            yield bars

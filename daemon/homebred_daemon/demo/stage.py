@@ -1,0 +1,108 @@
+"""The demo's stage: a temporary folder with a model store in it, and real daemon processes that live and die there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from homebred_daemon.adapters.grpc_client import DaemonClient
+from homebred_daemon.adapters.model_store import ModelStore
+from homebred_daemon.demo.content import POLICY
+from homebred_daemon.errors import DaemonUnreachableError, HomebredError
+
+READY_WITHIN_S = 30.0
+STOPPED_WITHIN_S = 15.0
+POLL_S = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningDaemon:
+    """A daemon process that answers."""
+
+    client: DaemonClient
+    ready_s: float
+    """From starting the process to its first answer."""
+
+
+class Stage:
+    """A folder of our own; on leaving, nothing of it runs or remains."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="homebred-demo-"))
+        self.state = self.folder / "state"
+        self.ledger = self.state / "ledger.sqlite"
+
+    def __enter__(self) -> Self:
+        """The stage itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Removes everything."""
+        shutil.rmtree(self.folder)
+
+    def store(self) -> ModelStore:
+        """The model store that its daemons serve from."""
+        self.state.mkdir(mode=0o700, exist_ok=True)
+        return ModelStore(self.state / "models")
+
+    @contextmanager
+    def daemon(self, link: str) -> Iterator[RunningDaemon]:
+        """A daemon on this stage, with the link as it stands; stopped cleanly on leaving.
+
+        Raises:
+            HomebredError: it did not start or did not stop, with what it wrote.
+        """
+        runtime, log = self.folder / "run", self.folder / "daemon.log"
+        command = [sys.executable, "-m", "homebred_daemon", "--state-dir", str(self.state)]
+        command += ["--runtime-dir", str(runtime), "--policy", str(POLICY), "--link", link]
+        started_s = time.monotonic()
+        with log.open("ab") as sink:
+            process = subprocess.Popen(command, stdout=sink, stderr=sink, env=_environment())  # noqa: S603  # our own
+        try:
+            with DaemonClient(runtime / "homebred.sock") as client:
+                _wait_until_it_answers(client, process, log)
+                yield RunningDaemon(client=client, ready_s=time.monotonic() - started_s)
+        finally:
+            _stop(process, log)
+
+
+def _environment() -> dict[str, str]:
+    """Without the caller's own settings: the story runs on its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("HOMEBRED_")}
+
+
+def _wait_until_it_answers(client: DaemonClient, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline_s = time.monotonic() + READY_WITHIN_S
+    while time.monotonic() < deadline_s and process.poll() is None:
+        try:
+            client.status()
+        except DaemonUnreachableError:
+            time.sleep(POLL_S)
+        else:
+            return
+    raise _failure("the daemon did not start", log)
+
+
+def _stop(process: subprocess.Popen[bytes], log: Path) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOPPED_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise _failure("the daemon did not stop when told to and was killed", log) from None
+
+
+def _failure(what: str, log: Path) -> HomebredError:
+    written = log.read_text(encoding="utf-8", errors="replace")[-2000:] if log.exists() else ""
+    return HomebredError(f"{what}; it wrote:\n{written}", hint="run `homebred doctor`, then the demo again")

@@ -1,0 +1,240 @@
+"""The story, chapter by chapter: measure the specialists, decide, answer, go offline, decide everything again.
+
+Every part is real: the model, the worker, the daemon process, its socket and its ledger. Nothing is typed in: fitness
+is measured on the spot, and the figures at the end are those of this run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from rich.progress import Progress, TaskID
+
+from homebred_daemon.adapters.store.ledger import SqliteLedger
+from homebred_daemon.demo.content import ROWS, SceneTask, scene_tasks
+from homebred_daemon.demo.measuring import Measured, fill, measure
+from homebred_daemon.demo.screen import Screen
+from homebred_daemon.demo.stage import RunningDaemon, Stage
+from homebred_daemon.errors import HomebredError
+from homebred_daemon.services.replaying import replay
+from homebred_protocol.v1 import inference_pb2 as wire
+
+MEGABYTE = 1 << 20
+NEEDS_A_GPU = (
+    "Nothing here used a GPU. TensorRT-LLM and larger specialists need one; on a machine like this the embedded "
+    "135M model on the processor is what runs."
+)
+
+
+@dataclass(slots=True)
+class Figures:
+    """What this run measured."""
+
+    started_s: float = field(default_factory=time.monotonic)
+    fitness: list[dict[str, Any]] = field(default_factory=list)
+    tasks: list[dict[str, Any]] = field(default_factory=list)
+    ready_s: list[float] = field(default_factory=list)
+    daemon_mb: float = 0.0
+    worker_mb: float = 0.0
+    replay: dict[str, int] = field(default_factory=dict)
+
+    def record(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        generated = [task for task in self.tasks if task["first_token_ms"] is not None]
+        return {
+            "seconds": round(time.monotonic() - self.started_s, 1),
+            "rows_shown": sorted({task["row"] for task in self.tasks}),
+            "tasks": len(self.tasks),
+            "median_first_token_ms": _median([task["first_token_ms"] for task in generated]),
+            "median_total_ms": _median([task["total_ms"] for task in generated]),
+            "daemon_ready_s": _median(self.ready_s),
+            "daemon_mb": self.daemon_mb,
+            "worker_mb": self.worker_mb,
+            "replay": self.replay,
+        }
+
+
+class Story:
+    """Tells the chapters on one stage."""
+
+    def __init__(self, stage: Stage, screen: Screen, model_file: Path) -> None:
+        self._stage = stage
+        self._screen = screen
+        self._model_file = model_file
+        self.figures = Figures()
+
+    def measured(self) -> None:
+        """Chapter: the specialists prove themselves on their golden sets."""
+        self._screen.chapter("Specialists prove themselves")
+        self._screen.say("Fitness is measured now, on this machine, with the real model: no figure is typed in.")
+        store = self._stage.store()
+        fill(store, self._model_file)
+        runtime = self._stage.folder / "measuring"
+        with self._screen.progress() as bars:
+            found = asyncio.run(measure(store, runtime, _Bars(bars).advance))
+        self.figures.fitness = [_fitness_record(one) for one in found]
+        self._screen.table(
+            "Measured fitness",
+            ("specialist", "workflow", "fitness", "rows", "lower limit", "floor", ""),
+            [_fitness_row(one) for one in found],
+        )
+
+    def decided(self) -> None:
+        """Chapter: every task's route, without an answer."""
+        self._screen.chapter("Where each task may go")
+        for link, scenes in groupby(scene_tasks(), key=lambda scene: scene.link):
+            with self._stage.daemon(link) as daemon:
+                for scene in scenes:
+                    self._show_task(scene)
+                    self._show_decision(daemon.client.route(_wire_task(scene)))
+
+    def answered(self) -> None:
+        """Chapter: every task decided and answered by a running daemon; then the link goes away."""
+        self._screen.chapter("The daemon answers")
+        for link, scenes in groupby(scene_tasks(), key=lambda scene: scene.link):
+            if link == "down":
+                self._screen.chapter("The cable is pulled")
+            with self._stage.daemon(link) as daemon:
+                self._screen.say(f"homebredd is up after {daemon.ready_s:.2f} s; the link is {link}.")
+                self.figures.ready_s.append(daemon.ready_s)
+                for scene in scenes:
+                    self._answer(scene, daemon)
+                self._weigh(daemon)
+
+    def replayed(self) -> None:
+        """Chapter: every decision of this run is decided again from the ledger."""
+        self._screen.chapter("Every decision again, from the ledger")
+        ledger = SqliteLedger(self._stage.ledger)
+        try:
+            report = replay(ledger)
+        finally:
+            ledger.close()
+        self.figures.replay = {"decisions": report.decisions, "mismatches": len(report.mismatches)}
+        self._screen.say(f"{report.decisions} decisions decided again, {len(report.mismatches)} mismatches.")
+        if report.mismatches or report.altered_outcomes:
+            raise HomebredError("the ledger does not replay", hint="report this: decisions must be repeatable")
+
+    def ended(self) -> None:
+        """The figures of this run."""
+        record = self.figures.record()
+        rows = [(name.replace("_", " "), str(value)) for name, value in record.items()]
+        self._screen.table("Figures of this run", ("what", "measured"), rows)
+        self._screen.say(NEEDS_A_GPU)
+
+    def _answer(self, scene: SceneTask, daemon: RunningDaemon) -> None:
+        self._show_task(scene)
+        pieces: list[str] = []
+        decision = outcome = None
+        for event in daemon.client.generate(wire.GenerateRequest(task=_wire_task(scene))):
+            match event.WhichOneof("event"):
+                case "decision":
+                    decision = event.decision
+                    self._show_decision(decision)
+                case "delta":
+                    if not pieces:
+                        self._screen.begin_answer()
+                    pieces.append(event.delta)
+                    self._screen.piece(event.delta)
+                case "outcome":
+                    outcome = event.outcome
+        if pieces:
+            self._screen.end_answer()
+        if decision is None or outcome is None:
+            raise HomebredError(f"task {scene.task['task_id']} ended without an outcome")
+        self._show_outcome(outcome)
+        self.figures.tasks.append(_task_record(scene, decision, outcome, "".join(pieces)))
+
+    def _show_task(self, scene: SceneTask) -> None:
+        self._screen.task(f"Row {scene.row} · {ROWS[scene.row]}", scene.story, str(scene.task.get("text", "")))
+
+    def _show_decision(self, decision: wire.RouteDecision) -> None:
+        self._screen.fact("decision", f"{decision.reason_code} → {decision.selected_model_or_stack}")
+        self._screen.fact("because", decision.local_reason)
+        self._screen.fact("labels", ", ".join(decision.classes))
+
+    def _show_outcome(self, outcome: wire.Outcome) -> None:
+        status = wire.OutcomeStatus.Name(outcome.status).removeprefix("OUTCOME_STATUS_").lower()
+        words = {
+            "answer": f"answered by {outcome.answered_by}",
+            "degraded": f"degraded: answered by {outcome.answered_by}, since there is no cloud lane yet",
+            "review": "a person must answer this",
+            "error": outcome.problem.message,
+        }
+        findings = f" · {', '.join(outcome.findings)}" if outcome.findings else ""
+        first = f" · first token {outcome.first_token_ms:.0f} ms" if outcome.HasField("first_token_ms") else ""
+        self._screen.fact("outcome", f"{words[status]}{first} · {outcome.total_ms / 1000:.2f} s{findings}")
+
+    def _weigh(self, daemon: RunningDaemon) -> None:
+        status = daemon.client.status()
+        self.figures.daemon_mb = round(status.resident_bytes / MEGABYTE, 1)
+        self.figures.worker_mb = round(sum(one.resident_bytes for one in status.workers) / MEGABYTE, 1)
+
+
+class _Bars:
+    """A progress bar for each specialist."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._known: dict[str, TaskID] = {}
+
+    def advance(self, name: str, done: int, total: int) -> None:
+        """One more row is done."""
+        if name not in self._known:
+            self._known[name] = self._bars.add_task(name, total=total)
+        self._bars.update(self._known[name], completed=done)
+
+
+def _wire_task(scene: SceneTask) -> wire.Task:
+    task = dict(scene.task)
+    schema = task.pop("response_schema", None)
+    if schema is not None:
+        raise HomebredError("the demo's tasks bring no schemas of their own")
+    return wire.Task(**task)
+
+
+def _fitness_record(one: Measured) -> dict[str, Any]:
+    return {
+        "specialist": one.specialist_id,
+        "workflow": one.workflow,
+        "fitness": one.evaluation.fitness,
+        "samples": one.evaluation.samples,
+        "lower_limit": round(one.lower_limit, 4),
+        "floor": one.floor,
+        "at_floor": one.at_floor,
+        "tokens_per_s": one.evaluation.tokens_per_s,
+        "p95_s": one.evaluation.p95_s,
+    }
+
+
+def _fitness_row(one: Measured) -> tuple[str, ...]:
+    verdict = "at the floor" if one.at_floor else "below: a person answers instead"
+    measured = one.evaluation
+    figures = (f"{measured.fitness:.3f}", str(measured.samples), f"{one.lower_limit:.3f}", f"{one.floor:.2f}")
+    return (one.specialist_id, one.workflow, *figures, verdict)
+
+
+def _task_record(scene: SceneTask, decision: wire.RouteDecision, outcome: wire.Outcome, answer: str) -> dict[str, Any]:
+    return {
+        "task_id": scene.task["task_id"],
+        "row": scene.row,
+        "link": scene.link,
+        "reason_code": decision.reason_code,
+        "selected_model_or_stack": decision.selected_model_or_stack,
+        "classes": list(decision.classes),
+        "status": wire.OutcomeStatus.Name(outcome.status).removeprefix("OUTCOME_STATUS_").lower(),
+        "findings": list(outcome.findings),
+        "answered_by": outcome.answered_by,
+        "answer": answer,
+        "first_token_ms": outcome.first_token_ms if outcome.HasField("first_token_ms") else None,
+        "total_ms": outcome.total_ms,
+    }
+
+
+def _median(values: list[float]) -> float | None:
+    return round(statistics.median(values), 3) if values else None
