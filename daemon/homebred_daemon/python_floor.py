@@ -11,7 +11,7 @@ FLOOR = (3, 11)
 EXIT_CODE = 2
 
 
-def require_python(program: str, version: tuple[int, ...] = tuple(sys.version_info[:3])) -> None:
+def require_python(program: str, version: tuple[int, ...] = sys.version_info[:3]) -> None:
     """Ends the process with a message where this interpreter is older than `FLOOR`."""
     if version[:2] >= FLOOR:
         return

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from homebred_daemon.adapters.store.database import connect, named_queries, transaction
+from homebred_daemon.adapters.store.reading import connect_read_only
 from homebred_daemon.core.records import DECISION_FIELDS, canonical, decision_record, inputs_record
 from homebred_daemon.errors import StateError
 from homebred_daemon.ports import LedgerEntry, OutcomeRecord, RecordedDecision
@@ -26,11 +27,11 @@ PRUNE_EVERY = 1_000
 class SqliteLedger:
     """One ledger file. Not safe for two threads at once: its owner serialises calls."""
 
-    def __init__(self, path: Path, *, max_decisions: int = 1_000_000) -> None:
+    def __init__(self, path: Path, *, max_decisions: int = 1_000_000, read_only: bool = False) -> None:
         self._path = path
         self._max_decisions = max_decisions
         self._queries = named_queries()
-        self._connection = connect(path)
+        self._connection = connect_read_only(path) if read_only else connect(path)
         self._known: set[str] = set()
         self._since_prune = 0
 
@@ -91,7 +92,7 @@ class SqliteLedger:
     def decisions(self) -> Iterator[RecordedDecision]:
         """Every decision in the order made, with whether its row is as it was written."""
         previous: str | None = None
-        for row in self._connection.execute(self._queries["decisions"]):
+        for row in self._rows("decisions"):
             values = dict(row)
             intact = values["row_digest"] == _row_digest(values) and previous in (None, values["previous_digest"])
             previous = values["row_digest"]
@@ -104,8 +105,7 @@ class SqliteLedger:
 
     def altered_outcomes(self) -> int:
         """How many outcomes are not as they were written."""
-        rows = self._connection.execute(self._queries["outcomes"])
-        return sum(row["row_digest"] != _row_digest(dict(row)) for row in rows)
+        return sum(row["row_digest"] != _row_digest(dict(row)) for row in self._rows("outcomes"))
 
     def status_counts(self) -> dict[str, int]:
         """Outcomes by status."""
@@ -120,6 +120,15 @@ class SqliteLedger:
             raise StateError(
                 f"the ledger {self._path} could not be written: {error}",
                 hint="free disk space or move the damaged file aside; nothing was stored",
+            ) from error
+
+    def _rows(self, name: str) -> Iterator[sqlite3.Row]:
+        try:
+            yield from self._connection.execute(self._queries[name])
+        except sqlite3.Error as error:
+            raise StateError(
+                f"the ledger {self._path} cannot be read to its end: {error}",
+                hint="restore it from a copy; what can be read without it is no evidence of the rest",
             ) from error
 
     def _one(self, name: str, **values: Any) -> sqlite3.Row | None:

@@ -1,0 +1,111 @@
+"""Checks of the interpreter that runs the engines: what it has, told by itself. No model is loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Mapping
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from homebred_daemon.cli.finding import ERROR, OK, Finding
+
+PROBE_TIMEOUT_S = 60.0
+FLOOR = (3, 10)
+NEEDED: Mapping[str, tuple[int, ...]] = {"grpcio": (1, 80), "protobuf": (6, 33, 5)}
+PACKAGES = ("homebred_engines", "homebred_protocol")
+
+
+def engine_findings(python: Path, timeout_s: float = PROBE_TIMEOUT_S) -> list[Finding]:
+    """What the interpreter lacks for the engine worker, and for the llamacpp engine."""
+    try:
+        steps, ending = _probe(python, timeout_s)
+    except OSError as error:
+        what = f"{python} cannot be started: {error.strerror}"
+        return [_worker_error(what, "set engine.python to an interpreter of Python 3.10 or newer")]
+    return [_worker_finding(python, steps, ending), _llamacpp_finding(python, steps, ending)]
+
+
+def _probe(python: Path, timeout_s: float) -> tuple[dict[str, dict[str, Any]], str]:
+    """The steps that the interpreter reported, and how it ended if not well."""
+    program = (resources.files("homebred_daemon.cli") / "engine_probe.py").read_text(encoding="utf-8")
+    specs = [find_spec(package) for package in PACKAGES]
+    folders = [str(Path(spec.origin).parent.parent) for spec in specs if spec is not None and spec.origin is not None]
+    command = [str(python), "-c", program, *folders]
+    try:
+        done = subprocess.run(  # noqa: S603  # the interpreter that the daemon would run anyway, as the same user
+            command,
+            capture_output=True,
+            text=True,
+            cwd="/",
+            timeout=timeout_s,
+            check=False,
+            env=_environment(),
+        )
+    except subprocess.TimeoutExpired as error:
+        printed = (error.stdout or b"").decode()  # bytes here, whatever `text` says
+        return _steps(printed), f"did not end within {timeout_s:g} s"
+    ending = ""
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:]
+        ending = f"ended by {signal.Signals(-done.returncode).name}" if done.returncode < 0 else " ".join(last)
+    return _steps(done.stdout), ending
+
+
+def _environment() -> dict[str, str]:
+    """The parts of the environment that the worker inherits too, as far as they change what can be imported."""
+    inherited = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    return inherited | {"PYTHONNOUSERSITE": "1"}
+
+
+def _steps(printed: str) -> dict[str, dict[str, Any]]:
+    steps = (json.loads(line) for line in printed.splitlines() if line.startswith('{"step"'))
+    return {step["step"]: step for step in steps}
+
+
+def _worker_finding(python: Path, steps: Mapping[str, Mapping[str, Any]], ending: str) -> Finding:
+    if "packages" not in steps:
+        return _worker_error(f"{python} does not run: {ending}", "set engine.python to an interpreter that works")
+    version = ".".join(map(str, steps["python"]["version"]))
+    if tuple(steps["python"]["version"]) < FLOOR:
+        return _worker_error(f"{python} is Python {version}", "set engine.python to Python 3.10 or newer")
+    packages = steps["packages"]
+    for name, least in NEEDED.items():
+        if _numbers(packages[name]) < least:
+            needed = f"{name}>={'.'.join(map(str, least))}"
+            has = f"{name} {packages[name]}" if packages[name] else f"no {name}"
+            return _worker_error(f"{python} has {has}", f"install it there: {python} -m pip install '{needed}'")
+    problem = steps.get("homebred_engines.worker", {"error": ending})["error"]
+    if problem:
+        return _worker_error(f"{python} cannot import the engine worker: {problem}", "reinstall homebred there")
+    what = f"{python}: Python {version}, grpcio {packages['grpcio']}, protobuf {packages['protobuf']}"
+    return Finding(check="engine_python", status=OK, what=what)
+
+
+def _worker_error(what: str, hint: str) -> Finding:
+    why = "models run in a process of that interpreter; without it no specialist can answer"
+    return Finding(check="engine_python", status=ERROR, what=what, why=why, next=hint)
+
+
+def _llamacpp_finding(python: Path, steps: Mapping[str, Mapping[str, Any]], ending: str) -> Finding:
+    version = steps.get("packages", {}).get("xllamacpp", "")
+    problem = steps.get("xllamacpp", {"error": ending or "not reached"})["error"]
+    if not problem:
+        return Finding(check="engine_llamacpp", status=OK, what=f"xllamacpp {version}")
+    return Finding(
+        check="engine_llamacpp",
+        status=ERROR,
+        what=f"xllamacpp {version} cannot be imported: {problem}" if version else "xllamacpp is not installed",
+        why="it is the engine that serves GGUF models; without it no specialist can answer",
+        next=f"install it there: {python} -m pip install xllamacpp",
+    )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The release numbers of a version; empty for no version, which is older than any."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])

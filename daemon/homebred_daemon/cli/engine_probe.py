@@ -1,0 +1,49 @@
+"""Runs inside the interpreter that a site names for its engines, and says what that interpreter has.
+
+Python 3.10 syntax, standard library alone, run as text by `python -c`; it sees only the folders of ours it is given. A
+JSON line for each step, so that what a crash left unsaid is known.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from importlib import metadata
+
+
+def report(step: str, **facts: object) -> None:
+    """One finished step."""
+    sys.stdout.write(json.dumps({"step": step, **facts}) + "\n")
+    sys.stdout.flush()
+
+
+def version_of(package: str) -> str:
+    """An installed package's version; empty: it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def try_import(module: str) -> None:
+    """Reports whether a module can be imported; a crash here ends the process, and so reports as well."""
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # noqa: BLE001  # whatever a foreign module raises is the finding
+        report(module, error=f"{type(error).__name__}: {error}")
+    else:
+        report(module, error="")
+
+
+def main(folders: list[str]) -> None:
+    """All steps; `folders` hold homebred_engines and homebred_protocol."""
+    report("python", version=list(sys.version_info[:3]))
+    report("packages", **{name: version_of(name) for name in ("grpcio", "protobuf", "xllamacpp")})
+    sys.path.extend(folders)  # last, as its own packages come first
+    try_import("homebred_engines.worker")
+    try_import("xllamacpp")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,98 @@
+"""Checks of what the settings name: state folder, policy, socket. They change nothing and start nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+from homebred_daemon.cli.finding import ERROR, OK, WARNING, Finding
+from homebred_daemon.document_files import site_policy
+from homebred_daemon.errors import ConfigurationError
+from homebred_protocol.documents.policy import advice
+
+LOW_SPACE_BYTES = 1 << 30
+NO_SPACE_BYTES = 64 << 20
+CONNECT_TIMEOUT_S = 1.0
+
+
+def state_folder_finding(folder: Path) -> Finding:
+    """Whether ledger and models can be kept."""
+    standing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
+        return _unwritable(folder, standing)
+    free = shutil.disk_usage(standing).free
+    shown = f"{folder} is writable, {free / (1 << 30):.1f} GiB free"
+    if standing != folder:
+        shown = f"{folder} will be made in {standing}, {free / (1 << 30):.1f} GiB free"
+    if free >= LOW_SPACE_BYTES:
+        return Finding(check="state_folder", status=OK, what=shown)
+    return Finding(
+        check="state_folder",
+        status=ERROR if free < NO_SPACE_BYTES else WARNING,
+        what=shown,
+        why="ledger and models are kept there; when it is full no decision can be recorded, and so none is made",
+        next="free some space, set ledger.max_decisions lower, or move paths.state_dir to a larger disk",
+    )
+
+
+def _unwritable(folder: Path, standing: Path) -> Finding:
+    exists = standing == folder
+    return Finding(
+        check="state_folder",
+        status=WARNING if exists else ERROR,
+        what=f"{folder} may not be written by user {os.getuid()}" if exists else f"{folder} does not exist",
+        why="ledger and models are kept there; the daemon may run as another user, who may"
+        if exists
+        else f"ledger and models are kept there, and user {os.getuid()} may not make it in {standing}",
+        next="run this as the daemon's user, or set paths.state_dir to a folder of your own",
+    )
+
+
+def policy_finding(policy_file: Path | None, ceiling_file: Path | None) -> Finding:
+    """Whether the policy can be used, and what it may not have meant."""
+    name = str(policy_file) if policy_file is not None else "the built-in policy"
+    try:
+        site = site_policy(policy_file, ceiling_file)
+    except ConfigurationError as error:
+        why = "without a policy no task may be decided, and the daemon does not start"
+        return Finding(check="policy", status=ERROR, what=error.message, why=why, next=error.hint)
+    warnings = advice(site.policy)
+    if not warnings or policy_file is None:  # the built-in policy's one warning is for who writes a policy
+        return Finding(check="policy", status=OK, what=f"{name} is valid, {site.policy.digest}")
+    return Finding(
+        check="policy",
+        status=WARNING,
+        what=f"{name} is valid; {len(warnings)} of its settings may not be meant so",
+        why="; ".join(warnings),
+        next=f"see `homebred policy check {name}`, and change what was not meant",
+    )
+
+
+def socket_finding(path: Path) -> Finding:
+    """Whether a daemon answers at its socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(CONNECT_TIMEOUT_S)
+        try:
+            client.connect(str(path))
+        except OSError as error:
+            return _silent(path, error)
+    return Finding(check="socket", status=OK, what=f"a daemon listens at {path}")
+
+
+def _silent(path: Path, error: OSError) -> Finding:
+    match error:
+        case FileNotFoundError():
+            what, hint = "no daemon runs here", "start it: `systemctl start homebred`, or `homebredd` in the foreground"
+        case ConnectionRefusedError():
+            what, hint = "a daemon ended without removing its socket", "start it again: `systemctl start homebred`"
+        case PermissionError():
+            what, hint = f"user {os.getuid()} may not use the socket", "ask to be added to the socket's group"
+        case _:
+            what, hint = (
+                f"it cannot be used: {error.strerror or error}",
+                "see the daemon's log: `journalctl -u homebred`",
+            )
+    why = "`homebred ask` and `homebred status` need it; the other commands do not"
+    return Finding(check="socket", status=WARNING, what=f"nothing answers at {path}: {what}", why=why, next=hint)
