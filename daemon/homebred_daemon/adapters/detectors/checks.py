@@ -118,6 +118,11 @@ def card_by_context(value: str) -> bool:
     return len(set(digits)) > 1 and _luhn(digits)
 
 
+def fr_nir(value: str) -> bool:
+    """The key of a French NIR, modulo 97; a card number that happens to fit stays a card number."""
+    return _is_valid("fr.nir")(value) and not credit_card(value)
+
+
 def imei(value: str) -> bool:
     """Luhn over 15 digits (3GPP TS 23.003 B.2)."""
     return _luhn(_plain(value))
@@ -217,6 +222,11 @@ def password(value: str) -> bool:
     if _PLACEHOLDER.fullmatch(value) or (("(" in value or "." in value) and _CODE_REFERENCE.fullmatch(value)):
         return False
     return not value.isalpha() or (value.lower() not in WORDS and entropy_bits(value) > _WORDLIKE_BITS)
+
+
+def spoken_password(value: str) -> bool:
+    """As `password`, behind "is", where a plain word only goes on with the sentence."""
+    return not value.replace("-", "").isalpha() and password(value)
 
 
 def key(value: str) -> bool:

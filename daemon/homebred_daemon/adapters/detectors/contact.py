@@ -53,7 +53,20 @@ _PHONE_WORDS = (
         "cellphone",
         "handy",
     ),
-    *("handynummer", "mobil", "mobilnummer", "rufnummer", "call", "text", "sms", "whatsapp", "ring", "dial", "pager"),
+    *(
+        "handynummer",
+        "mobil",
+        "mobilnummer",
+        "rufnummer",
+        "call",
+        "text",
+        "sms",
+        "whatsapp",
+        "ring",
+        "dial",
+        "pager",
+        "desk",
+    ),
     *("reach me", "reach us", "reached at", "contact number", "callback number", "call back", "hotline", "rückruf"),
     *("téléphone", "tél", "portable", "appeler", "appelez", "numéro de téléphone", "anrufen", "erreichbar", "telefono"),
 )
@@ -68,12 +81,10 @@ _NORTH_AMERICAN = (
     r"(?:,?\s?(?:x|ext\.?|extension)\s?\d{1,6})?(?![\w-])"
 )
 # National numbers: 030 123456, 089/1234567, (0171) 2345678, 020 7946 0958, 06 12 34 56 78
-_EUROPEAN = r"(?<![\w.,/-])\(?0[1-9]\d{0,3}\)?(?:[ ./-]{1,3}\d{2,8}){1,5}(?![\w]|[.,-]\d)"
+_EUROPEAN = r"(?<![\w.,/-])(?<!\d )\(?0[1-9]\d{0,3}\)?(?:[ ./-]{1,3}\d{2,8}){1,5}(?![\w]|[.,-]\d)"
 
 RULES = (
-    Rule(
-        type="EMAIL", at=Anywhere(("@",)), pattern=r"[\w][\w.+%'&-]{0,63}@(?:[\w-]{1,63}\.){1,6}[^\W\d_]{2,24}(?![\w-])"
-    ),
+    Rule(type="EMAIL", at=Anywhere(("@",)), pattern=r"[\w][\w.+%'&-]{0,63}@(?:[\w-]{1,63}\.){1,6}[^\W\d_]{2,24}"),
     Rule(
         type="EMAIL",
         at=Anywhere(("(at)", "[at]", "(dot)", " dot ")),
@@ -125,7 +136,7 @@ RULES = (
     Rule(
         type="PHONE",
         at=Run((*range(2, 16),), after=" .-/($,)"),
-        pattern=r"(?<![\w.,-])00[1-9]\d?(?:[ .\-/]{0,2}(?:\(0\))?\d){7,12}(?!\d)",
+        pattern=r"(?<![\w.,-])(?<!\d )00[1-9]\d?(?:[ .\-/]{0,2}(?:\(0\))?\d){7,12}(?!\d)",
         check=checks.phone,
         unless=_NO_PHONE,
     ),
@@ -148,6 +159,26 @@ RULES = (
         at=Label(_PHONE_WORDS),
         pattern=_PHONE_FILLER
         + r"[\s:=#.\"-]{1,4}(?P<v>[+(]?\d(?:[ .\-/()]{0,2}\d){5,14}(?:,?\s?(?:x|ext\.?)\s?\d{1,6})?)(?![\w-])",
+    ),
+    # Any grouping, where the text speaks of a telephone.
+    Rule(
+        type="PHONE",
+        at=Run((2, 3, 4), after=" -"),
+        pattern=r"(?<![\w.,/-])(?<!\d )\d{2,4}([ -])\d{2,4}\1\d{2,4}(?:\1\d{2,4}){0,2}(?![\w-]|[.,]\d)",
+        check=checks.phone,
+        context=(
+            "answering",
+            "voicemail",
+            "messages to",
+            "my number",
+            "phone",
+            "call ",
+            "text ",
+            "mobile",
+            "reach",
+            "telefon",
+        ),
+        unless=_NO_PHONE,
     ),
     Rule(
         type="PHONE",

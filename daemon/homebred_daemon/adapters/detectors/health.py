@@ -67,7 +67,9 @@ _MBI_LETTER = "[AC-HJKMNP-RT-Y]"
 RULES = (
     Rule(type="MEDICAL_RECORD", at=Label(_RECORD_WORDS), pattern=TAIL + CODE),
     Rule(type="HEALTH_PLAN", at=Label(_PLAN_WORDS), pattern=TAIL + CODE),
-    Rule(type="SOCIAL_INSURANCE", at=Label(_SOCIAL_WORDS), pattern=TAIL + r"(?P<v>\d(?:[ .]?[0-9A-Z]){8,16})" + END),
+    Rule(
+        type="SOCIAL_INSURANCE", at=Label(_SOCIAL_WORDS), pattern=TAIL + r"(?P<v>(?-i:\d(?:[ .]?[0-9A-Z]){8,16}))" + END
+    ),
     Rule(
         type="NHS_NUMBER", at=Label(("nhs", *numbered("nhs"))), pattern=TAIL + r"(?P<v>\d{3}[ -]?\d{3}[ -]?\d{4})" + END
     ),
@@ -108,7 +110,7 @@ RULES = (
         type="SOCIAL_INSURANCE",
         at=Run((1, 5, 15, 13), after="a" + ENDS),
         pattern=rf"(?<![\w.-])[1-478] ?\d\d ?(?:0[1-9]|1[0-2]|[2-9]\d) ?(?:\d\d|2[AB]) ?\d{{3}} ?\d{{3}} ?\d\d{END}",
-        check=checks.stdnum("fr.nir"),
+        check=checks.fr_nir,
     ),
     Rule(
         type="SOCIAL_INSURANCE",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from homebred_daemon.adapters.detectors import checks
-from homebred_daemon.adapters.detectors.rule import ENDS, LONG_RUN, Anywhere, Label, Rule, Run
+from homebred_daemon.adapters.detectors.rule import APART, ENDS, LONG_RUN, Anywhere, Label, Rule, Run
 from homebred_daemon.adapters.detectors.shapes import CODE, END, TAIL, numbered
 
 _B = r"(?<![\w.-])"
@@ -53,7 +53,12 @@ _ID_WORDS = (
 )
 
 RULES = (
-    Rule(type="US_SSN", at=Run((3,), after="-"), pattern=rf"{_B}\d{{3}}-\d\d-\d{{4}}{END}", check=checks.us_ssn),
+    Rule(
+        type="US_SSN",
+        at=Run((3,), after="-", before=APART + "a"),
+        pattern=rf"(?<![\d.-])\d{{3}}-\d\d-\d{{4}}{END}",
+        check=checks.us_ssn,
+    ),
     Rule(type="US_ITIN", at=Run((3,), after="-"), pattern=rf"{_B}9\d\d-\d\d-\d{{4}}{END}", check=checks.us_itin),
     Rule(
         type="US_SSN",
@@ -67,6 +72,11 @@ RULES = (
         at=Run((2, 6), after="a ", before="a ", leads=(2, 3)),
         pattern=rf"{_B}(?i:[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d\d ?\d\d ?\d\d ?[A-D]){END}",
         check=checks.uk_nino,
+    ),
+    Rule(
+        type="UK_NINO",
+        at=Label(("national insurance", "ni", "nino", *numbered("national insurance", "ni"))),
+        pattern=TAIL + r"(?P<v>[A-Z]{2} ?\d\d ?\d\d ?\d\d ?[A-D])" + END,
     ),
     Rule(
         type="DE_TAX_ID",
@@ -167,7 +177,9 @@ RULES = (
     Rule(
         type="DRIVER_LICENCE",
         at=Label(_LICENCE_WORDS),
-        pattern=TAIL + r"(?P<v>(?=[^\s,;]{0,20}\d)[A-Z0-9][A-Z0-9 -]{4,20}[0-9A-Z])" + END,
+        pattern=TAIL
+        + r"(?P<v>(?=[A-Z0-9-]{5})[A-Z]{0,8}\d[A-Z0-9]{0,18}(?:[ -][A-Z0-9]{0,8}\d[A-Z0-9]{0,8}){0,4})"
+        + END,
     ),
     Rule(
         type="IBAN",
@@ -203,12 +215,14 @@ RULES = (
     Rule(
         type="ACCOUNT",
         at=Label(("bic", "swift", "swift code", "bic code")),
-        pattern=TAIL + r"(?P<v>[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?)" + END,
+        pattern=TAIL + r"(?P<v>(?-i:[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?))" + END,
     ),
     Rule(
         type="ACCOUNT",
         at=Label(_ACCOUNT_WORDS),
-        pattern=TAIL + r"(?P<v>\d\d-\d\d-\d\d|(?=(?:[A-Z ./-]{0,8}\d){4})[A-Z0-9](?:[ ./-]?[A-Z0-9]){4,23})" + END,
+        pattern=TAIL + r"(?P<v>\d\d-\d\d-\d\d"
+        r"|(?=(?:[A-Z ./-]{0,8}\d){4})(?:[A-Z]{1,3}[ ./-])?"
+        r"[A-Z]{0,8}\d[A-Z0-9]{0,20}(?:[ ./-][A-Z0-9]{0,8}\d[A-Z0-9]{0,8}){0,6})" + END,
     ),
     Rule(type="STAFF_ID", at=Label(_STAFF_WORDS), pattern=TAIL + CODE),
     Rule(
@@ -220,6 +234,23 @@ RULES = (
         type="TAX_ID",
         at=Label(("ein", *numbered("tax", "taxpayer"), "tin", "utr", "nif")),
         pattern=TAIL + r"(?P<v>\d[\d -]{6,14}\d)" + END,
+    ),
+    Rule(
+        type="TAX_ID",
+        at=Label(
+            (
+                "ust idnr",
+                "ust id",
+                "umsatzsteuer id",
+                "vat id",
+                "vat no",
+                "vat number",
+                "tva",
+                "partita iva",
+                "btw nummer",
+            )
+        ),
+        pattern=TAIL + r"(?P<v>[A-Z]{2} ?(?=[0-9A-Z ]{0,6}\d)[0-9A-Z](?: ?[0-9A-Z]){6,12})" + END,
     ),
     Rule(type="CRYPTO_WALLET", at=Anywhere(("bc1",)), pattern=r"(?<![^\W_])bc1[02-9ac-hj-np-z]{25,62}(?![^\W_])"),
     Rule(

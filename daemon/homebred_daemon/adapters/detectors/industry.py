@@ -125,7 +125,11 @@ RULES = (
         check=checks.imei,
         context=("imei", "device", "handset", "phone", "gerät", "appareil"),
     ),
-    Rule(type="MARKER", at=Start(_MARKERS), pattern=rf"(?i:{'|'.join(map(re.escape, _MARKERS))})s?(?![^\W_])"),
+    Rule(
+        type="MARKER",
+        at=Start(_MARKERS),
+        pattern=rf"(?i:{'|'.join(map(re.escape, _MARKERS))})s?(?![^\W_]| act\b| laws?\b)",
+    ),
     # "confidentiality" is a topic, "confidential" a marker.
     Rule(
         type="MARKER",

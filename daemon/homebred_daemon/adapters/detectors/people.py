@@ -34,7 +34,6 @@ RULES = (
             )
         ),
         pattern=rf"(?:Mr|Mrs|Ms|Mx|Miss|Dr|Prof|Professor|Sir|MR|MRS|MS|DR|PROF)\.?\s{_FURTHER_TITLES}(?P<v>{_NAME})",
-        unless=("dear",),
     ),
     Rule(
         type="PERSON",
@@ -141,7 +140,7 @@ RULES = (
                 "operator",
             )
         ),
-        pattern=rf"\s(?-i:(?P<v>{_WORD}[ \t]{_PARTICLE}[{UPPER}]{REST}{{1,30}}))",
+        pattern=rf"[ \t](?-i:(?P<v>{_WORD}[ \t]{_PARTICLE}[{UPPER}]{REST}{{1,30}}))",
         check=checks.unknown_words,
     ),
     Rule(

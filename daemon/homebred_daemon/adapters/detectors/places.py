@@ -15,13 +15,12 @@ _UNIT = r"(?:,?\s(?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Room|#)\.?\s?#?\w{1,
 _UK_POSTCODE = r"[A-Z]{1,2}\d[A-Z\d]? ?\d[ABD-HJLNP-UW-Z]{2}"
 _CITY = rf"(?:,?\s{{1,2}}{_WORD}){{0,3}}"
 _US_TAIL = rf"(?:{_CITY},?\s{{1,2}}(?:[A-Z]{{2}},?\s{{1,2}}\d{{5}}(?:-\d{{4}})?|{_UK_POSTCODE})(?!\w))?"
-_EU_TAIL = (
-    rf"(?:,?\s{{1,2}}(?:(?:D|A|CH|F|B|NL|L)-)?\d{{4,5}}(?:\s[A-Z]{{2}})?\s{_WORD}(?:\s(?:am|an der|im|bei)\s{_WORD})?)?"
-)
+_EU_TAIL = rf"(?:,?\s{{1,2}}(?:(?:D|A|CH|F|B|NL|L)-)?\d{{4,5}}(?:\s[A-Z]{{2}})?\s{_WORD}(?:\s(?:am|an der)\s{_WORD})?)?"
 _GERMAN_END = (
     r"(?:straße|strasse|str\.|weg|platz|allee|gasse|ufer|damm|chaussee|steig|graben|straat|laan|plein|gracht|kade)"
 )
 _NOT_A_STREET = r"(?!(?:Arbeits|Park|Stell|Sitz|Steh|Lade|Steck|Liege|Um|Aus|Hin|Rück)(?:platz|weg))"
+_NO_ARTICLE = r"(?!(?:Der|Die|Das|Den|Dem|In|An|Auf|Von|Zur|Zum|Im|Am)\s)"
 _HOUSE = r"\s\d{1,4}(?:\s?[a-zA-Z])?(?:[-/]\d{1,4}[a-z]?)?(?![\w:%]|[.,]\d)"
 _FRENCH_WAY = one_of(
     "rue avenue av boulevard bd place chemin impasse allée quai route cours square Rue Avenue Boulevard Place"
@@ -38,6 +37,18 @@ RULES = (
         pattern=rf"(?<![\w.,$€£-])\d{{1,5}}[A-Za-z]?(?:-\d{{1,5}})?,?\s(?:[NSEW]{{1,2}}\.?\s)?"
         rf"(?:(?:{_WORD}|\d{{1,3}}(?:st|nd|rd|th))\s){{1,4}}?{_US_SUFFIX}\b\.?(?:\s[NSEW]{{1,2}}\b)?{_UNIT}?{_US_TAIL}",
         unless=("page", "figure", "chapter", "version"),
+    ),
+    # Whatever the street is called, a flat's number behind it says that it is one.
+    Rule(
+        type="STREET_ADDRESS",
+        at=Run((1, 2, 3, 4, 5), after=" ,a"),
+        pattern=rf"(?<![\w.,$€£-])\d{{1,5}}[A-Za-z]?,?\s(?:{_WORD},?\s){{1,4}}?(?:\d{{1,4}}[a-z]?,?\s)?(?:Apt|Suite|Ste)\.?\s#?\d{{1,5}}"
+        rf"(?:[,\s]{{1,3}}{_WORD}){{0,3}}(?:[,\s]{{1,3}}\d{{4,5}}(?!\w))?",
+    ),
+    Rule(
+        type="STREET_ADDRESS",
+        at=Start(("apt", "apartment ", "suite ", "ste. ", "appartement ", "appt. ", "wohnung ")),
+        pattern=r"(?i:apt|apartment|suite|ste|appartement|appt|wohnung)\.?\s?(?:#|no\.?\s|nr\.?\s)?\d{1,5}[A-Za-z]?(?![\w.])",
     ),
     Rule(
         type="STREET_ADDRESS",
@@ -62,7 +73,8 @@ RULES = (
                 "kade",
             )
         ),
-        pattern=rf"(?<![\w-]){_NOT_A_STREET}(?:{_WORD}[ -])?[{UPPER}][\w-]{{0,30}}?{_GERMAN_END}{_HOUSE}{_EU_TAIL}",
+        pattern=rf"(?<![\w-])(?:{_NO_ARTICLE}{_WORD}[ -])?{_NOT_A_STREET}"
+        rf"[{UPPER}]{REST}{{0,30}}?{_GERMAN_END}{_HOUSE}{_EU_TAIL}",
     ),
     Rule(
         type="STREET_ADDRESS",
@@ -158,7 +170,7 @@ RULES = (
             )
         ),
         pattern=TAIL + r"(?P<v>[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] ?\d[A-Z]\d"
-        r"|\d{4} [A-Z]{2}|\d{2}-\d{3}|\d{3} \d{2}|\d{4,6}(?:-\d{4})?)" + END,
+        r"|\d{4} (?-i:[A-Z]{2})|\d{2}-\d{3}|\d{3} \d{2}|\d{4,6}(?:-\d{4})?)" + END,
     ),
     *(
         Rule(type="COORDINATES", at=Run((1, 2, 3), after, before, (lead,)), pattern=pattern)
@@ -207,7 +219,9 @@ RULES = (
                 "kenteken",
             )
         ),
-        pattern=TAIL + r"(?P<v>(?=[A-ZÄÖÜ \-]{0,6}\d)[A-ZÄÖÜ0-9](?:[ -]?[A-ZÄÖÜ0-9]){3,8})" + END,
+        pattern=TAIL
+        + r"(?P<v>(?=[A-ZÄÖÜ -]{0,6}\d)(?:(?-i:[A-ZÄÖÜ0-9](?:[ -]?[A-ZÄÖÜ0-9]){3,8})|[a-z0-9]{4,8}))"
+        + END,
     ),
     Rule(
         type="VEHICLE",

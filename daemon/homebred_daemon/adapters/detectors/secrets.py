@@ -179,7 +179,9 @@ _KEY_WORDS = (
         "sas",
     ),
 )
-_ASSIGNED = r"[\"'\]]{0,2}\s{0,3}(?:=>|:=|={1,3}|:|\bis\b:?|\bist\b:?|\blautet\b:?|\best\b:?|→)\s{0,3}[\"'`]?"
+_SET_TO = r"[\"'\]]{0,2}\s{0,3}(?:=>|:=|={1,3}|:|→)\s{0,3}[\"'`]?"
+_SAID_TO_BE = r"\s(?:is|ist|lautet|est|was|war)\b:?\s[\"'`]?"
+_CHOSEN = r"(?P<v>[^\s\"'`,;<>&]{6,128}(?<![.)\]}:]))"
 _KEY_TAIL = r"(?:[ _-]?(?:key|id|access|token|value|string|base64|secret)){0,3}s?(?![^\W_])"
 
 RULES = (
@@ -219,19 +221,20 @@ RULES = (
     Rule(
         type="SECRET",
         at=Label(_PASSWORD_WORDS, inside=True),
-        pattern=r"(?:[ _-]?(?:hash|value|is))?" + _ASSIGNED + r"(?P<v>[^\s\"'`,;<>&]{6,128}(?<![.)\]}!?:]))",
+        pattern=r"(?:[ _-](?:hash|value|text))?" + _SET_TO + _CHOSEN,
         check=checks.password,
     ),
+    Rule(type="SECRET", at=Label(_PASSWORD_WORDS), pattern=_SAID_TO_BE + _CHOSEN, check=checks.spoken_password),
     Rule(
         type="SECRET",
         at=Label(_KEY_WORDS, inside=True),
-        pattern=_KEY_TAIL + _ASSIGNED + r"(?P<v>[\w.~+/=-]{10,512}(?<![.-]))",
+        pattern=_KEY_TAIL + f"(?:{_SET_TO}|{_SAID_TO_BE})" + r"(?P<v>[\w.~+/=-]{10,512}(?<![.-]))",
         check=checks.key,
     ),
     Rule(
         type="SECRET",
-        at=Label(("pin", "pin code", "tan", "puk")),
-        pattern=r"\s{0,2}(?:[:=]|is|ist|lautet)\s{0,2}(?P<v>\d{4,8})(?![\w.-])",
+        at=Label(("pin", "tan", "puk")),
+        pattern=r"\s{0,2}(?:[:=]|is|ist|lautet)\s{0,2}(?P<v>\d{4}|\d{6}|\d{8})(?![\w.-])",
     ),
     Rule(
         type="SECRET",

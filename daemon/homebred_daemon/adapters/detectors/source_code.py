@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from homebred_daemon.core.sensitivity import Span
 
-_ENOUGH = 4
+_ENOUGH = 4  # points: two lines beyond doubt, or one with two that look like it and another
+_LINE_READ = 400  # characters of a line that are looked at
 # Fenced blocks that carry data or prose, not code.
 _DATA_FENCES = frozenset(
     (
@@ -34,28 +35,34 @@ _DATA_FENCES = frozenset(
 )
 _FENCE = re.compile(r"^[ \t]{0,8}(```+|~~~+)[ \t]*([\w+#.-]{0,20})[^\n]*$", re.MULTILINE)
 
+# Two points: what no prose writes, by language family. One point: what prose writes seldom.
 _STRONG = re.compile(
     r"\s{0,80}(?:"
-    r"(?:async )?def \w+\s?\(.*|class \w+(?:\(.{0,80}\))?\s?[:{].*|from [\w.]+ import .+|import [\w.]+(?: as \w+)?;?$"
-    r"|#include\s?[<\"].*|#define \w+.*|(?:public|private|protected|static|export|final|override) "
-    r"(?:\w+[ <>\[\]]+){1,4}\w+.*[({;].*"
-    r"|(?:const|let|var|val|auto)\s\w+\s?(?::\s?\w+\s?)?=.*|(?:export )?(?:async )?function\s?\w*\s?\(.*"
-    r"|func \w*\s?\(.*\{?"
-    r"|(?:if|for|while|switch|else if|elif|catch|foreach)\s?\(.*\)\s?\{?$|(?:\} )?(?:else|try|finally|do)\s?\{$"
-    r"|(?:if|elif|for|while|with|except|match|try|else)\b.*[^\s]:$|return\b.*[;)\]]$|(?:self|this)\.\w+.*"
-    r"|(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE|ALTER TABLE)\b.*|package [\w.]+;|using [\w.]+;|use [\w:]+;"
-    r"|(?:int|float|double|bool|char|void|string|String|long|unsigned|BOOL|REAL|DINT)\s\*?\w+\s?(?:=.*|\[.*|\(.*|;)"
-    r"|(?:END_)?(?:FUNCTION_BLOCK|PROGRAM|VAR(?:_INPUT|_OUTPUT)?|IF|CASE|FOR)\b.*(?:;|THEN|DO|OF)$|\w+\s?:=\s?.+;"
-    r"|[NOGM]\d{1,4} (?:[A-Z]-?\d[\d.]*\s?){1,8}.*|\$\w+\s?=\s?.+;|fn \w+.*\{|<\?php.*|#!/.*|@\w+"
-    r"(?:\(.*\))?$|println!?\(.*"
+    # Python, Ruby
+    r"(?:async )?def \w+\s?[(:].*|class \w+(?:\(.{0,80}\))?\s?[:{].*|from [\w.]+ import .+|import [\w.]+(?: as \w+)?;?"
+    r"|(?:if|elif|for|while|with|except|match|try|else)\b.*\S:|(?:self|this)\.\w+.*|@\w+(?:\(.*\))?"
+    # C, Java, JavaScript, Go, Rust, PHP
+    r"|#include\s?[<\"].*|#define \w+.*|package [\w.]+;|using [\w.]+;|use [\w:]+;|<\?php.*|fn \w+.*\{|\$\w+\s?=\s?.+;"
+    r"|(?:public|private|protected|static|export|final|override) (?:[\w<>\[\]]+ ){1,4}\w+.*[({;].*|println!?\(.*"
+    r"|(?:const|let|var|val|auto)\s\w+\s?(?::\s?\w+\s?)?=.*"
+    r"|(?:export )?(?:async )?function\s?\w*\s?\(.*|func \w*\s?\(.*"
+    r"|(?:\} )?(?:if|for|while|switch|else if|catch|foreach)\s?\(.*\)\s?\{?|(?:\} )?(?:else|try|finally|do)\s?\{"
+    r"|for .*\{|return\b.*[;)\]]"
+    r"|(?:int|float|double|bool|char|void|string|String|long|unsigned)\s\*?\w+\s?(?:=.*|\[.*|\(.*|;)"
+    # SQL, shell
+    r"|(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE|ALTER TABLE)\b.*|(?:for|while|if)\b.*;\s?(?:do|then)|#!/.*"
+    # Structured text of controllers (IEC 61131-3), G-code (ISO 6983)
+    r"|(?:END_)?(?:FUNCTION_BLOCK|PROGRAM|VAR(?:_INPUT|_OUTPUT)?|IF|CASE|FOR)\b.*(?:;|THEN|DO|OF)|\w+\s?:=\s?.+;"
+    r"|[NOGM]\d{1,4} (?:[A-Z]-?\d[\d.]*\s?){1,8}.*"
     r")\s*"
 )
 _WEAK = re.compile(
-    r"\s{0,80}(?:.*[;{]|[)}\]]{1,4}[;,)]?|[\w.\[\]]+\s?(?:[-+*/|&]?=|==|!=)\s?.+|[\w.]+\(.*\)|(?://|#|/\*"
-    r"|\*|--)\s.*|\}.*|WHERE .*|FROM .*"
-    r"|end|fi|done|pass|break|continue)\s*"
+    r"\s{0,80}(?:.*[;{]|[\w.\[\]]+\s?(?:[-+*/|&:]?=|==|!=)\s?.+|[\w.]+\(.*\)|(?://|#|/\*|\*|--)\s.*|\}.*"
+    r"|return .+|raise \w+\(.*|(?:WHERE|FROM|ORDER BY|GROUP BY|JOIN) .*|package \w+"
+    r"|end|fi|done|pass|break|continue|exit \d+)\s*"
 )
-_JSON_LINE = re.compile(r"\s*(?:[\[\]{}],?|\"[^\"]*\"\s?:.*|\"[^\"]*\",?|-?\d[\d.eE+-]*,?)\s*")
+_CLOSING = re.compile(r"\s*[)}\]]{1,4}[;,)]?\s*")
+_DATA = re.compile(r"\s*(?:[\[{]|[\]}],?|\"[^\"]*\"\s?:.*|\"[^\"]*\",?|-?\d[\d.eE+-]*,?)\s*")
 
 
 def code_spans(text: str) -> Iterator[Span]:
@@ -88,28 +95,36 @@ def _fenced(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _loose(text: str, start: int, end: int) -> Iterator[Span]:
-    """Blocks of neighbouring lines that together are code beyond doubt; blank lines neither count nor divide."""
-    block_start, block_end, strong, score = -1, -1, 0, 0
-    position = start
-    while position < end:
-        line_end = text.find("\n", position, end)
-        line_end = end if line_end < 0 else line_end
-        line = text[position : min(line_end, position + 400)]
+    """Blocks of neighbouring lines that together are code beyond doubt; blank lines and one odd line do not divide."""
+    block_start, block_end, strong, score, odd = -1, -1, 0, 0, 0
+    for line_start, line_end in _lines(text, start, end):
+        line = text[line_start : min(line_end, line_start + _LINE_READ)]
         points = _points(line)
         if points:
-            block_start = position if block_start < 0 else block_start
-            block_end, score, strong = line_end, score + points, strong + (points > 1)
+            block_start = line_start if block_start < 0 else block_start
+            block_end, score, strong, odd = line_end, score + points, strong + (points > 1), 0
+        elif block_start >= 0 and _CLOSING.fullmatch(line):
+            block_end = line_end
         elif line.strip():
+            odd += 1
+        if odd > 1 or line_end == end:
             if strong > 1 and score >= _ENOUGH:
                 yield Span(block_start, block_end, "SOURCE_CODE", 1)
-            block_start, strong, score = -1, 0, 0
-        position = line_end + 1
-    if strong > 1 and score >= _ENOUGH:
-        yield Span(block_start, block_end, "SOURCE_CODE", 1)
+            block_start, strong, score, odd = -1, 0, 0, 0
+
+
+def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    while start < end:
+        line_end = text.find("\n", start, end)
+        line_end = end if line_end < 0 else line_end
+        yield start, line_end
+        start = line_end + 1
+        if start == end:
+            yield end, end
 
 
 def _points(line: str) -> int:
-    if _JSON_LINE.fullmatch(line):
+    if _DATA.fullmatch(line):
         return 0
     if _is_strong(line):
         return 2
