@@ -23,7 +23,6 @@ from homebred_daemon.adapters.engine_launcher import ProcessLauncher
 from homebred_daemon.adapters.grpc_api.control import ControlServicer
 from homebred_daemon.adapters.grpc_api.inference import InferenceServicer
 from homebred_daemon.adapters.grpc_api.server import ApiServer, SocketPath
-from homebred_daemon.adapters.grpc_api.status import StatusReport
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.adapters.store.ledger import SqliteLedger
@@ -34,10 +33,11 @@ from homebred_daemon.core.link import Link
 from homebred_daemon.document_files import site_policy
 from homebred_daemon.errors import HomebredError, StateError
 from homebred_daemon.services.answering import Answering
+from homebred_daemon.services.caretaking import Caretaking
 from homebred_daemon.services.engines import Room, WorkerPool
 from homebred_daemon.services.models import Site, standing_of
 from homebred_daemon.services.recording import Recorder
-from homebred_daemon.services.task_flow import Means
+from homebred_daemon.services.standing import Means
 
 STOP_GRACE_S = 5.0
 EXIT_REFUSED = 2
@@ -83,12 +83,10 @@ async def daemon(settings: Settings) -> AsyncIterator[None]:
             recorder=recorder, pool=pool, schemas=JsonSchemaChecker(), clock=clock, new_route_id=lambda: str(uuid4())
         )
         answering = Answering(await standing_of(site, store, recorder), means)
-        report = StatusReport(answering=answering, pool=pool, recorder=recorder, started_at_utc=clock.now())
-
-        async def reload_models() -> None:
-            answering.standing = await standing_of(site, store, recorder)
-
-        server = _server(settings, socket_path, answering, ControlServicer(report=report, reload_models=reload_models))
+        caretaker = Caretaking(
+            site=site, store=store, answering=answering, pool=pool, recorder=recorder, started_at_utc=clock.now()
+        )
+        server = _server(settings, socket_path, answering, ControlServicer(caretaker))
         stack.push_async_callback(server.stop, STOP_GRACE_S)
         await server.start()
         yield

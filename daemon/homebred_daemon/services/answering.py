@@ -20,9 +20,10 @@ from homebred_daemon.errors import (
     NeedsReviewError,
     NotPermittedError,
 )
+from homebred_daemon.inbound import AcceptedTask, Decided, Emit, Outcome
 from homebred_daemon.ports import LedgerEntry, OutcomeRecord
 from homebred_daemon.services.asking import Asking, AttemptFailedError, Generated
-from homebred_daemon.services.task_flow import AcceptedTask, Decided, Emit, Means, Outcome, Standing
+from homebred_daemon.services.standing import Means, Standing
 
 MAX_DECISIONS = 4
 """One, and at most three more after failures before the first token (CONTRACT "After the decision")."""

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from homebred_daemon.core.measurements import Measurement
@@ -126,12 +127,30 @@ async def measure(
                     concurrency=bench.concurrency,
                     row_deadline_s=bench.row_deadline_s,
                 )
-                measured[workflow] = (evaluation, _measurement(evaluation, stored, stats, bench.clock))
+                measured[workflow] = (evaluation, measurement_of(evaluation, stored, stats, bench.clock.now()))
         finally:
             await worker.stop()
     except api.EngineError as error:
         raise _meaning(error) from error
     return measured
+
+
+def measurement_of(
+    evaluation: Evaluation, stored: StoredSpecialist, engine: api.EngineStats, now: datetime
+) -> Measurement:
+    """The evaluation as it is kept, bound to manifest, base, golden set and engine."""
+    return Measurement(
+        fitness=evaluation.fitness,
+        samples=evaluation.samples,
+        golden_digest=evaluation.golden_digest,
+        manifest_digest=stored.manifest.digest,
+        base_digest=stored.base_digest,
+        measured_at_utc=now,
+        engine=engine.engine,
+        engine_version=engine.engine_version,
+        tokens_per_s=evaluation.tokens_per_s,
+        p95_s=evaluation.p95_s,
+    )
 
 
 async def evaluate(
@@ -238,21 +257,6 @@ def _summary(workflow: str, golden: GoldenSet, results: list[RowResult]) -> Eval
         tokens_per_s=_tokens_per_s([result.usage for result in results]),
         p95_s=percentile_95([result.seconds for result in results]),
         rows=tuple(results),
-    )
-
-
-def _measurement(evaluation: Evaluation, stored: StoredSpecialist, stats: api.EngineStats, clock: Clock) -> Measurement:
-    return Measurement(
-        fitness=evaluation.fitness,
-        samples=evaluation.samples,
-        golden_digest=evaluation.golden_digest,
-        manifest_digest=stored.manifest.digest,
-        base_digest=stored.base_digest,
-        measured_at_utc=clock.now(),
-        engine=stats.engine,
-        engine_version=stats.engine_version,
-        tokens_per_s=evaluation.tokens_per_s,
-        p95_s=evaluation.p95_s,
     )
 
 

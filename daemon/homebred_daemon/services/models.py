@@ -14,7 +14,7 @@ from homebred_daemon.core.shelf import registry_document
 from homebred_daemon.ports import ServedModel, SpecialistStore
 from homebred_daemon.services.deciding import Decider
 from homebred_daemon.services.recording import Recorder
-from homebred_daemon.services.task_flow import Served, Standing
+from homebred_daemon.services.standing import Served, Standing
 from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.policy import Policy
 from homebred_protocol.documents.registry import read_registry

@@ -1,25 +1,27 @@
-"""The Control service: the state of every part, and taking up a changed model store."""
+"""The Control service over the daemon's caretaker."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from pathlib import Path
 
 import grpc
 from typing_extensions import override
 
 from homebred_daemon.adapters.grpc_api.failures import abort
-from homebred_daemon.adapters.grpc_api.status import StatusReport
 from homebred_daemon.errors import HomebredError
+from homebred_daemon.inbound import Caretaker, DaemonState, SpecialistState, WorkerState
 from homebred_protocol.v1 import control_pb2 as wire
 from homebred_protocol.v1 import control_pb2_grpc
+
+KILOBYTE = 1024
 
 
 class ControlServicer(control_pb2_grpc.ControlServicer):
     """`homebred.v1.Control`."""
 
-    def __init__(self, *, report: StatusReport, reload_models: Callable[[], Awaitable[None]]) -> None:
-        self._report = report
-        self._reload_models = reload_models
+    def __init__(self, caretaker: Caretaker) -> None:
+        self._caretaker = caretaker
 
     @override
     async def GetStatus(
@@ -29,7 +31,7 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
     ) -> wire.GetStatusResponse:
         """The state of every part."""
         try:
-            return await self._report.message()
+            return _state(await self._caretaker.state())
         except HomebredError as error:
             await abort(context, error)
 
@@ -39,12 +41,61 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
         request: wire.ReloadModelsRequest,
         context: grpc.aio.ServicerContext[wire.ReloadModelsRequest, wire.ReloadModelsResponse],
     ) -> wire.ReloadModelsResponse:
-        """Takes up what has changed in the model store; where that fails, what held still holds."""
+        """Takes up what has changed in the model store."""
         try:
-            await self._reload_models()
+            state = await self._caretaker.reload_models()
         except HomebredError as error:
             await abort(context, error)
-        standing = self._report.answering.standing
-        return wire.ReloadModelsResponse(
-            registry_digest=standing.decider.registry.digest, specialists=len(standing.specialists)
-        )
+        return wire.ReloadModelsResponse(registry_digest=state.registry_digest, specialists=len(state.specialists))
+
+
+def _state(state: DaemonState) -> wire.GetStatusResponse:
+    response = wire.GetStatusResponse(
+        version=version("homebred"),
+        policy_digest=state.policy_digest,
+        ceiling_digest=state.ceiling_digest,
+        registry_digest=state.registry_digest,
+        link=state.link,
+        specialists=[_specialist(one) for one in state.specialists],
+        workers=[_worker(one) for one in state.workers],
+        streams=state.streams,
+        outcomes=state.outcomes,
+        resident_bytes=_resident_bytes(),
+    )
+    response.started_at_utc.FromDatetime(state.started_at_utc)
+    return response
+
+
+def _specialist(specialist: SpecialistState) -> wire.SpecialistStatus:
+    return wire.SpecialistStatus(
+        id=specialist.id,
+        engine=specialist.engine,
+        base_digest=specialist.base_digest,
+        available=specialist.available,
+        loaded=specialist.loaded,
+        note=specialist.note,
+    )
+
+
+def _worker(worker: WorkerState) -> wire.WorkerStatus:
+    stats = worker.stats
+    if stats is None:
+        return wire.WorkerStatus(process_id=worker.pid)
+    return wire.WorkerStatus(
+        engine=stats.engine.engine,
+        engine_version=stats.engine.engine_version,
+        model_digest=stats.engine.model_digest,
+        process_id=worker.pid,
+        running=stats.running,
+        queued=stats.queued,
+        slots=stats.engine.slots,
+        threads=stats.engine.threads,
+        resident_bytes=stats.resident_bytes,
+        generated_tokens=stats.generated_tokens,
+    )
+
+
+def _resident_bytes() -> int:
+    """Memory of this process that is in RAM (proc(5), VmRSS)."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * KILOBYTE for line in lines if line.startswith("VmRSS:"))

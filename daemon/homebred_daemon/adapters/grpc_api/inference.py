@@ -1,4 +1,4 @@
-"""The Inference service: translates, calls `answering`, maps errors. It decides nothing."""
+"""The Inference service: translates, calls the answerer, maps errors. It decides nothing."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing_extensions import override
 from homebred_daemon.adapters.grpc_api.failures import abort
 from homebred_daemon.adapters.grpc_api.translate import accepted_task, decision_message, event_message
 from homebred_daemon.errors import HomebredError
-from homebred_daemon.services.answering import Answering
-from homebred_daemon.services.task_flow import AcceptedTask, AnswerEvent, Outcome
+from homebred_daemon.inbound import AcceptedTask, Answerer, AnswerEvent, Outcome
 from homebred_protocol.v1 import inference_pb2 as wire
 from homebred_protocol.v1 import inference_pb2_grpc
 
@@ -22,7 +21,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
 
     def __init__(
         self,
-        answering: Answering,
+        answering: Answerer,
         *,
         caller_of: Callable[[grpc.aio.ServicerContext[Any, Any]], tuple[str, ...]],
         default_deadline_s: float,

@@ -1,0 +1,136 @@
+"""What the callers' side works with: accepted tasks, the events they lead to, and the services as Protocols.
+
+The gRPC face speaks these; a gateway will speak the same. What the services need of the world stands in `ports`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from homebred_daemon.core.decision import RouteDecision
+from homebred_daemon.errors import HomebredError
+from homebred_daemon.ports import OutcomeRecord
+from homebred_engines import api
+from homebred_protocol.documents.task import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedTask:
+    """A task with its content, checked and about to be answered."""
+
+    task: Task
+    text: str
+    """All that a person wrote in it, as detection reads it."""
+    turns: tuple[api.Message, ...]
+    """The same as the conversation that an engine is to continue."""
+    options: api.GenerateOptions
+    """What the caller asks of the generation."""
+    caller: tuple[str, ...]
+    """Attested principals."""
+    deadline_s: float
+    """Seconds from now to the outcome."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """The caller hears of a decision before anything is generated."""
+
+    route_id: str
+    decision: RouteDecision
+    supersedes: str
+    """The route whose failure led here; empty: none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a task ended."""
+
+    record: OutcomeRecord
+    weak: bool
+    """Whether a finding says not to rely on the answer."""
+    problem: HomebredError | None = None
+    """With `review` and `error`: what the caller must hear."""
+
+
+AnswerEvent = Decided | str | Outcome
+"""A decision, a piece of the answer (never cumulative), or the end."""
+
+Emit = Callable[[AnswerEvent], Awaitable[None]]
+
+
+class Answerer(Protocol):
+    """Answers tasks."""
+
+    def route(self, accepted: AcceptedTask) -> RouteDecision:
+        """The decision alone: nothing is recorded, nothing is asked.
+
+        Raises:
+            RequestError: the task cannot be accepted.
+        """
+        ...
+
+    async def answer(self, accepted: AcceptedTask, emit: Emit) -> None:
+        """Answers a task: `emit` hears decisions, pieces of the answer, then exactly one Outcome.
+
+        Raises:
+            RequestError: the task was not accepted; nothing was emitted.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecialistState:
+    """One specialist of the model store."""
+
+    id: str
+    engine: str = ""
+    base_digest: str = ""
+    available: bool = False
+    loaded: bool = False
+    note: str = ""
+    """What a person should know of it; empty: nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerState:
+    """One engine worker."""
+
+    pid: int
+    stats: api.WorkerStats | None
+    """None: it ended while it was asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonState:
+    """The state of every part."""
+
+    started_at_utc: datetime
+    policy_digest: str
+    ceiling_digest: str
+    registry_digest: str
+    link: str
+    specialists: tuple[SpecialistState, ...]
+    workers: tuple[WorkerState, ...]
+    streams: int
+    """Tasks being answered now."""
+    outcomes: Mapping[str, int]
+    """Recorded outcomes by status."""
+
+
+class Caretaker(Protocol):
+    """Looks after the running daemon on behalf of its operators."""
+
+    async def state(self) -> DaemonState:
+        """The state of every part."""
+        ...
+
+    async def reload_models(self) -> DaemonState:
+        """Takes up what has changed in the model store; where that fails, what held still holds.
+
+        Raises:
+            StateError: the store cannot be read, or the ledger cannot be written.
+        """
+        ...

@@ -1,0 +1,88 @@
+"""Looks after the running daemon: gathers the state of every part, takes up a changed model store."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from homebred_daemon.core.shelf import StoredSpecialist
+from homebred_daemon.inbound import DaemonState, SpecialistState, WorkerState
+from homebred_daemon.ports import EngineWorker, SpecialistStore
+from homebred_daemon.services.answering import Answering
+from homebred_daemon.services.engines import WorkerPool
+from homebred_daemon.services.models import Site, standing_of
+from homebred_daemon.services.recording import Recorder
+from homebred_daemon.services.standing import Served, Standing
+from homebred_engines import api
+
+
+class Caretaking:
+    """The caretaker of one daemon."""
+
+    def __init__(
+        self,
+        *,
+        site: Site,
+        store: SpecialistStore,
+        answering: Answering,
+        pool: WorkerPool,
+        recorder: Recorder,
+        started_at_utc: datetime,
+    ) -> None:
+        self._site = site
+        self._store = store
+        self._answering = answering
+        self._pool = pool
+        self._recorder = recorder
+        self._started_at_utc = started_at_utc
+
+    async def state(self) -> DaemonState:
+        """The state of every part."""
+        standing = self._answering.standing
+        policy = standing.decider.policy
+        return DaemonState(
+            started_at_utc=self._started_at_utc,
+            policy_digest=policy.digest,
+            ceiling_digest=policy.ceiling_digest,
+            registry_digest=standing.decider.registry.digest,
+            link=standing.link.value,
+            specialists=(
+                *(self._specialist(stored, standing) for stored in standing.shelf.specialists),
+                *(SpecialistState(id=damaged.id, note=damaged.why) for damaged in standing.shelf.damaged),
+            ),
+            workers=tuple([await _worker(worker) for worker in self._pool.workers()]),
+            streams=self._answering.streams,
+            outcomes=await self._recorder.status_counts(),
+        )
+
+    async def reload_models(self) -> DaemonState:
+        """Takes up what has changed in the model store; where that fails, what held still holds.
+
+        Raises:
+            StateError: the store cannot be read, or the ledger cannot be written.
+        """
+        self._answering.standing = await standing_of(self._site, self._store, self._recorder)
+        return await self.state()
+
+    def _specialist(self, stored: StoredSpecialist, standing: Standing) -> SpecialistState:
+        served = standing.specialists.get(stored.manifest.id)
+        return SpecialistState(
+            id=stored.manifest.id,
+            engine=stored.manifest.engine,
+            base_digest=stored.base_digest,
+            available=served is not None,
+            loaded=served is not None and self._pool.is_loaded(served.model),
+            note=self._note(stored, served),
+        )
+
+    def _note(self, stored: StoredSpecialist, served: Served | None) -> str:
+        if served is None:
+            return "its base model is missing or cut short: add it again"
+        failure = self._pool.last_failure(served.model)
+        return f"its engine failed: {failure}" if failure else stored.note
+
+
+async def _worker(worker: EngineWorker) -> WorkerState:
+    try:
+        return WorkerState(pid=worker.pid, stats=await worker.describe())
+    except api.EngineFailedError:
+        return WorkerState(pid=worker.pid, stats=None)  # it ended as we asked: its pid is all there is to say

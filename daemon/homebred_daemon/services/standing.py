@@ -1,0 +1,55 @@
+"""What holds for a task from its acceptance on: policy, registry, specialists and link, and the means to answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from homebred_daemon.core.callers import rights_of
+from homebred_daemon.core.link import Link
+from homebred_daemon.core.shelf import Shelf
+from homebred_daemon.inbound import AcceptedTask
+from homebred_daemon.ports import Clock, EnginePool, SchemaChecker, ServedModel
+from homebred_daemon.services.deciding import Decider
+from homebred_daemon.services.recording import Recorder
+from homebred_protocol.documents.policy import WorkflowPolicy
+from homebred_protocol.documents.specialist import SpecialistManifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A specialist that this device can serve."""
+
+    manifest: SpecialistManifest
+    model: ServedModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What holds for tasks accepted now; replaced whole when policy or models change."""
+
+    decider: Decider
+    specialists: Mapping[str, Served]
+    """Those that can be served, by id."""
+    shelf: Shelf
+    """All that the model store held, the damaged ones too."""
+    link: Link
+
+    def allows(self, accepted: AcceptedTask) -> bool:
+        """Whether the caller's profile lets it use the task's workflow."""
+        return rights_of(accepted.caller, self.decider.policy).allows_workflow(accepted.task.workflow)
+
+    def workflow_policy(self, workflow: str | None) -> WorkflowPolicy:
+        """What the policy says of a workflow; nothing where it names none."""
+        return self.decider.policy.workflows.get(workflow or "", WorkflowPolicy())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What answering works with."""
+
+    recorder: Recorder
+    pool: EnginePool
+    schemas: SchemaChecker
+    clock: Clock
+    new_route_id: Callable[[], str]
