@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from homebred_daemon.services.evaluating import CONTEXT_EXCEEDED, Evaluation, RowResult, evaluate
+from homebred_daemon.core.shelf import StoredSpecialist
+from homebred_daemon.errors import EngineUnavailableError, RequestError, StateError
+from homebred_daemon.ports import EngineWorker
+from homebred_daemon.services.evaluating import CONTEXT_EXCEEDED, Bench, Evaluation, RowResult, evaluate, measure
 from homebred_engines import api
 from homebred_protocol.documents.golden import GoldenRow, GoldenSet
 from homebred_protocol.documents.specialist import Example, Prompt, ServedWorkflow, SpecialistManifest
@@ -46,7 +50,12 @@ class ScriptedEngine:
         self.reason = api.FinishReason.STOP
 
     async def generate(
-        self, messages: Sequence[api.Message], options: api.GenerateOptions
+        self,
+        messages: Sequence[api.Message],
+        options: api.GenerateOptions,
+        *,
+        request_id: str = "",
+        fairness_key: str = "",
     ) -> AsyncGenerator[api.Event, None]:
         self.asked.append((tuple(messages), options))
         self.running += 1
@@ -180,3 +189,126 @@ async def test_a_truncated_answer_is_scored_as_it_stands() -> None:
     engine.reason = api.FinishReason.LENGTH
     (result,) = (await run(engine, clock, golden(("a", "a")))).rows
     assert (result.score, result.ending) == (1.0, "length")
+
+
+STORED = StoredSpecialist(
+    manifest=replace(MANIFEST, max_context=1024),
+    base_digest="sha256:b",
+    base_bytes=9,
+    base_path="/models/b",
+    base_is_intact=True,
+)
+
+
+class ScriptedWorker(ScriptedEngine):
+    """The engine inside a worker that notes how it was used."""
+
+    pid = 1
+    is_alive = True
+
+    def __init__(self, clock: VirtualClock, answer: Callable[[str], str | Exception] = lambda text: text) -> None:
+        super().__init__(clock, answer)
+        self.loaded: list[api.LoadOptions] = []
+        self.load_fault: api.EngineError | None = None
+        self.loads_for_ever = False
+        self.stops = 0
+
+    async def load(self, options: api.LoadOptions) -> api.WorkerStats:
+        self.loaded.append(options)
+        if self.load_fault is not None:
+            raise self.load_fault
+        if self.loads_for_ever:
+            await asyncio.Event().wait()
+        return await self.describe()
+
+    async def describe(self) -> api.WorkerStats:
+        return api.WorkerStats(engine=api.EngineStats(engine="scripted", engine_version="7", capabilities=()))
+
+    async def stop(self) -> None:
+        self.stops += 1
+
+
+class OneWorkerLauncher:
+    """Hands out the worker it was given."""
+
+    def __init__(self, worker: ScriptedWorker) -> None:
+        self._worker = worker
+        self.started: list[str] = []
+
+    async def start(self, engine: str) -> EngineWorker:
+        self.started.append(engine)
+        return self._worker
+
+
+@pytest.fixture
+def worker() -> ScriptedWorker:
+    return ScriptedWorker(VirtualClock())
+
+
+@pytest.fixture
+def bench(worker: ScriptedWorker) -> Bench:
+    return Bench(launcher=OneWorkerLauncher(worker), clock=VirtualClock(), context_tokens=2048, threads=3)
+
+
+async def test_a_measurement_loads_the_base_once_for_all_workflows_and_ends_its_worker(
+    worker: ScriptedWorker, bench: Bench
+) -> None:
+    golden_sets = {"w": golden(("a", "a"), ("b", "c")), "j": golden(('{"a": 1}', {"a": 1}))}
+    measured = await measure(STORED, golden_sets, bench)
+    (loaded,) = worker.loaded
+    assert (loaded.model_path, loaded.model_digest) == ("/models/b", "sha256:b")
+    assert (loaded.context_tokens, loaded.slots, loaded.threads) == (1024, 4, 3)
+    assert {name: pair[0].fitness for name, pair in measured.items()} == {"w": 0.5, "j": 1.0}
+    assert worker.stops == 1
+
+
+async def test_a_measurement_is_bound_to_what_it_was_made_with(bench: Bench) -> None:
+    measured = await measure(STORED, {"w": golden(("a", "a"))}, bench)
+    evaluation, measurement = measured["w"]
+    assert measurement.holds_for(STORED.manifest, "sha256:b")
+    assert (measurement.golden_digest, measurement.engine, measurement.engine_version) == ("sha256:g", "scripted", "7")
+    assert (measurement.fitness, measurement.samples, measurement.p95_s) == (1.0, 1, evaluation.p95_s)
+    assert measurement.measured_at_utc == bench.clock.now()
+
+
+async def test_a_manifest_without_a_context_is_measured_in_the_sites(worker: ScriptedWorker, bench: Bench) -> None:
+    await measure(replace(STORED, manifest=MANIFEST), {"w": golden(("a", "a"))}, bench)
+    assert worker.loaded[0].context_tokens == 2048
+
+
+async def test_a_specialist_without_its_base_is_not_measured(worker: ScriptedWorker, bench: Bench) -> None:
+    with pytest.raises(StateError, match="missing or damaged"):
+        await measure(replace(STORED, base_is_intact=False), {"w": golden(("a", "a"))}, bench)
+    assert worker.stops == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "meaning"),
+    [
+        (api.ModelRefusedError("Too large.", hint="Take a smaller one."), RequestError),
+        (api.EngineFailedError("It broke.", hint="Take a smaller one."), EngineUnavailableError),
+    ],
+)
+async def test_a_base_that_cannot_be_loaded_is_told_with_what_to_do(
+    worker: ScriptedWorker, bench: Bench, fault: api.EngineError, meaning: type[RequestError]
+) -> None:
+    worker.load_fault = fault
+    with pytest.raises(meaning) as caught:
+        await measure(STORED, {"w": golden(("a", "a"))}, bench)
+    assert fault.why in caught.value.message
+    assert caught.value.hint == "Take a smaller one."
+    assert worker.stops == 1
+
+
+async def test_a_load_that_never_ends_is_given_up(worker: ScriptedWorker, bench: Bench) -> None:
+    worker.loads_for_ever = True
+    with pytest.raises(EngineUnavailableError, match="not loaded within"):
+        await measure(STORED, {"w": golden(("a", "a"))}, replace(bench, load_timeout_s=0))
+    assert worker.stops == 1
+
+
+async def test_an_option_that_the_engine_cannot_honour_refuses_the_evaluation(bench: Bench) -> None:
+    refusing = ScriptedWorker(VirtualClock(), lambda _: api.UnsupportedOptionError("scripted has no json_schema."))
+    with pytest.raises(RequestError, match="no json_schema"):
+        await measure(STORED, {"w": golden(("a", "a"))}, replace(bench, launcher=OneWorkerLauncher(refusing)))
+    assert refusing.stops == 1
