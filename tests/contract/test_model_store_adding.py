@@ -113,7 +113,9 @@ class TestAddingAFolder:
         digest = store.add(gguf).specialist.base_digest
         for name in ("one", "two"):
             base = f'digest = "{digest}"'
-            store.add(write_specialist(tmp_path / name, name, engine="llamacpp", base=base, model=None))
+            folder = write_specialist(tmp_path / name, name, engine="llamacpp", base=base, model=None)
+            (folder / "adapter.gguf").write_bytes(b"not the base")
+            store.add(folder)
         assert ids_in(store) == ["one", "tiny-model-q4", "two"]
         assert blobs_in(root) == [digest.removeprefix("sha256:")]
 

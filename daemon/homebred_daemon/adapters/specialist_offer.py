@@ -71,15 +71,15 @@ def _base_file(folder: Path, manifest: SpecialistManifest, has_base: Callable[[s
                 hint="put the model's file beside the manifest",
             )
         return named
+    if has_base(manifest.base_digest):
+        return None
     beside = sorted(folder.glob("*.gguf"))
-    if len(beside) == 1:
-        return beside[0]
-    if not has_base(manifest.base_digest):
+    if len(beside) != 1:
         raise RequestError(
             f"the store does not hold the base model of {manifest.id}, {manifest.base_digest}",
             hint="add the model's GGUF file first, or put it, and no other, beside the manifest",
         )
-    return None
+    return beside[0]
 
 
 def _facts(model_file: Path, context_tokens: int, memory_budget_bytes: int) -> GgufFacts:
