@@ -13,6 +13,9 @@ MEDICAL_RECORD | {"patient_id": "«P-20391»", "ward": "3B"}
 MEDICAL_RECORD | Medical record number «123 456 789» was merged
 MEDICAL_RECORD | Chart no. «A77120» is missing
 MEDICAL_RECORD | Encounter ID: «E2024-11872»
+MEDICAL_RECORD | patient #«4471902» waits
+MEDICAL_RECORD | Pat.-Nr. «4711»
+MEDICAL_RECORD | MRN#«123456»
 MEDICAL_RECORD | Fallnummer «2024-118273» bitte prüfen
 MEDICAL_RECORD | Patienten-ID: «48271»
 MEDICAL_RECORD | Aufnahmenummer «7710023»
@@ -91,6 +94,8 @@ PHONE | the number «415-555-0198 ext. 3» rings
 PHONE | 24 h: «415.555.0198»
 PHONE | Mobil «0171/2345678»
 PHONE | Tel. «030 1234567»
+PHONE | Tel.-Nr.: «030 1234567»
+PHONE | They are not answering at «71-33-52-22»
 PHONE | ring «020 7946 0958» after six
 PHONE | rappelez le «06 12 34 56 78» svp
 PHONE | mobile «07700900123»
@@ -146,6 +151,7 @@ PERSON | Kind regards, «Priya Nair»
 PART_CODE | part no. «AX-4471-B» cracked
 PART_CODE | P/N: «555-123-4567-A»
 PART_CODE | Lot «22B-0913» is on hold
+PART_CODE | lot #«22B0913» is blocked
 PART_CODE | batch number «20240913-7»
 PART_CODE | drawing no. «7712-004» rev C
 PART_CODE | Zeichnungs-Nr.: «Z-4471.02»
@@ -176,6 +182,8 @@ SECRET | Das Passwort lautet «Sommer2024!»
 SECRET | postgres://app:«s3cr3tpw»@db.internal/clinic
 SECRET | api_key = '«9f86d081884c7d659a2feaa0c55ad015»'
 SECRET | AccountKey=«Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MEFCQ0RFRkdISUpLTE1OT1A=»;
+SECRET | curl -u admin:«S3cretPa55» https://api.example.com
+SECRET | https://«hooks.slack.com/services/T00000000/B00000000/Xy12Xy34Xy56Xy78Xy90Xy12» as a link
 SECRET | the PIN is «4821»
 SECRET | clientSecret: «q8Q~b7f3K9x2LmN4pR6sT8vW0yZ1aC3eG5h»
 """

@@ -15,10 +15,11 @@ from itertools import pairwise
 
 from homebred_daemon.core.vocabulary import WORDS
 
+Check = Callable[[str], bool]
 _NOT_ALPHANUMERIC = re.compile(r"[^0-9A-Za-z]")
 
 
-def stdnum(module: str) -> Callable[[str], bool]:
+def stdnum(module: str) -> Check:
     """The check `stdnum.<module>.is_valid`, imported at its first use."""
 
     def holds(value: str) -> bool:
@@ -28,8 +29,8 @@ def stdnum(module: str) -> Callable[[str], bool]:
 
 
 @cache
-def _is_valid(module: str) -> Callable[[str], bool]:
-    validate: Callable[[str], bool] = importlib.import_module(f"stdnum.{module}").is_valid
+def _is_valid(module: str) -> Check:
+    validate: Check = importlib.import_module(f"stdnum.{module}").is_valid
     return validate
 
 
@@ -232,6 +233,12 @@ def spoken_password(value: str) -> bool:
 def key(value: str) -> bool:
     """A generated key: letters and digits mixed, more entropy than words have."""
     return has_letter_and_digit(value) and password(value) and entropy_bits(value) > _GENERATED_BITS
+
+
+def scattered_key(value: str) -> bool:
+    """As `key`, with letters and digits alternating as they do in random text and not in names with a year."""
+    alternations = sum(a.isdigit() != b.isdigit() for a, b in pairwise(value) if a.isalnum() and b.isalnum())
+    return alternations * 8 > len(value) and key(value)
 
 
 def bare_key(value: str) -> bool:

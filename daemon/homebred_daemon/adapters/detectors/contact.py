@@ -71,7 +71,7 @@ _PHONE_WORDS = (
     *("téléphone", "tél", "portable", "appeler", "appelez", "numéro de téléphone", "anrufen", "erreichbar", "telefono"),
 )
 _PHONE_FILLER = (
-    r"(?:\s(?:me|us|him|her|them|back|number|no|nr|is|ist|est|at|on|unter|au|under|the|office|home|work|line|"
+    r"(?:\.-(?:Nr|No)\b)?(?:\s(?:me|us|him|her|them|back|number|no|nr|is|ist|est|at|on|unter|au|under|the|office|home|work|line|"
     r"oder|or|and|und|a|le|la|for|für|phone|mobile|details)\b\.?){0,4}"
 )
 

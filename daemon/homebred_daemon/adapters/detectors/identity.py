@@ -9,7 +9,16 @@ from homebred_daemon.adapters.detectors.shapes import CODE, END, TAIL, numbered
 _B = r"(?<![\w.-])"
 _ACCOUNT_WORDS = (
     *("acct", "account", "iban", "kontonummer", "kontonr", "bankleitzahl", "blz", "depotnummer", "numéro de compte"),
-    *("compte n°", "rekeningnummer", "sort code", "kundennummer", "kundennr", "numéro client", "numéro de client"),
+    *(
+        "compte n°",
+        "rekeningnummer",
+        "sort code",
+        "kundennummer",
+        "kundennr",
+        "kd. nr",
+        "numéro client",
+        "numéro de client",
+    ),
     *numbered(
         "account", "acct", "bank account", "konto", "customer", "client", "kunden", "vertrags", "loyalty", "membership"
     ),
@@ -178,7 +187,7 @@ RULES = (
         type="DRIVER_LICENCE",
         at=Label(_LICENCE_WORDS),
         pattern=TAIL
-        + r"(?P<v>(?=[A-Z0-9-]{5})[A-Z]{0,8}\d[A-Z0-9]{0,18}(?:[ -][A-Z0-9]{0,8}\d[A-Z0-9]{0,8}){0,4})"
+        + r"(?P<v>(?=[A-Z0-9-]{5})(?:[A-Z]{1,4}-)?[A-Z]{0,8}\d[A-Z0-9]{0,18}(?:[ -][A-Z0-9]{0,8}\d[A-Z0-9]{0,8}){0,4})"
         + END,
     ),
     Rule(

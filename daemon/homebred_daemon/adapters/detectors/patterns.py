@@ -36,7 +36,6 @@ _FOLD |= {zero + digit: ord("0") + digit for zero in (0x660, 0x6F0, 0x966) for d
 _FOLD |= dict.fromkeys((0xA0, 0x2007, 0x2009, 0x200A, 0x202F, 0x3000, *range(0x2000, 0x2007)), ord(" "))
 _FOLD |= dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2014, 0x2212, 0xAD), ord("-"))
 _FOLD |= {0x2018: ord("'"), 0x2019: ord("'"), 0x201C: ord('"'), 0x201D: ord('"'), 0x130: ord("I")}
-_SPACED = {ord("_"): " ", ord("-"): " "}
 _DIGITS = re.compile("[0-9]+")
 _WORD = re.compile(r"[^\W_]+")
 
@@ -83,9 +82,10 @@ class PatternDetector:
         """Every span found, by position; of spans alike in place the one whose rule stands first comes first."""
         folded = text if text.isascii() else text.translate(_FOLD)
         lowered = folded.lower()
+        spaced = lowered.replace("_", " ").replace("-", " ")
         matches = chain(
-            self._at_words(folded, lowered),
-            self._at_literals(folded, lowered),
+            self._at_words(folded, lowered, spaced),
+            self._at_literals(folded, lowered, spaced),
             self._at_runs(folded),
             self._anywhere_in(folded, lowered),
         )
@@ -93,9 +93,8 @@ class PatternDetector:
         spans = (Span(start, end, self._rules[index].type, _TIER) for start, end, index in sorted(found))
         return tuple(dict.fromkeys(chain(spans, code_spans(text))))
 
-    def _at_words(self, folded: str, lowered: str) -> Iterator[_Found]:
+    def _at_words(self, folded: str, lowered: str, spaced: str) -> Iterator[_Found]:
         """Labels and starts that begin with a word: one look-up for each word of the text."""
-        spaced = lowered.translate(_SPACED)
         done: dict[str, int] = {}
         for word in _WORD.finditer(spaced):
             at, name = word.start(), word.group()
@@ -108,9 +107,8 @@ class PatternDetector:
                     done[literal] = match.end()
                     yield index, match
 
-    def _at_literals(self, folded: str, lowered: str) -> Iterator[_Found]:
+    def _at_literals(self, folded: str, lowered: str, spaced: str) -> Iterator[_Found]:
         """Labels that may end a longer word, and starts that are no words."""
-        spaced = lowered.translate(_SPACED)
         for haystack, literals, behind in ((spaced, self._inner_labels, True), (lowered, self._signs, False)):
             for literal, indexes in literals.items():
                 at = haystack.find(literal)

@@ -30,18 +30,20 @@ _PREFIXED = {
     "glptt-": r"[\w-]{20,60}",
     "glcbt-": r"[\w-]{20,60}",
     "glsoat-": r"[\w-]{20,60}",
+    "glffct-": r"[\w-]{20,60}",
+    "GR1348941": r"[\w-]{20,60}",
     "gloas-": r"[\w-]{20,80}",
     "glft-": r"[\w-]{20,60}",
     "glimt-": r"[\w-]{20,60}",
     "glagent-": r"[\w-]{20,60}",
-    "xoxa-": r"[\w-]{20,255}",  # Slack
-    "xoxb-": r"[\w-]{20,255}",
-    "xoxe-": r"[\w-]{20,255}",
-    "xoxe.": r"[\w.-]{20,255}",
-    "xoxo-": r"[\w-]{20,255}",
-    "xoxp-": r"[\w-]{20,255}",
-    "xoxr-": r"[\w-]{20,255}",
-    "xoxs-": r"[\w-]{20,255}",
+    "xoxa-": r"[\w-]{12,255}",  # Slack
+    "xoxb-": r"[\w-]{12,255}",
+    "xoxe-": r"[\w-]{12,255}",
+    "xoxe.": r"[\w.-]{12,255}",
+    "xoxo-": r"[\w-]{12,255}",
+    "xoxp-": r"[\w-]{12,255}",
+    "xoxr-": r"[\w-]{12,255}",
+    "xoxs-": r"[\w-]{12,255}",
     "xapp-": r"[\w-]{20,255}",
     "hooks.slack.com/": r"(?:services|workflows|triggers)/[\w/-]{20,100}",
     "sk_live_": r"\w{10,255}",  # Stripe
@@ -65,7 +67,7 @@ _PREFIXED = {
     "doo_v1_": "[a-f0-9]{64}",
     "dor_v1_": "[a-f0-9]{64}",
     "SG.": r"[\w-]{16,32}\.[\w-]{30,60}",  # SendGrid
-    "SK": "[0-9a-f]{32}",  # Twilio
+    "SK": "[0-9a-fA-F]{32}",  # Twilio
     "key-": "[0-9a-f]{32}",  # Mailgun
     "xkeysib-": r"[a-f0-9]{64}-\w{16}",  # Brevo
     "shpat_": "[a-fA-F0-9]{32}",  # Shopify
@@ -93,7 +95,7 @@ _PREFIXED = {
     "sq0atp-": r"[\w-]{22,60}",
     "EAAA": r"[\w-]{50,90}",
     "tskey-": r"[\w-]{20,90}",  # Tailscale
-    "ops_eyJ": r"[\w=]{100,400}",  # 1Password
+    "ops_eyJ": r"[\w+/=-]{100,400}",  # 1Password
     "A3-": r"[A-Z0-9]{6}-[A-Z0-9]{6,11}-[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{5}",
     "ntn_": "[A-Za-z0-9]{40,60}",  # Notion
     "secret_": "[A-Za-z0-9]{43}",
@@ -110,6 +112,19 @@ _PREFIXED = {
     "fo1_": r"[\w-]{43}",  # Fly.io
     "FlyV1 ": r"fm\d[a-z]?_[\w+/=,-]{50,500}",
     "HRKU-": r"[\w-]{30,70}",  # Heroku
+    "NRII-": r"[\w-]{32}",
+    "NRJS-": "[a-f0-9]{19}",
+    "sm_aat_": r"\w{16,60}",  # SettleMint
+    "sm_pat_": r"\w{16,60}",
+    "sm_sat_": r"\w{16,60}",
+    "pat.": r"[\w-]{22}\.[\w-]{20,30}\.[\w-]{20,30}",  # Harness
+    "pat": "[A-Za-z0-9]{14}\\.[a-f0-9]{64}",  # Airtable
+    "sl.": r"[\w-]{60,300}",  # Dropbox
+    "API-": "(?=[A-Z]{0,9}[0-9])[A-Z0-9]{26}",  # Octopus Deploy
+    "tfp_": r"[\w.-]{50,70}",  # Typeform
+    "pk.ey": r"[\w-]{20,200}\.[\w-]{20,40}",  # Mapbox
+    "sk.ey": r"[\w-]{20,200}\.[\w-]{20,40}",
+    "fio-u-": r"[\w=-]{50,80}",  # Frame.io
     "pnu_": "[A-Za-z0-9]{36}",  # Prefect
     "phc_": "[A-Za-z0-9]{40,50}",
     "phx_": "[A-Za-z0-9]{40,50}",
@@ -119,6 +134,9 @@ _PREFIXED = {
     "live_gc_": r"[\w-]{30,50}",
     "oy2": "[a-z0-9]{43}",  # NuGet
     "AKCp": "[A-Za-z0-9]{69,80}",  # Artifactory
+    "EAA": "[A-Za-z0-9]{80,250}",  # Facebook
+    "webhook.office.com/": r"webhookb2/[\w@/-]{40,255}",
+    "discord.com/": r"api/webhooks/\d{15,22}/[\w-]{40,90}",
     "cmVmdGtu": "[A-Za-z0-9]{56}",
     "sha256~": r"[\w-]{43}",  # OpenShift
     "v1.0-": "[a-f0-9]{24}-[a-f0-9]{146}",  # Cloudflare
@@ -179,9 +197,65 @@ _KEY_WORDS = (
         "sas",
     ),
 )
-_SET_TO = r"[\"'\]]{0,2}\s{0,3}(?:=>|:=|={1,3}|:|→)\s{0,3}[\"'`]?"
+_SET_TO = r"[\"'\]]{0,2}\s{0,3}(?:=>|[:?]{0,3}={1,3}|:|→|\|\|:?|>|,(?=\s?[\"']))\s{0,3}[\"'`]?"
 _SAID_TO_BE = r"\s(?:is|ist|lautet|est|was|war)\b:?\s[\"'`]?"
 _CHOSEN = r"(?P<v>[^\s\"'`,;<>&]{6,128}(?<![.)\]}:]))"
+_VENDORS = (
+    *(
+        "adafruit",
+        "adobe",
+        "airtable",
+        "algolia",
+        "alibaba",
+        "asana",
+        "atlassian",
+        "beamer",
+        "bitbucket",
+        "bittrex",
+        "meraki",
+    ),
+    *(
+        "cloudflare",
+        "codecov",
+        "cohere",
+        "coinbase",
+        "confluent",
+        "contentful",
+        "datadog",
+        "discord",
+        "drone",
+        "droneci",
+    ),
+    *(
+        "dropbox",
+        "etsy",
+        "facebook",
+        "fastly",
+        "finicity",
+        "finnhub",
+        "flickr",
+        "freshbooks",
+        "gitlab",
+        "gitter",
+        "heroku",
+    ),
+    *(
+        "hubspot",
+        "intercom",
+        "jfrog",
+        "kraken",
+        "kucoin",
+        "launchdarkly",
+        "linear",
+        "linkedin",
+        "lob",
+        "looker",
+        "mailgun",
+    ),
+    *("mapbox", "mattermost", "messagebird", "message", "netlify", "newrelic", "new relic", "nytimes", "okta", "plaid"),
+    *("privateai", "rapidapi", "sendbird", "sentry", "snyk", "square", "squarespace", "sumo", "sumologic", "telegram"),
+    *("travis", "twitch", "twitter", "typeform", "yandex", "zendesk", "session", "sidekiq"),
+)
 _KEY_TAIL = r"(?:[ _-]?(?:key|id|access|token|value|string|base64|secret)){0,3}s?(?![^\W_])"
 
 RULES = (
@@ -189,14 +263,24 @@ RULES = (
         type="SECRET",
         at=Start(("-----begin",)),
         pattern=r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-        r"(?:(?:[A-Za-z0-9+/=\s:,.()-]|\\[nr]){0,9000}?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+        r"(?:(?:[A-Za-z0-9+/=\s:,.()]|-(?!-)|\\[nr]){0,9000}?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
         r"|(?:[A-Za-z0-9+/=\s]|\\[nr]){0,9000})",
     ),
     *(
         Rule(type="SECRET", at=Start((prefix.lower(),)), pattern=re.escape(prefix) + rest + r"(?![A-Za-z0-9])")
         for prefix, rest in _PREFIXED.items()
     ),
+    Rule(
+        type="SECRET", at=Anywhere((".atlasv1.",)), pattern=r"(?<!\w)[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{60,70}"
+    ),  # Terraform
     Rule(type="SECRET", at=Anywhere(("q~",)), pattern=r"(?<![\w~.-])[\w~.]{3}\dQ~[\w~.-]{31,34}(?![\w~-])"),  # Azure
+    Rule(type="SECRET", at=Anywhere(("-us",)), pattern=r"(?<!\w)[0-9a-f]{32}-us\d{1,2}(?!\w)"),  # Mailchimp
+    Rule(
+        type="SECRET",
+        at=Start(("curl ",)),
+        pattern=r"curl [^\n]{0,300}?(?:-u|--user)[ =][\"']?[^\s:\"']{1,64}:(?P<v>[^\s\"']{3,128})",
+        check=checks.password,
+    ),
     Rule(type="SECRET", at=Anywhere((":aa",)), pattern=r"(?<!\w)\d{8,10}:AA[\w-]{32,34}(?![\w-])"),  # Telegram
     Rule(
         type="SECRET", at=Start(("sig=",)), pattern=r"(?i:sig)=(?P<v>[A-Za-z0-9%+/]{40,90}={0,2})"
@@ -221,7 +305,7 @@ RULES = (
     Rule(
         type="SECRET",
         at=Label(_PASSWORD_WORDS, inside=True),
-        pattern=r"(?:[ _-](?:hash|value|text))?" + _SET_TO + _CHOSEN,
+        pattern=r"(?:[ _-](?:hash|value|text)|\"\s?value)?" + _SET_TO + _CHOSEN,
         check=checks.password,
     ),
     Rule(type="SECRET", at=Label(_PASSWORD_WORDS), pattern=_SAID_TO_BE + _CHOSEN, check=checks.spoken_password),
@@ -230,6 +314,18 @@ RULES = (
         at=Label(_KEY_WORDS, inside=True),
         pattern=_KEY_TAIL + f"(?:{_SET_TO}|{_SAID_TO_BE})" + r"(?P<v>[\w.~+/=-]{10,512}(?<![.-]))",
         check=checks.key,
+    ),
+    Rule(
+        type="SECRET",
+        at=Label(("key", "auth", "creds"), inside=True),
+        pattern=r"(?![^\W_])" + _SET_TO + r"(?P<v>[\w.~+/=-]{20,512}(?<![.-]))",
+        check=checks.scattered_key,
+    ),
+    Rule(
+        type="SECRET",
+        at=Label(_VENDORS),
+        pattern=r"[\w .-]{0,24}?" + _SET_TO + r"(?P<v>[\w.~+/=-]{14,512}(?<![.-]))",
+        check=checks.scattered_key,
     ),
     Rule(
         type="SECRET",

@@ -9,8 +9,8 @@ END = r"(?![\w-])"
 
 # Behind a label: "no.", "number", ":" and the like.
 TAIL = (
-    r"(?![^\W_])[\s._-]{0,2}"
-    r"(?:(?:no|nr|num|number|nummer|id|code|ref|numéro|num[eé]ro|nº|n°|№|#)(?![^\W_])\.?[\s:]{0,2}){0,2}"
+    r"(?:(?<=#)|(?![^\W_]))[\s._-]{0,2}"
+    r"(?:(?:(?:no|nr|num|number|nummer|id|code|ref|num[eé]ro)(?![^\W_])\.?|n[º°]|№|#)[\s:]{0,2}){0,2}"
     r"(?:(?:is|was|ist|lautet|est|of)\s)?[\s:=#.\"'(\[-]{0,5}"
 )
 # A code with at least one digit, or digits in groups.
