@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -49,10 +49,14 @@ class DaemonClient:
         """Closes the connection; calls in flight are cancelled."""
         self._channel.close()
 
-    def generate(self, request: inference_pb2.GenerateRequest) -> Iterator[inference_pb2.GenerateEvent]:
-        """Streams a task's events; an outcome that is an error is followed by the error itself."""
+    def generate(self, request: inference_pb2.GenerateRequest) -> Generator[inference_pb2.GenerateEvent, None, None]:
+        """Streams a task's events; an error outcome is followed by the error itself. Closing it cancels the task."""
         with self._failures():
-            yield from self._inference.Generate(request)
+            call = self._inference.Generate(request)
+            try:
+                yield from call
+            finally:
+                call.cancel()
 
     def route(self, task: inference_pb2.Task) -> inference_pb2.RouteDecision:
         """A dry run."""

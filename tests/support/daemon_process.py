@@ -1,0 +1,117 @@
+"""A real homebredd in a folder of the test's own, with echo specialists whose fitness the test says."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from homebred_daemon.adapters.grpc_client import DaemonClient
+from homebred_daemon.adapters.model_store import ModelStore
+from homebred_daemon.core.measurements import Measurement
+from homebred_daemon.errors import DaemonUnreachableError
+
+READY_WITHIN_S = 20.0
+ECHO_FORMAT = "homebred-echo"
+
+
+@dataclass(slots=True)
+class Site:
+    """A folder with state, runtime and model store."""
+
+    folder: Path
+    process: subprocess.Popen[bytes] | None = field(default=None)
+
+    @property
+    def state(self) -> Path:
+        """The state folder."""
+        return self.folder / "state"
+
+    @property
+    def socket(self) -> Path:
+        """The daemon's socket."""
+        return self.folder / "run" / "homebred.sock"
+
+    @property
+    def log(self) -> str:
+        """All that the daemons of this site wrote."""
+        return (self.folder / "log").read_text()
+
+    def add_echo(
+        self,
+        name: str,
+        *,
+        workflow: str = "*",
+        fitness: float = 1.0,
+        samples: int = 150,
+        size_rank: int = 0,
+        script: Mapping[str, Any] | None = None,
+        prompt: str = "",
+    ) -> None:
+        """Adds an echo specialist; `prompt` is further TOML of its [prompt] table."""
+        folder = self.folder / "offered" / name
+        folder.mkdir(parents=True)
+        (folder / "model.json").write_text(json.dumps({"format": ECHO_FORMAT} | dict(script or {})))
+        (folder / "specialist.toml").write_text(
+            f'version = 1\nid = "{name}"\ntitle = "Echoes"\nengine = "echo"\nsize_rank = {size_rank}\n'
+            f'[base]\nfile = "model.json"\n[prompt]\n{prompt}\n[workflows."{workflow}"]\n'
+        )
+        store = ModelStore(self.state / "models")
+        stored = store.add(folder).specialist
+        if samples:
+            store.record_fitness(
+                name, {workflow: _measured(fitness, samples, stored.manifest.digest, stored.base_digest)}
+            )
+
+    def command(self, *flags: str) -> list[str]:
+        """The command line of a daemon here."""
+        paths = ["--state-dir", str(self.state), "--runtime-dir", str(self.folder / "run")]
+        return [sys.executable, "-m", "homebred_daemon", *paths, *flags]
+
+    @contextmanager
+    def daemon(self, *flags: str, killed: bool = False) -> Iterator[DaemonClient]:
+        """A running daemon; on leaving it is told to stop and held to a clean exit, or it is killed."""
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(self.command(*flags), stdout=log, stderr=log)
+        try:
+            with DaemonClient(self.socket) as client:
+                self._wait(client)
+                yield client
+        finally:
+            self.process.send_signal(signal.SIGKILL if killed else signal.SIGTERM)
+            status = self.process.wait(20)
+        assert killed or status == 0, self.log
+
+    def _wait(self, client: DaemonClient) -> None:
+        deadline_s = time.monotonic() + READY_WITHIN_S
+        while time.monotonic() < deadline_s:
+            assert self.process is not None
+            assert self.process.poll() is None, self.log
+            try:
+                client.status()
+            except DaemonUnreachableError:
+                time.sleep(0.02)
+            else:
+                return
+        raise AssertionError(f"the daemon did not answer: {self.log}")
+
+
+def _measured(fitness: float, samples: int, manifest_digest: str, base_digest: str) -> Measurement:
+    return Measurement(
+        fitness=fitness,
+        samples=samples,
+        golden_digest="sha256:" + "0" * 64,
+        manifest_digest=manifest_digest,
+        base_digest=base_digest,
+        measured_at_utc=datetime(2026, 11, 23, tzinfo=UTC),
+        engine="echo",
+        engine_version="1",
+    )
