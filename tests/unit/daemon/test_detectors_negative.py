@@ -101,6 +101,8 @@ Room 101, code blue
 https is a protocol
 A@B is not an address
 12 people live in the street
+The border is 1px solid #E4E5E4
+Decrypting message: 99cf22470f32b7d23cf0e27b2eabb810
 """.strip().splitlines()
 
 # Found and redacted, but no class is raised (CONTRACT.md, "Detection": only records, secrets and part codes do).

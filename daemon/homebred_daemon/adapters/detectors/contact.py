@@ -35,7 +35,6 @@ _NO_PHONE = (
         "po ",
         "charge",
         "model",
-        "model",
         "drawing",
     ),
 )

@@ -86,7 +86,6 @@ _MARKERS = (
     ),
     *(
         "strictly private",
-        "need-to-know",
         "need to know basis",
         "streng geheim",
         "betriebsgeheimnis",

@@ -79,7 +79,7 @@ class PatternDetector:
         return _digest()
 
     def detect(self, text: str) -> tuple[Span, ...]:
-        """Every span found, by position; of spans alike in place the one whose rule stands first comes first."""
+        """Every span found, by position, source code last; of two in one place the one whose rule stands first leads."""
         folded = text if text.isascii() else text.translate(_FOLD)
         lowered = folded.lower()
         spaced = lowered.replace("_", " ").replace("-", " ")

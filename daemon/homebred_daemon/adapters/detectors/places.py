@@ -133,7 +133,7 @@ RULES = (
     Rule(
         type="POSTCODE",
         at=Run((1,), after="a", before="a", leads=(1,)),
-        pattern=rf"(?<![\w-])[ABCEGHJ-NPRSTVXY]\d[A-Z][ -]?\d[A-Z]\d{END}",
+        pattern=rf"(?<![\w#-])[ABCEGHJ-NPRSTVXY]\d[A-Z][ -]?\d[A-Z]\d{END}",
     ),
     Rule(
         type="POSTCODE",

@@ -252,7 +252,7 @@ _VENDORS = (
         "looker",
         "mailgun",
     ),
-    *("mapbox", "mattermost", "messagebird", "message", "netlify", "newrelic", "new relic", "nytimes", "okta", "plaid"),
+    *("mapbox", "mattermost", "messagebird", "netlify", "newrelic", "new relic", "nytimes", "okta", "plaid"),
     *("privateai", "rapidapi", "sendbird", "sentry", "snyk", "square", "squarespace", "sumo", "sumologic", "telegram"),
     *("travis", "twitch", "twitter", "typeform", "yandex", "zendesk", "session", "sidekiq"),
 )
