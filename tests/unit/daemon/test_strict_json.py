@@ -12,7 +12,11 @@ from homebred_daemon import strict_json
 
 _TEXT = st.text(st.characters(codec="utf-8"))
 _VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | _TEXT,
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**200), 10**200)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | _TEXT,
     lambda inner: st.lists(inner) | st.dictionaries(_TEXT, inner),
     max_leaves=10,
 )
@@ -39,7 +43,8 @@ def test_whatever_json_can_say_is_read_as_it_was_written(value: object, ascii_on
         (b'"\xed\xa0\x80"', "is not UTF-8"),
         (b"\xef\xbb\xbf{}", "is not JSON"),
         (b"[" * 100_000, "is nested too deeply"),
-        (b"1" * 5000, "integer"),
+        (b"1" * 309, "an integer of 309 digits"),
+        (b"[-" + b"1" * 5000 + b"]", "an integer of 5001 digits"),
     ],
 )
 def test_anything_else_is_refused_with_its_reason(body: bytes, message: str) -> None:
