@@ -79,7 +79,7 @@ class PatternDetector:
         return _digest()
 
     def detect(self, text: str) -> tuple[Span, ...]:
-        """Every span found, by position, source code last; of two in one place the one whose rule stands first leads."""
+        """Every span found, by position, source code last; of two in one place the earlier rule leads."""
         folded = text if text.isascii() else text.translate(_FOLD)
         lowered = folded.lower()
         spaced = lowered.replace("_", " ").replace("-", " ")
