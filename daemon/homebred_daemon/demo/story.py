@@ -18,7 +18,7 @@ from rich.progress import Progress, TaskID
 
 from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.demo.content import ROWS, SceneTask, scene_tasks
-from homebred_daemon.demo.measuring import Measured, fill, measure
+from homebred_daemon.demo.measuring import Measured, fill, measure_all
 from homebred_daemon.demo.screen import Screen
 from homebred_daemon.demo.stage import RunningDaemon, Stage
 from homebred_daemon.errors import HomebredError
@@ -77,7 +77,7 @@ class Story:
         fill(store, self._model_file)
         runtime = self._stage.folder / "measuring"
         with self._screen.progress() as bars:
-            found = asyncio.run(measure(store, runtime, _Bars(bars).advance))
+            found = asyncio.run(measure_all(store, runtime, _Bars(bars).advance))
         self.figures.fitness = [_fitness_record(one) for one in found]
         self._screen.table(
             "Measured fitness",
@@ -183,11 +183,11 @@ class _Bars:
         self._bars = bars
         self._known: dict[str, TaskID] = {}
 
-    def advance(self, name: str, done: int, total: int) -> None:
+    def advance(self, name: str, total: int) -> None:
         """One more row is done."""
         if name not in self._known:
             self._known[name] = self._bars.add_task(name, total=total)
-        self._bars.update(self._known[name], completed=done)
+        self._bars.advance(self._known[name])
 
 
 def _wire_task(scene: SceneTask) -> wire.Task:
