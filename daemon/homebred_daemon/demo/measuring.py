@@ -15,7 +15,7 @@ from homebred_daemon.core.fitness import reaches_floor, wilson_limits
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.demo.content import POLICY, specialist_folders
 from homebred_daemon.document_files import policy_document
-from homebred_daemon.services.evaluating import Bench, Evaluation, measure
+from homebred_daemon.services.evaluating import Bench, Evaluation, RowResult, measure
 from homebred_protocol.documents.golden import GoldenSet
 from homebred_protocol.documents.policy import Policy
 from homebred_protocol.documents.registry import Fitness
@@ -64,10 +64,14 @@ async def measure_all(store: ModelStore, runtime_dir: Path, on_row: Callable[[st
         if not golden_sets:
             continue
         name, rows = stored.manifest.id, sum(len(golden.rows) for golden in golden_sets.values())
-        measured = await measure(stored, golden_sets, bench, on_row=lambda _, name=name, rows=rows: on_row(name, rows))
+        measured = await measure(stored, golden_sets, bench, on_row=_heard(on_row, name, rows))
         store.record_fitness(name, {workflow: kept for workflow, (_, kept) in measured.items()})
         found += [_judged(name, workflow, evaluation, policy) for workflow, (evaluation, _) in measured.items()]
     return found
+
+
+def _heard(on_row: Callable[[str, int], None], name: str, rows: int) -> Callable[[RowResult], None]:
+    return lambda _: on_row(name, rows)
 
 
 def _golden_sets(store: ModelStore, stored: StoredSpecialist) -> dict[str, GoldenSet]:
