@@ -46,7 +46,7 @@ def test_the_examples_in_the_built_in_policy_are_valid_as_well() -> None:
     policy = read_policy(tomllib.loads("\n".join(examples)), "")
     assert policy.callers["uid:1001"].may_escalate is False
     assert policy.workflows["intake.normalise"].minimum_confidence == 0.5
-    assert policy.detection_classes == {"EMAIL_ADDRESS": "client"}
+    assert policy.detection_classes == {"EMAIL": "client"}
     assert not any("no [models] profile" in warning for warning in advice(policy))
 
 

@@ -45,17 +45,10 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
 
 
 def _connected(path: Path) -> sqlite3.Connection:
-    """Read-only; in a folder that cannot be written SQLite must be told that nobody else writes there either."""
-    location = path.absolute().as_uri()
-    connection = sqlite3.connect(f"{location}?mode=ro", uri=True, isolation_level=None)
-    try:
-        connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
-    except sqlite3.OperationalError:
-        connection.close()
-        if path.with_name(path.name + "-wal").exists():
-            raise  # its last decisions stand in the log, and only a writable folder lets SQLite read that
-        connection = sqlite3.connect(f"{location}?mode=ro&immutable=1", uri=True, isolation_level=None)
-    return connection
+    """Read-only. Without a log beside it nobody has it open: then SQLite need not make one, nor be able to."""
+    log = path.with_name(path.name + "-wal")
+    options = "mode=ro" if log.exists() else "mode=ro&immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None)
 
 
 def _text(value: bytes) -> str:

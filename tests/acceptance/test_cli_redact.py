@@ -1,0 +1,85 @@
+"""`homebred redact`: texts in, masked texts out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.support.command_line import homebred
+from tests.support.routing_files import json_lines
+
+TEXT = "\N{GRINNING FACE} Mail jo.miller@example.org, card 4111 1111 1111 1111, key AKIAIOSFODNN7EXAMPLE."
+
+
+def redacted(*documents: dict[str, Any], options: tuple[str | Path, ...] = ()) -> list[dict[str, Any]]:
+    ended = homebred("redact", "--jsonl", *options, stdin=json_lines(list(documents)))
+    assert (ended.status, ended.err) == (0, "")
+    return ended.lines
+
+
+def test_a_text_comes_back_with_each_span_replaced_by_its_type() -> None:
+    (record,) = redacted({"id": "a", "text": TEXT})
+    assert list(record) == ["id", "text", "spans", "classes", "residual_risk"]
+    assert record["id"] == "a"
+    assert len(record["spans"]) == 3
+    assert "code" in record["classes"]
+    rebuilt, shown_from = "", 0
+    for span in record["spans"]:
+        assert list(span) == ["start", "end", "type", "tier"]
+        assert shown_from <= span["start"] < span["end"]
+        rebuilt += TEXT[shown_from : span["start"]] + f"<{span['type']}>"
+        shown_from = span["end"]
+    assert record["text"] == rebuilt + TEXT[shown_from:]
+    assert "jo.miller" not in record["text"]
+    assert 0 <= record["residual_risk"] <= 1
+
+
+def test_offsets_count_code_points() -> None:
+    (record,) = redacted({"id": "a", "text": TEXT})
+    first = record["spans"][0]
+    assert TEXT[first["start"] : first["end"]] == "jo.miller@example.org"
+
+
+def test_a_plain_text_comes_back_as_it_is() -> None:
+    (record,) = redacted({"id": 7, "text": "we bake bread in spring"})
+    assert record == {"id": 7, "text": "we bake bread in spring", "spans": [], "classes": [], "residual_risk": 0.0}
+
+
+def test_an_empty_text_is_a_text() -> None:
+    assert redacted({"id": "a", "text": ""})[0]["text"] == ""
+
+
+def test_both_lanes_find_the_same_in_this_version() -> None:
+    document = {"id": "a", "text": TEXT}
+    assert redacted(document, options=("--lane", "local")) == redacted(document, options=("--lane", "cloud"))
+
+
+def test_a_policy_sets_risk_weights_and_classes(tmp_path: Path) -> None:
+    policy = tmp_path / "p.toml"
+    policy.write_text('[detection.classes]\nEMAIL = "client"\n[residual_risk]\ncapitalised = 0\n')
+    document = {"id": "a", "text": "ask Zorblatt Quuxley, or jo.miller@example.org"}
+    (plain,) = redacted(document)
+    (by_policy,) = redacted(document, options=("--policy", policy))
+    assert plain["residual_risk"] > by_policy["residual_risk"] == 0
+    assert by_policy["spans"][0]["type"] == "EMAIL"
+    assert (plain["classes"], by_policy["classes"]) == ([], ["client"])
+
+
+def test_bad_lines_are_answered_in_their_place() -> None:
+    lines = (
+        b'\n{"id": "a"}\n{"text": "b"}\n{"id": "a", "text": 3}\n{"id": ["a"], "text": "b"}\nx\n{"id": "a", "text": "b"}'
+    )
+    ended = homebred("redact", "--jsonl", stdin=lines)
+    assert (ended.status, ended.err) == (0, "")
+    assert [answer.get("error", {}).get("code") for answer in ended.lines] == ["bad_line"] * 6 + [None]
+
+
+def test_a_gazetteer_is_refused_clearly(tmp_path: Path) -> None:
+    ended = homebred("redact", "--jsonl", "--gazetteer", tmp_path / "names.txt", stdin='{"id": "a", "text": "b"}')
+    assert (ended.status, ended.out) == (2, "")
+    assert "this version has no gazetteer" in ended.err
+
+
+def test_other_input_and_other_lanes_are_refused() -> None:
+    assert homebred("redact").status == 2
+    assert homebred("redact", "--jsonl", "--lane", "sea").status == 2
