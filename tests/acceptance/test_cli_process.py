@@ -18,11 +18,14 @@ from homebred_daemon.cli.mounting import COMMANDS as MOUNTED
 
 PACKAGE = Path(str(homebred_daemon.__file__)).parent
 RUN_BEFORE_THE_CHECK = [
-    PACKAGE / "__init__.py",
-    PACKAGE / "__main__.py",
-    PACKAGE / "python_floor.py",
-    PACKAGE / "cli" / "__init__.py",
+    *(PACKAGE / name for name in ("__init__.py", "__main__.py", "python_floor.py", "cli/__init__.py")),
+    Path(str(homebred_fleet.__file__)).parent / "cli.py",
 ]
+MAIN_OF = {
+    "homebred": "homebred_daemon.cli",
+    "homebredd": "homebred_daemon.__main__",
+    "homebred-fleet": "homebred_fleet.cli",
+}
 OWN_COMMANDS = ["route", "redact", "replay", "policy", "config", "doctor"]
 
 
@@ -82,19 +85,18 @@ def test_an_error_is_json_where_json_was_asked_for() -> None:
     assert ended.lines[0]["error"]["code"] == "bad_usage"
 
 
-def test_shells_are_told_how_to_complete() -> None:
-    completed = homebred(
-        environ={"_HOMEBRED_COMPLETE": "complete_bash", "COMP_WORDS": "homebred re", "COMP_CWORD": "1"}
-    )
-    assert completed.out.split() == ["redact", "replay"]
-    nested = homebred(
-        environ={"_HOMEBRED_COMPLETE": "complete_bash", "COMP_WORDS": "homebred policy ", "COMP_CWORD": "2"}
-    )
-    assert nested.out.split() == ["default", "check"]
-    options = homebred(
-        environ={"_HOMEBRED_COMPLETE": "complete_bash", "COMP_WORDS": "homebred route --re", "COMP_CWORD": "2"}
-    )
-    assert options.out.split() == ["--registry"]
+@pytest.mark.parametrize(
+    ("words", "completions"),
+    [
+        ("homebred re", ["redact", "replay"]),
+        ("homebred policy ", ["default", "check"]),
+        ("homebred route --re", ["--registry"]),
+    ],
+)
+def test_shells_are_told_how_to_complete(words: str, completions: list[str]) -> None:
+    position = str(len(words.split(" ")) - 1)
+    environ = {"_HOMEBRED_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": position}
+    assert homebred(environ=environ).out.split() == completions
 
 
 def test_a_reader_that_goes_away_is_no_defect() -> None:
@@ -141,17 +143,12 @@ def test_finding_the_socket_loads_no_pydantic() -> None:
     assert ended.stdout == "False\n"
 
 
-@pytest.mark.parametrize("program", ["homebred", "homebredd", "homebred-fleet"])
+@pytest.mark.parametrize("program", MAIN_OF)
 def test_an_older_python_is_refused_by_name(program: str) -> None:
-    module = {
-        "homebred": "homebred_daemon.cli",
-        "homebredd": "homebred_daemon.__main__",
-        "homebred-fleet": "homebred_fleet.cli",
-    }
     code = f"""
 import sys
 sys.version_info = (3, 10, 13, "final", 0)
-import {module[program]} as module
+import {MAIN_OF[program]} as module
 sys.exit(module.main())
 """
     ended = python(code)
@@ -161,7 +158,7 @@ sys.exit(module.main())
 
 
 def test_what_runs_before_that_check_is_valid_on_the_older_python() -> None:
-    for path in [*RUN_BEFORE_THE_CHECK, Path(str(homebred_fleet.__file__)).parent / "cli.py"]:
+    for path in RUN_BEFORE_THE_CHECK:
         ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 10))
 
 

@@ -110,8 +110,9 @@ def test_a_field_that_is_no_longer_text_is_found(ledger: Path) -> None:
 
 
 def test_an_altered_outcome_is_found(ledger: Path) -> None:
-    insert = """INSERT INTO outcomes SELECT route_id, '2026-11-23T08:00:00+00:00', 'answer', 'a', '[]', 'stop', '', 1, 1,
-        1, NULL, 1.0, NULL, 'sha256:0' FROM decisions WHERE seq = 1"""
+    insert = """INSERT INTO outcomes
+        SELECT route_id, '2026-11-23T08:00Z', 'answer', 'a', '[]', 'stop', '', 1, 1, 1, NULL, 1.0, NULL, 'sha256:0'
+        FROM decisions WHERE seq = 1"""
     ended = altered(ledger, insert)
     assert ended.status == 1
     assert ended.lines == [{"decisions": DECISIONS, "mismatches": 0, "altered_outcomes": 1}]
