@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -71,15 +72,17 @@ class LlamaCppEngine:
         if loaded is None:
             raise api.ModelNotLoadedError("A generation was asked of it.")
         reading = ChunkReading()
-        run = Run()
+        run = Run(loaded.server)
         loaded.runs.add(run)
-        run.start(loaded.threads, loaded.server, _request_body(messages, options))
+        started_at, first_at = time.monotonic(), 0.0
+        run.start(loaded.threads, _request_body(messages, options))
         try:
             while reading.reason is None and await run.next_chunks():
                 while run.chunks and reading.reason is None:
                     reading.feed(run.chunks.popleft())
                 delta = reading.take_delta()
                 if delta is not None:
+                    first_at = first_at or time.monotonic()
                     yield delta
         finally:
             await run.end()
@@ -88,7 +91,8 @@ class LlamaCppEngine:
             raise run.failure
         if reading.reason is None and self._loaded is loaded:
             raise api.EngineFailedError("llama.cpp ended a generation without a reason.")
-        yield api.Finished(reason=reading.reason or api.FinishReason.CANCELLED, usage=reading.usage())
+        usage = reading.usage(prompt_s=(first_at or time.monotonic()) - started_at)
+        yield api.Finished(reason=reading.reason or api.FinishReason.CANCELLED, usage=usage)
 
     async def unload(self) -> None:
         """Cancels what runs, then frees the model in a thread."""

@@ -25,6 +25,7 @@ class ChunkReading:
         self._logprobs: list[api.TokenLogprob] = []
         self._timings: dict[str, Any] = {}
         self._tokens_taken = 0
+        self._cached_tokens: int | None = None
 
     def feed(self, chunk: bytes) -> None:
         """Reads one chunk. Raises the error that it holds."""
@@ -32,6 +33,8 @@ class ChunkReading:
         if "error" in document:
             raise typed_error(document["error"])
         self._timings = document.get("timings") or self._timings
+        if self._cached_tokens is None and "prompt_progress" in document:  # a later turn finds its own work cached
+            self._cached_tokens = document["prompt_progress"]["cache"]
         for choice in document["choices"]:
             content = choice["delta"].get("content")
             if content:
@@ -55,15 +58,14 @@ class ChunkReading:
         self._text, self._logprobs, self._tokens_taken = [], [], tokens
         return delta
 
-    def usage(self) -> api.Usage:
-        """As the last timings have it."""
+    def usage(self, *, prompt_s: float) -> api.Usage:
+        """As the last timings have it; the prompt's time is the caller's, since it may be read in several turns."""
         timings = self._timings
-        cached_tokens = timings.get("cache_n", 0)
         return api.Usage(
-            prompt_tokens=cached_tokens + timings.get("prompt_n", 0),
-            cached_tokens=cached_tokens,
+            prompt_tokens=timings.get("cache_n", 0) + timings.get("prompt_n", 0),
+            cached_tokens=self._cached_tokens or 0,
             completion_tokens=timings.get("predicted_n", 0),
-            prompt_s=timings.get("prompt_ms", 0.0) / 1000,
+            prompt_s=prompt_s,
             completion_s=timings.get("predicted_ms", 0.0) / 1000,
         )
 

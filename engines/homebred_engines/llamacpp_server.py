@@ -21,6 +21,7 @@ from pathlib import Path
 import xllamacpp
 
 from homebred_engines.api import EngineError, EngineFailedError, InvalidRequestError, UnsupportedOptionError
+from homebred_engines.prefill_turns import PrefillTurns, Turn
 
 # Small batches: a prompt is read in steps, between which others get their tokens and a cancellation is heard.
 _BATCH_TOKENS = 64
@@ -28,6 +29,7 @@ _PROMPT_CACHE_MIB = 128
 _ERRORS_ONLY = 1
 _FALLBACK_TEMPLATE = "chatml"
 _NOT_JSON = "~"
+_PROGRESS = b'"prompt_progress"'
 _MAX_PROVEN_GRAMMARS = 256
 
 
@@ -53,9 +55,10 @@ class LlamaServer:
     def __init__(self, options: ServerOptions) -> None:
         self._server: xllamacpp.Server | None = _start(options)
         self._proven_grammars: set[str] = set()
+        self._turns = PrefillTurns()
 
-    def stream(self, body: dict[str, object], hear: Callable[[bytes], bool]) -> None:
-        """Runs one chat completion; `hear` gets its chunks, and cancels it by returning True.
+    def stream(self, body: dict[str, object], hear: Callable[[bytes], None], is_cancelled: Callable[[], bool]) -> None:
+        """Runs one chat completion; `hear` gets its chunks, in this thread.
 
         Raises InvalidRequestError, UnsupportedOptionError, EngineFailedError.
         """
@@ -63,15 +66,47 @@ class LlamaServer:
             grammar = body.get("grammar")
             if isinstance(grammar, str):
                 self._refuse_unguided(grammar)
-            self._running().handle_chat_completions(json.dumps(body).encode(), hear)
+            turn, encoded = Turn(), json.dumps(body).encode()
+            while not is_cancelled() and self._was_interrupted(turn, encoded, hear, is_cancelled):
+                pass
         except ValueError as error:  # such as a sequence of roles that the model's chat template does not take
             raise InvalidRequestError(f"llama.cpp says: {error}.") from None
         except RuntimeError as error:
             raise EngineFailedError(f"llama.cpp says: {error}.") from None
 
+    def wake(self) -> None:
+        """Lets requests that wait for their turn look whether they are cancelled."""
+        self._turns.wake()
+
     def close(self) -> None:
         """Frees the model."""
         self._server = None
+
+    def _was_interrupted(
+        self, turn: Turn, body: bytes, hear: Callable[[bytes], None], is_cancelled: Callable[[], bool]
+    ) -> bool:
+        """Runs the request to its end, or for one turn at reading its prompt: then True."""
+        reads_prompt, interrupted, is_new = True, False, True
+
+        def on_chunk(chunk: bytes) -> bool:
+            nonlocal reads_prompt, interrupted, is_new
+            if reads_prompt and _PROGRESS in chunk:
+                if is_new:
+                    turn.begin(json.loads(chunk)["prompt_progress"]["cache"])
+                    is_new = False
+                interrupted = turn.has_had_its_share() and self._turns.others_wait()
+            elif reads_prompt:
+                reads_prompt = False
+                self._turns.leave(turn)
+            hear(chunk)
+            return interrupted or is_cancelled()
+
+        self._turns.enter(turn, is_cancelled)
+        try:
+            self._running().handle_chat_completions(body, on_chunk)
+        finally:
+            self._turns.leave(turn)
+        return interrupted
 
     def _running(self) -> xllamacpp.Server:
         if self._server is None:
@@ -158,18 +193,19 @@ def _start(options: ServerOptions) -> xllamacpp.Server:
 class Run:
     """One request: its thread, and the chunks it has brought and nobody has read yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: LlamaServer) -> None:
         self.chunks: deque[bytes] = deque()
         self.failure: EngineError | None = None
         self.cancelled = False
+        self._server = server
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._news_on_its_way = False
         self._thread: asyncio.Future[None] | None = None
 
-    def start(self, threads: Executor, server: LlamaServer, body: dict[str, object]) -> None:
+    def start(self, threads: Executor, body: dict[str, object]) -> None:
         """Begins, in one of the threads."""
-        self._thread = self._loop.run_in_executor(threads, self._work, server, body)
+        self._thread = self._loop.run_in_executor(threads, self._work, body)
         self._thread.add_done_callback(lambda _: self._news.set())
 
     async def next_chunks(self) -> bool:
@@ -185,24 +221,24 @@ class Run:
         """Cancels, and returns once the server has let go of the slot."""
         self.cancelled = True
         if self._thread is not None and not self._thread.done():
+            self._server.wake()
             await asyncio.wait([self._thread])
 
-    def _work(self, server: LlamaServer, body: dict[str, object]) -> None:
+    def _work(self, body: dict[str, object]) -> None:
         try:
-            server.stream(body, self._hear)
+            self._server.stream(body, self._hear, lambda: self.cancelled)
         except EngineError as error:
             self.failure = error
 
-    def _hear(self, chunk: bytes) -> bool:
-        """Called in the thread for each chunk; True cancels. It must not raise: the library would swallow that."""
+    def _hear(self, chunk: bytes) -> None:
+        """Called in the thread for each chunk. It must not raise: the library would swallow that."""
         self.chunks.append(chunk)
         if not self._news_on_its_way:
             self._news_on_its_way = True
             try:
                 self._loop.call_soon_threadsafe(self._tell)
             except RuntimeError:  # the loop is closed: nobody will read
-                return True
-        return self.cancelled
+                self.cancelled = True
 
     def _tell(self) -> None:
         self._news_on_its_way = False

@@ -151,6 +151,30 @@ async def test_a_cancelled_decode_frees_its_slot_and_leaves_its_neighbour_alone(
     assert (await bench.ask(WORDS, GREEDY)).text
 
 
+async def test_a_short_request_does_not_wait_for_a_long_prompt_to_be_read(
+    candidate: Candidate, start_bench: StartBench
+) -> None:
+    bench = await start_bench(candidate)
+    for turn in range(2):  # whichever slots the two get
+        long = bench.stream(f"{candidate.slow_prefill} {turn}")
+        async with asyncio.TaskGroup() as group:
+            first_of_long = group.create_task(anext(long))
+            await bench.until(lambda stats: stats.running == 1)
+            assert (await bench.ask(f"{turn} one", replace(GREEDY, max_tokens=1))).text
+            assert not first_of_long.done()
+            first_of_long.cancel()
+        await bench.until(lambda stats: stats.running == 0)
+
+
+async def test_a_long_prompt_read_in_turns_counts_its_tokens_once(bench: Bench) -> None:
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(bench.ask(f"{n} " + "word " * 60, GREEDY)) for n in range(2)]
+    for task in asked:
+        usage = task.result().finished.usage
+        assert usage.prompt_tokens >= 61
+        assert usage.cached_tokens < 61
+
+
 async def test_a_cancelled_prefill_frees_its_slot(bench: Bench) -> None:
     async with asyncio.TaskGroup() as group:
         waiting = group.create_task(anext(bench.stream(bench.candidate.slow_prefill)))
