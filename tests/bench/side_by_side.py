@@ -1,0 +1,97 @@
+"""The product with a model, and the same engine alone: both loaded at once, asked in turn, never at the same time."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from tests.bench.daemons import CONTEXT_TOKENS, Home, RunningDaemon, public_task, running_daemon, temporary_home
+from tests.bench.generations import Generation, Round, ask_together
+from tests.bench.raw_engine import RawEngine, raw_engine
+
+from homebred_daemon.adapters.grpc_client import DaemonClient
+from homebred_protocol.v1 import inference_pb2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """A daemon whose worker has the model loaded, and a client on its socket."""
+
+    daemon: RunningDaemon
+    client: DaemonClient
+    pool: ThreadPoolExecutor
+    worker_pid: int
+    threads: int
+    """The worker's compute threads, as the product chose them."""
+    slots: int
+
+    def ask_together(self, prompts: Sequence[str], max_tokens: int) -> Round:
+        """One round, timed at the client."""
+        return ask_together(
+            self.pool, lambda prompt, limit: generation(self.client, prompt, limit), prompts, max_tokens
+        )
+
+
+@contextmanager
+def loaded_product(
+    home: Home, model: Path, *, command: Sequence[str] = (), variables: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Product]:
+    """The product serving the model as a generalist."""
+    home.keep_generalist("llamacpp", model)
+    with ExitStack() as stack:
+        daemon = stack.enter_context(running_daemon(home, command=command, variables=variables))
+        client = stack.enter_context(DaemonClient(daemon.socket))
+        generation(client, "Say hello.", 4)
+        (worker,) = client.status().workers
+        yield Product(
+            daemon=daemon,
+            client=client,
+            pool=stack.enter_context(ThreadPoolExecutor(worker.slots)),
+            worker_pid=worker.process_id,
+            threads=worker.threads,
+            slots=worker.slots,
+        )
+
+
+@contextmanager
+def side_by_side(model: Path) -> Iterator[tuple[Product, dict[int, RawEngine]]]:
+    """The product, and the engine alone by its number of threads: the product's own, one, and all cores."""
+    with ExitStack() as stack:
+        product = stack.enter_context(loaded_product(stack.enter_context(temporary_home()), model))
+        all_cores = len(os.sched_getaffinity(0))
+        raw = {
+            threads: stack.enter_context(
+                raw_engine(model, threads=threads, slots=product.slots, context_tokens=CONTEXT_TOKENS)
+            )
+            for threads in sorted({1, product.threads, all_cores})
+        }
+        yield product, raw
+
+
+def generation(client: DaemonClient, prompt: str, max_tokens: int) -> Generation:
+    """One answer through the daemon.
+
+    Raises:
+        RuntimeError: the task was not answered here.
+    """
+    started_s = time.perf_counter()
+    first_s = 0.0
+    outcome = None
+    for event in client.generate(public_task(prompt, max_tokens=max_tokens)):
+        if not first_s and event.delta:
+            first_s = time.perf_counter() - started_s
+        outcome = event.outcome
+    if outcome is None or outcome.status != inference_pb2.OUTCOME_STATUS_ANSWER:
+        raise RuntimeError(f"the daemon did not answer: {outcome}")
+    return Generation(
+        first_s=first_s,
+        completion_tokens=outcome.usage.completion_tokens,
+        prompt_tokens=outcome.usage.prompt_tokens,
+        cached_tokens=outcome.usage.cached_tokens,
+    )
