@@ -110,12 +110,8 @@ async def _recorder(settings: Settings) -> AsyncIterator[Recorder]:
     ledger = SqliteLedger(settings.paths.state_dir / "ledger.sqlite", max_decisions=settings.ledger.max_decisions)
     try:
         recorder = Recorder(ledger)
-        async with asyncio.TaskGroup() as group:
-            writing = group.create_task(recorder.run())
-            try:
-                yield recorder
-            finally:
-                writing.cancel()
+        async with recorder.running():
+            yield recorder
     finally:
         ledger.close()
 

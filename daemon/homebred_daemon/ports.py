@@ -47,7 +47,7 @@ class OutcomeRecord:
     answered_by: str = ""
     """Specialist id; empty: nobody."""
     findings: tuple[str, ...] = ()
-    """What verification found: `slow`, `empty`, `truncated`, `schema_invalid`, `low_confidence`, `fallback`."""
+    """What verification found: words of `core.verification.Finding`."""
     finish_reason: str = ""
     error_code: str = ""
     prompt_tokens: int = 0

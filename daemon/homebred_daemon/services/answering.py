@@ -51,6 +51,8 @@ class Answering:
     async def answer(self, accepted: AcceptedTask, emit: Emit) -> None:
         """Answers a task: `emit` hears decisions, pieces of the answer, then exactly one Outcome.
 
+        Cancelled, it records the outcome, and emits none.
+
         Raises:
             RequestError: the task was not accepted; nothing was emitted.
         """
@@ -88,6 +90,8 @@ class _Run:
         self._emit = emit
         self._started_s = means.clock.monotonic_s()
         self._route_id = ""
+        self._owes_outcome = False
+        """Whether the ledger has, or is about to have, a decision of this task without its outcome."""
         self._findings: list[Finding] = []
         """What the way to the answer left behind; the answer's own findings join them."""
 
@@ -101,16 +105,16 @@ class _Run:
             outcome = self._without_answer("error", late)
         except HomebredError as error:
             outcome = self._without_answer("error", error)
-        except asyncio.CancelledError:
-            if self._route_id:
-                await self._means.recorder.outcome(self._record("error", error_code="cancelled"))
+        except (asyncio.CancelledError, Exception) as error:  # cancelled, or our own fault: the route gets its outcome
+            code = "cancelled" if isinstance(error, asyncio.CancelledError) else HomebredError.code
+            record = self._record("error", error_code=code, findings=tuple(self._findings))
+            await self._recorded(Outcome(record=record, weak=False))
             raise
         await self._emit(await self._recorded(outcome))
 
     async def _answered(self) -> Outcome:
         inputs, decision = _decide(self._standing, self._means, self._accepted)
-        failure: AttemptFailedError | None = None
-        for _ in range(MAX_DECISIONS):
+        for number in range(1, MAX_DECISIONS + 1):
             await self._announce(inputs, decision)
             stack, status = self._stack(inputs, decision)
             if not stack:
@@ -118,14 +122,17 @@ class _Run:
             asking = Asking(self._standing, self._accepted, self._means, self._emit, self._route_id)
             try:
                 return self._with_answer(status, await asking.ask(stack))
-            except AttemptFailedError as error:
-                failure = error
-            await self._means.recorder.outcome(self._record("error", error_code=failure.code))
-            self._note(Finding.FALLBACK)
-            inputs, decision = self._standing.decider.decide_again(
-                inputs, self._accepted.text, failed=failure.specialist_id, now=self._means.clock.now()
-            )
-        raise EngineUnavailableError(f"{MAX_DECISIONS} specialists failed in turn; the last was {failure}")
+            except AttemptFailedError as failure:
+                self._note(Finding.FALLBACK)
+                if number == MAX_DECISIONS:
+                    raise EngineUnavailableError(
+                        f"{MAX_DECISIONS} specialists failed in turn; the last was {failure}"
+                    ) from failure
+                await self._close_route(failure.code)
+                inputs, decision = self._standing.decider.decide_again(
+                    inputs, self._accepted.text, failed=failure.specialist_id, now=self._means.clock.now()
+                )
+        raise AssertionError("the last decision returns or raises")
 
     def _stack(self, inputs: DecisionInputs, decision: RouteDecision) -> tuple[tuple[str, ...], str]:
         """Who is asked, in which order, and what an answer of theirs is worth; nobody: a person answers."""
@@ -144,8 +151,12 @@ class _Run:
         """The decision is in the ledger before anybody acts on it."""
         supersedes, route_id = self._route_id, self._means.new_route_id()
         entry = LedgerEntry(route_id=route_id, inputs=inputs, decision=decision, supersedes=supersedes)
-        await self._means.recorder.decision(entry)
-        self._route_id = route_id
+        self._route_id, self._owes_outcome = route_id, True  # before the wait: cut short, it is committed all the same
+        try:
+            await self._means.recorder.decision(entry)
+        except HomebredError:
+            self._owes_outcome = False
+            raise
         await self._emit(Decided(route_id=route_id, decision=decision, supersedes=supersedes))
 
     def _note(self, finding: Finding) -> None:
@@ -194,10 +205,16 @@ class _Run:
             confidence=generated.confidence,
         )
 
+    async def _close_route(self, error_code: str) -> None:
+        """The outcome of a decision that another one is about to supersede."""
+        self._owes_outcome = False  # before the wait: cut short, it is written all the same
+        await self._means.recorder.outcome(self._record("error", error_code=error_code))
+
     async def _recorded(self, outcome: Outcome) -> Outcome:
         """The outcome once it is in the ledger; where it cannot be stored, the caller hears of that instead."""
-        if not self._route_id:
-            return outcome  # the decision itself could not be stored: there is nothing to add to
+        if not self._owes_outcome:
+            return outcome  # the decision could not be stored, or another was about to supersede it
+        self._owes_outcome = False
         try:
             await self._means.recorder.outcome(outcome.record)
         except HomebredError as error:

@@ -92,7 +92,10 @@ class Asking:
                         await self._emit(event.text)
         except api.EngineError as error:
             raise self._meaning(error, specialist_id, streamed=bool(collected.text) and not held) from error
-        return self._verified(specialist_id, collected)
+        if collected.finished is None or collected.finished.reason is api.FinishReason.CANCELLED:
+            cut_off = api.EngineFailedError("Its model was unloaded while it answered.")
+            raise self._meaning(cut_off, specialist_id, streamed=bool(collected.text) and not held)
+        return self._verified(specialist_id, collected, collected.finished)
 
     def _stream(self, specialist_id: str) -> AsyncGenerator[api.Event, None]:
         served = self._served(specialist_id)
@@ -114,12 +117,9 @@ class Asking:
         options = options_for(served.manifest, self._accepted.options)
         return replace(options, logprobs=True) if self._minimum_confidence is not None else options
 
-    def _verified(self, specialist_id: str, collected: _Collected) -> Generated:
+    def _verified(self, specialist_id: str, collected: _Collected, finished: api.Finished) -> Generated:
         schema = self._options(self._served(specialist_id)).json_schema
         text = "".join(collected.text)
-        finished = collected.finished
-        if finished is None or finished.reason is api.FinishReason.CANCELLED:
-            raise AttemptFailedError(specialist_id, "cut_off", "its model was unloaded while it answered")
         answer = Answer(
             text=text,
             truncated=finished.reason is api.FinishReason.LENGTH,

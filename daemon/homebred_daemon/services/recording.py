@@ -1,14 +1,17 @@
 """Writes the ledger beside the event loop: one writer, commits shared by all that wait (group commit).
 
-A decision is awaited until it is committed. An outcome is queued and written before `close` returns. It keeps nothing
-of its own: what a crash takes is at most the outcomes of the last moment, whose decisions remain.
+Decisions and outcomes are awaited until they are committed. One whose waiter is cancelled is written all the same, so
+that a crash takes at most the outcomes of tasks under way, whose decisions remain. It keeps nothing of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from homebred_daemon.ports import Ledger, LedgerEntry, OutcomeRecord
 
@@ -28,8 +31,23 @@ class Recorder:
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
 
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Writes for as long as the context lasts, and on leaving what is still waiting."""
+        failure: BaseException | None = None
+        async with asyncio.TaskGroup() as group:
+            writing = group.create_task(self.run())
+            try:
+                yield
+            except BaseException as error:  # noqa: BLE001  # raised below: the group would wrap it
+                failure = error
+            finally:
+                writing.cancel()
+        if failure is not None:
+            raise failure
+
     async def run(self) -> None:
-        """Writes until cancelled, then what is still waiting."""
+        """Writes until cancelled, then what is still waiting. Nothing may be put afterwards."""
         try:
             while True:
                 await self._wake.wait()
@@ -76,10 +94,10 @@ class Recorder:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             self._wake.clear()
-            loop = asyncio.get_running_loop()
-            failures = await loop.run_in_executor(self._thread, self._write, [waiting.entry for waiting in batch])
-            for waiting, failure in zip(batch, failures, strict=True):
-                _tell(waiting.written, failure)
+            entries = [waiting.entry for waiting in batch]
+            writing = asyncio.get_running_loop().run_in_executor(self._thread, self._write, entries)
+            writing.add_done_callback(partial(_tell, batch))
+            await asyncio.shield(writing)  # a batch on its way is told of, even where `run` is cancelled meanwhile
         self._wake.clear()
 
     def _write(self, entries: list[LedgerEntry | OutcomeRecord]) -> list[Exception | None]:
@@ -100,10 +118,11 @@ class Recorder:
         return [failures.get(id(entry)) for entry in entries]
 
 
-def _tell(written: asyncio.Future[None], failure: Exception | None) -> None:
-    if written.cancelled():
-        return
-    if failure is None:
-        written.set_result(None)
-    else:
-        written.set_exception(failure)
+def _tell(batch: list[_Waiting], writing: asyncio.Future[list[Exception | None]]) -> None:
+    for waiting, failure in zip(batch, writing.result(), strict=True):
+        if waiting.written.cancelled():
+            continue
+        if failure is None:
+            waiting.written.set_result(None)
+        else:
+            waiting.written.set_exception(failure)

@@ -1,0 +1,177 @@
+"""A device on a stage: the answering service over scripted specialists, its events and its ledger told as lines.
+
+decided r1 local a: margin_met        a decision, its route id first; `after r1` where it supersedes one
+<< hello                              a piece of the answer
+answer by a: slow                     the outcome: status, who answered, findings
+error deadline_exceeded: fallback     … or its code
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.support.fake_ledger import FakeLedger
+from tests.support.keyword_detector import KeywordDetector
+from tests.support.manual_clock import ManualClock
+from tests.support.scripted_pool import Play, ScriptedPool
+
+from homebred_daemon.adapters.json_schema import JsonSchemaChecker
+from homebred_daemon.core.link import Link
+from homebred_daemon.core.shelf import Shelf
+from homebred_daemon.inbound import AcceptedTask, AnswerEvent, Decided, Outcome
+from homebred_daemon.ports import OutcomeRecord, ServedModel
+from homebred_daemon.services.answering import Answering
+from homebred_daemon.services.deciding import Decider
+from homebred_daemon.services.recording import Recorder
+from homebred_daemon.services.standing import Means, Served, Standing
+from homebred_engines import api
+from homebred_protocol.documents.policy import read_policy
+from homebred_protocol.documents.registry import read_registry
+from homebred_protocol.documents.specialist import Prompt, SpecialistManifest
+from homebred_protocol.documents.task import read_task
+
+WORKFLOW = "intake.normalise"
+PUBLIC = {"workflow": WORKFLOW, "data_classes": ["public"]}
+PRIVATE = {"workflow": WORKFLOW, "data_classes": ["patient"]}
+ESCALATABLE = PUBLIC | {"allows_escalation": True}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """A specialist and its script."""
+
+    plays: Sequence[Play] = ()
+    fitness: float = 0.9
+    samples: int = 200
+    reference_fitness: float | None = 0.8
+    """Fit by default: it beats its reference by more than chance."""
+    size_rank: int = 0
+    workflow: str = WORKFLOW
+    response_schema: str = ""
+
+    def entry(self, specialist_id: str) -> dict[str, Any]:
+        fitness = {"fitness": self.fitness, "samples": self.samples, "reference_fitness": self.reference_fitness}
+        return {
+            "id": specialist_id,
+            "engine": "echo",
+            "workflows": {self.workflow: fitness},
+            "size_rank": self.size_rank,
+        }
+
+    def served(self, specialist_id: str) -> Served:
+        return Served(
+            manifest=SpecialistManifest(
+                digest=f"sha256:manifest of {specialist_id}",
+                id=specialist_id,
+                title=specialist_id,
+                engine="echo",
+                workflows={},
+                prompt=Prompt(response_schema=self.response_schema),
+            ),
+            model=ServedModel(engine="echo", path=specialist_id, digest=f"sha256:{specialist_id}", context_tokens=512),
+        )
+
+
+@dataclass(slots=True)
+class Stage:
+    """One device; `answer` plays a task to its end and returns what the caller heard."""
+
+    actors: Mapping[str, Actor]
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    link: Link = Link.UP
+    missing: frozenset[str] = frozenset()
+    """Specialists of the registry that cannot be served."""
+    clock: ManualClock = field(default_factory=ManualClock)
+    ledger: FakeLedger = field(default_factory=FakeLedger)
+    heard: list[str] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    on_event: Callable[[AnswerEvent], None] = lambda _: None
+    """What happens as the caller hears an event."""
+    pool: ScriptedPool = field(init=False)
+    detector: KeywordDetector = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pool = ScriptedPool(self.clock, {name: actor.plays for name, actor in self.actors.items()})
+        self.detector = KeywordDetector({"sk-live": "SECRET"})
+
+    def standing(self) -> Standing:
+        registry = {"specialists": [actor.entry(name) for name, actor in self.actors.items()]}
+        return Standing(
+            decider=Decider(
+                policy=read_policy(dict(self.policy), "sha256:policy"),
+                registry=read_registry(registry, "sha256:registry"),
+                detector=self.detector,
+            ),
+            specialists={name: actor.served(name) for name, actor in self.actors.items() if name not in self.missing},
+            shelf=Shelf(),
+            link=self.link,
+        )
+
+    @asynccontextmanager
+    async def answering(self) -> AsyncIterator[Answering]:
+        recorder = Recorder(self.ledger)
+        numbers = itertools.count(1)
+        means = Means(
+            recorder=recorder,
+            pool=self.pool,
+            schemas=JsonSchemaChecker(),
+            clock=self.clock,
+            new_route_id=lambda: f"r{next(numbers)}",
+        )
+        async with recorder.running():
+            yield Answering(self.standing(), means)
+
+    async def answer(self, task: Mapping[str, Any] = PUBLIC, **accepted: Any) -> list[str]:
+        async with self.answering() as answering:
+            await answering.answer(accepted_task(task, **accepted), self.hear)
+        return self.heard
+
+    async def hear(self, event: AnswerEvent) -> None:
+        self.heard.append(_line(event))
+        if isinstance(event, Outcome):
+            self.outcomes.append(event)
+        self.on_event(event)
+
+    def written(self) -> list[str]:
+        """The ledger's decisions, each with its outcome."""
+        outcomes = {record.route_id: _outcome_line(record) for record in self.ledger.outcomes}
+        return [f"{entry.route_id} {outcomes.get(entry.route_id, 'open')}" for entry in self.ledger.entries]
+
+
+def accepted_task(
+    task: Mapping[str, Any] = PUBLIC,
+    *,
+    text: str = "hello",
+    schema: str = "",
+    caller: tuple[str, ...] = (),
+    deadline_s: float = 30.0,
+) -> AcceptedTask:
+    """A task as an adapter hands it in."""
+    return AcceptedTask(
+        task=read_task({"task_id": "t", "text": text, **task}),
+        text=text,
+        turns=(api.Message(role="user", content=text),),
+        options=api.GenerateOptions(json_schema=schema),
+        caller=caller,
+        deadline_s=deadline_s,
+    )
+
+
+def _line(event: AnswerEvent) -> str:
+    if isinstance(event, str):
+        return f"<< {event}"
+    if isinstance(event, Decided):
+        after = f" after {event.supersedes}" if event.supersedes else ""
+        decision = event.decision
+        lane = f"{decision.selected_runtime} {decision.selected_model_or_stack}: {decision.reason_code}"
+        return f"decided {event.route_id}{after} {lane}"
+    return _outcome_line(event.record)
+
+
+def _outcome_line(record: OutcomeRecord) -> str:
+    who = f"by {record.answered_by}" if record.answered_by else record.error_code
+    return f"{record.status} {who}" + (f": {', '.join(record.findings)}" if record.findings else "")
