@@ -55,7 +55,7 @@ def _differing(recorded: RecordedDecision, documents: _Documents) -> tuple[str, 
         again = decision_record(decide(read_inputs(recorded.inputs, registry=registry, policy=policy)))
     except _MissingDocumentError:
         return (*altered, "documents")
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         return ("record",)  # an altered row may hold anything: whatever it breaks, it does not come out again
     return altered + tuple(name for name, value in again.items() if recorded.decision.get(name) != value)
 

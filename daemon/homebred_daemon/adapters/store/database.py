@@ -38,10 +38,11 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     try:
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")  # a commit survives a crash of the process, not of the power
-        _migrate(connection, path)
+        try:
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
     except sqlite3.Error as error:
         raise StateError(
             f"the database {path} cannot be used: {error}",
@@ -56,22 +57,46 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # SQLite itself has rolled back where the disk was full
+            connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    scripts = migrations()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(scripts):
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Migrates and configures; a database that is refused is left as it is."""
+    connection.row_factory = sqlite3.Row
+    known = migrations()
+    version = _version(connection)
+    if version > len(known):
         raise StateError(
-            f"the database {path} has version {version}; this program knows versions up to {len(scripts)}",
+            f"the database {path} has version {version}; this program knows versions up to {len(known)}",
             hint="install the newer homebred that wrote it, or give this one another state folder",
         )
-    for number, script in enumerate(scripts[version:], start=version + 1):
-        connection.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")  # a commit survives a crash of the process, not of the power
+    for number, script in enumerate(known[version:], start=version + 1):
+        with transaction(connection):
+            if _version(connection) < number:  # another process may have done it while this one waited
+                for statement in _statements(script):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """A script's statements; `executescript` would commit the transaction around them."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _sql(name: str) -> str:

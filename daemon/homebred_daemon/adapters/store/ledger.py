@@ -21,7 +21,8 @@ from homebred_daemon.errors import StateError
 from homebred_daemon.ports import LedgerEntry, OutcomeRecord, RecordedDecision
 from homebred_protocol.digests import digest_of
 
-PRUNE_EVERY = 1_000
+DROPPED_AT_ONCE = 1_000
+"""How many decisions go at the bound, so that dropping is rare."""
 
 
 class SqliteLedger:
@@ -32,8 +33,7 @@ class SqliteLedger:
         self._max_decisions = max_decisions
         self._queries = named_queries()
         self._connection = connect_read_only(path) if read_only else connect(path)
-        self._known: set[str] = set()
-        self._since_prune = 0
+        self._known: set[tuple[str, str]] = set()
 
     def close(self) -> None:
         """Folds the write-ahead log into the file and closes it."""
@@ -41,47 +41,32 @@ class SqliteLedger:
 
     def keep_document(self, kind: str, digest: str, body: bytes) -> None:
         """Keeps a policy, registry or ceiling for replay; a document already kept is left as it is."""
-        if digest not in self._known:
+        if (kind, digest) not in self._known:
             with self._writing():
                 self._connection.execute(self._queries["add_document"], {"digest": digest, "kind": kind, "body": body})
-            self._known.add(digest)
+            self._known.add((kind, digest))
 
     def record_decisions(self, entries: Sequence[LedgerEntry]) -> None:
-        """Appends decisions in one transaction: all of them or none.
+        """Appends decisions in one transaction, all of them or none; over the bound the oldest go (I9).
 
         Raises:
             StateError: nothing was stored; the disk is full or the file is damaged.
         """
         with self._writing():
-            last = self._one("last_row_digest")
-            digest = last["row_digest"] if last is not None else ""
+            last = self._one("last_decision")
+            seq, digest = (last["seq"], last["row_digest"]) if last is not None else (0, "")
             for entry in entries:
-                row = _decision_row(entry, digest)
+                seq += 1
+                row = _decision_row(entry, seq, digest)
                 digest = row["row_digest"]
                 self._connection.execute(self._queries["add_decision"], row)
-        self._since_prune += len(entries)
-        if self._since_prune >= PRUNE_EVERY:
-            self._since_prune = 0
-            self.prune(entries[-1].decision.route_created_at_utc)
+            if entries:
+                self._keep_to_bound(seq, entries[-1].decision.route_created_at_utc)
 
     def record_outcome(self, outcome: OutcomeRecord) -> None:
         """Stores what became of a route; a route has one outcome."""
         with self._writing():
             self._connection.execute(self._queries["add_outcome"], _outcome_row(outcome))
-
-    def prune(self, now: datetime) -> int:
-        """Drops the oldest decisions over the bound and records how many as a gap (I9)."""
-        counts = self._one("count_decisions")
-        surplus = counts["held"] - self._max_decisions if counts is not None else 0
-        if counts is None or surplus <= 0:
-            return 0
-        with self._writing():
-            bound = {"seq": counts["last"] - self._max_decisions}
-            self._connection.execute(self._queries["drop_outcomes_before"], bound)
-            self._connection.execute(self._queries["drop_decisions_before"], bound)
-            gap = {"recorded_at_utc": now.isoformat(), "reason": "ledger bound reached", "decisions": surplus}
-            self._connection.execute(self._queries["add_gap"], gap)
-        return int(surplus)
 
     def document(self, kind: str, digest: str) -> bytes | None:
         """A kept document's bytes; None where it is absent or no longer fits its digest."""
@@ -94,7 +79,7 @@ class SqliteLedger:
         previous: str | None = None
         for row in self._rows("decisions"):
             values = dict(row)
-            intact = values["row_digest"] == _row_digest(values) and previous in (None, values["previous_digest"])
+            intact = _is_intact(values) and previous in (None, values["previous_digest"])
             previous = values["row_digest"]
             yield RecordedDecision(
                 route_id=str(values["route_id"]),
@@ -105,11 +90,22 @@ class SqliteLedger:
 
     def altered_outcomes(self) -> int:
         """How many outcomes are not as they were written."""
-        return sum(row["row_digest"] != _row_digest(dict(row)) for row in self._rows("outcomes"))
+        return sum(not _is_intact(dict(row)) for row in self._rows("outcomes"))
 
     def status_counts(self) -> dict[str, int]:
         """Outcomes by status."""
-        return {row["status"]: row["number"] for row in self._connection.execute(self._queries["status_counts"])}
+        return {row["status"]: row["number"] for row in self._rows("status_counts")}
+
+    def _keep_to_bound(self, last_seq: int, now: datetime) -> None:
+        """Drops the oldest decisions where too many are held, and records how many as a gap."""
+        first = self._one("first_decision")
+        if first is None or last_seq - first["seq"] < self._max_decisions:
+            return
+        bound = {"seq": last_seq - self._max_decisions + min(DROPPED_AT_ONCE, self._max_decisions // 2)}
+        self._connection.execute(self._queries["drop_outcomes_before"], bound)
+        dropped = self._connection.execute(self._queries["drop_decisions_before"], bound).rowcount
+        gap = {"recorded_at_utc": now.isoformat(), "reason": "ledger bound reached", "decisions": dropped}
+        self._connection.execute(self._queries["add_gap"], gap)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -122,9 +118,9 @@ class SqliteLedger:
                 hint="free disk space or move the damaged file aside; nothing was stored",
             ) from error
 
-    def _rows(self, name: str) -> Iterator[sqlite3.Row]:
+    def _rows(self, name: str, **values: Any) -> Iterator[sqlite3.Row]:
         try:
-            yield from self._connection.execute(self._queries[name])
+            yield from self._connection.execute(self._queries[name], values)
         except sqlite3.Error as error:
             raise StateError(
                 f"the ledger {self._path} cannot be read to its end: {error}",
@@ -132,22 +128,30 @@ class SqliteLedger:
             ) from error
 
     def _one(self, name: str, **values: Any) -> sqlite3.Row | None:
-        row: sqlite3.Row | None = self._connection.execute(self._queries[name], values).fetchone()
-        return row
+        return next(self._rows(name, **values), None)
 
 
 def _row_digest(values: Mapping[str, Any]) -> str:
-    covered = {name: value for name, value in values.items() if name not in ("seq", "row_digest")}
+    covered = {name: value for name, value in values.items() if name != "row_digest"}
     return digest_of(canonical(covered).encode())
 
 
-def _decision_row(entry: LedgerEntry, previous_digest: str) -> dict[str, Any]:
+def _is_intact(values: Mapping[str, Any]) -> bool:
+    """Whether a row is as it was written."""
+    try:
+        return bool(values["row_digest"] == _row_digest(values))
+    except ValueError:
+        return False  # someone put an infinity in, which no JSON text can hold
+
+
+def _decision_row(entry: LedgerEntry, seq: int, previous_digest: str) -> dict[str, Any]:
     row = decision_record(entry.decision)
     row["classes"] = canonical(row["classes"])
     row["trace"] = canonical(row["trace"])
     row["redaction_required"] = int(row["redaction_required"])
     row["evidence_required"] = int(row["evidence_required"])
     row |= {
+        "seq": seq,
         "route_id": entry.route_id,
         "supersedes": entry.supersedes,
         "inputs": canonical(inputs_record(entry.inputs)),
@@ -179,5 +183,5 @@ def _parsed(text: object) -> Any:
     """A stored JSON value; None where someone made it unreadable."""
     try:
         return json.loads(str(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

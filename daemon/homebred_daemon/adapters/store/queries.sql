@@ -1,23 +1,27 @@
 -- name: add_document
 -- Keeps a document once, under its digest.
-INSERT OR IGNORE INTO documents (digest, kind, body) VALUES (:digest, :kind, :body);
+INSERT INTO documents (digest, kind, body) VALUES (:digest, :kind, :body) ON CONFLICT DO NOTHING;
 
 -- name: document
 -- A document's bytes.
 SELECT body FROM documents WHERE digest = :digest AND kind = :kind;
 
--- name: last_row_digest
+-- name: last_decision
 -- Where the chain of decisions stands.
-SELECT row_digest FROM decisions ORDER BY seq DESC LIMIT 1;
+SELECT seq, row_digest FROM decisions ORDER BY seq DESC LIMIT 1;
+
+-- name: first_decision
+-- The oldest decision that is held.
+SELECT seq FROM decisions ORDER BY seq LIMIT 1;
 
 -- name: add_decision
 -- One decision, whole.
 INSERT INTO decisions (
-    route_id, supersedes, selected_runtime, selected_model_or_stack, local_reason, redaction_required,
+    seq, route_id, supersedes, selected_runtime, selected_model_or_stack, local_reason, redaction_required,
     evidence_required, fallback_target, route_created_at_utc, reason_code, classes, policy_digest, trace, inputs,
     previous_digest, row_digest
 ) VALUES (
-    :route_id, :supersedes, :selected_runtime, :selected_model_or_stack, :local_reason, :redaction_required,
+    :seq, :route_id, :supersedes, :selected_runtime, :selected_model_or_stack, :local_reason, :redaction_required,
     :evidence_required, :fallback_target, :route_created_at_utc, :reason_code, :classes, :policy_digest, :trace, :inputs,
     :previous_digest, :row_digest
 );
@@ -39,10 +43,6 @@ SELECT * FROM decisions ORDER BY seq;
 -- name: outcomes
 -- Every outcome.
 SELECT * FROM outcomes ORDER BY recorded_at_utc, route_id;
-
--- name: count_decisions
--- How many decisions are held, and the last sequence number.
-SELECT count(*) AS held, coalesce(max(seq), 0) AS last FROM decisions;
 
 -- name: drop_outcomes_before
 -- The outcomes of decisions about to be dropped.

@@ -1,13 +1,14 @@
 -- The ledger: every decision with exactly what it depended on, and what became of it. Content-free.
 
 CREATE TABLE documents (
-    digest TEXT PRIMARY KEY, -- 'sha256:' of body
+    digest TEXT NOT NULL, -- 'sha256:' of body
     kind   TEXT NOT NULL CHECK (kind IN ('policy', 'registry', 'ceiling')),
-    body   BLOB NOT NULL
+    body   BLOB NOT NULL,
+    PRIMARY KEY (digest, kind) -- a policy and a ceiling may be the same few bytes
 ) STRICT;
 
 CREATE TABLE decisions (
-    seq                     INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq                     INTEGER PRIMARY KEY, -- without holes: the oldest go first
     route_id                TEXT NOT NULL UNIQUE,
     supersedes              TEXT NOT NULL, -- the route whose failure led here; empty: none
     selected_runtime        TEXT NOT NULL,
@@ -23,7 +24,7 @@ CREATE TABLE decisions (
     trace                   TEXT NOT NULL, -- JSON list
     inputs                  TEXT NOT NULL, -- JSON: DecisionInputs, documents by digest
     previous_digest         TEXT NOT NULL, -- row_digest of the row before; empty: the first
-    row_digest              TEXT NOT NULL  -- over every column but seq
+    row_digest              TEXT NOT NULL  -- over every other column
 ) STRICT;
 
 CREATE TABLE outcomes (
