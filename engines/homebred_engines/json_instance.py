@@ -5,6 +5,7 @@ It knows the keywords that it lists and refuses every other: half-checked would 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -117,5 +118,6 @@ def _smallest_of_type(name: str, schema: Mapping[str, Any]) -> object:
     if name == "string":
         return "x" * schema.get("minLength", 0)
     if name in ("integer", "number"):
-        return max(schema.get("minimum", 0), min(0, schema.get("maximum", 0)))
+        nearest = min(max(0, schema.get("minimum", 0)), schema.get("maximum", math.inf))  # to 0, inside the bounds
+        return math.ceil(nearest) if name == "integer" and nearest > 0 else nearest
     return False if name == "boolean" else None
