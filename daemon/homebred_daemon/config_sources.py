@@ -18,6 +18,8 @@ from homebred_daemon.toml_lines import key_lines, line_of
 DEFAULT_FILE = Path("/etc/homebred/homebred.toml")
 FILE_VARIABLE = "HOMEBRED_CONFIG"
 PREFIX = "HOMEBRED_"
+NO_SETTINGS = frozenset({FILE_VARIABLE, "HOMEBRED_DEMO_MODEL"})
+"""Variables of the same prefix that set nothing of the daemon: which file holds, and the demo's model."""
 DELIMITER = "__"
 SOCKET_NAME = "homebred.sock"
 DEFAULT_RUNTIME_DIR = Path("/run/homebred")
@@ -105,7 +107,7 @@ def parse_toml(path: Path, text: str) -> dict[str, Any]:
 def variables(environ: Mapping[str, str]) -> Iterator[Given]:
     """What `HOMEBRED_SECTION__KEY` variables give; an empty variable gives nothing."""
     for name in sorted(environ):
-        if name.startswith(PREFIX) and name != FILE_VARIABLE and environ[name]:
+        if name.startswith(PREFIX) and name not in NO_SETTINGS and environ[name]:
             key = tuple(name.removeprefix(PREFIX).lower().split(DELIMITER))
             yield Given(key=key, value=environ[name], kind="variable", place=name)
 

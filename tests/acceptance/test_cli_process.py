@@ -26,6 +26,7 @@ MAIN_OF = {
     "homebredd": "homebred_daemon.__main__",
     "homebred-fleet": "homebred_fleet.cli",
 }
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "cli.md"
 OWN_COMMANDS = ["route", "redact", "replay", "policy", "config", "doctor"]
 
 
@@ -45,6 +46,12 @@ def test_the_help_names_every_command_and_every_exit_status() -> None:
     assert [name for name in MOUNTED if f"  {name} " not in out] == []
     words = " ".join(out.split())
     assert [status for status in Exit if f"{status.value} " not in words] == []
+
+
+def test_every_command_and_exit_status_is_documented() -> None:
+    text = DOCUMENTATION.read_text(encoding="utf-8")
+    assert [name for name in MOUNTED if f"\n## homebred {name}\n" not in text] == []
+    assert [status for status in Exit if f"\n| {status.value} |" not in text] == []
 
 
 @pytest.mark.parametrize("name", OWN_COMMANDS)

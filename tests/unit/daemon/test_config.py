@@ -14,7 +14,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from homebred_daemon.config import Loaded, Origin, load, load_with_origins
-from homebred_daemon.config_sources import FLAGS, client_socket, variable_of
+from homebred_daemon.config_sources import FLAGS, NO_SETTINGS, client_socket, variable_of
 from homebred_daemon.errors import ConfigurationError
 from homebred_daemon.settings import Settings, expected, known_keys
 
@@ -126,6 +126,7 @@ def test_an_empty_variable_sets_nothing() -> None:
 
 def test_variables_of_others_are_left_alone() -> None:
     environ = {"HOME": "/root", "_HOMEBRED_COMPLETE": "bash", "homebred_engine__threads": "9"}
+    environ |= dict.fromkeys(NO_SETTINGS - {"HOMEBRED_CONFIG"}, "/models/a.gguf")
     assert Sources(environ=environ).loaded().settings == Settings()
 
 
