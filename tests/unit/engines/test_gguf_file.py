@@ -47,7 +47,8 @@ def _file(
         "llama.context_length": 64,
         "llama.embedding_length": 32,
         "llama.attention.head_count": 4,
-    } | (entries or {})
+    }
+    metadata |= entries or {}
     elements, kind, offset = tensor
     head = magic + struct.pack("<IQQ", version, tensors, len(metadata))
     head += b"".join(_entry(key, value) for key, value in metadata.items())
