@@ -81,8 +81,8 @@ class _Documents:
             return policy
         return bounded(policy, read_ceiling(tomllib.loads(self._body("ceiling", ceiling_digest)), ceiling_digest))
 
-    def _body(self, kind: str, digest: str) -> str:
-        body = self._ledger.document(kind, digest)
+    def _body(self, kind: str, digest: object) -> str:
+        body = self._ledger.document(kind, digest) if isinstance(digest, str) else None
         if body is None:
             raise _MissingDocumentError
         return body.decode("utf-8")
