@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("homebred_daemon.cli.models", "Add, list, remove and evaluate models."),
     "ask": ("homebred_daemon.cli.ask", "Ask the daemon; the answer is streamed."),
     "status": ("homebred_daemon.cli.status", "Show the state of every part of the daemon."),
+    "demo": ("homebred_daemon.cli.demo", "Tell the whole story on this machine, on real parts."),
     "doctor": ("homebred_daemon.cli.doctor", "Check what homebred needs on this machine."),
 }
 
