@@ -238,7 +238,7 @@ def advice(policy: Policy) -> tuple[str, ...]:
         )
     if policy.default_class not in policy.local_only_classes:
         warnings.append(
-            f"default_class {policy.default_class!r} is not local-only: a task that nobody labelled may leave the device"
+            f"default_class {policy.default_class!r} is not local-only: a task that nobody labelled may leave"
         )
     missing = sorted(set(LOCAL_ONLY_BY_DEFAULT) - policy.local_only_classes)
     if missing:
