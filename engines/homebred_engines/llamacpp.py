@@ -19,7 +19,8 @@ import xllamacpp
 from homebred_engines import api
 from homebred_engines.gguf_file import GgufFacts, read_gguf, refuse_oversized
 from homebred_engines.llamacpp_chunks import ChunkReading
-from homebred_engines.llamacpp_server import LlamaServer, Run, ServerOptions, json_grammar
+from homebred_engines.llamacpp_run import Run
+from homebred_engines.llamacpp_server import LlamaServer, ServerOptions, json_grammar
 
 _DEFAULT_SLOTS = 4
 _DEFAULT_CONTEXT_TOKENS = 2048
@@ -71,11 +72,12 @@ class LlamaCppEngine:
         loaded = self._loaded
         if loaded is None:
             raise api.ModelNotLoadedError("A generation was asked of it.")
+        body = _request_body(messages, options)
         reading = ChunkReading()
         run = Run(loaded.server)
         loaded.runs.add(run)
         started_at, first_at = time.monotonic(), 0.0
-        run.start(loaded.threads, _request_body(messages, options))
+        run.start(loaded.threads, body)
         try:
             while reading.reason is None and await run.next_chunks():
                 while run.chunks and reading.reason is None:

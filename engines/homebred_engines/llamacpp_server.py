@@ -1,4 +1,4 @@
-"""Starts xllamacpp's server with its side door shut, and runs single requests on it in threads.
+"""xllamacpp's server with its side door shut, its prompts read in turns and its guided decoding proven.
 
 The library always opens an HTTP port without authentication. Here it gets a Unix socket in a private folder and a
 random key, and the socket's name is removed as soon as the server stands: only this process reaches it, in process.
@@ -6,21 +6,18 @@ random key, and the socket's name is removed as soon as the server stands: only 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 import shutil
 import sys
 import tempfile
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
 import xllamacpp
 
-from homebred_engines.api import EngineError, EngineFailedError, InvalidRequestError, UnsupportedOptionError
+from homebred_engines.api import EngineFailedError, InvalidRequestError, UnsupportedOptionError
 from homebred_engines.prefill_turns import PrefillTurns, Turn
 
 # Small batches: a prompt is read in steps, between which others get their tokens and a cancellation is heard.
@@ -65,7 +62,7 @@ class LlamaServer:
         try:
             grammar = body.get("grammar")
             if isinstance(grammar, str):
-                self._refuse_unguided(grammar)
+                self._refuse_unguided(grammar, is_cancelled)
             turn, encoded = Turn(), json.dumps(body).encode()
             while not is_cancelled() and self._was_interrupted(turn, encoded, hear, is_cancelled):
                 pass
@@ -103,7 +100,8 @@ class LlamaServer:
 
         self._turns.enter(turn, is_cancelled)
         try:
-            self._running().handle_chat_completions(body, on_chunk)
+            if not is_cancelled():
+                self._running().handle_chat_completions(body, on_chunk)
         finally:
             self._turns.leave(turn)
         return interrupted
@@ -113,7 +111,7 @@ class LlamaServer:
             raise RuntimeError("the model was freed")
         return self._server
 
-    def _refuse_unguided(self, grammar: str) -> None:
+    def _refuse_unguided(self, grammar: str, is_cancelled: Callable[[], bool]) -> None:
         """Raises UnsupportedOptionError for a grammar that llama.cpp cannot compile.
 
         It only logs that and goes on without any grammar. So it is asked, once for each grammar, for one token with a
@@ -121,24 +119,7 @@ class LlamaServer:
         """
         if grammar in self._proven_grammars:
             return
-        probe = {
-            "prompt": _NOT_JSON,
-            "grammar": grammar,
-            "max_tokens": 1,
-            "temperature": 0,
-            "logit_bias": [[_NOT_JSON, 100.0]],
-            "stream": True,
-        }
-        answers: list[bytes] = []
-
-        def hear(chunk: bytes) -> bool:
-            answers.append(chunk)
-            return False
-
-        self._running().handle_completions(json.dumps(probe).encode(), hear)
-        documents = [json.loads(answer) for answer in answers]
-        texts = [choice["text"] for document in documents for choice in document.get("choices", ())]
-        if _NOT_JSON in "".join(texts) or any("error" in document for document in documents):
+        if not self._guides(grammar, is_cancelled):
             raise UnsupportedOptionError(
                 "llama.cpp cannot be guided by this json_schema.",
                 hint="Use plain keywords: type, properties, required, enum, const, items, bounds. The worker's last"
@@ -147,6 +128,31 @@ class LlamaServer:
         if len(self._proven_grammars) >= _MAX_PROVEN_GRAMMARS:
             self._proven_grammars.clear()
         self._proven_grammars.add(grammar)
+
+    def _guides(self, grammar: str, is_cancelled: Callable[[], bool]) -> bool:
+        probe = {
+            "prompt": _NOT_JSON,
+            "grammar": grammar,
+            "max_tokens": 1,
+            "temperature": 0,
+            "logit_bias": [[_NOT_JSON, 100.0]],
+            "stream": True,
+        }
+        chunks: list[bytes] = []
+
+        def hear(chunk: bytes) -> bool:
+            chunks.append(chunk)
+            return False
+
+        turn = Turn()
+        self._turns.enter(turn, is_cancelled)
+        try:
+            self._running().handle_completions(json.dumps(probe).encode(), hear)
+        finally:
+            self._turns.leave(turn)
+        documents = [json.loads(chunk) for chunk in chunks]
+        texts = [choice["text"] for document in documents for choice in document.get("choices", ())]
+        return not any("error" in document for document in documents) and _NOT_JSON not in "".join(texts)
 
 
 def json_grammar(schema: dict[str, object]) -> str:
@@ -188,58 +194,3 @@ def _start(options: ServerOptions) -> xllamacpp.Server:
         ) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-class Run:
-    """One request: its thread, and the chunks it has brought and nobody has read yet."""
-
-    def __init__(self, server: LlamaServer) -> None:
-        self.chunks: deque[bytes] = deque()
-        self.failure: EngineError | None = None
-        self.cancelled = False
-        self._server = server
-        self._loop = asyncio.get_running_loop()
-        self._news = asyncio.Event()
-        self._news_on_its_way = False
-        self._thread: asyncio.Future[None] | None = None
-
-    def start(self, threads: Executor, body: dict[str, object]) -> None:
-        """Begins, in one of the threads."""
-        self._thread = self._loop.run_in_executor(threads, self._work, body)
-        self._thread.add_done_callback(lambda _: self._news.set())
-
-    async def next_chunks(self) -> bool:
-        """Waits for chunks; False when the request has ended and every chunk is read."""
-        while not self.chunks:
-            if self._thread is None or self._thread.done():
-                return bool(self.chunks)
-            self._news.clear()
-            await self._news.wait()
-        return True
-
-    async def end(self) -> None:
-        """Cancels, and returns once the server has let go of the slot."""
-        self.cancelled = True
-        if self._thread is not None and not self._thread.done():
-            self._server.wake()
-            await asyncio.wait([self._thread])
-
-    def _work(self, body: dict[str, object]) -> None:
-        try:
-            self._server.stream(body, self._hear, lambda: self.cancelled)
-        except EngineError as error:
-            self.failure = error
-
-    def _hear(self, chunk: bytes) -> None:
-        """Called in the thread for each chunk. It must not raise: the library would swallow that."""
-        self.chunks.append(chunk)
-        if not self._news_on_its_way:
-            self._news_on_its_way = True
-            try:
-                self._loop.call_soon_threadsafe(self._tell)
-            except RuntimeError:  # the loop is closed: nobody will read
-                self.cancelled = True
-
-    def _tell(self) -> None:
-        self._news_on_its_way = False
-        self._news.set()

@@ -1,0 +1,65 @@
+"""One request on a LlamaServer: a thread that hears its chunks, and the event loop that reads them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from concurrent.futures import Executor
+
+from homebred_engines.api import EngineError
+from homebred_engines.llamacpp_server import LlamaServer
+
+
+class Run:
+    """One request: its thread, and the chunks it has brought and nobody has read yet."""
+
+    def __init__(self, server: LlamaServer) -> None:
+        self.chunks: deque[bytes] = deque()
+        self.failure: EngineError | None = None
+        self.cancelled = False
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+        self._news_on_its_way = False
+        self._thread: asyncio.Future[None] | None = None
+
+    def start(self, threads: Executor, body: dict[str, object]) -> None:
+        """Begins, in one of the threads."""
+        self._thread = self._loop.run_in_executor(threads, self._work, body)
+        self._thread.add_done_callback(lambda _: self._news.set())
+
+    async def next_chunks(self) -> bool:
+        """Waits for chunks; False when the request has ended and every chunk is read."""
+        while not self.chunks:
+            if self._thread is None or self._thread.done():
+                return bool(self.chunks)
+            self._news.clear()
+            await self._news.wait()
+        return True
+
+    async def end(self) -> None:
+        """Cancels, and returns once the server has let go of the slot."""
+        self.cancelled = True
+        if self._thread is not None and not self._thread.done():
+            self._server.wake()
+            await asyncio.wait([self._thread])
+
+    def _work(self, body: dict[str, object]) -> None:
+        try:
+            self._server.stream(body, self._hear, lambda: self.cancelled)
+        except EngineError as error:
+            self.failure = error
+
+    def _hear(self, chunk: bytes) -> None:
+        """Called in the thread for each chunk. It must not raise: the library would swallow that."""
+        self.chunks.append(chunk)
+        if not self._news_on_its_way:
+            self._news_on_its_way = True
+            try:
+                self._loop.call_soon_threadsafe(self._tell)
+            except RuntimeError:  # the loop is closed: nobody will read
+                self.cancelled = True
+
+    def _tell(self) -> None:
+        self._news_on_its_way = False
+        self._news.set()
