@@ -22,10 +22,22 @@ class _Place:
     model: ServedModel
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     worker: EngineWorker | None = None
+    has_room: bool = False
+    """Whether one of the loaded models is, or is about to be, this one."""
     running: int = 0
     """Generations that hold it; it is unloaded only at 0."""
     used_s: float = 0.0
     """Monotonic time of its last use."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its worker ended by itself."""
+        return self.worker is not None and not self.worker.is_alive
+
+    def vacated(self) -> list[EngineWorker]:
+        """The worker that was here, if there was one; it is to be stopped."""
+        worker, self.worker, self.has_room = self.worker, None, False
+        return [] if worker is None else [worker]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,47 +117,56 @@ class WorkerPool:
         async with place.lock:
             if place.worker is not None and place.worker.is_alive:
                 return place.worker
-            await self._make_room(place)
-            worker = await self._launcher.start(place.model.engine)
             try:
-                async with asyncio.timeout(self._room.load_timeout_s):
-                    await worker.load(self._load_options(place.model))
-            except TimeoutError:
-                await worker.stop()
-                raise api.EngineFailedError(
-                    f"The model was not loaded within {self._room.load_timeout_s:g} s.",
-                    hint="Raise engine.load_timeout_s, or choose a smaller model.",
-                ) from None
-            except BaseException:
-                await worker.stop()
-                raise
-            place.worker = worker
-            return worker
+                await self._make_room(place)
+                place.worker = await self._started(place.model)
+            finally:
+                place.has_room = place.worker is not None
+            return place.worker
+
+    async def _started(self, model: ServedModel) -> EngineWorker:
+        """A new worker with the model loaded; where that fails, no worker is left."""
+        worker = await self._launcher.start(model.engine)
+        try:
+            async with asyncio.timeout(self._room.load_timeout_s):
+                await worker.load(self._load_options(model))
+        except TimeoutError:
+            await worker.stop()
+            raise api.EngineFailedError(
+                f"The model was not loaded within {self._room.load_timeout_s:g} s.",
+                hint="Raise engine.load_timeout_s, or choose a smaller model.",
+            ) from None
+        except BaseException:
+            await worker.stop()
+            raise
+        return worker
 
     async def _make_room(self, newcomer: _Place) -> None:
         """Unloads the longest unused models until the newcomer fits.
 
+        Room is taken before anything is awaited, so that models that load at the same time do not take it twice.
+
         Raises:
             homebred_engines.api.QueueFullError: every loaded model is busy.
         """
-        for key, place in list(self._places.items()):
-            if place.worker is not None and not place.worker.is_alive:
-                await place.worker.stop()
-                place.worker = None
-            if place.worker is None and place.running == 0:
-                del self._places[key]
-        loaded = [place for place in self._places.values() if place is not newcomer and place.worker is not None]
-        while len(loaded) >= self._room.max_models:
-            idle = [place for place in loaded if place.running == 0]
-            if not idle:
-                raise api.QueueFullError(
-                    f"All {len(loaded)} models that may be loaded at once are busy.", retry_after_s=1.0
-                )
-            oldest = min(idle, key=lambda place: place.used_s)
-            loaded.remove(oldest)
-            self._places = {key: place for key, place in self._places.items() if place is not oldest}
-            if oldest.worker is not None:
-                await oldest.worker.stop()
+        leaving = [worker for place in self._places.values() if place.has_ended for worker in place.vacated()]
+        try:
+            leaving += self._took_room(newcomer)
+        finally:
+            for worker in leaving:
+                await worker.stop()
+
+    def _took_room(self, newcomer: _Place) -> list[EngineWorker]:
+        """Gives the newcomer its room at once; the workers that had it must be stopped before it is used."""
+        held = [place for place in self._places.values() if place.has_room and place is not newcomer]
+        idle = sorted((place for place in held if place.running == 0), key=lambda place: place.used_s)
+        surplus = max(0, len(held) + 1 - self._room.max_models)
+        if surplus > len(idle):
+            raise api.QueueFullError(f"All {len(held)} models that may be loaded at once are busy.", retry_after_s=1.0)
+        newcomer.has_room = True
+        leaving = [worker for place in idle[:surplus] for worker in place.vacated()]
+        self._places = {key: place for key, place in self._places.items() if place.has_room or place.running}
+        return leaving
 
     def _load_options(self, model: ServedModel) -> api.LoadOptions:
         return api.LoadOptions(

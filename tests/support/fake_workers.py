@@ -1,0 +1,102 @@
+"""Worker processes that are none: they load and generate on command, and fulfil the ports of launcher and worker.
+
+Everything that happens to them is told in one list of lines, in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+
+from homebred_engines import api
+
+STATS = api.WorkerStats(engine=api.EngineStats(engine="echo", engine_version="1", capabilities=()))
+
+
+@dataclass(slots=True)
+class Fleet:
+    """Launches workers, and holds what they do."""
+
+    told: list[str] = field(default_factory=list)
+    """Lines such as `m1 loads`, by the model's path."""
+    loading: asyncio.Event = field(default_factory=asyncio.Event)
+    """Loads end only once this is set."""
+    speaking: asyncio.Event = field(default_factory=asyncio.Event)
+    """Generations go past their first piece only once this is set."""
+    refuses: frozenset[str] = frozenset()
+    """Models that cannot be loaded."""
+    workers: list[FakeWorker] = field(default_factory=list)
+    loads: list[api.LoadOptions] = field(default_factory=list)
+
+    @classmethod
+    def free(cls) -> Fleet:
+        """One whose workers wait for nothing."""
+        fleet = cls()
+        fleet.loading.set()
+        fleet.speaking.set()
+        return fleet
+
+    async def start(self, engine: str) -> FakeWorker:
+        self.told.append(f"{engine} starts")
+        self.workers.append(FakeWorker(self, next(_PIDS)))
+        return self.workers[-1]
+
+    def serving(self) -> list[str]:
+        """Models in memory."""
+        return [worker.model for worker in self.workers if worker.model and worker.is_alive]
+
+
+_PIDS = itertools.count(100)
+
+
+@dataclass(slots=True)
+class FakeWorker:
+    """One worker."""
+
+    fleet: Fleet
+    pid: int
+    is_alive: bool = True
+    model: str = ""
+    dies_after: int | None = None
+    """Pieces after which it breaks."""
+
+    async def load(self, options: api.LoadOptions) -> api.WorkerStats:
+        self.fleet.loads.append(options)
+        self.model = options.model_path
+        self.fleet.told.append(f"{self.model} loads")
+        if self.model in self.fleet.refuses:
+            raise api.ModelRefusedError("It is a picture of a cat.")
+        await self.fleet.loading.wait()
+        return STATS
+
+    async def generate(
+        self,
+        messages: Sequence[api.Message],
+        options: api.GenerateOptions,
+        *,
+        request_id: str = "",
+        fairness_key: str = "",
+    ) -> AsyncGenerator[api.Event, None]:
+        self.fleet.told.append(f"{self.model} answers {request_id}")
+        try:
+            for number in range(2):
+                if self.dies_after == number:
+                    self.is_alive = False
+                    raise api.EngineFailedError("It died.")
+                yield api.Delta(text=str(number), tokens=1)
+                await self.fleet.speaking.wait()
+            yield api.Finished(reason=api.FinishReason.STOP, usage=api.Usage())
+        finally:
+            self.fleet.told.append(f"{self.model} ends {request_id}")
+
+    async def describe(self) -> api.WorkerStats:
+        if not self.is_alive:
+            raise api.EngineFailedError("It is no more.")
+        return STATS
+
+    async def stop(self) -> None:
+        await asyncio.sleep(0)
+        self.is_alive = False
+        self.fleet.told.append(f"{self.model} stops")
