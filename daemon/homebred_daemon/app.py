@@ -42,6 +42,8 @@ from homebred_daemon.services.standing import Means
 STOP_GRACE_S = 5.0
 EXIT_REFUSED = 2
 MEGABYTE = 1 << 20
+WARM_UP = "MRN 4471203, call +49 30 1234567"
+"""The detector compiles its patterns with the first text that calls for them: better now than with the first task."""
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
@@ -88,6 +90,7 @@ async def daemon(settings: Settings) -> AsyncIterator[None]:
         )
         server = _server(settings, socket_path, answering, ControlServicer(caretaker))
         stack.push_async_callback(server.stop, STOP_GRACE_S)
+        site.detector.detect(WARM_UP)
         await server.start()
         yield
 

@@ -5,7 +5,6 @@ What the documents mean is the protocol's affair. A file is read once: its diges
 
 from __future__ import annotations
 
-import hashlib
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from typing_extensions import override
 from homebred_daemon import strict_json
 from homebred_daemon.errors import ConfigurationError
 from homebred_daemon.toml_lines import key_lines, line_of
+from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.fields import DocumentError, Problem, dotted
 from homebred_protocol.documents.policy import Policy, SiteCeiling, bounded, read_ceiling, read_policy
 from homebred_protocol.documents.registry import Registry, read_registry
@@ -139,11 +139,6 @@ def registry_document(path: Path) -> ReadDocument[Registry]:
         complaint = Complaint(file=str(path), line=None, key="", what=str(error), hint="write one JSON object in UTF-8")
         return ReadDocument(kind="registry", digest=digest, body=body, value=None, complaints=(complaint,))
     return ReadDocument(kind="registry", digest=digest, body=body, value=registry)
-
-
-def digest_of(body: bytes) -> str:
-    """`sha256:` and the digest in hexadecimal."""
-    return "sha256:" + hashlib.sha256(body).hexdigest()
 
 
 def _toml(kind: str, name: str, body: bytes, read: Callable[[object, str], T]) -> ReadDocument[T]:

@@ -7,6 +7,7 @@ import shutil
 import socket
 from pathlib import Path
 
+from homebred_daemon.adapters.detectors.patterns import default_detector
 from homebred_daemon.cli.finding import ERROR, OK, WARNING, Finding
 from homebred_daemon.document_files import site_policy
 from homebred_daemon.errors import ConfigurationError
@@ -58,7 +59,7 @@ def policy_finding(policy_file: Path | None, ceiling_file: Path | None) -> Findi
     except ConfigurationError as error:
         why = "without a policy no task may be decided, and the daemon does not start"
         return Finding(check="policy", status=ERROR, what=error.message, why=why, next=error.hint)
-    warnings = advice(site.policy)
+    warnings = advice(site.policy, default_detector().entity_types)
     if not warnings or policy_file is None:  # the built-in policy's one warning is for who writes a policy
         return Finding(check="policy", status=OK, what=f"{name} is valid, {site.policy.digest}")
     return Finding(

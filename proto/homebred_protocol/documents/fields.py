@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 Path = tuple[str, ...]
 T = TypeVar("T")
+LARGEST = 1e308
+"""Integers of documents have no bound of their own, and a float holds no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +104,9 @@ class Fields:
         raw = self._typed(key, (int, float), "a number", default, required=required)
         if raw is None:
             return default
-        if not math.isfinite(raw) or not low <= raw <= high:
-            self.complain((key,), f"is {raw}", f"write a finite number {_bounds(low, high)}")
+        if not low <= raw <= high or not abs(raw) < LARGEST:  # NaN is in no interval
+            shown = raw if abs(raw) < LARGEST else "too large"
+            self.complain((key,), f"is {shown}", f"write a finite number {_bounds(low, high)}")
             return default
         return float(raw)
 

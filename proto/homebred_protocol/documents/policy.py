@@ -5,7 +5,7 @@ What a policy says about a task is decided in the daemon's core; here is only wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from homebred_protocol.documents.fields import DocumentError, Fields
@@ -225,9 +225,12 @@ def read_ceiling(document: object, digest: str) -> SiteCeiling:
     return ceiling
 
 
-def advice(policy: Policy) -> tuple[str, ...]:
-    """What a valid policy may not have meant, a sentence each."""
-    warnings = []
+def advice(policy: Policy, entity_types: Collection[str]) -> tuple[str, ...]:
+    """What a valid policy may not have meant, a sentence each; `entity_types` are those that the detector can find."""
+    warnings = [
+        f"[detection.classes] names {entity!r}, which no detector here finds: it raises nothing"
+        for entity in sorted(set(policy.detection_classes) - set(entity_types))
+    ]
     if policy.air_gap and policy.escalation:
         warnings.append(
             "air_gap = true wins over escalation = true: no task will reach a cloud; set escalation = false"

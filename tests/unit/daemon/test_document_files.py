@@ -47,7 +47,7 @@ def test_the_examples_in_the_built_in_policy_are_valid_as_well() -> None:
     assert policy.callers["uid:1001"].may_escalate is False
     assert policy.workflows["intake.normalise"].minimum_confidence == 0.5
     assert policy.detection_classes == {"EMAIL": "client"}
-    assert not any("no [models] profile" in warning for warning in advice(policy))
+    assert not any("no [models] profile" in warning for warning in advice(policy, ()))
 
 
 def test_a_digest_is_of_the_file_s_bytes(tmp_path: Path) -> None:

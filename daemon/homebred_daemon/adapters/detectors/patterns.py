@@ -74,6 +74,11 @@ class PatternDetector:
                 self._anywhere.append((index, needs))
 
     @cached_property
+    def entity_types(self) -> frozenset[str]:
+        """Every type that a span of this detector can have."""
+        return frozenset(rule.type for rule in self._rules) | {"SOURCE_CODE"}
+
+    @cached_property
     def digest(self) -> str:
         """`sha256:…` over this package, the vocabulary and the version of the library that checks sums."""
         return _digest()
