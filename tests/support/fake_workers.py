@@ -59,6 +59,8 @@ class FakeWorker:
     pid: int
     is_alive: bool = True
     model: str = ""
+    is_silent: bool = False
+    """Whether it breaks when it is asked how it stands."""
     dies_after: int | None = None
     """Pieces after which it breaks."""
 
@@ -92,7 +94,7 @@ class FakeWorker:
             self.fleet.told.append(f"{self.model} ends {request_id}")
 
     async def describe(self) -> api.WorkerStats:
-        if not self.is_alive:
+        if self.is_silent:
             raise api.EngineFailedError("It is no more.")
         return STATS
 

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pytest
+from tests.support.answering_stage import Actor, Stage, accepted_task
+from tests.support.scripted_pool import USAGE, Ends, Play, Step, Sure, Takes, says
+
+from homebred_daemon.adapters.json_schema import JsonSchemaChecker
+from homebred_daemon.core.verification import Finding
+from homebred_daemon.errors import EngineUnavailableError, HomebredError, OverloadedError, RequestError
+from homebred_daemon.inbound import AcceptedTask
+from homebred_daemon.services.asking import Asking, AttemptFailedError, Generated
+from homebred_daemon.services.recording import Recorder
+from homebred_daemon.services.standing import Means
+from homebred_engines import api
+
+SCHEMA = '{"type": "object"}'
+BROKEN = api.EngineFailedError("It broke.")
+
+
+def asking(stage: Stage, accepted: AcceptedTask | None = None) -> Asking:
+    means = Means(
+        recorder=Recorder(stage.ledger),
+        pool=stage.pool,
+        schemas=JsonSchemaChecker(),
+        clock=stage.clock,
+        new_route_id=lambda: "unused",
+    )
+    return Asking(stage.standing(), accepted or accepted_task(), means, stage.hear, "r1")
+
+
+async def asked(play: Play, schema: str = "") -> tuple[list[str], Generated]:
+    stage = Stage({"a": Actor(plays=[play])})
+    generated = await asking(stage, accepted_task(schema=schema)).ask(("a",))
+    return stage.heard, generated
+
+
+async def test_the_last_of_a_stack_is_streamed_as_it_speaks() -> None:
+    heard, generated = await asked((Takes(1.5), "", "hel", "lo", Ends()))
+    assert heard == ["<< hel", "<< lo"]
+    assert (generated.text, generated.first_token_s, generated.usage) == ("hello", 1.5, USAGE)
+    assert (generated.finish_reason, generated.findings) == ("stop", ())
+
+
+async def test_with_a_schema_everything_is_said_at_once_or_nothing() -> None:
+    heard, generated = await asked(says("{", "}"), SCHEMA)
+    assert (heard, generated.text) == (["<< {}"], "{}")
+    stage = Stage({"a": Actor(plays=[says("{")])})
+    with pytest.raises(AttemptFailedError) as caught:
+        await asking(stage, accepted_task(schema=SCHEMA)).ask(("a",))
+    assert (caught.value.code, caught.value.specialist_id, stage.heard) == ("schema_invalid", "a", [])
+
+
+async def test_an_answer_that_fits_but_was_cut_short_is_told_with_its_finding() -> None:
+    heard, generated = await asked(("{}", Ends(api.FinishReason.LENGTH)), SCHEMA)
+    assert (heard, generated.findings) == (["<< {}"], (Finding.TRUNCATED,))
+
+
+async def test_confidence_is_the_mean_probability_of_the_tokens() -> None:
+    _, generated = await asked((Sure("a", math.log(0.5)), Sure("b", 0.0), Ends()))
+    assert generated.confidence == pytest.approx(0.75)
+    _, unmeasured = await asked(says("a"))
+    assert unmeasured.confidence is None
+
+
+@pytest.mark.parametrize(
+    ("failure", "meaning"),
+    [
+        (api.QueueFullError("Full.", retry_after_s=3), OverloadedError),
+        (api.InvalidRequestError("No."), RequestError),
+        (api.UnsupportedOptionError("No."), RequestError),
+        (api.ContextExceededError("Long.", prompt_tokens=9, context_tokens=8), AttemptFailedError),
+        (api.ModelRefusedError("No."), AttemptFailedError),
+        (BROKEN, AttemptFailedError),
+    ],
+)
+async def test_what_an_engines_error_means_for_the_task(failure: Exception, meaning: type[Exception]) -> None:
+    with pytest.raises(meaning):
+        await asked((failure,))
+
+
+@pytest.mark.parametrize("ending", [(BROKEN,), (Ends(api.FinishReason.CANCELLED),), ()])
+async def test_once_something_was_heard_a_failure_is_final(ending: Sequence[Step]) -> None:
+    with pytest.raises(EngineUnavailableError, match="in the middle of the answer"):
+        await asked(("hel", *ending))
+    with pytest.raises(AttemptFailedError):
+        await asked(("{", *ending), SCHEMA)
+
+
+@pytest.mark.parametrize("ending", [(BROKEN,), (Ends(api.FinishReason.CANCELLED),), ()])
+async def test_before_anything_was_heard_a_failure_is_only_an_attempts(ending: Sequence[Step]) -> None:
+    with pytest.raises(AttemptFailedError) as caught:
+        await asked(ending)
+    assert not isinstance(caught.value, HomebredError)
+
+
+async def test_a_cascade_ends_at_the_first_answer_that_withstands_verification() -> None:
+    script = {"s": [says(" ")], "m": [says("he", "llo")], "l": [says("never")]}
+    stage = Stage({name: Actor(plays=plays) for name, plays in script.items()})
+    generated = await asking(stage).ask(("s", "m", "l"))
+    assert (generated.specialist_id, stage.heard) == ("m", ["<< hello"])
+    assert [name for name, _ in stage.pool.asked] == ["s", "m"]
+
+
+async def test_a_cascades_last_answer_stands_however_weak() -> None:
+    stage = Stage({"s": Actor(plays=[(BROKEN,)]), "l": Actor(plays=[says(" ")])})
+    generated = await asking(stage).ask(("s", "l"))
+    assert (generated.specialist_id, generated.findings) == ("l", (Finding.EMPTY,))
+
+
+async def test_a_cascade_whose_last_one_fails_fails_in_its_name() -> None:
+    stage = Stage({"s": Actor(plays=[says(" ")]), "l": Actor(plays=[(BROKEN,)])})
+    with pytest.raises(AttemptFailedError) as caught:
+        await asking(stage).ask(("s", "l"))
+    assert caught.value.specialist_id == "l"

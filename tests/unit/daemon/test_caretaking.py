@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from tests.support.fake_ledger import FakeLedger
+from tests.support.fake_workers import STATS, Fleet
+from tests.support.keyword_detector import KeywordDetector
+from tests.support.ledger_entries import OUTCOME
+from tests.support.manual_clock import STARTED, ManualClock
+from tests.support.shelves import FakeStore, stored
+
+from homebred_daemon.adapters.json_schema import JsonSchemaChecker
+from homebred_daemon.core.link import Link
+from homebred_daemon.core.shelf import DamagedSpecialist, Shelf
+from homebred_daemon.errors import StateError
+from homebred_daemon.inbound import SpecialistState, WorkerState
+from homebred_daemon.ports import Prompt
+from homebred_daemon.services.answering import Answering
+from homebred_daemon.services.caretaking import Caretaking
+from homebred_daemon.services.engines import Room, WorkerPool
+from homebred_daemon.services.models import Site, standing_of
+from homebred_daemon.services.recording import Recorder
+from homebred_daemon.services.standing import Means
+from homebred_engines import api
+from homebred_protocol.documents.policy import Policy
+
+SITE = Site(
+    policy=Policy(digest="sha256:policy", ceiling_digest="sha256:ceiling"),
+    documents=(),
+    detector=KeywordDetector(),
+    link=Link.DOWN,
+    context_tokens=512,
+)
+PROMPT = Prompt(request_id="r", fairness_key="", messages=(), options=api.GenerateOptions())
+
+
+class House:
+    """A daemon's parts, with a fake store and fake workers."""
+
+    def __init__(self, store: FakeStore, answering: Answering, pool: WorkerPool, recorder: Recorder) -> None:
+        self.answering = answering
+        self.pool = pool
+        self.recorder = recorder
+        self.caretaking = Caretaking(
+            site=SITE, store=store, answering=answering, pool=pool, recorder=recorder, started_at_utc=STARTED
+        )
+
+    async def use(self, specialist_id: str) -> None:
+        """Has a specialist answer once."""
+        async for _ in self.pool.generate(self.answering.standing.specialists[specialist_id].model, PROMPT):
+            pass
+
+
+@asynccontextmanager
+async def house(store: FakeStore, fleet: Fleet | None = None) -> AsyncIterator[House]:
+    recorder, clock, numbers = Recorder(FakeLedger()), ManualClock(), itertools.count()
+    room = Room(max_models=2, slots=1, threads=1, load_timeout_s=60, memory_budget_bytes=0)
+    pool = WorkerPool(fleet or Fleet.free(), clock, room)
+    means = Means(
+        recorder=recorder,
+        pool=pool,
+        schemas=JsonSchemaChecker(),
+        clock=clock,
+        new_route_id=lambda: str(next(numbers)),
+    )
+    async with recorder.running():
+        yield House(store, Answering(await standing_of(SITE, store, recorder), means), pool, recorder)
+
+
+async def test_the_state_names_what_holds() -> None:
+    async with house(FakeStore()) as home:
+        await home.recorder.outcome(OUTCOME)
+        state = await home.caretaking.state()
+    assert (state.policy_digest, state.ceiling_digest) == ("sha256:policy", "sha256:ceiling")
+    assert state.registry_digest == home.answering.standing.decider.registry.digest
+    assert (state.link, state.streams, state.outcomes) == ("down", 0, {"answer": 1})
+    assert (state.started_at_utc, state.specialists, state.workers) == (STARTED, (), ())
+
+
+async def test_every_specialist_says_whether_it_can_be_served_and_if_not_why() -> None:
+    shelf = Shelf(
+        specialists=(
+            stored("a"),
+            stored("b", base_digest="sha256:cat"),
+            stored("gone", base_is_intact=False),
+            replace(stored("odd"), note="its fitness cannot be read"),
+        ),
+        damaged=(DamagedSpecialist(id="torn", why="its manifest cannot be read"),),
+    )
+    fleet = Fleet.free()
+    fleet.refuses = frozenset({"/models/sha256:cat"})
+    async with house(FakeStore(shelf), fleet) as home:
+        await home.use("a")
+        with pytest.raises(api.ModelRefusedError):
+            await home.use("b")
+        state = await home.caretaking.state()
+    a, b, gone, odd, torn = state.specialists
+    assert a == SpecialistState(id="a", engine="echo", base_digest="sha256:base", available=True, loaded=True)
+    assert (b.available, b.loaded) == (True, False)
+    assert b.note.startswith("its engine failed: The model file was refused")
+    assert (gone.available, gone.note) == (False, "its base model is missing or cut short: add it again")
+    assert odd.note == "its fitness cannot be read"
+    assert torn == SpecialistState(id="torn", note="its manifest cannot be read")
+
+
+async def test_workers_are_described_and_one_that_ends_as_it_is_asked_has_only_its_pid() -> None:
+    fleet = Fleet.free()
+    async with house(FakeStore(Shelf(specialists=(stored("a"),))), fleet) as home:
+        await home.use("a")
+        (worker,) = fleet.workers
+        assert (await home.caretaking.state()).workers == (WorkerState(pid=worker.pid, stats=STATS),)
+        worker.is_silent = True
+        assert (await home.caretaking.state()).workers == (WorkerState(pid=worker.pid, stats=None),)
+
+
+async def test_a_changed_store_is_taken_up() -> None:
+    store = FakeStore()
+    async with house(store) as home:
+        before = await home.caretaking.state()
+        store.shelf = Shelf(specialists=(stored("a"),))
+        after = await home.caretaking.reload_models()
+        assert [one.id for one in after.specialists] == ["a"]
+        assert before.registry_digest != after.registry_digest == home.answering.standing.decider.registry.digest
+
+
+async def test_where_the_store_cannot_be_read_what_held_still_holds() -> None:
+    store = FakeStore(Shelf(specialists=(stored("a"),)))
+    async with house(store) as home:
+        held = home.answering.standing
+        store.is_unreadable = True
+        with pytest.raises(StateError):
+            await home.caretaking.reload_models()
+        assert home.answering.standing is held
