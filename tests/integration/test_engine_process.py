@@ -16,6 +16,7 @@ import textwrap
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from homebred_engines.api import (
     Delta,
     EngineFailedError,
     GenerateOptions,
+    InvalidRequestError,
     LoadOptions,
     Message,
     ModelConflictError,
@@ -322,3 +324,21 @@ def test_llamacpp_listens_on_no_port_and_leaves_no_socket_behind(runtime_dir: Pa
     assert seen["ports"] == []
     assert seen["files"] == []
     assert len(seen["control"]) == 1, "the same look finds a port where there is one"
+
+
+async def test_llamacpp_serves_a_model_without_a_chat_template_and_refuses_one_beyond_its_means(
+    runtime_dir: Path,
+) -> None:
+    model = await asyncio.to_thread(write_tiny_gguf, runtime_dir / "tiny.gguf", chat_template=False)
+    load = LoadOptions(model_path=str(model), model_digest="sha256:0")
+    async with EngineProcess(WorkerSettings(engine="llamacpp", runtime_dir=runtime_dir)) as worker:
+        with pytest.raises(ModelRefusedError, match="needs about"):
+            await worker.load(replace(load, memory_budget_bytes=1000))
+        with pytest.raises(InvalidRequestError, match="trained for"):
+            await worker.load(replace(load, context_tokens=1_000_000))
+        loaded = (await worker.load(load)).engine
+        assert (loaded.slots, loaded.context_tokens) == (4, 2048)
+        assert loaded.threads >= 1
+        options = GenerateOptions(max_tokens=4, temperature=0)
+        events = [event async for event in worker.generate([Message(role="user", content="hi")], options)]
+        assert len(events) > 1
