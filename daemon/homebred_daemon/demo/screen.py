@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-WIDTH = 100
+WIDTH = 110
+"""Columns where the output is no terminal."""
 SHOWN_CHARACTERS = 220
 
 
@@ -19,7 +20,8 @@ class Screen:
     """Chapters, tasks, streamed answers and tables."""
 
     def __init__(self, *, to_stderr: bool) -> None:
-        self._console = Console(stderr=to_stderr, width=None, highlight=False)
+        console = Console(stderr=to_stderr, highlight=False)
+        self._console = console if console.is_terminal else Console(stderr=to_stderr, highlight=False, width=WIDTH)
 
     def chapter(self, title: str) -> None:
         """A new chapter."""
@@ -57,7 +59,7 @@ class Screen:
         """A table of figures."""
         table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2))
         for column in columns:
-            table.add_column(column)
+            table.add_column(column, no_wrap=True)
         for row in rows:
             table.add_row(*(escape(cell) for cell in row))
         self._console.print()

@@ -213,7 +213,7 @@ def _fitness_record(one: Measured) -> dict[str, Any]:
 
 
 def _fitness_row(one: Measured) -> tuple[str, ...]:
-    verdict = "at the floor" if one.at_floor else "below: a person answers instead"
+    verdict = "at its floor" if one.at_floor else "below: a person answers"
     measured = one.evaluation
     figures = (f"{measured.fitness:.3f}", str(measured.samples), f"{one.lower_limit:.3f}", f"{one.floor:.2f}")
     return (one.specialist_id, one.workflow, *figures, verdict)

@@ -105,7 +105,7 @@ class Fields:
         if raw is None:
             return default
         if not low <= raw <= high or not abs(raw) < LARGEST:  # NaN is in no interval
-            shown = raw if abs(raw) < LARGEST else "too large"
+            shown = "too large" if isinstance(raw, int) and abs(raw) >= LARGEST else raw
             self.complain((key,), f"is {shown}", f"write a finite number {_bounds(low, high)}")
             return default
         return float(raw)
