@@ -5,11 +5,14 @@ It measures nothing and prints nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, Literal
+
+_LEAST_ROUNDS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,14 @@ class Conditions:
     def rounds(self, full: int, quick: int) -> int:
         """How often something is done."""
         return quick if self.quick else full
+
+    def paced(self, rounds: int, *, at_most_s: float) -> Iterator[int]:
+        """Numbers the rounds; after the time, a seventh of it when quick, no more than two are begun."""
+        deadline_s = time.monotonic() + (at_most_s / 7 if self.quick else at_most_s)
+        for number in range(rounds):
+            if number >= _LEAST_ROUNDS and time.monotonic() > deadline_s:
+                return
+            yield number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

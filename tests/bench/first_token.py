@@ -14,25 +14,30 @@ from tests.bench.texts import make_texts
 COLD_CHARACTERS = 280
 """About a hundred tokens."""
 ANSWER_TOKENS = 2
+MOST_S = 70.0
 TARGET_MS = 3.0
 
 
 def _first_token(conditions: Conditions) -> Mapping[str, Found]:
-    warm_pairs, cold_pairs = conditions.rounds(40, 10), conditions.rounds(30, 4)
+    most_pairs = conditions.rounds(40, 10)
     with side_by_side(conditions.model) as (product, raw):
-        engine = raw[product.threads]
-        warm = _pairs(product, engine, [STORIES[0]] * (warm_pairs + 2))[2:]
-        cold = _pairs(product, engine, make_texts(cold_pairs, characters=COLD_CHARACTERS, seed=2))
+        sides = (product, raw[product.threads])
+        for side in sides:
+            side.ask_together(STORIES[:1], ANSWER_TOKENS)
+        warm = _pairs(sides, [STORIES[0]] * most_pairs, conditions)
+        cold = _pairs(sides, make_texts(most_pairs, characters=COLD_CHARACTERS, seed=2), conditions)
     return {"first_token.added_warm_ms": _found(warm), "first_token.added_cold_ms": _found(cold)}
 
 
-def _pairs(product: Product, engine: RawEngine, prompts: Sequence[str]) -> list[tuple[Generation, Generation]]:
+def _pairs(
+    sides: tuple[Product, RawEngine], prompts: Sequence[str], conditions: Conditions
+) -> list[tuple[Generation, Generation]]:
     """Product and engine alone, in turn, on the same prompts; who is first alternates."""
     pairs = []
-    for position, prompt in enumerate(prompts):
-        sides = (product, engine) if position % 2 else (engine, product)
-        taken = {side: side.ask_together([prompt], ANSWER_TOKENS).generations[0] for side in sides}
-        pairs.append((taken[product], taken[engine]))
+    for number in conditions.paced(len(prompts), at_most_s=MOST_S):
+        first, second = sides if number % 2 else sides[::-1]
+        taken = {side: side.ask_together([prompts[number]], ANSWER_TOKENS).generations[0] for side in (first, second)}
+        pairs.append((taken[sides[0]], taken[sides[1]]))
     return pairs
 
 
