@@ -39,9 +39,8 @@ hygiene: .venv/.made
 	$(BIN)/deptry .
 	$(BIN)/vulture
 
-protos: .venv/.made ## regenerates the protobuf code and fails if it differed
-	packaging/tools/generate_protos.sh
-	git diff --exit-code -- proto
+protos: .venv/.made
+	packaging/tools/generate_protos.sh --check
 
 unit: .venv/.made ## the unit suite alone, in seconds
 	$(BIN)/pytest -q tests/unit tests/architecture
