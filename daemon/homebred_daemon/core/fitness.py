@@ -29,17 +29,19 @@ def wilson_limits(proportion: float, samples: int, z: float = ONE_SIDED_95) -> t
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
-def unpaired_margin(local: float, samples: int, reference: float, reference_samples: int) -> float:
+def unpaired_margin(
+    local: float, samples: int, reference: float, reference_samples: int, z: float = ONE_SIDED_95
+) -> float:
     """Lower bound of local − reference from two samples: Newcombe 1998 (Stat Med 17:873), method 10.
 
     A reference without samples is a constant: it adds no spread.
     """
-    low, _ = wilson_limits(local, samples)
-    high = wilson_limits(reference, reference_samples)[1] if reference_samples else reference
+    low, _ = wilson_limits(local, samples, z)
+    high = wilson_limits(reference, reference_samples, z)[1] if reference_samples else reference
     return (local - reference) - math.hypot(local - low, high - reference)
 
 
-def paired_margin(table: Paired) -> float:
+def paired_margin(table: Paired, z: float = ONE_SIDED_95) -> float:
     """Lower bound of local − reference on the same rows: Newcombe 1998 (Stat Med 17:2635), method 10.
 
     The correlation phi is continuity-corrected: a positive ad − bc is lessened by n/2, not below zero.
@@ -47,8 +49,8 @@ def paired_margin(table: Paired) -> float:
     a, b, c, d = table.both, table.only_local, table.only_reference, table.neither
     n = table.total
     local, reference = (a + b) / n, (a + c) / n
-    below = local - wilson_limits(local, n)[0]
-    above = wilson_limits(reference, n)[1] - reference
+    below = local - wilson_limits(local, n, z)[0]
+    above = wilson_limits(reference, n, z)[1] - reference
     marginals = (a + b) * (c + d) * (a + c) * (b + d)
     agreement: float = a * d - b * c
     if agreement > 0:
