@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from homebred_protocol.documents.registry import CASCADE_PREFIX
+
 
 class Runtime(StrEnum):
     """Where a task is answered."""
@@ -76,7 +78,7 @@ class RouteDecision:
         """The specialists of a local route in the order they are tried; empty for any other route."""
         if self.selected_runtime is not Runtime.LOCAL:
             return ()
-        return tuple(self.selected_model_or_stack.removeprefix("cascade:").split("+"))
+        return tuple(self.selected_model_or_stack.removeprefix(CASCADE_PREFIX).split("+"))
 
 
 _NO_ROUTE = "no acceptable route under policy: "

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from homebred_daemon.core.fitness import DECIMALS, fitness_margin, reaches_floor
 from homebred_protocol.documents.policy import DraftingWeights, ModelProfile
-from homebred_protocol.documents.registry import GENERALIST, Fitness, Registry, Specialist
+from homebred_protocol.documents.registry import CASCADE_PREFIX, GENERALIST, Fitness, Registry, Specialist
 from homebred_protocol.documents.task import Task
 
 FULL_SPEED_TOKENS_PER_S = 50
@@ -69,7 +69,7 @@ def cascade(best: Candidate, at_floor: Iterable[Candidate]) -> str:
     )
     if not smaller:
         return best.specialist.id
-    return "cascade:" + "+".join([*(name for _, name in smaller), best.specialist.id])
+    return CASCADE_PREFIX + "+".join([*(name for _, name in smaller), best.specialist.id])
 
 
 def degraded_choice(task: Task, registry: Registry, ranked: Sequence[Candidate], unavailable: frozenset[str]) -> str:

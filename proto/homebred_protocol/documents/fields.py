@@ -15,6 +15,8 @@ Path = tuple[str, ...]
 T = TypeVar("T")
 LARGEST = 1e308
 """Integers of documents have no bound of their own, and a float holds no more."""
+LARGEST_INTEGER = 2**53
+"""Above it a float, which is what many a JSON reader takes every number for, skips integers (RFC 8259 §6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +86,11 @@ class Fields:
         return self._typed(key, bool, "true or false", default)
 
     def integer(self, key: str, default: int | None = None, *, low: int = 0, required: bool = False) -> int | None:
-        """An integer of at least `low`; booleans are not integers here."""
+        """An integer of at least `low` that every reader holds exactly; booleans are not integers here."""
         value = self._typed(key, int, "an integer", default, required=required)
-        if value is not None and value < low:
-            self.complain((key,), f"is {value}", f"write an integer of at least {low}")
+        if value is not None and not low <= value <= LARGEST_INTEGER:
+            shown = "too large" if value > LARGEST_INTEGER else value
+            self.complain((key,), f"is {shown}", f"write an integer from {low} to {LARGEST_INTEGER}")
             return default
         return value
 

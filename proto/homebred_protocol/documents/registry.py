@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from homebred_protocol.documents.fields import DocumentError, Fields
 
 GENERALIST = "*"
+CASCADE_PREFIX = "cascade:"
+"""Before the ids of a cascade, which `+` joins: `cascade:small+large`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +104,11 @@ def read_registry(document: object, digest: str) -> Registry:
     specialists = tuple(_specialist(entry) for entry in fields.listed("specialists"))
     seen: set[str] = set()
     for position, specialist in enumerate(specialists):
+        place = ("specialists", f"[{position}]", "id")
         if specialist.id in seen:
-            fields.complain(
-                ("specialists", f"[{position}]", "id"), f"{specialist.id!r} is used twice", "ids are unique"
-            )
+            fields.complain(place, f"{specialist.id!r} is used twice", "ids are unique")
+        if "+" in specialist.id or specialist.id.startswith(CASCADE_PREFIX):
+            fields.complain(place, f"{specialist.id!r} reads like a cascade", "write an id without `+` or `cascade:`")
         seen.add(specialist.id)
     fields.finish()
     if fields.problems:

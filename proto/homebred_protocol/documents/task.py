@@ -5,6 +5,7 @@ The content (text, messages, schema, attachments) is held elsewhere and never en
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,15 +77,18 @@ def read_task(document: object) -> Task:
 
 def content_text(document: dict[str, Any]) -> str:
     """Everything in a checked task document that a person wrote, as one text for detection."""
-    parts = [document.get("text") or ""]
-    parts += [message["content"] for message in document.get("messages") or ()]
+    parts = [document.get("text")]
+    for message in document.get("messages") or ():
+        parts += [message.get("name"), message["content"]]
+    schema = document.get("response_schema")
+    if schema is not None:
+        parts.append(json.dumps(schema, ensure_ascii=False))
     return "\n".join(part for part in parts if part)
 
 
 def _check_content(fields: Fields) -> None:
-    has_text = fields.text("text") is not None
-    messages = list(fields.listed("messages"))
-    for message in messages:
+    fields.text("text")
+    for message in fields.listed("messages"):
         message.text("role", required=True)
         message.text("content", required=True)
         message.text("name")
@@ -94,6 +98,7 @@ def _check_content(fields: Fields) -> None:
         fields.complain(
             ("response_schema",), "is not a JSON Schema object", 'write an object such as {"type": "object"}'
         )
-    if has_text == bool(messages):
-        what = "both `text` and `messages` are given" if has_text else "neither `text` nor `messages` is given"
+    given = [key for key in ("text", "messages") if fields.has(key) and fields.raw(key) != []]
+    if len(given) != 1:
+        what = "both `text` and `messages` are given" if given else "neither `text` nor `messages` is given"
         fields.complain((), what, "write exactly one of them")
