@@ -88,9 +88,11 @@ class Fields:
     def integer(self, key: str, default: int | None = None, *, low: int = 0, required: bool = False) -> int | None:
         """An integer of at least `low` that every reader holds exactly; booleans are not integers here."""
         value = self._typed(key, int, "an integer", default, required=required)
-        if value is not None and not low <= value <= LARGEST_INTEGER:
-            shown = "too large" if value > LARGEST_INTEGER else value
-            self.complain((key,), f"is {shown}", f"write an integer from {low} to {LARGEST_INTEGER}")
+        if value is not None and value < low:
+            self.complain((key,), f"is {value}", f"write an integer of at least {low}")
+            return default
+        if value is not None and value > LARGEST_INTEGER:
+            self.complain((key,), "is too large", f"write an integer of at most {LARGEST_INTEGER}")
             return default
         return value
 

@@ -92,8 +92,8 @@ def test_what_is_wrong_is_said(document: object, complaint: str) -> None:
     [
         ({}, "fitness: is missing; write a number"),
         (MEASURED | {"fitness": 1.01}, "fitness: is 1.01; write a finite number from 0 to 1"),
-        (MEASURED | {"samples": -1}, "samples: is -1; write an integer from 0"),
-        (MEASURED | {"samples": 10**400}, "samples: is too large; write an integer from 0"),
+        (MEASURED | {"samples": -1}, "samples: is -1; write an integer of at least 0"),
+        (MEASURED | {"samples": 10**400}, "samples: is too large; write an integer of at most"),
         (
             MEASURED | {"reference_fitness": float("nan")},
             "reference_fitness: is nan; write a finite number from 0 to 1",
