@@ -1,0 +1,61 @@
+"""What a process holds before it is asked for anything: an idle daemon is small, a command line starts at once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+WORKER = "worker process only"
+CONTROLLER = "controller only"
+FORBIDDEN = {
+    "homebred_daemon.app": {
+        "torch": WORKER,
+        "xllamacpp": WORKER,
+        "llama_cpp": WORKER,
+        "tensorrt_llm": WORKER,
+        "homebred_engines.llamacpp": WORKER,
+        "homebred_engines.worker": WORKER,
+        "numpy": "child processes only",
+        "gguf": "child processes only",
+        "fastapi": CONTROLLER,
+        "starlette": CONTROLLER,
+        "uvicorn": CONTROLLER,
+        "sqlalchemy": CONTROLLER,
+        "homebred_fleet": CONTROLLER,
+        "tuf": "lazily, when a release arrives",
+        "jsonschema": "at first use: 10 MB that most tasks do without",
+        "rich": "only where a terminal is drawn to",
+        "typer": "only on the command line",
+        "homebred_daemon.cli": "only on the command line",
+        "homebred_daemon.demo": "only where it is played",
+    },
+    "homebred_daemon.cli": {
+        "grpc": "by the commands that ask the daemon",
+        "pydantic": "by the commands that read settings",
+        "sqlite3": "by the commands that open a ledger",
+        "rich": "only where a terminal is drawn to",
+        "numpy": "child processes only",
+        "asyncio": "by the commands that wait",
+        "homebred_daemon.app": "in the daemon only",
+    },
+    "homebred_engines.worker": {
+        "xllamacpp": "once the engine is known",
+        "torch": "once the engine is known",
+        "numpy": "once the engine is known",
+        "pydantic": "not where a site's own interpreter must do",
+        "homebred_daemon": "the worker knows nothing of the daemon",
+        "homebred_fleet": "the worker knows nothing of the controller",
+    },
+}
+
+
+@pytest.mark.parametrize("module", FORBIDDEN)
+def test_a_fresh_process_holds_nothing_that_it_may_never_need(module: str) -> None:
+    program = f"import json, sys, {module}; print(json.dumps(list(sys.modules)))"
+    command = [sys.executable, "-P", "-c", program]
+    held = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+    assert module in held
+    assert {name: reason for name, reason in FORBIDDEN[module].items() if name in held} == {}

@@ -1,0 +1,131 @@
+"""The house's own rules: what stands where, what is documented and tested, what no committed file may hold."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.committed_files import ROOT, committed_files
+
+DAEMON = ROOT / "daemon" / "homebred_daemon"
+PACKAGES = ("daemon/homebred_daemon", "engines/homebred_engines", "fleet/homebred_fleet", "proto/homebred_protocol")
+TWINNED = [
+    path
+    for folder in ("core", "services")
+    for path in sorted((DAEMON / folder).glob("*.py"))
+    if path.name != "__init__.py"
+]
+ON_ANY_INTERPRETER = committed_files("engines/*.py", "proto/*.py")
+
+# Newer than the worker's oldest interpreter; the way out beside each.
+NEWER_THAN_3_10 = {
+    "tomllib": "parse TOML in the daemon and hand the values over",
+    "asyncio.TaskGroup": "own a set of tasks",
+    "asyncio.timeout": "asyncio.wait_for",
+    "asyncio.Runner": "asyncio.run",
+    "enum.StrEnum": "class X(str, enum.Enum)",
+    "datetime.UTC": "datetime.timezone.utc",
+    "typing.Self": "the class's name",
+    "typing.assert_never": "typing_extensions.assert_never",
+    "typing.override": "typing_extensions.override",
+    "ExceptionGroup": "raise the first one",
+    "BaseExceptionGroup": "raise the first one",
+}
+
+# Written in two halves, so that this file does not hold what it looks for.
+NOWHERE = [
+    "py" + "pi.org",
+    "python" + "hosted.org",
+    "ana" + "conda.org",
+    "npm" + "js.org",
+    "index" + "-url",
+    "/wo" + "rk/",
+    "/ro" + "ot/",
+    "/ho" + "me/",
+    "/Us" + "ers/",
+]
+
+
+def doc_sentence(path: Path) -> str:
+    return (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
+
+
+@pytest.mark.parametrize("folder", ["packaging", "tests"])
+def test_no_package_hides_one_of_the_same_name(folder: str) -> None:
+    assert list((ROOT / folder).rglob("__init__.py")) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_folder_of_code_is_a_package_with_a_sentence_that_says_what_it_is(package: str) -> None:
+    folders = {path.parent for path in committed_files(f"{package}/*.py")}
+    assert folders
+    for folder in folders:
+        assert doc_sentence(folder / "__init__.py").endswith((".", ":")), folder
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_module_says_what_it_does(package: str) -> None:
+    modules = [path for path in committed_files(f"{package}/*.py") if "_pb2" not in path.name]
+    assert [str(path.relative_to(ROOT)) for path in modules if not doc_sentence(path)] == []
+
+
+@pytest.mark.parametrize("module", TWINNED, ids=lambda path: path.stem)
+def test_every_module_of_core_and_services_has_its_twin(module: Path) -> None:
+    assert (ROOT / "tests/unit/daemon" / f"test_{module.stem}.py").is_file()
+
+
+@pytest.mark.parametrize(
+    "module", sorted((ROOT / "proto/homebred_protocol").glob("**/[a-z]*.py")), ids=lambda path: path.stem
+)
+def test_every_document_of_the_protocol_has_its_twin(module: Path) -> None:
+    if "_pb2" not in module.name:
+        assert (ROOT / "tests/unit/protocol" / f"test_{module.stem}.py").is_file()
+
+
+@pytest.mark.parametrize("path", ON_ANY_INTERPRETER, ids=lambda path: path.name)
+def test_what_runs_on_a_sites_own_interpreter_needs_no_newer_python_than_3_10(path: Path) -> None:
+    tree = ast.parse(path.read_text(), feature_version=(3, 10))
+    for name in names_used(tree):
+        assert name not in NEWER_THAN_3_10, f"{name} is newer: {NEWER_THAN_3_10[name]}"
+
+
+def names_used(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=str(module), names=names):
+                yield module
+                yield from (f"{module}.{alias.name}" for alias in names)
+            case ast.Attribute(value=ast.Name(id=owner), attr=attribute):
+                yield f"{owner}.{attribute}"
+            case ast.Name(id=name):
+                yield name
+
+
+def test_a_newer_name_would_be_noticed() -> None:
+    written = "import tomllib\nfrom typing import Self\nasyncio.timeout(1)\nraise ExceptionGroup('', [])"
+    assert len(NEWER_THAN_3_10.keys() & set(names_used(ast.parse(written)))) == 4
+    with pytest.raises(SyntaxError):
+        ast.parse("try: pass\nexcept* ValueError: pass", feature_version=(3, 10))
+
+
+def test_no_committed_file_names_a_registry_or_somebodys_machine() -> None:
+    found = []
+    for path in committed_files():
+        text = path.read_bytes().decode("utf-8", errors="replace")
+        found += [f"{path.relative_to(ROOT)}: {word}" for word in NOWHERE if word in text]
+    assert found == []
+
+
+def test_every_locked_requirement_has_a_version_and_a_hash_and_no_address() -> None:
+    text = (ROOT / "requirements.lock").read_text()
+    assert "://" not in text
+    entries = re.split(r"\n(?=[a-zA-Z0-9])", re.sub(r"(?m)^ *#.*\n", "", text).strip())
+    assert len(entries) > 20
+    for entry in entries:
+        assert re.match(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==\S+", entry), entry
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry
