@@ -30,7 +30,7 @@ def read_again(inputs: DecisionInputs) -> DecisionInputs:
 
 
 @given(seed=SEEDS, now=MOMENTS)
-@settings(max_examples=150)
+@settings(max_examples=70)
 def test_i5_recorded_inputs_come_back_as_they_were_bit_for_bit_and_decide_the_same(seed: int, now: datetime) -> None:
     inputs = random_inputs(seed, now)
     again = read_again(inputs)

@@ -277,7 +277,7 @@ def is_private(decision: RouteDecision, policy: Policy) -> bool:
 
 
 @given(seed=SEEDS)
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_i4_a_local_only_task_can_reach_no_branch_that_names_a_cloud(seed: int) -> None:
     given_inputs = random_inputs(seed)
     decision = decide(given_inputs)
@@ -289,7 +289,7 @@ def test_i4_a_local_only_task_can_reach_no_branch_that_names_a_cloud(seed: int) 
 
 
 @given(seed=SEEDS, label=st.sampled_from(["patient", "Patient ", "hr"]))
-@settings(max_examples=150)
+@settings(max_examples=70)
 def test_i4_even_with_everything_else_in_favour_of_the_cloud(seed: int, label: str) -> None:
     before = random_inputs(seed)
     task = replace(before.task, data_classes=(label,), allows_escalation=True, minimum_margin=1.0)
@@ -300,13 +300,13 @@ def test_i4_even_with_everything_else_in_favour_of_the_cloud(seed: int, label: s
 
 
 @given(seed=SEEDS)
-@settings(max_examples=150)
+@settings(max_examples=70)
 def test_i5_the_same_inputs_give_the_same_decision(seed: int) -> None:
     assert decide(random_inputs(seed)) == decide(random_inputs(seed))
 
 
 @given(seed=SEEDS, found=st.frozensets(st.sampled_from(ALL_CLASSES), min_size=1))
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_i6_detection_only_raises(seed: int, found: frozenset[str]) -> None:
     before = random_inputs(seed)
     without, with_found = decide(before), decide(replace(before, detected=before.detected | found))
@@ -319,7 +319,7 @@ def test_i6_detection_only_raises(seed: int, found: frozenset[str]) -> None:
 
 
 @given(seed=SEEDS)
-@settings(max_examples=150)
+@settings(max_examples=70)
 def test_i6_an_unlabelled_task_takes_the_policys_default_class_and_a_labelled_one_its_own(seed: int) -> None:
     before = random_inputs(seed)
     declared = set(before.task.data_classes) or {before.policy.default_class}
@@ -329,7 +329,7 @@ def test_i6_an_unlabelled_task_takes_the_policys_default_class_and_a_labelled_on
 
 
 @given(seed=SEEDS)
-@settings(max_examples=150)
+@settings(max_examples=70)
 def test_a_failed_specialist_is_never_chosen_again_and_a_private_task_never_leaves_its_branch(seed: int) -> None:
     before = random_inputs(seed)
     first = decide(before)
