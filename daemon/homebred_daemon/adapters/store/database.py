@@ -15,7 +15,8 @@ from pathlib import Path
 from homebred_daemon.errors import StateError
 
 _NAMED = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
-BUSY_TIMEOUT_S = 5.0
+BUSY_TIMEOUT_S = 30.0
+"""How long a writer waits for another one: a worn flash card may take seconds over one write."""
 
 
 def named_queries() -> Mapping[str, str]:
