@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -41,6 +42,7 @@ BENCHES: tuple[Bench, ...] = (
 
 def main(arguments: Sequence[str]) -> int:
     """Runs what is asked for; the exit status."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with every process ended
     asked = _parsed(arguments)
     conditions = Conditions(model=asked.model.resolve(), quick=asked.quick)
     if asked.profile:

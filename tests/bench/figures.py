@@ -51,8 +51,8 @@ class Conditions:
         return quick if self.quick else full
 
     def paced(self, rounds: int, *, at_most_s: float) -> Iterator[int]:
-        """Numbers the rounds; after the time, a seventh of it when quick, no more than two are begun."""
-        deadline_s = time.monotonic() + (at_most_s / 7 if self.quick else at_most_s)
+        """Numbers the rounds; after the time, a tenth of it when quick, no more than two are begun."""
+        deadline_s = time.monotonic() + (at_most_s / 10 if self.quick else at_most_s)
         for number in range(rounds):
             if number >= _LEAST_ROUNDS and time.monotonic() > deadline_s:
                 return
