@@ -38,6 +38,7 @@ from homebred_daemon.services.engines import Room, WorkerPool
 from homebred_daemon.services.models import Site, standing_of
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.standing import Means
+from homebred_engines.hardening import forbid_dumps
 
 STOP_GRACE_S = 5.0
 EXIT_REFUSED = 2
@@ -50,6 +51,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> in
     """The whole life of the daemon process; its exit status."""
     try:
         settings = _settings(arguments, environ)
+        forbid_dumps()
         logs.configure(level=settings.log.level, as_json=settings.log.format == "json")
         asyncio.run(_until_stopped(settings))
     except HomebredError as error:
@@ -92,6 +94,7 @@ async def daemon(settings: Settings) -> AsyncIterator[None]:
         stack.push_async_callback(server.stop, STOP_GRACE_S)
         site.detector.detect(WARM_UP)
         await server.start()
+        await caretaker.reload_models()  # a model added while we started found nobody to tell
         yield
 
 
@@ -145,11 +148,15 @@ def _pool(settings: Settings, clock: SystemClock) -> WorkerPool:
 
 
 def _server(settings: Settings, socket_path: SocketPath, answering: Answering, control: ControlServicer) -> ApiServer:
-    caller = (f"uid:{os.geteuid()}",)  # the socket is open to this user alone
+    caller = own_principals()  # the socket is open to this user alone
+    for principal in sorted(set(answering.standing.decider.policy.callers) - set(caller)):
+        logs.logger().warning("caller profile cannot apply: only this user can call", principal=principal)
     inference = InferenceServicer(
         answering,
         caller_of=lambda _: caller,
         default_deadline_s=settings.requests.default_deadline_s,
+        max_streams=settings.requests.max_streams,
+        report_defect=logs.defect,
         new_task_id=lambda: str(uuid4()),
     )
     return ApiServer(
@@ -159,6 +166,12 @@ def _server(settings: Settings, socket_path: SocketPath, answering: Answering, c
         max_message_bytes=settings.requests.max_message_bytes,
         max_streams=settings.requests.max_streams,
     )
+
+
+def own_principals() -> tuple[str, ...]:
+    """The daemon's own user and groups, as the policy's caller profiles name them."""
+    groups = sorted({os.getegid(), *os.getgroups()})
+    return (f"uid:{os.geteuid()}", *(f"gid:{group}" for group in groups))
 
 
 def _settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:

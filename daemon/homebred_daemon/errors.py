@@ -101,3 +101,12 @@ class NeedsReviewError(HomebredError):
 
     code = "needs_review"
     hint = "hand the task to a person; this device has kept nothing of it"
+
+
+def defect(cause: BaseException) -> HomebredError:
+    """An error of our own making, without its words: they may quote a task."""
+    error = HomebredError(
+        f"homebred has a defect ({type(cause).__name__})", hint="report it; the daemon's log says where it happened"
+    )
+    error.__cause__ = cause
+    return error

@@ -64,7 +64,7 @@ Emit = Callable[[AnswerEvent], Awaitable[None]]
 class Answerer(Protocol):
     """Answers tasks."""
 
-    def route(self, accepted: AcceptedTask) -> RouteDecision:
+    async def route(self, accepted: AcceptedTask) -> RouteDecision:
         """The decision alone: nothing is recorded, nothing is asked.
 
         Raises:

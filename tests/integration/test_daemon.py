@@ -261,3 +261,67 @@ def test_sigterm_in_the_middle_of_an_answer_still_ends_cleanly(site: Site) -> No
         os.kill(site.process.pid, signal.SIGTERM)
         outcome = list(stream)[-1].outcome
     assert outcome.status == wire.OUTCOME_STATUS_ANSWER
+
+
+def test_daemon_and_command_line_look_at_the_same_text(site: Site) -> None:
+    with site.daemon() as client:
+        decision = client.route(
+            wire.Task(text="x", data_classes=["public"], response_schema=r'{"title": "\u004dRN 4471203"}')
+        )
+    assert "patient" in decision.classes
+
+
+def test_profiles_of_the_daemons_own_groups_apply(site: Site, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        f'[callers."gid:{os.getegid()}"]\nadds_classes = ["patient"]\n[callers."uid:54321"]\nmay_escalate = false\n'
+    )
+    with site.daemon("--policy", str(policy)) as client:
+        assert "patient" in client.route(wire.Task(text="x", data_classes=["public"])).classes
+    assert "uid:54321" in site.log
+
+
+def test_status_answers_while_every_stream_is_taken(site: Site, tmp_path: Path) -> None:
+    site.add_echo("hanging", script={"hang_after": 1})
+    config = tmp_path / "homebred.toml"
+    config.write_text("[requests]\nmax_streams = 4\n[engine]\nslots = 4\n")
+    with site.daemon("--config", str(config)) as client:
+        request = wire.GenerateRequest(task=wire.Task(text="a b", data_classes=["patient"], deadline_s=20))
+        streams = [client.generate(request) for _ in range(4)]
+        for stream in streams:
+            next(stream)
+        with pytest.raises(HomebredError) as refusal:
+            next(client.generate(request))
+        assert refusal.value.code == "overloaded"
+        assert client.status().streams == 4
+        for stream in streams:
+            stream.close()
+
+
+def test_a_message_over_the_limit_is_a_bad_request_not_overload(site: Site) -> None:
+    with site.daemon() as client, pytest.raises(HomebredError) as refusal:
+        events(client, text="x" * (5 << 20), data_classes=["patient"])
+    assert refusal.value.code == "bad_request"
+
+
+def test_a_long_text_is_looked_through_while_others_are_answered(site: Site) -> None:
+    site.add_echo("repeater")
+    with site.daemon() as client:
+        decision = client.route(wire.Task(text="word " * 200_000 + "MRN 4471203", data_classes=["public"]))
+    assert "patient" in decision.classes
+
+
+def test_nobody_may_dump_the_daemons_memory(site: Site) -> None:
+    with site.daemon():
+        assert site.process is not None
+        limits = Path(f"/proc/{site.process.pid}/limits").read_text().splitlines()
+        owner = Path(f"/proc/{site.process.pid}/mem").stat().st_uid
+    assert next(line.split()[4:6] for line in limits if line.startswith("Max core file size")) == ["0", "0"]
+    assert owner == 0
+
+
+@pytest.mark.parametrize("task", [{"task_id": "x" * 200}, {"workflow": "a\nb"}, {"data_classes": ["x" * 100]}])
+def test_names_leave_no_room_for_content(site: Site, task: dict[str, object]) -> None:
+    with site.daemon() as client, pytest.raises(HomebredError) as refusal:
+        events(client, text="x", **task)
+    assert refusal.value.code == "bad_request"

@@ -10,7 +10,7 @@ from typing import Any, Self
 import grpc
 from google.rpc import status_pb2
 
-from homebred_daemon.errors import DaemonUnreachableError, HomebredError
+from homebred_daemon.errors import DaemonUnreachableError, HomebredError, RequestError
 from homebred_protocol.v1 import control_pb2, control_pb2_grpc, inference_pb2, inference_pb2_grpc
 
 MAX_MESSAGE_BYTES = 64 << 20
@@ -90,6 +90,10 @@ class DaemonClient:
         code, details = error.code(), error.details()
         if code is grpc.StatusCode.UNAVAILABLE:
             return DaemonUnreachableError(f"the daemon does not answer at {self._socket}")
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in (details or ""):
+            return RequestError(
+                f"the message is too long: {details}", hint="send less text, or raise max_message_bytes"
+            )
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
             problem = inference_pb2.Problem(code="overloaded", message=f"the daemon takes no more: {details}")
             return RemoteError(problem)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -41,6 +42,13 @@ def configure(*, level: str, as_json: bool) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def defect(cause: BaseException) -> None:
+    """Logs where our own fault happened: type and place, never its words."""
+    frames = traceback.extract_tb(cause.__traceback__)
+    places = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
+    logger().error("defect", error=type(cause).__name__, where=places)
 
 
 def logger() -> Any:

@@ -7,8 +7,10 @@ no way out of the device: a cloud lane will be handed in, and never to a local-o
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
-from typing import assert_never
+from functools import partial
+from typing import TypeVar, assert_never
 
 from homebred_daemon.core.decision import RouteDecision, Runtime
 from homebred_daemon.core.routing import DecisionInputs, degraded_stack
@@ -19,6 +21,7 @@ from homebred_daemon.errors import (
     HomebredError,
     NeedsReviewError,
     NotPermittedError,
+    defect,
 )
 from homebred_daemon.inbound import AcceptedTask, Decided, Emit, Outcome
 from homebred_daemon.ports import LedgerEntry, OutcomeRecord
@@ -27,6 +30,11 @@ from homebred_daemon.services.standing import Means, Standing
 
 MAX_DECISIONS = 4
 """One, and at most three more after failures before the first token (CONTRACT "After the decision")."""
+
+INLINE_CHARACTERS = 16_384
+"""Longer texts are looked through on a thread; so many take a few milliseconds."""
+
+T = TypeVar("T")
 
 
 class Answering:
@@ -39,14 +47,14 @@ class Answering:
         """Tasks being answered now."""
         self._means = means
 
-    def route(self, accepted: AcceptedTask) -> RouteDecision:
+    async def route(self, accepted: AcceptedTask) -> RouteDecision:
         """The decision alone: nothing is recorded, nothing is asked.
 
         Raises:
             RequestError: the task cannot be accepted.
         """
         self._admit(self.standing, accepted)
-        return _decide(self.standing, self._means, accepted)[1]
+        return (await _decided(self.standing, self._means, accepted))[1]
 
     async def answer(self, accepted: AcceptedTask, emit: Emit) -> None:
         """Answers a task: `emit` hears decisions, pieces of the answer, then exactly one Outcome.
@@ -74,10 +82,21 @@ class Answering:
             self._means.schemas.check_schema(accepted.options.json_schema)
 
 
-def _decide(standing: Standing, means: Means, accepted: AcceptedTask) -> tuple[DecisionInputs, RouteDecision]:
-    return standing.decider.decide(
-        accepted.task, accepted.text, link=standing.link, now=means.clock.now(), caller=accepted.caller
+async def _decided(standing: Standing, means: Means, accepted: AcceptedTask) -> tuple[DecisionInputs, RouteDecision]:
+    decide = partial(
+        standing.decider.decide,
+        accepted.task,
+        accepted.text,
+        link=standing.link,
+        now=means.clock.now(),
+        caller=accepted.caller,
     )
+    return await _beside_the_loop(decide, accepted)
+
+
+async def _beside_the_loop(decide: Callable[[], T], accepted: AcceptedTask) -> T:
+    """Looks through a long text on a thread, so that other tasks go on; a short one costs less than a thread does."""
+    return decide() if len(accepted.text) <= INLINE_CHARACTERS else await asyncio.to_thread(decide)
 
 
 class _Run:
@@ -105,15 +124,16 @@ class _Run:
             outcome = self._without_answer("error", late)
         except HomebredError as error:
             outcome = self._without_answer("error", error)
-        except (asyncio.CancelledError, Exception) as error:  # cancelled, or our own fault: the route gets its outcome
-            code = "cancelled" if isinstance(error, asyncio.CancelledError) else HomebredError.code
-            record = self._record("error", error_code=code, findings=tuple(self._findings))
+        except asyncio.CancelledError:
+            record = self._record("error", error_code="cancelled", findings=tuple(self._findings))
             await self._recorded(Outcome(record=record, weak=False))
             raise
+        except Exception as error:  # noqa: BLE001  # our own fault: the caller hears so, its cause goes to the log
+            outcome = self._without_answer("error", defect(error))
         await self._emit(await self._recorded(outcome))
 
     async def _answered(self) -> Outcome:
-        inputs, decision = _decide(self._standing, self._means, self._accepted)
+        inputs, decision = await _decided(self._standing, self._means, self._accepted)
         for number in range(1, MAX_DECISIONS + 1):
             await self._announce(inputs, decision)
             stack, status = self._stack(inputs, decision)
@@ -129,9 +149,14 @@ class _Run:
                         f"{MAX_DECISIONS} specialists failed in turn; the last was {failure}"
                     ) from failure
                 await self._close_route(failure.code)
-                inputs, decision = self._standing.decider.decide_again(
-                    inputs, self._accepted.text, failed=failure.specialist_id, now=self._means.clock.now()
+                again = partial(
+                    self._standing.decider.decide_again,
+                    inputs,
+                    self._accepted.text,
+                    failed=failure.specialist_id,
+                    now=self._means.clock.now(),
                 )
+                inputs, decision = await _beside_the_loop(again, self._accepted)
         raise AssertionError("the last decision returns or raises")
 
     def _stack(self, inputs: DecisionInputs, decision: RouteDecision) -> tuple[tuple[str, ...], str]:

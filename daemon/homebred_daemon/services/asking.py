@@ -138,13 +138,14 @@ class Asking:
 
     def _meaning(self, error: api.EngineError, specialist_id: str, *, streamed: bool) -> Exception:
         """What an engine's error means for the task."""
+        said = f"{error.what} {error.why}"
         if isinstance(error, api.QueueFullError):
-            return OverloadedError(str(error), hint=error.hint, retry_after_s=error.retry_after_s)
+            return OverloadedError(said, hint=error.hint, retry_after_s=error.retry_after_s)
         if isinstance(error, api.InvalidRequestError | api.UnsupportedOptionError):
-            return RequestError(str(error), hint=error.hint)
+            return RequestError(said, hint=error.hint)
         if streamed:
-            return EngineUnavailableError(f"the engine broke off in the middle of the answer: {error}")
-        return AttemptFailedError(specialist_id, error.code, str(error))
+            return EngineUnavailableError(f"the engine broke off in the middle of the answer: {said}")
+        return AttemptFailedError(specialist_id, error.code, said)
 
 
 class _Collected:

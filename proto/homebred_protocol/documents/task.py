@@ -14,6 +14,9 @@ from homebred_protocol.documents.fields import DocumentError, Fields
 KINDS = ("repeat", "tool_loop", "synthesis", "drafting", "other")
 REQUIREMENTS = ("vision", "audio", "tools", "embeddings")
 BUILT_IN_CLASSES = ("client", "patient", "student", "voice", "biometric", "code", "trade_secret", "public")
+MAX_NAME_CHARACTERS = 128
+MAX_CLASSES = 32
+MAX_CLASS_CHARACTERS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +55,10 @@ def read_task(document: object) -> Task:
     """
     fields = Fields(document)
     task = Task(
-        task_id=fields.text("task_id", required=True) or "",
-        workflow=fields.text("workflow") or None,
+        task_id=_name(fields, "task_id", required=True) or "",
+        workflow=_name(fields, "workflow") or None,
         kind=fields.choice("kind", KINDS, "other") or "other",
-        data_classes=fields.texts("data_classes"),
+        data_classes=_classes(fields),
         allows_escalation=bool(fields.boolean("allows_escalation", default=False)),
         minimum_margin=fields.number("minimum_margin", low=-1, high=1),
         expected_calls=fields.integer("expected_calls"),
@@ -73,6 +76,24 @@ def read_task(document: object) -> Task:
     if fields.problems:
         raise DocumentError("task", fields.problems)
     return task
+
+
+def _name(fields: Fields, key: str, *, required: bool = False) -> str | None:
+    """A name on one line; ledgers keep it, so it has no room for content (I4, I9)."""
+    name = fields.text(key, required=required)
+    if name is not None and (len(name) > MAX_NAME_CHARACTERS or not (name.isprintable() or not name)):
+        fields.complain((key,), "is no name", f"write at most {MAX_NAME_CHARACTERS} printable characters")
+        return None
+    return name
+
+
+def _classes(fields: Fields) -> tuple[str, ...]:
+    classes = fields.texts("data_classes")
+    if len(classes) > MAX_CLASSES or any(len(name) > MAX_CLASS_CHARACTERS for name in classes):
+        bounds = f"at most {MAX_CLASSES} labels of at most {MAX_CLASS_CHARACTERS} characters"
+        fields.complain(("data_classes",), "is more than labels", f"write {bounds}")
+        return ()
+    return classes
 
 
 def content_text(document: dict[str, Any]) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import grpc
 from typing_extensions import override
 
 from homebred_daemon.adapters.grpc_api.failures import abort
 from homebred_daemon.adapters.grpc_api.translate import accepted_task, decision_message, event_message
-from homebred_daemon.errors import HomebredError
+from homebred_daemon.errors import HomebredError, OverloadedError, defect
 from homebred_daemon.inbound import AcceptedTask, Answerer, AnswerEvent, Outcome
 from homebred_protocol.v1 import inference_pb2 as wire
 from homebred_protocol.v1 import inference_pb2_grpc
@@ -25,12 +25,17 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
         *,
         caller_of: Callable[[grpc.aio.ServicerContext[Any, Any]], tuple[str, ...]],
         default_deadline_s: float,
+        max_streams: int,
         new_task_id: Callable[[], str],
+        report_defect: Callable[[BaseException], None],
     ) -> None:
         self._answering = answering
         self._caller_of = caller_of
         self._default_deadline_s = default_deadline_s
+        self._max_streams = max_streams
+        self._streams = 0
         self._new_task_id = new_task_id
+        self._report_defect = report_defect
 
     @override
     async def Generate(  # type: ignore[override]  # grpc.aio also takes a coroutine that writes; its stubs do not say so
@@ -45,12 +50,18 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
                 failed = event.problem
             await context.write(event_message(event))
 
+        self._streams += 1
         try:
+            self._refuse_surplus()
             await self._answering.answer(self._accepted(request, context), emit)
         except HomebredError as error:
             failed = error
+        except Exception as error:  # noqa: BLE001  # our own fault; its words may quote the task
+            failed = defect(error)
+        finally:
+            self._streams -= 1
         if failed is not None:
-            await abort(context, failed)
+            await self._abort(context, failed)
 
     @override
     async def Route(
@@ -59,9 +70,20 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
         """Decides, and does nothing else."""
         try:
             accepted = self._accepted(wire.GenerateRequest(task=request.task), context)
-            return wire.RouteResponse(decision=decision_message(self._answering.route(accepted)))
+            return wire.RouteResponse(decision=decision_message(await self._answering.route(accepted)))
         except HomebredError as error:
-            await abort(context, error)
+            await self._abort(context, error)
+        except Exception as error:  # noqa: BLE001  # our own fault; its words may quote the task
+            await self._abort(context, defect(error))
+
+    def _refuse_surplus(self) -> None:
+        if self._streams > self._max_streams:
+            raise OverloadedError(f"{self._max_streams} answers are being streamed", retry_after_s=1.0)
+
+    async def _abort(self, context: grpc.aio.ServicerContext[Any, Any], error: HomebredError) -> NoReturn:
+        if type(error) is HomebredError and error.__cause__ is not None:
+            self._report_defect(error.__cause__)
+        await abort(context, error)
 
     def _accepted(self, request: wire.GenerateRequest, context: grpc.aio.ServicerContext[Any, Any]) -> AcceptedTask:
         remaining_s = cast("float | None", context.time_remaining())  # None: the caller set no deadline

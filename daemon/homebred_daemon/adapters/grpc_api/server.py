@@ -21,6 +21,8 @@ from homebred_protocol.v1 import control_pb2, control_pb2_grpc, inference_pb2, i
 INFERENCE = inference_pb2.DESCRIPTOR.services_by_name["Inference"].full_name
 CONTROL = control_pb2.DESCRIPTOR.services_by_name["Control"].full_name
 SOCKET_UMASK = 0o177
+OPERATORS_CALLS = 16
+"""Calls beyond the streams, so that status and health answer under load."""
 
 
 class SocketPath:
@@ -77,7 +79,7 @@ class ApiServer:
         self._socket_path = socket_path
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
-            maximum_concurrent_rpcs=max_streams,
+            maximum_concurrent_rpcs=max_streams + OPERATORS_CALLS,
             options=[
                 ("grpc.max_receive_message_length", max_message_bytes),
                 ("grpc.max_send_message_length", max_message_bytes),

@@ -11,7 +11,7 @@ from homebred_daemon.errors import HomebredError, OverloadedError, RequestError
 from homebred_daemon.inbound import AcceptedTask, AnswerEvent, Decided, Outcome
 from homebred_engines import api
 from homebred_protocol.documents.fields import DocumentError
-from homebred_protocol.documents.task import read_task
+from homebred_protocol.documents.task import content_text, read_task
 from homebred_protocol.v1 import inference_pb2 as wire
 
 RUNTIMES = {
@@ -56,7 +56,7 @@ def accepted_task(
         raise RequestError("the task cannot be accepted: it is empty", hint="send some text")
     return AcceptedTask(
         task=task,
-        text="\n".join([*(turn.content for turn in turns), request.task.response_schema]),
+        text=content_text(document),
         turns=turns,
         options=options,
         caller=caller,
