@@ -67,11 +67,12 @@ def test_a_policy_sets_risk_weights_and_classes(tmp_path: Path) -> None:
 
 def test_bad_lines_are_answered_in_their_place() -> None:
     lines = (
-        b'\n{"id": "a"}\n{"text": "b"}\n{"id": "a", "text": 3}\n{"id": ["a"], "text": "b"}\nx\n{"id": "a", "text": "b"}'
+        b'\n{"id": "a"}\n{"text": "b"}\n{"id": true, "text": "b"}\n{"id": "a", "text": 3}\n'
+        b'{"id": ["a"], "text": "b"}\nx\n{"id": "a", "text": "b"}'
     )
     ended = homebred("redact", "--jsonl", stdin=lines)
     assert (ended.status, ended.err) == (0, "")
-    assert [answer.get("error", {}).get("code") for answer in ended.lines] == ["bad_line"] * 6 + [None]
+    assert [answer.get("error", {}).get("code") for answer in ended.lines] == ["bad_line"] * 7 + [None]
 
 
 def test_a_gazetteer_is_refused_clearly(tmp_path: Path) -> None:

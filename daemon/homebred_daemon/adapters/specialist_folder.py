@@ -47,7 +47,7 @@ def read_folder(folder: Path) -> SpecialistFolder:
         RequestError: something in it cannot be used.
     """
     body = _read_bounded(folder / MANIFEST_NAME, MAX_MANIFEST_BYTES)
-    manifest = read_manifest(folder / MANIFEST_NAME)
+    manifest = _checked_manifest(folder / MANIFEST_NAME, body)
     if manifest.engine not in ENGINES:
         raise RequestError(
             f"{folder / MANIFEST_NAME} names the engine {manifest.engine!r}, which this product does not have",
@@ -73,7 +73,10 @@ def read_manifest(path: Path) -> SpecialistManifest:
     Raises:
         RequestError: with every problem and its line.
     """
-    body = _read_bounded(path, MAX_MANIFEST_BYTES)
+    return _checked_manifest(path, _read_bounded(path, MAX_MANIFEST_BYTES))
+
+
+def _checked_manifest(path: Path, body: bytes) -> SpecialistManifest:
     try:
         text = body.decode("utf-8")
         document = tomllib.loads(text)

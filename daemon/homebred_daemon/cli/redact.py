@@ -38,8 +38,10 @@ def redact(
 
     def answer(document: dict[str, Any]) -> dict[str, Any]:
         name, text = document.get("id"), document.get("text")
-        if not isinstance(name, str | int):
-            raise BadLineError("`id` is missing or not a string", hint='write {"id": "...", "text": "..."}')
+        if isinstance(name, bool) or not isinstance(name, str | int):
+            raise BadLineError(
+                "`id` is missing, or neither a string nor an integer", hint='write {"id": "...", "text": "..."}'
+            )
         if not isinstance(text, str):
             raise BadLineError("`text` is missing or not a string", hint='write {"id": "...", "text": "..."}')
         spans = detector.detect(text)

@@ -62,9 +62,26 @@ def test_a_fence_without_a_language_is_code_when_a_line_of_it_is() -> None:
 
 
 def test_a_fence_that_is_never_closed_runs_to_the_end() -> None:
-    text = "```c\nint x = 0;\n"
-    [span] = code_spans(text)
-    assert span.end == len(text)
+    text = "```c\nint x = 0;"
+    [span] = code_spans(text + "\n")
+    assert (span.start, span.end) == (0, len(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("```python print(1)```", "~~~c", "```", "plain", "x = f(1);", "```\ndef f(x): return x", "```c\nint x = 0;"),
+        *(PYTHON, JAVASCRIPT, PROSE, "```python\nprint(1)\n```", "```\nplain words\n```", "intro\n" + C),
+    ],
+)
+def test_a_line_break_at_the_end_makes_no_difference(text: str) -> None:
+    bare = text.rstrip("\n")
+    assert list(code_spans(bare)) == list(code_spans(bare + "\n")) == list(code_spans(bare + "\r\n\r\n"))
+
+
+def test_a_fence_on_one_line_alone_is_code() -> None:
+    text = "```python print(1)```"
+    assert [(span.start, span.end) for span in code_spans(text)] == [(0, len(text))]
 
 
 def test_one_line_alone_is_never_enough() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -50,6 +51,14 @@ def test_whatever_json_can_say_is_read_as_it_was_written(value: object, ascii_on
 def test_anything_else_is_refused_with_its_reason(body: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         strict_json.parse(body)
+
+
+def test_a_key_written_twice_at_the_end_of_many_is_found_in_passing() -> None:
+    body = ("{" + "".join(f'"{number}": 0, ' for number in range(50_000)) + '"49999": 1}').encode()
+    before_s = time.process_time()
+    with pytest.raises(ValueError, match="has the key '49999' twice"):
+        strict_json.parse(body)
+    assert time.process_time() - before_s < 2  # looking each key up among all takes longer by far
 
 
 def test_a_whole_surrogate_pair_is_one_character() -> None:

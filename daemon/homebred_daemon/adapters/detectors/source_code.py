@@ -66,15 +66,16 @@ _DATA = re.compile(r"\s*(?:[\[{]|[\]}],?|\"[^\"]*\"\s?:.*|\"[^\"]*\",?|-?\d[\d.e
 
 
 def code_spans(text: str) -> Iterator[Span]:
-    """Spans of type SOURCE_CODE, in order and apart."""
-    if "\n" not in text:
+    """Spans of type SOURCE_CODE, in order and apart; line breaks at the end of the text make no difference."""
+    text = text.rstrip("\r\n")
+    if "\n" not in text and "```" not in text and "~~~" not in text:
         return
     shown_from = 0
     for start, end, language in _fenced(text):
         yield from _loose(text, shown_from, start)
         body = text[start:end]
         if (language and language not in _DATA_FENCES) or (
-            not language and any(map(_is_strong, body.splitlines()[1:-1]))
+            not language and any(map(_is_strong, body.splitlines()[1:]))
         ):
             yield Span(start, end, "SOURCE_CODE", 1)
         shown_from = end
