@@ -67,7 +67,7 @@ def add(
     if not stored.measurements:
         has_golden = any(workflow.golden for workflow in stored.manifest.workflows.values())
         command = f"homebred models evaluate {stored.manifest.id}" + ("" if has_golden else " --golden FILE")
-        typer.echo(f"next: measure it, or no task is given to it: {command}")
+        typer.echo(f"next: measure it, or it only fills in for answers that are marked degraded: {command}")
     _echo_told(told)
 
 
