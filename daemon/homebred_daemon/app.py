@@ -82,7 +82,7 @@ async def daemon(settings: Settings) -> AsyncIterator[None]:
         store = ModelStore(settings.paths.state_dir / "models")
         clock = SystemClock()
         pool = _pool(settings, clock)
-        stack.push_async_callback(pool.close)
+        await stack.enter_async_context(pool.running())
         means = Means(
             recorder=recorder, pool=pool, schemas=JsonSchemaChecker(), clock=clock, new_route_id=lambda: str(uuid4())
         )

@@ -25,8 +25,12 @@ class Fleet:
     """Loads end only once this is set."""
     speaking: asyncio.Event = field(default_factory=asyncio.Event)
     """Generations go past their first piece only once this is set."""
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Stops end only once this is set."""
     refuses: frozenset[str] = frozenset()
     """Models that cannot be loaded."""
+    is_broken: bool = False
+    """Whether no worker can be started, for a reason that is no engine's."""
     workers: list[FakeWorker] = field(default_factory=list)
     loads: list[api.LoadOptions] = field(default_factory=list)
 
@@ -36,9 +40,12 @@ class Fleet:
         fleet = cls()
         fleet.loading.set()
         fleet.speaking.set()
+        fleet.stopping.set()
         return fleet
 
     async def start(self, engine: str) -> FakeWorker:
+        if self.is_broken:
+            raise OSError("no space left on device")
         self.told.append(f"{engine} starts")
         self.workers.append(FakeWorker(self, next(_PIDS)))
         return self.workers[-1]
@@ -61,6 +68,10 @@ class FakeWorker:
     model: str = ""
     is_silent: bool = False
     """Whether it breaks when it is asked how it stands."""
+    is_frozen: bool = False
+    """Whether it never says how it stands."""
+    is_unstoppable: bool = False
+    """Whether stopping it fails."""
     dies_after: int | None = None
     """Pieces after which it breaks."""
 
@@ -96,9 +107,14 @@ class FakeWorker:
     async def describe(self) -> api.WorkerStats:
         if self.is_silent:
             raise api.EngineFailedError("It is no more.")
+        if self.is_frozen:
+            await asyncio.Event().wait()
         return STATS
 
     async def stop(self) -> None:
         await asyncio.sleep(0)
+        await self.fleet.stopping.wait()
+        if self.is_unstoppable:
+            raise OSError("it is not ours")
         self.is_alive = False
         self.fleet.told.append(f"{self.model} stops")

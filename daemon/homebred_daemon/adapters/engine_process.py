@@ -63,12 +63,14 @@ class EngineProcess:
         self._stub = engine_pb2_grpc.EngineStub(self._channel)
 
     async def stop(self) -> None:
-        """Ends the worker: SIGTERM, after a bound SIGKILL. Harmless when it has ended or never started."""
-        if self._channel is not None:
-            await self._channel.close()
-        if self._child is not None:
-            await self._child.end()
-        self._channel = self._stub = None
+        """Ends the worker: SIGTERM, after a bound or when cancelled SIGKILL. Harmless when there is none."""
+        channel, self._channel, self._stub = self._channel, None, None
+        try:
+            if self._child is not None:
+                await self._child.end()  # before the channel: its calls then end as the worker did, not as if cancelled
+        finally:
+            if channel is not None:
+                await channel.close()
 
     async def exited(self) -> WorkerExit:
         """Waits for the worker's end, however it comes."""

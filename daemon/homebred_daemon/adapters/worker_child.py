@@ -25,6 +25,7 @@ from homebred_engines.queueing import DEFAULT_QUEUE_LIMIT
 
 _READY_LINE = b"ready\n"
 _TAIL_BYTES = 8192
+_KILLED_WITHIN_S = 5.0  # the kernel may hold a process that waits for a device; it ends when that answers
 _TAIL_WAIT_S = 0.5  # the last lines may come after the exit; a grandchild may hold the pipe for ever
 _MAX_SOCKET_PATH_BYTES = 107  # unix(7): sun_path holds 108 with the closing zero
 _ENGINE_SOCKET_BYTES = 24  # an engine may make a socket of its own in a folder below
@@ -113,16 +114,21 @@ class WorkerChild:
         return WorkerExit(exit_code=self._output.exit_code.result(), last_lines=self._output.last_lines)
 
     async def end(self) -> None:
-        """SIGTERM, after the bound SIGKILL; then the private folder goes. Harmless when repeated."""
+        """SIGTERM, after the bound SIGKILL; then the private folder goes. Harmless when repeated.
+
+        Cancelled while it waits, it sends SIGKILL at once: no worker outlives the one who ended it.
+        """
         exit_code = self._output.exit_code
-        if not exit_code.done():
-            self._transport.terminate()
-            await asyncio.wait([exit_code], timeout=self._settings.stop_deadline_s)
-        if not exit_code.done():
-            self._transport.kill()
-            await asyncio.wait([exit_code])
-        self._transport.close()
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        try:
+            if not exit_code.done():
+                self._transport.terminate()
+                await asyncio.wait([exit_code], timeout=self._settings.stop_deadline_s)
+            if not exit_code.done():
+                self._transport.kill()
+                await asyncio.wait([exit_code], timeout=_KILLED_WITHIN_S)
+        finally:
+            self._transport.close()  # kills what still runs
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     def failure(self, why: str, *, hint: str = "") -> EngineFailedError:
         """An error with what is known of the process."""

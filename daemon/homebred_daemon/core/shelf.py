@@ -33,6 +33,10 @@ class StoredSpecialist:
     note: str = ""
     """What a person should know of its files, such as a fitness that cannot be read; empty: nothing."""
 
+    def context_tokens(self, default: int) -> int:
+        """Context that it is promised, in tokens: its manifest's, or the device's `default` where that names none."""
+        return self.manifest.max_context or default
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DamagedSpecialist:
@@ -52,12 +56,17 @@ class Shelf:
     """By id; none of them can be served."""
 
 
-def registry_document(shelf: Shelf) -> Record:
-    """The registry: one entry a specialist by id, alike for the same shelf."""
-    return {"specialists": [_entry(each) for each in shelf.specialists]}
+def registry_document(shelf: Shelf, *, default_context_tokens: int | None = None) -> Record:
+    """The registry: one entry a specialist by id, alike for the same shelf.
+
+    Args:
+        shelf: what the store holds.
+        default_context_tokens: context of a specialist that names none; None: not known, and not written.
+    """
+    return {"specialists": [_entry(each, default_context_tokens) for each in shelf.specialists]}
 
 
-def _entry(stored: StoredSpecialist) -> Record:
+def _entry(stored: StoredSpecialist, default_context_tokens: int | None) -> Record:
     manifest, measured = stored.manifest, stored.measurements.values()
     entry: Record = {
         "id": manifest.id,
@@ -68,7 +77,8 @@ def _entry(stored: StoredSpecialist) -> Record:
         "available": stored.base_is_intact,
     }
     optional = {
-        "max_context": manifest.max_context,
+        # What it is served with, so that the router sends it nothing longer.
+        "max_context": manifest.max_context or default_context_tokens,
         # One figure stands for all workflows: the slowest, since the router holds it against deadlines.
         "tokens_per_s": min(_known(each.tokens_per_s for each in measured), default=None),
         "p95_s": max(_known(each.p95_s for each in measured), default=None),

@@ -6,13 +6,12 @@ from datetime import datetime
 
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.inbound import DaemonState, SpecialistState, WorkerState
-from homebred_daemon.ports import EngineWorker, SpecialistStore
+from homebred_daemon.ports import SpecialistStore
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.models import Site, standing_of
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.standing import Served, Standing
-from homebred_engines import api
 
 
 class Caretaking:
@@ -36,7 +35,23 @@ class Caretaking:
         self._started_at_utc = started_at_utc
 
     async def state(self) -> DaemonState:
-        """The state of every part."""
+        """The state of every part; a worker that is slow to say how it stands has only its pid."""
+        return await self._state(await self._pool.worker_states())
+
+    async def reload_models(self) -> DaemonState:
+        """Takes up what has changed in the model store; where that fails, what held still holds.
+
+        The state it returns names no workers: they are not waited for.
+
+        Raises:
+            StateError: the store cannot be read, or the ledger cannot be written.
+        """
+        standing = await standing_of(self._site, self._store, self._recorder)
+        self._answering.standing = standing
+        self._pool.keep_only({served.model for served in standing.specialists.values()})
+        return await self._state(workers=())
+
+    async def _state(self, workers: tuple[WorkerState, ...]) -> DaemonState:
         standing = self._answering.standing
         policy = standing.decider.policy
         return DaemonState(
@@ -49,19 +64,10 @@ class Caretaking:
                 *(self._specialist(stored, standing) for stored in standing.shelf.specialists),
                 *(SpecialistState(id=damaged.id, note=damaged.why) for damaged in standing.shelf.damaged),
             ),
-            workers=tuple([await _worker(worker) for worker in self._pool.workers()]),
+            workers=workers,
             streams=self._answering.streams,
             outcomes=await self._recorder.status_counts(),
         )
-
-    async def reload_models(self) -> DaemonState:
-        """Takes up what has changed in the model store; where that fails, what held still holds.
-
-        Raises:
-            StateError: the store cannot be read, or the ledger cannot be written.
-        """
-        self._answering.standing = await standing_of(self._site, self._store, self._recorder)
-        return await self.state()
 
     def _specialist(self, stored: StoredSpecialist, standing: Standing) -> SpecialistState:
         served = standing.specialists.get(stored.manifest.id)
@@ -79,10 +85,3 @@ class Caretaking:
             return "its base model is missing or cut short: add it again"
         failure = self._pool.last_failure(served.model)
         return f"its engine failed: {failure}" if failure else stored.note
-
-
-async def _worker(worker: EngineWorker) -> WorkerState:
-    try:
-        return WorkerState(pid=worker.pid, stats=await worker.describe())
-    except api.EngineFailedError:
-        return WorkerState(pid=worker.pid, stats=None)  # it ended as we asked: its pid is all there is to say

@@ -19,6 +19,7 @@ from homebred_daemon.core.scoring import mean, percentile_95, score
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.errors import EngineUnavailableError, HomebredError, RequestError, StateError
 from homebred_daemon.ports import Clock, EngineLauncher, EngineWorker
+from homebred_daemon.services.loading import load_within
 from homebred_engines import api
 from homebred_protocol.documents.golden import GoldenRow, GoldenSet
 from homebred_protocol.documents.specialist import SpecialistManifest
@@ -195,19 +196,12 @@ async def _load(worker: EngineWorker, stored: StoredSpecialist, bench: Bench) ->
     options = api.LoadOptions(
         model_path=stored.base_path,
         model_digest=stored.base_digest,
-        context_tokens=stored.manifest.max_context or bench.context_tokens,
+        context_tokens=stored.context_tokens(bench.context_tokens),
         slots=bench.concurrency,
         threads=bench.threads,
         memory_budget_bytes=bench.memory_budget_bytes,
     )
-    try:
-        async with asyncio.timeout(bench.load_timeout_s):
-            return await worker.load(options)
-    except TimeoutError:
-        raise api.EngineFailedError(
-            f"The model was not loaded within {bench.load_timeout_s:g} s.",
-            hint="Raise engine.load_timeout_s, or choose a smaller model.",
-        ) from None
+    return await load_within(bench.load_timeout_s, worker, options)
 
 
 async def _ask(

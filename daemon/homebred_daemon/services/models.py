@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.records import canonical
 from homebred_daemon.core.sensitivity import Detector
-from homebred_daemon.core.shelf import registry_document
+from homebred_daemon.core.shelf import Shelf, registry_document
 from homebred_daemon.ports import ServedModel, SpecialistStore
 from homebred_daemon.services.deciding import Decider
 from homebred_daemon.services.recording import Recorder
@@ -41,7 +41,7 @@ async def standing_of(site: Site, store: SpecialistStore, recorder: Recorder) ->
         StateError: the store cannot be read, or the ledger cannot be written.
     """
     shelf = store.contents()
-    document = registry_document(shelf)
+    document = registry_document(shelf, default_context_tokens=site.context_tokens)
     body = canonical(document).encode()
     digest = digest_of(body)
     for kind, kept_digest, kept in (*site.documents, ("registry", digest, body)):
@@ -49,19 +49,28 @@ async def standing_of(site: Site, store: SpecialistStore, recorder: Recorder) ->
     registry = read_registry(document, digest)
     return Standing(
         decider=Decider(policy=site.policy, registry=registry, detector=site.detector),
-        specialists={
-            stored.manifest.id: Served(
-                manifest=stored.manifest,
-                model=ServedModel(
-                    engine=stored.manifest.engine,
-                    path=str(stored.base_path),
-                    digest=stored.base_digest,
-                    context_tokens=stored.manifest.max_context or site.context_tokens,
-                ),
-            )
-            for stored in shelf.specialists
-            if stored.base_is_intact
-        },
+        specialists=_served(shelf, site.context_tokens),
         shelf=shelf,
         link=site.link,
     )
+
+
+def _served(shelf: Shelf, default_context_tokens: int) -> dict[str, Served]:
+    """Those whose base is there, by id; those on one base share its worker, which has the largest of their contexts."""
+    servable = [stored for stored in shelf.specialists if stored.base_is_intact]
+    contexts: dict[tuple[str, str], int] = {}
+    for stored in servable:
+        base = (stored.manifest.engine, stored.base_digest)
+        contexts[base] = max(contexts.get(base, 0), stored.context_tokens(default_context_tokens))
+    return {
+        stored.manifest.id: Served(
+            manifest=stored.manifest,
+            model=ServedModel(
+                engine=stored.manifest.engine,
+                path=stored.base_path,
+                digest=stored.base_digest,
+                context_tokens=contexts[stored.manifest.engine, stored.base_digest],
+            ),
+        )
+        for stored in servable
+    }

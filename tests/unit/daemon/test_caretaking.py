@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ from tests.support.fake_ledger import FakeLedger
 from tests.support.fake_workers import STATS, Fleet
 from tests.support.keyword_detector import KeywordDetector
 from tests.support.ledger_entries import OUTCOME
-from tests.support.manual_clock import STARTED, ManualClock
+from tests.support.manual_clock import STARTED, ManualClock, run_with
 from tests.support.shelves import FakeStore, stored
 
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
@@ -67,7 +68,7 @@ async def house(store: FakeStore, fleet: Fleet | None = None) -> AsyncIterator[H
         clock=clock,
         new_route_id=lambda: str(next(numbers)),
     )
-    async with recorder.running():
+    async with recorder.running(), pool.running():
         yield House(store, Answering(await standing_of(SITE, store, recorder), means), pool, recorder)
 
 
@@ -125,6 +126,39 @@ async def test_a_changed_store_is_taken_up() -> None:
         after = await home.caretaking.reload_models()
         assert [one.id for one in after.specialists] == ["a"]
         assert before.registry_digest != after.registry_digest == home.answering.standing.decider.registry.digest
+
+
+def test_a_worker_that_does_not_say_how_it_stands_holds_up_neither_the_state_nor_a_reload() -> None:
+    fleet, clock = Fleet.free(), ManualClock()
+    store = FakeStore(Shelf(specialists=(stored("a"), stored("b", base_digest="sha256:other"))))
+
+    async def looked_after() -> None:
+        async with house(store, fleet) as home, asyncio.TaskGroup() as group:
+            await home.use("a")
+            await home.use("b")
+            frozen, sound = fleet.workers
+            frozen.is_frozen = True
+            assert len((await home.caretaking.reload_models()).specialists) == 2
+            asking = group.create_task(home.caretaking.state())
+            await asyncio.sleep(0)
+            clock.pass_s(1.1)
+            assert (await asking).workers == (
+                WorkerState(pid=frozen.pid, stats=None),
+                WorkerState(pid=sound.pid, stats=STATS),
+            )
+
+    run_with(clock, looked_after())
+
+
+async def test_a_model_that_left_the_store_leaves_memory_with_the_reload() -> None:
+    fleet = Fleet.free()
+    store = FakeStore(Shelf(specialists=(stored("a"), stored("b", base_digest="sha256:other"))))
+    async with house(store, fleet) as home:
+        await home.use("a")
+        await home.use("b")
+        store.shelf = Shelf(specialists=(stored("a"),))
+        await home.caretaking.reload_models()
+        assert [worker.pid for worker in (await home.caretaking.state()).workers] == [fleet.workers[0].pid]
 
 
 async def test_where_the_store_cannot_be_read_what_held_still_holds() -> None:

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 
 import pytest
-from tests.support.fake_workers import Fleet
+from tests.support.fake_workers import STATS, Fleet
 from tests.support.manual_clock import ManualClock, run_with
 
+from homebred_daemon.inbound import WorkerState
 from homebred_daemon.ports import Prompt, ServedModel
-from homebred_daemon.services.engines import Room, WorkerPool
+from homebred_daemon.services.engines import MAX_WAITING, Room, WorkerPool
 from homebred_engines import api
 
 
@@ -22,14 +24,25 @@ def prompt(request_id: str = "r") -> Prompt:
     return Prompt(request_id=request_id, fairness_key="", messages=messages, options=api.GenerateOptions())
 
 
-def pool_of(fleet: Fleet, max_models: int = 2, clock: ManualClock | None = None) -> WorkerPool:
+@asynccontextmanager
+async def pool_of(fleet: Fleet, max_models: int = 2, clock: ManualClock | None = None) -> AsyncIterator[WorkerPool]:
     room = Room(max_models=max_models, slots=2, threads=3, load_timeout_s=60, memory_budget_bytes=1 << 30)
-    return WorkerPool(fleet, clock or ManualClock(), room)
+    pool = WorkerPool(fleet, clock or ManualClock(), room)
+    async with pool.running():
+        yield pool
 
 
 async def ask(pool: WorkerPool, name: str, request_id: str = "r") -> str:
     events = [event async for event in pool.generate(model(name), prompt(request_id))]
     return "".join(event.text for event in events if isinstance(event, api.Delta))
+
+
+async def asked(pool: WorkerPool, name: str, request_id: str = "r") -> str | Exception:
+    """What `ask` answers or fails with."""
+    try:
+        return await ask(pool, name, request_id)
+    except (api.EngineError, OSError) as error:
+        return error
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -43,16 +56,17 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_a_model_is_loaded_at_its_first_use_and_once_only() -> None:
     fleet = Fleet.free()
-    pool = pool_of(fleet)
-    assert not pool.is_loaded(model("m"))
-    assert [await ask(pool, "m", "r1"), await ask(pool, "m", "r2")] == ["01", "01"]
-    assert pool.is_loaded(model("m"))
-    assert fleet.told == ["echo starts", "m loads", "m answers r1", "m ends r1", "m answers r2", "m ends r2"]
+    async with pool_of(fleet) as pool:
+        assert not pool.is_loaded(model("m"))
+        assert [await ask(pool, "m", "r1"), await ask(pool, "m", "r2")] == ["01", "01"]
+        assert pool.is_loaded(model("m"))
+        assert fleet.told == ["echo starts", "m loads", "m answers r1", "m ends r1", "m answers r2", "m ends r2"]
 
 
-async def test_a_model_is_loaded_with_its_own_context_and_the_rooms_figures() -> None:
+async def test_a_model_is_loaded_with_its_own_context_and_its_share_of_the_room() -> None:
     fleet = Fleet.free()
-    await ask(pool_of(fleet), "m")
+    async with pool_of(fleet, max_models=2) as pool:
+        await ask(pool, "m")
     assert fleet.loads == [
         api.LoadOptions(
             model_path="m",
@@ -60,165 +74,314 @@ async def test_a_model_is_loaded_with_its_own_context_and_the_rooms_figures() ->
             context_tokens=512,
             slots=2,
             threads=3,
-            memory_budget_bytes=1 << 30,
+            memory_budget_bytes=1 << 29,
         )
     ]
 
 
-async def test_many_who_ask_for_the_same_cold_model_wait_for_one_load() -> None:
+def test_without_a_budget_each_model_may_take_what_the_machine_has() -> None:
+    room = Room(max_models=3, slots=1, threads=0, load_timeout_s=60, memory_budget_bytes=0)
+    assert room.memory_share_bytes == 0
+
+
+async def test_sixteen_who_ask_for_the_same_cold_model_wait_for_one_load() -> None:
     fleet = Fleet.free()
     fleet.loading.clear()
-    pool = pool_of(fleet)
-    async with asyncio.TaskGroup() as group:
-        for number in range(5):
-            group.create_task(ask(pool, "m", f"r{number}"))
+    async with pool_of(fleet) as pool, asyncio.TaskGroup() as group:
+        asking = [group.create_task(ask(pool, "m", f"r{number}")) for number in range(16)]
         await until(lambda: "m loads" in fleet.told)
         fleet.loading.set()
+        assert await asyncio.gather(*asking) == ["01"] * 16
     assert fleet.told.count("m loads") == 1
 
 
-async def test_at_the_bound_the_longest_unused_model_leaves_before_the_newcomer_loads() -> None:
-    fleet, clock = Fleet.free(), ManualClock()
-    pool = pool_of(fleet, clock=clock)
-    for name in ("a", "b", "a", "c"):
-        clock.pass_s(1)
-        await ask(pool, name)
-    assert fleet.serving() == ["a", "c"]
-    assert fleet.told.index("b stops") < fleet.told.index("c loads")
-
-
-async def test_a_busy_model_is_never_unloaded_the_newcomer_is_told_to_come_back() -> None:
-    fleet = Fleet.free()
-    fleet.speaking.clear()
-    pool = pool_of(fleet, max_models=1)
-    async with asyncio.TaskGroup() as group:
-        running = group.create_task(ask(pool, "a"))
-        await until(lambda: "a answers r" in fleet.told)
-        with pytest.raises(api.QueueFullError) as caught:
-            await ask(pool, "b")
-        assert caught.value.retry_after_s > 0
-        fleet.speaking.set()
-    assert running.result() == "01"
-    assert await ask(pool, "b") == "01"
-    assert fleet.serving() == ["b"]
-
-
-async def test_a_model_that_is_still_loading_counts_against_the_bound() -> None:
+async def test_a_load_goes_on_without_those_who_asked_for_it() -> None:
     fleet = Fleet.free()
     fleet.loading.clear()
-    pool = pool_of(fleet, max_models=1)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(ask(pool, "a"))
-        await until(lambda: "a loads" in fleet.told)
-        with pytest.raises(api.QueueFullError):
-            await ask(pool, "b")
+    async with pool_of(fleet) as pool:
+        for number in range(3):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0):
+                    await ask(pool, "m", f"r{number}")
+        await until(lambda: "m loads" in fleet.told)
         fleet.loading.set()
-    assert "b loads" not in fleet.told
+        await until(lambda: pool.is_loaded(model("m")))
+        assert await ask(pool, "m") == "01"
+    assert fleet.told.count("m loads") == 1
 
 
-async def test_two_newcomers_do_not_take_the_same_room() -> None:
-    fleet = Fleet.free()
-    pool = pool_of(fleet, max_models=1)
-    await ask(pool, "old")
-    results = await asyncio.gather(ask(pool, "a"), ask(pool, "b"), return_exceptions=True)
-    assert [type(result) for result in results] == [str, api.QueueFullError]
-    assert fleet.serving() == ["a"]
-
-
-async def test_a_worker_that_died_is_forgotten_and_the_next_request_starts_another() -> None:
-    fleet = Fleet.free()
-    pool = pool_of(fleet)
-    await ask(pool, "m")
-    fleet.workers[0].dies_after = 1
-    with pytest.raises(api.EngineFailedError, match="It died"):
-        await ask(pool, "m")
-    assert not pool.is_loaded(model("m"))
-    assert "It died" in pool.last_failure(model("m"))
-    assert await ask(pool, "m") == "01"
-    assert pool.last_failure(model("m")) == ""
-    assert [worker.pid for worker in pool.workers()] == [fleet.workers[1].pid]
-
-
-async def test_a_dead_worker_takes_no_room() -> None:
-    fleet = Fleet.free()
-    pool = pool_of(fleet, max_models=1)
-    await ask(pool, "a")
-    fleet.workers[0].is_alive = False
-    await ask(pool, "b")
-    assert fleet.told.index("a stops") < fleet.told.index("b loads"), "its process is reaped first"
-
-
-async def test_a_file_that_is_refused_leaves_no_worker_behind_and_says_why() -> None:
+async def test_a_load_that_fails_is_told_to_all_who_wait_and_tried_again_by_the_next() -> None:
     fleet = Fleet.free()
     fleet.refuses = frozenset({"m"})
-    pool = pool_of(fleet, max_models=1)
-    with pytest.raises(api.ModelRefusedError):
-        await ask(pool, "m")
-    assert (fleet.told[-1], pool.workers()) == ("m stops", ())
-    assert "picture of a cat" in pool.last_failure(model("m"))
-    assert await ask(pool, "other") == "01"
+    async with pool_of(fleet, max_models=1) as pool:
+        failures = await asyncio.gather(*(asked(pool, "m", f"r{number}") for number in range(16)))
+        assert {type(failure) for failure in failures} == {api.ModelRefusedError}
+        assert (fleet.told, await pool.worker_states()) == (["echo starts", "m loads", "m stops"], ())
+        assert "picture of a cat" in pool.last_failure(model("m"))
+        fleet.refuses = frozenset()
+        assert await ask(pool, "m") == "01"
+        assert pool.last_failure(model("m")) == ""
+
+
+async def test_a_failure_that_is_no_engines_reaches_the_caller_and_the_pool_goes_on() -> None:
+    fleet = Fleet.free()
+    fleet.is_broken = True
+    async with pool_of(fleet) as pool:
+        assert isinstance(await asked(pool, "m"), OSError)
+        fleet.is_broken = False
+        assert await ask(pool, "m") == "01"
 
 
 def test_a_load_that_takes_too_long_is_given_up() -> None:
     fleet, clock = Fleet.free(), ManualClock()
 
-    async def asked() -> None:
+    async def given_up() -> None:
         fleet.loading.clear()
-        pool = pool_of(fleet, clock=clock)
-        async with asyncio.TaskGroup() as group:
-            asking = group.create_task(outcome(ask(pool, "m")))
+        async with pool_of(fleet, clock=clock) as pool, asyncio.TaskGroup() as group:
+            asking = group.create_task(asked(pool, "m"))
             await until(lambda: "m loads" in fleet.told)
             clock.pass_s(61)
-        assert "not loaded within 60 s" in str(asking.result())
-        assert fleet.told[-1] == "m stops"
+            assert "not loaded within 60 s" in str(await asking)
+            assert fleet.told[-1] == "m stops"
 
-    run_with(clock, asked())
-
-
-async def outcome(coroutine: object) -> object:
-    """The failure of something, as a value."""
-    try:
-        return await coroutine  # type: ignore[misc]  # any coroutine will do
-    except api.EngineError as error:
-        return error
+    run_with(clock, given_up())
 
 
-async def test_a_caller_who_leaves_while_the_model_loads_takes_the_load_with_him_and_the_next_begins_anew() -> None:
+async def test_at_the_bound_the_longest_unused_model_leaves_before_the_newcomer_loads() -> None:
+    fleet, clock = Fleet.free(), ManualClock()
+    async with pool_of(fleet, clock=clock) as pool:
+        for name in ("a", "b", "a", "c"):
+            clock.pass_s(1)
+            await ask(pool, name)
+        assert fleet.serving() == ["a", "c"]
+    assert fleet.told.index("b stops") < fleet.told.index("c loads")
+
+
+async def test_while_all_models_are_busy_a_newcomer_waits_until_one_is_idle() -> None:
+    fleet = Fleet.free()
+    fleet.speaking.clear()
+    async with pool_of(fleet, max_models=1) as pool, asyncio.TaskGroup() as group:
+        running = group.create_task(ask(pool, "a"))
+        await until(lambda: "a answers r" in fleet.told)
+        waiting = group.create_task(ask(pool, "b"))
+        await asyncio.sleep(0)
+        assert "b loads" not in fleet.told
+        fleet.speaking.set()
+        assert [await running, await waiting] == ["01", "01"]
+        assert fleet.serving() == ["b"]
+    assert fleet.told.index("a ends r") < fleet.told.index("a stops") < fleet.told.index("b loads")
+
+
+async def test_a_model_that_is_still_loading_counts_against_the_bound() -> None:
     fleet = Fleet.free()
     fleet.loading.clear()
-    pool = pool_of(fleet, max_models=1)
-    async with asyncio.TaskGroup() as group:
-        leaving = group.create_task(ask(pool, "m", "r1"))
-        staying = group.create_task(ask(pool, "m", "r2"))
-        await until(lambda: "m loads" in fleet.told)
-        leaving.cancel()
-        await until(lambda: fleet.told.count("m loads") == 2)
+    async with pool_of(fleet, max_models=1) as pool, asyncio.TaskGroup() as group:
+        group.create_task(ask(pool, "a"))
+        await until(lambda: "a loads" in fleet.told)
+        group.create_task(ask(pool, "b"))
+        await asyncio.sleep(0)
+        assert "b loads" not in fleet.told
         fleet.loading.set()
-    assert staying.result() == "01"
-    assert fleet.serving() == ["m"]
+    assert fleet.told.index("a stops") < fleet.told.index("b loads")
+
+
+async def test_newcomers_have_room_one_after_the_other_in_the_order_they_asked() -> None:
+    fleet = Fleet.free()
+    async with pool_of(fleet, max_models=1) as pool:
+        await asyncio.gather(*(ask(pool, name) for name in ("a", "b", "c", "b", "a")))
+    assert [line for line in fleet.told if line.endswith("loads")] == ["a loads", "b loads", "c loads"]
+
+
+async def test_who_no_longer_waits_for_room_does_not_get_it() -> None:
+    fleet = Fleet.free()
+    fleet.speaking.clear()
+    async with pool_of(fleet, max_models=1) as pool, asyncio.TaskGroup() as group:
+        group.create_task(ask(pool, "a"))
+        await until(lambda: "a answers r" in fleet.told)
+        leaving = group.create_task(ask(pool, "b"))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        group.create_task(ask(pool, "c"))
+        fleet.speaking.set()
+    assert "b loads" not in fleet.told
+    assert "c loads" in fleet.told
+
+
+async def test_only_so_many_wait_for_room_and_the_next_is_told_to_come_back() -> None:
+    fleet = Fleet.free()
+    fleet.speaking.clear()
+    async with pool_of(fleet, max_models=1) as pool, asyncio.TaskGroup() as group:
+        group.create_task(ask(pool, "a"))
+        await until(lambda: "a answers r" in fleet.told)
+        waiting = [group.create_task(ask(pool, f"m{number % 3}")) for number in range(MAX_WAITING)]
+        await asyncio.sleep(0)
+        for name in ("m0", "another"):
+            with pytest.raises(api.QueueFullError) as refused:
+                await ask(pool, name)
+            assert refused.value.retry_after_s > 0
+        group.create_task(ask(pool, "a"))  # it needs no room
+        fleet.speaking.set()
+        assert await asyncio.gather(*waiting) == ["01"] * MAX_WAITING
+    assert sum(line.endswith("loads") for line in fleet.told) == 4
+
+
+async def test_cascades_that_cross_each_other_both_come_through() -> None:
+    fleet = Fleet.free()
+    async with pool_of(fleet, max_models=1) as pool:
+
+        async def cascade(*names: str) -> list[str]:
+            return [await ask(pool, name) for name in names]
+
+        async with asyncio.timeout(10):
+            answers = await asyncio.gather(cascade("a", "b"), cascade("b", "a"))
+        assert list(answers) == [["01", "01"], ["01", "01"]]
+
+
+async def test_a_worker_that_died_is_forgotten_and_the_next_request_starts_another() -> None:
+    fleet = Fleet.free()
+    async with pool_of(fleet) as pool:
+        await ask(pool, "m")
+        fleet.workers[0].dies_after = 1
+        with pytest.raises(api.EngineFailedError, match="It died"):
+            await ask(pool, "m")
+        assert not pool.is_loaded(model("m"))
+        assert "It died" in pool.last_failure(model("m"))
+        assert await ask(pool, "m") == "01"
+        assert await pool.worker_states() == (WorkerState(pid=fleet.workers[1].pid, stats=STATS),)
+
+
+async def test_a_dead_worker_takes_no_room() -> None:
+    fleet = Fleet.free()
+    async with pool_of(fleet, max_models=1) as pool:
+        await ask(pool, "a")
+        fleet.workers[0].is_alive = False
+        await ask(pool, "b")
+    assert fleet.told.index("a stops") < fleet.told.index("b loads"), "its process is reaped first"
+
+
+async def test_a_stop_goes_on_without_the_caller_who_needed_the_room() -> None:
+    fleet = Fleet.free()
+    async with pool_of(fleet, max_models=1) as pool:
+        await ask(pool, "a")
+        fleet.stopping.clear()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await ask(pool, "b")
+        fleet.stopping.set()
+        await until(lambda: "b loads" in fleet.told)
+    assert fleet.told.index("a stops") < fleet.told.index("b loads")
+
+
+async def test_a_worker_that_cannot_be_stopped_is_reported_and_the_pool_goes_on() -> None:
+    fleet, reported = Fleet.free(), []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["message"]))
+    async with pool_of(fleet, max_models=1) as pool:
+        await ask(pool, "a")
+        fleet.workers[0].is_unstoppable = True
+        assert await ask(pool, "b") == "01"
+    assert reported == ["an engine worker could not be stopped"]
+
+
+def test_a_worker_that_never_says_how_it_stands_is_retired_and_the_next_request_starts_another() -> None:
+    fleet, clock = Fleet.free(), ManualClock()
+
+    async def retired() -> None:
+        async with pool_of(fleet, clock=clock) as pool, asyncio.TaskGroup() as group:
+            await ask(pool, "m")
+            await ask(pool, "sound")
+            frozen, sound = fleet.workers
+            frozen.is_frozen = True
+            asking = group.create_task(pool.worker_states())
+            await asyncio.sleep(0)
+            clock.pass_s(1.1)
+            assert await asking == (
+                WorkerState(pid=frozen.pid, stats=None),
+                WorkerState(pid=sound.pid, stats=STATS),
+            )
+            assert pool.is_loaded(model("m")), "it may only be slow"
+            clock.pass_s(5)
+            await until(lambda: "m stops" in fleet.told)
+            assert await ask(pool, "m") == "01"
+            assert [state.pid for state in await pool.worker_states()] == [sound.pid, fleet.workers[2].pid]
+
+    run_with(clock, retired())
+
+
+async def test_models_that_are_no_longer_wanted_leave_at_once_or_when_their_last_answer_ends() -> None:
+    fleet = Fleet.free()
+    async with pool_of(fleet) as pool, asyncio.TaskGroup() as group:
+        await ask(pool, "idle")
+        fleet.speaking.clear()
+        running = group.create_task(ask(pool, "busy"))
+        await until(lambda: "busy answers r" in fleet.told)
+        pool.keep_only({model("other")})
+        await until(lambda: "idle stops" in fleet.told)
+        fleet.speaking.set()
+        assert await running == "01"
+        await until(lambda: "busy stops" in fleet.told)
+
+
+async def test_a_failure_of_a_model_that_left_the_store_is_forgotten() -> None:
+    fleet = Fleet.free()
+    fleet.refuses = frozenset({"m"})
+    async with pool_of(fleet) as pool:
+        await asked(pool, "m")
+        pool.keep_only(())
+        assert pool.last_failure(model("m")) == ""
 
 
 async def test_a_stream_closed_half_way_frees_its_model() -> None:
     fleet = Fleet.free()
-    pool = pool_of(fleet, max_models=1)
-    async with aclosing(pool.generate(model("a"), prompt())) as events:
-        await anext(events)
-    assert fleet.told[-1] == "a ends r"
-    assert await ask(pool, "b") == "01"
+    async with pool_of(fleet, max_models=1) as pool:
+        async with aclosing(pool.generate(model("a"), prompt())) as events:
+            await anext(events)
+        assert fleet.told[-1] == "a ends r"
+        assert await ask(pool, "b") == "01"
 
 
-async def test_the_same_file_under_another_engine_is_another_model() -> None:
+async def test_the_same_file_under_another_engine_or_in_another_context_is_another_model() -> None:
+    async with pool_of(Fleet.free()) as pool:
+        await ask(pool, "m")
+        assert not pool.is_loaded(model("m", engine="llamacpp"))
+        assert not pool.is_loaded(replace(model("m"), context_tokens=4096))
+
+
+async def test_closing_waits_until_every_worker_has_ended_those_already_leaving_too() -> None:
     fleet = Fleet.free()
-    pool = pool_of(fleet)
-    await ask(pool, "m")
-    assert not pool.is_loaded(model("m", engine="llamacpp"))
+    async with pool_of(fleet, max_models=1) as pool:
+        await ask(pool, "a")
+        fleet.stopping.clear()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await ask(pool, "b")
+        asyncio.get_running_loop().call_later(0, fleet.stopping.set)
+    assert "a stops" in fleet.told
+    assert fleet.serving() == []
 
 
-async def test_closing_ends_every_worker() -> None:
+async def test_closing_gives_up_a_load_and_tells_who_waits_for_it() -> None:
     fleet = Fleet.free()
-    pool = pool_of(fleet)
-    await ask(pool, "a")
-    await ask(pool, "b")
-    await pool.close()
-    assert sorted(fleet.told[-2:]) == ["a stops", "b stops"]
-    assert (pool.workers(), fleet.serving()) == ((), [])
+    fleet.loading.clear()
+    async with asyncio.TaskGroup() as group, pool_of(fleet, max_models=1) as pool:
+        asking = [group.create_task(asked(pool, name)) for name in ("loads", "waits")]
+        await until(lambda: "loads loads" in fleet.told)
+    assert ["stopping" in str(answer.result()) for answer in asking] == [True, True]
+    assert fleet.told == ["echo starts", "loads loads", "loads stops"]
+    assert "stopping" in str(await asked(pool, "late"))
+
+
+async def test_a_pool_that_is_cancelled_ends_its_workers_and_passes_the_cancellation_on() -> None:
+    fleet = Fleet.free()
+
+    async def serve() -> None:
+        async with pool_of(fleet) as pool:
+            await ask(pool, "m")
+            await asyncio.Event().wait()
+
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(serve())
+        await until(lambda: "m ends r" in fleet.told)
+        serving.cancel()
+    assert serving.cancelled()
+    assert fleet.told[-1] == "m stops"

@@ -60,6 +60,33 @@ async def test_what_can_be_served_is_served_from_its_base_in_its_context() -> No
     assert (standing.link, standing.shelf) == (Link.METERED, SHELF)
 
 
+async def test_specialists_on_one_base_share_a_model_with_the_largest_context_that_any_of_them_needs() -> None:
+    shelf = Shelf(
+        specialists=(
+            stored("long", max_context=8192),
+            stored("short", max_context=512),
+            stored("unsaid"),
+            stored("elsewhere", base_digest="sha256:other"),
+            stored("otherwise", engine="llamacpp", max_context=1024),
+            stored("gone", max_context=65536, base_is_intact=False),
+        )
+    )
+    standing = await made(FakeStore(shelf), FakeLedger())
+    assert {name: served.model.context_tokens for name, served in standing.specialists.items()} == {
+        "long": 8192,
+        "short": 8192,
+        "unsaid": 8192,
+        "elsewhere": 2048,
+        "otherwise": 1024,
+    }
+    assert standing.specialists["short"].model == standing.specialists["long"].model
+
+
+async def test_a_specialist_is_routed_by_the_context_it_was_promised() -> None:
+    standing = await made(FakeStore(SHELF), FakeLedger())
+    assert [one.max_context for one in standing.decider.registry.specialists] == [512, 2048, 2048]
+
+
 async def test_the_router_knows_all_that_is_stored_and_what_is_not_available() -> None:
     standing = await made(FakeStore(SHELF), FakeLedger())
     assert [(one.id, one.available) for one in standing.decider.registry.specialists] == [

@@ -77,6 +77,16 @@ def test_a_specialist_without_its_base_is_listed_as_not_available() -> None:
     assert entry["available"] is False
 
 
+def test_a_specialist_that_names_no_context_is_listed_with_the_devices() -> None:
+    bare = replace(STORED, manifest=replace(STORED.manifest, max_context=None))
+    own, default = (
+        registry_document(Shelf(specialists=(stored,)), default_context_tokens=512)["specialists"][0]["max_context"]
+        for stored in (STORED, bare)
+    )
+    assert (own, default) == (2048, 512)
+    assert (STORED.context_tokens(512), bare.context_tokens(512)) == (2048, 512)
+
+
 def test_unknown_figures_are_left_out_and_damaged_folders_too() -> None:
     bare = replace(STORED, manifest=replace(STORED.manifest, max_context=None))
     document = registry_document(Shelf(specialists=(bare,), damaged=(DamagedSpecialist(id="x", why="gone"),)))

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import asyncio
+
+from tests.support.fake_workers import FakeWorker, Fleet
+
+from homebred_daemon.ports import ServedModel
+from homebred_daemon.services.places import Place, Places
+
+
+def model(name: str) -> ServedModel:
+    return ServedModel(engine="echo", path=name, digest=f"sha256:{name}", context_tokens=512)
+
+
+async def loaded(places: Places, name: str, *, used_s: float = 0.0, holders: int = 0) -> FakeWorker:
+    """Has a model take its room; its worker."""
+    place = places.hold(model(name))
+    places.wait_for_room(place)
+    assert place in places.settle().newcomers
+    worker = await Fleet.free().start("echo")
+    place.worker, place.used_s, place.holders = worker, used_s, holders
+    return worker
+
+
+def waiting(places: Places, name: str) -> Place:
+    place = places.hold(model(name))
+    places.wait_for_room(place)
+    return place
+
+
+def names(places: Places) -> list[str]:
+    return [place.model.path for place in places]
+
+
+async def test_while_there_is_room_nobody_leaves() -> None:
+    places = Places(2)
+    await loaded(places, "a")
+    newcomer = waiting(places, "b")
+    moves = places.settle()
+    assert (moves.leaving, moves.newcomers, newcomer.has_room) == ([], [newcomer], True)
+
+
+async def test_the_longest_unused_leaves_and_is_forgotten() -> None:
+    places = Places(2)
+    older, newer = await loaded(places, "a", used_s=5), await loaded(places, "b", used_s=4)
+    waiting(places, "c")
+    assert places.settle().leaving == [newer]
+    assert older.is_alive
+    assert names(places) == ["a", "c"]
+
+
+async def test_who_is_held_or_loading_stays_and_the_newcomer_waits() -> None:
+    places = Places(2)
+    await loaded(places, "held", holders=1)
+    await loaded(places, "loading")
+    loading = places.find(model("loading"))
+    assert loading is not None
+    loading.loading = asyncio.get_running_loop().create_future()
+    newcomer = waiting(places, "c")
+    moves = places.settle()
+    assert (moves.leaving, moves.newcomers, places.is_waiting(newcomer)) == ([], [], True)
+    loading.loading = None
+    assert places.settle().newcomers == [newcomer]
+
+
+async def test_room_goes_to_the_first_who_asked_even_if_the_second_asks_more() -> None:
+    places = Places(1)
+    await loaded(places, "a", holders=1)
+    first, second = waiting(places, "b"), waiting(places, "c")
+    places.hold(model("c"))
+    assert places.requests_waiting == 3
+    held = places.find(model("a"))
+    assert held is not None
+    held.holders = 0
+    assert places.settle().newcomers == [first]
+    assert places.is_waiting(second)
+
+
+async def test_who_is_wanted_by_nobody_any_more_leaves_the_queue() -> None:
+    places = Places(1)
+    await loaded(places, "a", holders=1)
+    left, stays = waiting(places, "b"), waiting(places, "c")
+    left.holders = 0
+    places.settle()
+    assert (places.is_waiting(left), places.is_waiting(stays), names(places)) == (False, True, ["a", "c"])
+
+
+async def test_a_worker_that_ended_leaves_its_room_even_while_it_is_held() -> None:
+    places = Places(1)
+    ended = await loaded(places, "a", holders=1)
+    ended.is_alive = False
+    newcomer = waiting(places, "b")
+    moves = places.settle()
+    assert (moves.leaving, moves.newcomers) == ([ended], [newcomer])
+
+
+async def test_what_the_store_no_longer_has_leaves_once_it_is_idle() -> None:
+    places = Places(3)
+    await loaded(places, "stays")
+    idle, busy = await loaded(places, "idle"), await loaded(places, "busy", holders=1)
+    places.keep_only({model("stays")})
+    assert places.settle().leaving == [idle]
+    held = places.find(model("busy"))
+    assert held is not None
+    held.holders = 0
+    assert places.settle().leaving == [busy]
+    assert names(places) == ["stays"]
+
+
+async def test_what_the_store_has_again_stays() -> None:
+    places = Places(1)
+    await loaded(places, "a", holders=1)
+    places.keep_only(())
+    places.keep_only({model("a")})
+    held = places.find(model("a"))
+    assert held is not None
+    held.holders = 0
+    assert places.settle().leaving == []
+
+
+async def test_clearing_forgets_all_and_names_whose_workers_are_left() -> None:
+    places = Places(1)
+    worker = await loaded(places, "a", holders=1)
+    waiting(places, "b")
+    assert places.clear() == [worker]
+    assert (names(places), places.requests_waiting) == ([], 0)
