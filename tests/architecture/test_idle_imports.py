@@ -26,7 +26,7 @@ FORBIDDEN = {
         "sqlalchemy": CONTROLLER,
         "homebred_fleet": CONTROLLER,
         "tuf": "lazily, when a release arrives",
-        "jsonschema": "at first use: 10 MB that most tasks do without",
+        "jsonschema_rs": "at first use: 15 MB that most tasks do without",
         "rich": "only where a terminal is drawn to",
         "typer": "only on the command line",
         "homebred_daemon.cli": "only on the command line",

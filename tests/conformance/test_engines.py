@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from pathlib import Path
 
-import jsonschema
+import jsonschema_rs
 import pytest
 from tests.conformance.engine_bench import Bench, Candidate, StartBench
 
@@ -102,7 +102,7 @@ async def test_json_output_fits_its_schema_whenever_the_answer_stopped_by_itself
     stopped = [answer for answer in answers if answer.finished.reason is FinishReason.STOP]
     assert stopped, "a schema without free strings ends by itself"
     for answer in stopped:
-        jsonschema.validate(json.loads(answer.text), SCHEMA)
+        jsonschema_rs.validate(SCHEMA, json.loads(answer.text))
 
 
 async def test_logprobs_stand_beside_their_tokens(bench: Bench) -> None:

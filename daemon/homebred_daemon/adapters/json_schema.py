@@ -1,53 +1,104 @@
-"""JSON Schema by the `jsonschema` library, loaded at first use: an idle daemon does without it."""
+"""JSON Schema by the `jsonschema-rs` library, loaded at first use: an idle daemon does without it.
+
+Schemas come from callers and are checked on the event loop, so nothing in one may cost much or reach out: patterns run
+on an engine that never backtracks, no reference is fetched, and `json_schema_bounds` counts the steps beforehand.
+`format` is an annotation in every dialect: it is not checked.
+"""
 
 from __future__ import annotations
 
-import json
-from functools import lru_cache
-from typing import Any
+from collections import OrderedDict
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
 
+from homebred_daemon.adapters.json_schema_bounds import BoundedSchema, parse, read_schema, refusal
 from homebred_daemon.errors import RequestError
 
-CACHED_SCHEMAS = 64
+if TYPE_CHECKING:
+    from jsonschema_rs import ValidationError, Validator
+
+CACHED_SCHEMAS = 8
+"""A device's specialists and its callers use few; each may hold some megabytes of compiled patterns."""
+PATTERN_BYTES = 256 * 1024
+"""A pattern compiled: enough for `^.{1,200}$`."""
+LIGHT_PATTERN_BYTES = 32 * 1024
+"""What most patterns fit; a larger one is heavy to match."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Built:
+    validator: Validator
+    schema: BoundedSchema
+    heavy: frozenset[str]
 
 
 class JsonSchemaChecker:
-    """Checks schemas, and texts against them."""
+    """Checks schemas, and texts against them; used by one thread."""
+
+    def __init__(self) -> None:
+        self._built: OrderedDict[bytes, _Built] = OrderedDict()
 
     def check_schema(self, schema: str) -> None:
-        """Refuses what is not a JSON Schema.
+        """Refuses what is not a JSON Schema, or not one that this device can afford.
 
         Raises:
             RequestError: with the place and the rule broken.
         """
-        _validator(schema)
+        self._get(schema)
 
     def fits(self, text: str, schema: str) -> bool:
-        """Whether a text is JSON that fits the schema."""
+        """Whether a text is JSON that fits the schema; one that takes too many steps to check does not."""
+        built = self._get(schema)
         try:
-            value = json.loads(text, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError):
+            value = parse(text)
+            return built.schema.is_affordable(value, built.heavy) and built.validator.is_valid(value)
+        except (ValueError, RecursionError):  # no JSON, or half of a surrogate pair, which is no character
             return False
-        return bool(_validator(schema).is_valid(value))
+
+    def _get(self, schema: str) -> _Built:
+        digest = sha256(schema.encode(errors="replace")).digest()
+        built = self._built.get(digest) or _build(schema)
+        self._built[digest] = built
+        self._built.move_to_end(digest)
+        if len(self._built) > CACHED_SCHEMAS:
+            self._built.popitem(last=False)
+        return built
 
 
-@lru_cache(CACHED_SCHEMAS)
-def _validator(schema: str) -> Any:
-    from jsonschema import SchemaError  # noqa: PLC0415  # 10 MB that an idle daemon does without
-    from jsonschema.validators import validator_for  # noqa: PLC0415
+def _build(text: str) -> _Built:
+    from jsonschema_rs import ReferencingError, ValidationError  # noqa: PLC0415  # 15 MB that an idle daemon does without
 
-    document = json.loads(schema)
-    kind = validator_for(document)
+    schema = read_schema(text)
     try:
-        kind.check_schema(document)
-    except SchemaError as error:
-        place = "/".join(str(part) for part in error.absolute_path) or "its top"
-        raise RequestError(
-            f"response_schema is not a JSON Schema: at {place}, {error.message}", hint="correct the schema"
-        ) from None
-    return kind(document)
+        validator = _validator(schema.root, PATTERN_BYTES)
+    except ValidationError as error:
+        raise _refused(error) from None
+    except (ValueError, ReferencingError):
+        raise refusal("it cannot be read") from None
+    return _Built(validator=validator, schema=schema, heavy=frozenset(filter(_is_heavy, schema.patterns)))
 
 
-def _refuse_constant(name: str) -> None:
-    """NaN and Infinity are no JSON (RFC 8259 §6)."""
-    raise ValueError(name)
+def _validator(document: Any, pattern_bytes: int) -> Validator:
+    from jsonschema_rs import RegexOptions, validator_for  # noqa: PLC0415
+
+    patterns = RegexOptions(size_limit=pattern_bytes, dfa_size_limit=PATTERN_BYTES)
+    return validator_for(document, pattern_options=patterns, offline=True, validate_formats=False)
+
+
+def _is_heavy(pattern: str) -> bool:
+    try:
+        _validator({"pattern": pattern}, LIGHT_PATTERN_BYTES)
+    except ValueError:
+        return True
+    return False
+
+
+def _refused(error: ValidationError) -> RequestError:
+    if error.kind.as_dict().get("format") == "regex":
+        return refusal(
+            "the pattern is none that runs in bounded time and space",
+            error.instance_path,
+            hint="write it without lookaround and back-references; bound lengths by `maxLength`, not by counts",
+        )
+    return refusal(f"it breaks the rule `{error.kind.name}` of its dialect", error.instance_path)
