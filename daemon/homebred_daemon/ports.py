@@ -71,6 +71,28 @@ class RecordedDecision:
     """Whether the row still fits its digest and its place in the chain."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerCheck:
+    """How the rows of a ledger agree with their digests and with each other; all but `unfinished` should be 0."""
+
+    missing_decisions: int = 0
+    """Neither held nor counted as dropped; at least so many."""
+    altered_documents: int = 0
+    altered_outcomes: int = 0
+    altered_gaps: int = 0
+    """Counts of dropped decisions that are not as they were written."""
+    stray_outcomes: int = 0
+    """Outcomes of routes that no decision has."""
+    unfinished: int = 0
+    """Decisions without an outcome: not asked for, taken by a crash, under way, or removed."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is altered, missing or astray."""
+        altered = self.altered_documents + self.altered_outcomes + self.altered_gaps
+        return not (self.missing_decisions + altered + self.stray_outcomes)
+
+
 class LedgerReader(Protocol):
     """A ledger to be replayed."""
 
@@ -82,8 +104,8 @@ class LedgerReader(Protocol):
         """Every decision in the order made."""
         ...
 
-    def altered_outcomes(self) -> int:
-        """How many outcomes are not as they were written."""
+    def check(self) -> LedgerCheck:
+        """How its rows agree with their digests and with each other."""
         ...
 
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.support.command_line import Ended, homebred
+from tests.support.ledger_entries import OUTCOME
 from tests.support.routing_files import json_lines, route_arguments, tasks
 
+from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.adapters.store.reading import connect_read_only
 
 DECISIONS = 40
+CLEAN = {"decisions": DECISIONS, "mismatches": 0, "unfinished": DECISIONS}
+"""What there is to tell of decisions that nobody asked to be answered."""
 COLUMNS = (
     "route_id",
     "supersedes",
@@ -68,7 +74,7 @@ def altered(path: Path, statement: str) -> Ended:
 def test_every_decision_comes_out_again_and_the_file_is_untouched(ledger: Path) -> None:
     before = ledger.read_bytes()
     ended = replay(ledger)
-    assert (ended.status, ended.out, ended.err) == (0, f'{{"decisions": {DECISIONS}, "mismatches": 0}}\n', "")
+    assert (ended.status, ended.out, ended.err) == (0, f"{json.dumps(CLEAN)}\n", "")
     assert ledger.read_bytes() == before
     assert [path.name for path in ledger.parent.iterdir()] == ["ledger"]
 
@@ -115,7 +121,40 @@ def test_an_altered_outcome_is_found(ledger: Path) -> None:
         FROM decisions WHERE seq = 1"""
     ended = altered(ledger, insert)
     assert ended.status == 1
-    assert ended.lines == [{"decisions": DECISIONS, "mismatches": 0, "altered_outcomes": 1}]
+    assert ended.lines == [CLEAN | {"altered_outcomes": 1, "unfinished": DECISIONS - 1}]
+    assert list(ended.lines[0])[:2] == ["decisions", "mismatches"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("DELETE FROM decisions WHERE seq = 1", {"decisions": DECISIONS - 1, "missing_decisions": 1}),
+        ("DELETE FROM decisions", {"decisions": 0, "stray_outcomes": 1}),
+        ("UPDATE outcomes SET route_id = 'nobody'", {"altered_outcomes": 1, "stray_outcomes": 1}),
+        ("INSERT INTO gaps VALUES (-1, '', '', 0, '')", {"altered_gaps": 1}),
+        (
+            "INSERT INTO documents VALUES (9, 'policy', 'sha256:0', 0, 'sha256:0', x'00')",
+            {"altered_documents": 1},
+        ),
+    ],
+)
+def test_what_no_decision_shows_is_found_too(ledger: Path, statement: str, told: dict[str, int]) -> None:
+    with closing(SqliteLedger(ledger)) as opened:
+        first = next(opened.decisions())
+        opened.record_outcome(replace(OUTCOME, route_id=first.route_id))
+    ended = altered(ledger, statement)
+    assert (ended.status, ended.err) == (1, "")
+    assert told.items() <= ended.lines[0].items()
+    assert ended.lines[0]["mismatches"] == 0
+
+
+def test_an_outcome_that_is_gone_leaves_its_decision_unfinished(ledger: Path) -> None:
+    with closing(SqliteLedger(ledger)) as opened:
+        first = next(opened.decisions())
+        opened.record_outcome(replace(OUTCOME, route_id=first.route_id))
+    assert replay(ledger).lines == [CLEAN | {"unfinished": DECISIONS - 1}]
+    ended = altered(ledger, "DELETE FROM outcomes")
+    assert (ended.status, ended.lines) == (0, [CLEAN])
 
 
 def test_a_ledger_that_is_being_written_is_read_whole(ledger: Path) -> None:
@@ -123,7 +162,7 @@ def test_a_ledger_that_is_being_written_is_read_whole(ledger: Path) -> None:
         writer.execute("UPDATE documents SET kind = kind")
         writer.commit()
         assert ledger.with_name("ledger-wal").exists()
-        assert replay(ledger).lines == [{"decisions": DECISIONS, "mismatches": 0}]
+        assert replay(ledger).lines == [CLEAN]
 
 
 def test_a_damaged_file_is_an_error(ledger: Path) -> None:
@@ -166,12 +205,21 @@ def test_a_folder_is_no_ledger(tmp_path: Path) -> None:
     assert replay(tmp_path).status == 2
 
 
-def test_a_ledger_of_a_newer_version_is_refused_with_its_version(ledger: Path) -> None:
+@pytest.mark.parametrize("version", [0, 99])
+def test_a_ledger_of_another_version_is_refused_with_its_version(ledger: Path, version: int) -> None:
     with closing(sqlite3.connect(ledger)) as connection, connection:
-        connection.execute("PRAGMA user_version = 99")
+        connection.execute(f"PRAGMA user_version = {version}")
     ended = replay(ledger)
-    assert ended.status == 5
-    assert "version 99" in ended.err
+    assert (ended.status, ended.out) == (5, "")
+    assert f"version {version}" in ended.err
+
+
+def test_a_ledger_with_other_tables_under_this_version_is_refused_clearly(ledger: Path) -> None:
+    with closing(sqlite3.connect(ledger)) as connection, connection:
+        connection.execute("ALTER TABLE gaps DROP COLUMN row_digest")
+    ended = replay(ledger)
+    assert (ended.status, ended.out) == (5, "")
+    assert "are not those that this program makes" in ended.err
 
 
 def test_an_error_is_json_where_json_was_asked_for(tmp_path: Path) -> None:

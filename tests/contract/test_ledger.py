@@ -13,7 +13,7 @@ from tests.support.ledger_entries import DECIDER, ENTRY, OUTCOME, POLICY_BODY, e
 from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.core.records import decision_record, read_inputs
 from homebred_daemon.errors import StateError
-from homebred_daemon.ports import Ledger
+from homebred_daemon.ports import Ledger, LedgerCheck
 from homebred_daemon.services.replaying import replay
 from homebred_protocol.digests import digest_of
 
@@ -33,7 +33,7 @@ def route_ids(ledger: Ledger) -> list[str]:
 
 
 def test_a_new_ledger_is_empty(ledger: Ledger) -> None:
-    assert (route_ids(ledger), ledger.altered_outcomes(), ledger.status_counts()) == ([], 0, {})
+    assert (route_ids(ledger), ledger.check(), ledger.status_counts()) == ([], LedgerCheck(), {})
     assert ledger.document("policy", DECIDER.policy.digest) is None
 
 
@@ -66,11 +66,25 @@ def test_no_decisions_at_all_are_stored_too(ledger: Ledger) -> None:
 
 
 def test_a_route_has_one_outcome(ledger: Ledger) -> None:
+    ledger.record_decisions([ENTRY])
     ledger.record_outcome(OUTCOME)
     with pytest.raises(StateError):
         ledger.record_outcome(replace(OUTCOME, status="error"))
     assert ledger.status_counts() == {"answer": 1}
-    assert ledger.altered_outcomes() == 0
+    assert ledger.check() == LedgerCheck()
+
+
+def test_decisions_without_outcomes_are_counted_and_no_fault(ledger: Ledger) -> None:
+    ledger.record_decisions([ENTRY, *entries("a", "b")])
+    ledger.record_outcome(OUTCOME)
+    assert ledger.check() == LedgerCheck(unfinished=2)
+    assert ledger.check().is_sound
+
+
+def test_an_outcome_that_nobody_decided_is_found(ledger: Ledger) -> None:
+    ledger.record_outcome(OUTCOME)
+    assert ledger.check() == LedgerCheck(stray_outcomes=1)
+    assert not ledger.check().is_sound
 
 
 def test_outcomes_are_counted_by_status(ledger: Ledger) -> None:
@@ -97,10 +111,11 @@ def test_the_same_bytes_may_be_a_policy_and_a_ceiling(ledger: Ledger) -> None:
 def test_a_document_that_does_not_fit_its_digest_is_as_good_as_absent(ledger: Ledger) -> None:
     ledger.keep_document("policy", digest_of(b"other"), POLICY_BODY)
     assert ledger.document("policy", digest_of(b"other")) is None
+    assert ledger.check() == LedgerCheck(altered_documents=1)
 
 
 def test_what_was_recorded_replays_without_a_mismatch(ledger: Ledger) -> None:
     keep_documents(ledger)
     ledger.record_decisions(entries("a", "b", "c"))
     report = replay(ledger)
-    assert (report.decisions, report.mismatches) == (3, ())
+    assert (report.decisions, report.mismatches, report.is_sound) == (3, (), True)

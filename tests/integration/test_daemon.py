@@ -20,6 +20,7 @@ from tests.support.daemon_process import Site
 from homebred_daemon.adapters.grpc_client import DaemonClient
 from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.errors import HomebredError
+from homebred_daemon.ports import LedgerCheck
 from homebred_daemon.services.replaying import replay
 from homebred_protocol.v1 import inference_pb2 as wire
 from homebred_protocol.v1 import inference_pb2_grpc
@@ -65,7 +66,7 @@ def test_every_answered_task_stands_in_the_ledger_and_replays(site: Site) -> Non
     ledger = SqliteLedger(site.state / "ledger.sqlite")
     report = replay(ledger)
     ledger.close()
-    assert (report.decisions, report.mismatches, report.altered_outcomes) == (5, (), 0)
+    assert (report.decisions, report.mismatches, report.check) == (5, (), LedgerCheck())
 
 
 def test_the_ledger_and_the_log_hold_no_content(site: Site) -> None:

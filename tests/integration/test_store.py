@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
-from tests.support.ledger_entries import ENTRY, OUTCOME, entries, entry, keep_documents
+from tests.support.ledger_entries import ENTRY, OUTCOME, REGISTRY, REGISTRY_BODY, entries, entry, keep_documents
 
 from homebred_daemon.adapters.store.database import connect, migrations, named_queries, transaction
 from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.adapters.store.reading import require_ledger
 from homebred_daemon.errors import RequestError, StateError
+from homebred_daemon.ports import LedgerCheck, LedgerEntry
 from homebred_daemon.services.replaying import ReplayReport, replay
+from homebred_protocol.digests import digest_of
+from homebred_protocol.documents.registry import read_registry
 
 STORE = Path(__file__).parents[2] / "daemon/homebred_daemon/adapters/store"
 
@@ -28,21 +34,19 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "ledger.sqlite"
 
 
-def filled(path: Path) -> Path:
-    with closing(SqliteLedger(path)) as ledger:
+def filled(path: Path) -> None:
+    """Three decisions, of which one has its outcome, a gap before them and a policy that nobody has used yet."""
+    with closing(SqliteLedger(path, max_decisions=5)) as ledger:
         keep_documents(ledger)
+        ledger.record_decisions(entries("a", "b", "c"))
         ledger.record_decisions([ENTRY, *entries("r2", "r3")])
         ledger.record_outcome(OUTCOME)
-    return path
+        ledger.keep_document("policy", digest_of(b"version = 1"), b"version = 1")
 
 
 def replayed(path: Path) -> ReplayReport:
     with closing(SqliteLedger(path, read_only=True)) as ledger:
         return replay(ledger)
-
-
-def is_clean(report: ReplayReport) -> bool:
-    return not report.mismatches and not report.altered_outcomes
 
 
 def written_by_hand(path: Path) -> closing[sqlite3.Connection]:
@@ -140,7 +144,7 @@ def test_a_ledger_damaged_in_the_middle_cannot_be_read_to_its_end_and_says_so(pa
 def test_a_reader_leaves_no_trace_in_a_ledger_or_beside_it(path: Path) -> None:
     filled(path)
     before = path.read_bytes()
-    assert is_clean(replayed(path))
+    assert replayed(path).is_sound
     assert path.read_bytes() == before
     assert [found.name for found in path.parent.iterdir()] == [path.name]
 
@@ -197,7 +201,7 @@ def test_at_the_bound_the_oldest_go_as_a_counted_gap_and_the_rest_still_replays(
         assert held(ledger) == (5, 6)
         assert [one.route_id for one in ledger.decisions()] == ["r6", "r7", "r8", "r9", "r10"]
         assert ledger.status_counts() == {"answer": 4}
-    assert is_clean(replayed(path))
+    assert replayed(path).is_sound
 
 
 def test_the_bound_holds_across_short_lives_and_for_batches_beyond_it(path: Path) -> None:
@@ -210,7 +214,7 @@ def test_the_bound_holds_across_short_lives_and_for_batches_beyond_it(path: Path
         ledger.record_decisions([entry(f"s{number}") for number in range(30)])
         count, dropped = held(ledger)
         assert (count <= 4, count + dropped) == (True, 42)
-    assert is_clean(replayed(path))
+    assert replayed(path).is_sound
 
 
 def held(ledger: SqliteLedger) -> tuple[int, int]:
@@ -220,13 +224,120 @@ def held(ledger: SqliteLedger) -> tuple[int, int]:
     return count, dropped
 
 
-# Alterations: every column of every table that replay stands on, found generically
+def registry(number: int) -> tuple[str, bytes]:
+    """Digest and body of a registry that says what the others say."""
+    body = REGISTRY_BODY + b" " * number
+    return digest_of(body), body
+
+
+def naming(route_id: str, registry_digest: str) -> LedgerEntry:
+    """A decision by one of those registries."""
+    named = entry(route_id)
+    return replace(named, inputs=replace(named.inputs, registry=read_registry(REGISTRY, registry_digest)))
+
+
+def registries(path: Path) -> set[str]:
+    with closing(connect(path)) as connection:
+        return {digest for (digest,) in connection.execute("SELECT digest FROM documents WHERE kind = 'registry'")}
+
+
+def test_documents_go_with_the_last_decision_that_names_them(path: Path) -> None:
+    with closing(SqliteLedger(path, max_decisions=10)) as ledger:
+        keep_documents(ledger)
+        for number in range(1, 42):
+            ledger.keep_document("registry", *registry(number))
+            ledger.record_decisions([naming(f"r{number}", registry(number)[0])])
+        ledger.keep_document("registry", *registry(42))
+        kept = {registry(int(one.route_id[1:]))[0] for one in ledger.decisions()} | {registry(42)[0]}
+    assert len(kept) == 5 + 1
+    assert registries(path) == kept
+    assert replayed(path).is_sound
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_document_goes_while_any_of_two_writers_names_it(path: Path, seed: int) -> None:
+    chance = Random(seed)
+    with closing(SqliteLedger(path, max_decisions=6)) as one, closing(SqliteLedger(path, max_decisions=6)) as other:
+        using = {one: registry(0)[0], other: registry(0)[0]}
+        for ledger in using:
+            keep_documents(ledger)
+        for number in range(60):
+            ledger = chance.choice([one, one, one, other])
+            if chance.random() < 0.3:
+                using[ledger], body = registry(chance.randrange(5))
+                ledger.keep_document("registry", using[ledger], body)
+            decided = [naming(f"{number}-{batch}", using[ledger]) for batch in range(chance.randint(1, 3))]
+            ledger.record_decisions(decided)
+            assert all(ledger.document("registry", entry.inputs.registry.digest) for entry in decided)
+    assert replayed(path).is_sound
+
+
+def test_an_outcome_whose_decision_was_dropped_meanwhile_goes_with_it(path: Path) -> None:
+    with closing(SqliteLedger(path, max_decisions=4)) as ledger:
+        keep_documents(ledger)
+        ledger.record_decisions([entry(f"r{number}") for number in range(1, 6)])
+        ledger.record_outcome(OUTCOME)
+        assert ledger.status_counts() == {}
+    assert replayed(path).is_sound
+
+
+def test_a_reader_sees_one_state_of_a_ledger_whose_bound_is_reached_meanwhile(path: Path) -> None:
+    with closing(SqliteLedger(path, max_decisions=5)) as ledger:
+        keep_documents(ledger)
+        ledger.record_decisions(entries("a", "b", "c"))
+        with closing(SqliteLedger(path, read_only=True)) as reader:
+            reading = reader.decisions()
+            next(reading)
+            ledger.record_decisions(entries("d", "e", "f"))
+            assert [one.route_id for one in reading] == ["b", "c"]
+            assert reader.check() == LedgerCheck(unfinished=3)
+
+
+# Privacy
+
+
+def modes(path: Path) -> dict[str, int]:
+    return {found.name.removeprefix(path.name): stat.S_IMODE(found.stat().st_mode) for found in path.parent.iterdir()}
+
+
+@pytest.fixture
+def no_umask() -> Iterator[None]:
+    """As where somebody lets everybody read everything."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("no_umask")
+def test_a_new_database_and_its_logs_are_the_owner_s_alone(path: Path) -> None:
+    with closing(SqliteLedger(path)):
+        assert modes(path) == {"": 0o600, "-wal": 0o600, "-shm": 0o600}
+
+
+@pytest.mark.usefixtures("no_umask")
+def test_a_database_that_others_may_read_is_taken_out_of_their_sight(path: Path) -> None:
+    with closing(SqliteLedger(path)):
+        for found in path.parent.iterdir():
+            found.chmod(0o644)
+        with closing(SqliteLedger(path)):
+            assert modes(path) == {"": 0o600, "-wal": 0o600, "-shm": 0o600}
+
+
+# Alterations: every column and row of every table, found generically
+
+
+def tables(connection: sqlite3.Connection) -> list[str]:
+    return [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
+
+
+def row_ids(connection: sqlite3.Connection, table: str) -> list[int]:
+    return [row for (row,) in connection.execute(f"SELECT rowid FROM {table}")]  # noqa: S608  # the schema's own names
 
 
 def columns() -> Iterator[tuple[str, str, str]]:
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript((STORE / "schema.sql").read_text())
-        for table in ("decisions", "outcomes", "documents"):
+        for table in tables(connection):
             for _, name, kind, *_ in connection.execute(f"PRAGMA table_info({table})"):
                 yield table, name, kind
 
@@ -242,10 +353,11 @@ ALTERATIONS = {
 @pytest.mark.parametrize(("table", "column", "kind"), list(columns()))
 def test_no_column_can_be_altered_unseen(path: Path, table: str, column: str, kind: str) -> None:
     filled(path)
-    assert is_clean(replayed(path))
+    assert replayed(path).is_sound
     pristine = path.read_bytes()
     with written_by_hand(path) as connection:
-        rows = [row for (row,) in connection.execute(f"SELECT rowid FROM {table}")]  # noqa: S608  # the schema's own names
+        rows = row_ids(connection, table)
+    assert rows
     seen = 0
     for row in rows:
         for alteration in ALTERATIONS[kind]:
@@ -254,9 +366,46 @@ def test_no_column_can_be_altered_unseen(path: Path, table: str, column: str, ki
             with written_by_hand(path) as connection:
                 query = f"UPDATE OR IGNORE {table} SET {column} = {value} WHERE rowid = ? AND {column} IS NOT {value}"  # noqa: S608
                 changed = connection.execute(query, (row,)).rowcount
-            assert not changed or not is_clean(replayed(path)), f"{value} in row {row}"
+            assert not changed or not replayed(path).is_sound, f"{value} in row {row}"
             seen += changed
     assert seen >= len(rows)
+
+
+def test_no_row_can_be_taken_out_unseen_but_the_newest_and_a_document_that_no_decision_names(path: Path) -> None:
+    filled(path)
+    assert replayed(path).check == LedgerCheck(unfinished=2)
+    pristine = path.read_bytes()
+    with written_by_hand(path) as connection:
+        every = [(table, row) for table in tables(connection) for row in row_ids(connection, table)]
+    unseen = []
+    for table, row in every:
+        path.write_bytes(pristine)
+        with written_by_hand(path) as connection:
+            connection.execute(f"DELETE FROM {table} WHERE rowid = ?", (row,))  # noqa: S608  # the schema's own names
+        report = replayed(path)
+        if report.is_sound and report.check.unfinished <= 2:
+            unseen.append((table, row))
+    assert {table for table, _ in every} == {"decisions", "documents", "gaps", "outcomes"}
+    assert unseen == [("decisions", 6), ("documents", 4)]
+
+
+def test_a_newest_decision_cannot_be_taken_out_unseen_once_it_has_its_outcome(path: Path) -> None:
+    filled(path)
+    with closing(SqliteLedger(path)) as ledger:
+        ledger.record_outcome(replace(OUTCOME, route_id="r3"))
+    with written_by_hand(path) as connection:
+        connection.execute("DELETE FROM decisions WHERE route_id = 'r3'")
+    assert replayed(path).check.stray_outcomes == 1
+
+
+def test_a_missing_decision_stays_missing_when_the_bound_goes_over_it(path: Path) -> None:
+    with closing(SqliteLedger(path, max_decisions=5)) as ledger:
+        keep_documents(ledger)
+        ledger.record_decisions(entries("a", "b", "c"))
+        with written_by_hand(path) as connection:
+            connection.execute("DELETE FROM decisions WHERE route_id = 'b'")
+        ledger.record_decisions(entries("d", "e", "f"))
+    assert replayed(path).check.missing_decisions == 1
 
 
 INPUTS: list[tuple[str, Callable[[str], str]]] = [
@@ -288,8 +437,10 @@ def test_inputs_altered_into_nonsense_are_a_mismatch_and_stop_nothing(path: Path
     "statement",
     [
         "DELETE FROM decisions WHERE route_id = 'r2'",
-        "UPDATE decisions SET seq = -seq; UPDATE decisions SET seq = 4 + seq",
+        "UPDATE decisions SET seq = -seq; UPDATE decisions SET seq = 10 + seq",
         "UPDATE outcomes SET route_id = 'r2'",
+        "DELETE FROM decisions",
+        "DELETE FROM decisions WHERE seq = (SELECT min(seq) FROM decisions)",
         "DELETE FROM documents WHERE kind = 'policy'",
     ],
 )
@@ -297,4 +448,4 @@ def test_rows_taken_out_or_put_elsewhere_are_found(path: Path, statement: str) -
     filled(path)
     with written_by_hand(path) as connection:
         connection.executescript(statement)
-    assert not is_clean(replayed(path))
+    assert not replayed(path).is_sound

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from homebred_daemon.core.records import canonical, decision_record, inputs_record
 from homebred_daemon.errors import StateError
-from homebred_daemon.ports import LedgerEntry, OutcomeRecord, RecordedDecision
+from homebred_daemon.ports import LedgerCheck, LedgerEntry, OutcomeRecord, RecordedDecision
 from homebred_protocol.digests import digest_of
 
 
@@ -58,8 +58,13 @@ class FakeLedger:
                 intact=True,
             )
 
-    def altered_outcomes(self) -> int:
-        return 0
+    def check(self) -> LedgerCheck:
+        decided = {entry.route_id for entry in self.entries}
+        ended = {outcome.route_id for outcome in self.outcomes}
+        misfits = sum(digest_of(body) != digest for (_, digest), body in self._documents.items())
+        return LedgerCheck(
+            altered_documents=misfits, stray_outcomes=len(ended - decided), unfinished=len(decided - ended)
+        )
 
     def status_counts(self) -> dict[str, int]:
         return dict(Counter(outcome.status for outcome in self.outcomes))

@@ -41,11 +41,32 @@ def flush_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder and its parents, where they are not there, so that a power cut does not forget them."""
+    """Makes a folder and its parents, where they are not there, so that a power cut does not forget them.
+
+    They are their owner's alone. What root makes belongs to whoever owns the folder it is made in: else the daemon's
+    own user could not read what an administrator puts into its state folder. Folders that are there stay as they are.
+    """
     if not folder.is_dir():
         make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            if not folder.is_dir():  # else another process was faster
+                raise
+        else:
+            if os.geteuid() == 0:
+                _hand_to_owner_of(folder.parent, folder)
         flush_folder(folder.parent)
+
+
+def _hand_to_owner_of(parent: Path, folder: Path) -> None:
+    """Through a descriptor: whoever may write in the parent must not put anything of root's in the folder's place."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        owner = parent.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    finally:
+        os.close(descriptor)
 
 
 def replace_durably(path: Path, body: bytes, *, aside: Path) -> None:
@@ -57,7 +78,7 @@ def replace_durably(path: Path, body: bytes, *, aside: Path) -> None:
     os.close(descriptor)
     new = Path(name)
     try:
-        new.chmod(0o644)  # mkstemp's 0600 would hide it from the daemon's own user
+        new.chmod(0o644)  # mkstemp's 0600 would hide what root writes from the daemon's own user
         write_flushed(new, body)
         new.rename(path)
     except BaseException:

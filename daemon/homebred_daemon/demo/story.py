@@ -117,7 +117,7 @@ class Story:
             ledger.close()
         self.figures.replay = {"decisions": report.decisions, "mismatches": len(report.mismatches)}
         self._screen.say(f"{report.decisions} decisions decided again, {len(report.mismatches)} mismatches.")
-        if report.mismatches or report.altered_outcomes:
+        if not report.is_sound:
             raise HomebredError("the ledger does not replay", hint="report this: decisions must be repeatable")
 
     def ended(self) -> None:

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from homebred_daemon.core.records import decision_record, read_inputs
 from homebred_daemon.core.routing import decide
-from homebred_daemon.ports import LedgerReader, RecordedDecision
+from homebred_daemon.ports import LedgerCheck, LedgerReader, RecordedDecision
 from homebred_protocol.documents.policy import Policy, bounded, read_ceiling, read_policy
 from homebred_protocol.documents.registry import Registry, read_registry
 
@@ -22,7 +22,7 @@ class Mismatch:
 
     route_id: str
     fields: tuple[str, ...]
-    """Which fields differ; `record` where the row itself was altered, `documents` where one it names is gone."""
+    """Which fields differ; `record` where the row is altered or not the next one, `documents` where one is gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,12 @@ class ReplayReport:
 
     decisions: int
     mismatches: tuple[Mismatch, ...]
-    altered_outcomes: int
+    check: LedgerCheck
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether every decision came out again and every row is there as it was written, as far as can be told."""
+        return not self.mismatches and self.check.is_sound
 
 
 def replay(ledger: LedgerReader) -> ReplayReport:
@@ -44,7 +49,7 @@ def replay(ledger: LedgerReader) -> ReplayReport:
         differing = _differing(recorded, documents)
         if differing:
             mismatches.append(Mismatch(route_id=recorded.route_id, fields=differing))
-    return ReplayReport(decisions=count, mismatches=tuple(mismatches), altered_outcomes=ledger.altered_outcomes())
+    return ReplayReport(decisions=count, mismatches=tuple(mismatches), check=ledger.check())
 
 
 def _differing(recorded: RecordedDecision, documents: _Documents) -> tuple[str, ...]:

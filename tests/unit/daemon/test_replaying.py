@@ -9,7 +9,7 @@ from tests.support.fake_ledger import FakeLedger
 from tests.support.ledger_entries import DECIDER, POLICY_BODY, REGISTRY_BODY, entries, entry, keep_documents
 
 from homebred_daemon.core.decision import RouteDecision
-from homebred_daemon.ports import RecordedDecision
+from homebred_daemon.ports import LedgerCheck, RecordedDecision
 from homebred_daemon.services.replaying import Mismatch, replay
 from homebred_protocol.digests import digest_of
 
@@ -20,7 +20,7 @@ class Altered:
 
     ledger: FakeLedger
     alter: Callable[[RecordedDecision], RecordedDecision] = field(default=lambda recorded: recorded)
-    outcomes: int = 0
+    found: LedgerCheck = field(default_factory=LedgerCheck)
 
     def document(self, kind: str, digest: str) -> bytes | None:
         return self.ledger.document(kind, digest)
@@ -28,8 +28,8 @@ class Altered:
     def decisions(self) -> Iterator[RecordedDecision]:
         return map(self.alter, self.ledger.decisions())
 
-    def altered_outcomes(self) -> int:
-        return self.outcomes
+    def check(self) -> LedgerCheck:
+        return self.found
 
 
 @pytest.fixture
@@ -48,7 +48,8 @@ def ledger() -> FakeLedger:
 
 def test_what_nobody_touched_comes_out_again(ledger: FakeLedger) -> None:
     report = replay(ledger)
-    assert (report.decisions, report.mismatches, report.altered_outcomes) == (3, (), 0)
+    assert (report.decisions, report.mismatches, report.check) == (3, (), LedgerCheck(unfinished=3))
+    assert report.is_sound
 
 
 def test_an_empty_ledger_holds_nothing_to_complain_of() -> None:
@@ -90,5 +91,12 @@ def test_a_document_that_is_no_longer_itself_counts_as_gone() -> None:
     assert replay(ledger).mismatches == (Mismatch(route_id="r1", fields=("documents",)),)
 
 
-def test_altered_outcomes_are_counted(ledger: FakeLedger) -> None:
-    assert replay(Altered(ledger, outcomes=2)).altered_outcomes == 2
+@pytest.mark.parametrize("name", [name for name in LedgerCheck.__dataclass_fields__ if name != "unfinished"])
+def test_whatever_the_rows_lack_makes_a_ledger_unsound(ledger: FakeLedger, name: str) -> None:
+    found = replace(LedgerCheck(), **{name: 1})
+    report = replay(Altered(ledger, found=found))
+    assert (report.mismatches, report.check, report.is_sound) == ((), found, False)
+
+
+def test_a_decision_that_does_not_come_out_again_makes_a_ledger_unsound(ledger: FakeLedger) -> None:
+    assert not replay(Altered(ledger, lambda recorded: replace(recorded, intact=False))).is_sound

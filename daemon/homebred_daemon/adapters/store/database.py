@@ -1,20 +1,23 @@
-"""Opens a SQLite file as this product keeps it: WAL, migrated, with named queries. It knows no table.
+"""Opens a SQLite file as this product keeps it: private, WAL, migrated, with named queries. It knows no table.
 
 A migration runs in one transaction with the version it leads to; `schema.sql` is their sum, held so by a test.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
+import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
 from homebred_daemon.errors import StateError
 
 _NAMED = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
+_OWNER_ALONE = 0o600
 BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for another one: a worn flash card may take seconds over one write."""
 
@@ -32,11 +35,13 @@ def migrations() -> tuple[str, ...]:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """An open, migrated database; autocommit, transactions through `transaction`.
+    """An open, migrated database that its owner alone can read; autocommit, transactions through `transaction`.
 
     Raises:
-        StateError: the file cannot be opened, is not a database, or is newer than this program.
+        StateError: the file cannot be opened, is not a database, or is of a version that this program does not know.
     """
+    with suppress(OSError):  # it is there; or it cannot be made, and SQLite says so
+        os.mknod(path, stat.S_IFREG | _OWNER_ALONE)  # not `open`: closing it drops the locks of other threads
     try:
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         try:
@@ -75,6 +80,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"the database {path} has version {version}; this program knows versions up to {len(known)}",
             hint="install the newer homebred that wrote it, or give this one another state folder",
         )
+    _make_private(path)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")  # a commit survives a crash of the process, not of the power
     for number, script in enumerate(known[version:], start=version + 1):
@@ -83,6 +89,36 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
                 for statement in _statements(script):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
+    require_schema(connection, path)
+
+
+def require_schema(connection: sqlite3.Connection, path: Path) -> None:
+    """Complains of a file whose version is this program's and whose tables are not.
+
+    Raises:
+        StateError: another state of this program wrote it.
+    """
+    with closing(sqlite3.connect(":memory:")) as made:
+        for script in migrations():
+            made.executescript(script)
+        if not _schema(made) <= _schema(connection):
+            raise StateError(
+                f"the tables of the database {path} are not those that this program makes",
+                hint="read it with the homebred that wrote it; move it aside to start anew",
+            )
+
+
+def _schema(connection: sqlite3.Connection) -> set[tuple[str, ...]]:
+    return {tuple(row) for row in connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")}
+
+
+def _make_private(path: Path) -> None:
+    """Takes the file and its logs out of others' sight, where they are ours; SQLite makes logs like their file."""
+    for each in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        with suppress(FileNotFoundError):
+            found = each.stat()
+            if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & ~_OWNER_ALONE:
+                each.chmod(_OWNER_ALONE)
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -5,20 +5,27 @@ It stores what it is given and tells what it finds altered. Deciding again is re
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from homebred_daemon.adapters.store.database import connect, named_queries, transaction
 from homebred_daemon.adapters.store.reading import connect_read_only
-from homebred_daemon.core.records import DECISION_FIELDS, canonical, decision_record, inputs_record
+from homebred_daemon.adapters.store.rows import (
+    decision_row,
+    document_row,
+    gap_row,
+    is_intact,
+    outcome_row,
+    parsed,
+    stored_decision,
+)
+from homebred_daemon.core.routing import DecisionInputs
 from homebred_daemon.errors import StateError
-from homebred_daemon.ports import LedgerEntry, OutcomeRecord, RecordedDecision
+from homebred_daemon.ports import LedgerCheck, LedgerEntry, OutcomeRecord, RecordedDecision
 from homebred_protocol.digests import digest_of
 
 DROPPED_AT_ONCE = 1_000
@@ -33,18 +40,22 @@ class SqliteLedger:
         self._max_decisions = max_decisions
         self._queries = named_queries()
         self._connection = connect_read_only(path) if read_only else connect(path)
-        self._known: set[tuple[str, str]] = set()
+        self._kept: dict[str, tuple[str, bytes]] = {}
+        """Digest and body of the document of each kind that was kept here last."""
 
     def close(self) -> None:
         """Folds the write-ahead log into the file and closes it."""
         self._connection.close()
 
     def keep_document(self, kind: str, digest: str, body: bytes) -> None:
-        """Keeps a policy, registry or ceiling for replay; a document already kept is left as it is."""
-        if (kind, digest) not in self._known:
-            with self._writing():
-                self._connection.execute(self._queries["add_document"], {"digest": digest, "kind": kind, "body": body})
-            self._known.add((kind, digest))
+        """Keeps a policy, registry or ceiling for replay; the bytes of one already kept are left as they are."""
+        if self._kept.get(kind) == (digest, body):
+            return
+        with self._writing():
+            if not self._is_newest(kind, digest):
+                last = self._one("last_decision")
+                self._place(kind, digest, body, after_seq=last["seq"] if last is not None else 0)
+        self._kept[kind] = (digest, body)
 
     def record_decisions(self, entries: Sequence[LedgerEntry]) -> None:
         """Appends decisions in one transaction, all of them or none; over the bound the oldest go (I9).
@@ -55,18 +66,26 @@ class SqliteLedger:
         with self._writing():
             last = self._one("last_decision")
             seq, digest = (last["seq"], last["row_digest"]) if last is not None else (0, "")
+            newest: dict[str, str] = {}
             for entry in entries:
+                for kind, named in _documents_of(entry.inputs).items():
+                    if newest.get(kind) != named:
+                        self._name(kind, named, after_seq=seq)
+                        newest[kind] = named
                 seq += 1
-                row = _decision_row(entry, seq, digest)
+                row = decision_row(entry, seq, digest)
                 digest = row["row_digest"]
                 self._connection.execute(self._queries["add_decision"], row)
             if entries:
                 self._keep_to_bound(seq, entries[-1].decision.route_created_at_utc)
 
     def record_outcome(self, outcome: OutcomeRecord) -> None:
-        """Stores what became of a route; a route has one outcome."""
+        """Stores what became of a route; a route has one outcome.
+
+        Where the bound has dropped its decision meanwhile, and counted it, the outcome goes with it.
+        """
         with self._writing():
-            self._connection.execute(self._queries["add_outcome"], _outcome_row(outcome))
+            self._connection.execute(self._queries["add_outcome"], outcome_row(outcome))
 
     def document(self, kind: str, digest: str) -> bytes | None:
         """A kept document's bytes; None where it is absent or no longer fits its digest."""
@@ -76,21 +95,29 @@ class SqliteLedger:
 
     def decisions(self) -> Iterator[RecordedDecision]:
         """Every decision in the order made, with whether its row is as it was written."""
-        previous: str | None = None
+        previous: tuple[int, str] | None = None
         for row in self._rows("decisions"):
             values = dict(row)
-            intact = _is_intact(values) and previous in (None, values["previous_digest"])
-            previous = values["row_digest"]
+            follows = previous in (None, (values["seq"] - 1, values["previous_digest"]))
+            previous = (values["seq"], values["row_digest"])
             yield RecordedDecision(
                 route_id=str(values["route_id"]),
-                inputs=_parsed(values["inputs"]),
-                decision=_stored_decision(values),
-                intact=intact,
+                inputs=parsed(values["inputs"]),
+                decision=stored_decision(values),
+                intact=is_intact(values) and follows,
             )
 
-    def altered_outcomes(self) -> int:
-        """How many outcomes are not as they were written."""
-        return sum(not _is_intact(dict(row)) for row in self._rows("outcomes"))
+    def check(self) -> LedgerCheck:
+        """What its rows say of each other; every table is read whole."""
+        gaps = list(self._rows("gaps"))
+        return LedgerCheck(
+            missing_decisions=self._missing(dropped=sum(gap["decisions"] for gap in gaps)),
+            altered_documents=sum(not is_intact(dict(row)) for row in self._rows("documents")),
+            altered_outcomes=sum(not is_intact(dict(row)) for row in self._rows("outcomes")),
+            altered_gaps=sum(not is_intact(dict(gap)) for gap in gaps),
+            stray_outcomes=self._number("stray_outcomes"),
+            unfinished=self._number("unfinished"),
+        )
 
     def status_counts(self) -> dict[str, int]:
         """Outcomes by status."""
@@ -101,11 +128,45 @@ class SqliteLedger:
         first = self._one("first_decision")
         if first is None or last_seq - first["seq"] < self._max_decisions:
             return
-        bound = {"seq": last_seq - self._max_decisions + min(DROPPED_AT_ONCE, self._max_decisions // 2)}
-        self._connection.execute(self._queries["drop_outcomes_before"], bound)
-        dropped = self._connection.execute(self._queries["drop_decisions_before"], bound).rowcount
-        gap = {"recorded_at_utc": now.isoformat(), "reason": "ledger bound reached", "decisions": dropped}
-        self._connection.execute(self._queries["add_gap"], gap)
+        bound = last_seq - self._max_decisions + min(DROPPED_AT_ONCE, self._max_decisions // 2)
+        self._connection.execute(self._queries["drop_outcomes_before"], {"seq": bound})
+        dropped = self._connection.execute(self._queries["drop_decisions_before"], {"seq": bound}).rowcount
+        self._connection.execute(self._queries["drop_documents_before"], {"seq": bound})
+        self._connection.execute(self._queries["add_gap"], gap_row(now, last_seq=bound, decisions=dropped))
+
+    def _missing(self, *, dropped: int) -> int:
+        """Decisions that are neither held nor counted as dropped."""
+        (held,) = self._rows("extent")
+        if not held["number"]:
+            return min(dropped, 1)  # the bound always leaves some: nobody knows how many
+        holes = held["last"] - held["first"] + 1 - held["number"]
+        return int(abs(held["first"] - 1 - dropped) + holes)
+
+    def _number(self, name: str) -> int:
+        (row,) = self._rows(name)
+        return int(row["number"])
+
+    def _name(self, kind: str, digest: str, *, after_seq: int) -> None:
+        """Sees to it that a document that a decision names is there and the newest of its kind.
+
+        So whatever another took the place of is named by no later decision, and can go with the earlier ones. Another
+        process may have put its own document there, or dropped this one.
+        """
+        if self._is_newest(kind, digest):
+            return
+        row = self._one("document", digest=digest, kind=kind)
+        kept_digest, body = self._kept.get(kind, ("", b""))
+        if row is not None or kept_digest == digest:
+            self._place(kind, digest, bytes(row["body"]) if row is not None else body, after_seq=after_seq)
+
+    def _is_newest(self, kind: str, digest: str) -> bool:
+        newest = self._one("newest_document", kind=kind)
+        return newest is not None and bool(newest["digest"] == digest)
+
+    def _place(self, kind: str, digest: str, body: bytes, *, after_seq: int) -> None:
+        position = self._number("last_position") + 1
+        row = document_row(kind, digest, body, position=position, kept_after=after_seq)
+        self._connection.execute(self._queries["add_document"], row)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -131,57 +192,11 @@ class SqliteLedger:
         return next(self._rows(name, **values), None)
 
 
-def _row_digest(values: Mapping[str, Any]) -> str:
-    covered = {name: value for name, value in values.items() if name != "row_digest"}
-    return digest_of(canonical(covered).encode())
-
-
-def _is_intact(values: Mapping[str, Any]) -> bool:
-    """Whether a row is as it was written."""
-    try:
-        return bool(values["row_digest"] == _row_digest(values))
-    except ValueError:
-        return False  # someone put an infinity in, which no JSON text can hold
-
-
-def _decision_row(entry: LedgerEntry, seq: int, previous_digest: str) -> dict[str, Any]:
-    row = decision_record(entry.decision)
-    row["classes"] = canonical(row["classes"])
-    row["trace"] = canonical(row["trace"])
-    row["redaction_required"] = int(row["redaction_required"])
-    row["evidence_required"] = int(row["evidence_required"])
-    row |= {
-        "seq": seq,
-        "route_id": entry.route_id,
-        "supersedes": entry.supersedes,
-        "inputs": canonical(inputs_record(entry.inputs)),
-        "previous_digest": previous_digest,
+def _documents_of(inputs: DecisionInputs) -> dict[str, str]:
+    """Digests, by kind, of the documents that a decision names."""
+    named = {
+        "registry": inputs.registry.digest,
+        "policy": inputs.policy.digest,
+        "ceiling": inputs.policy.ceiling_digest,
     }
-    row["row_digest"] = _row_digest(row)
-    return row
-
-
-def _stored_decision(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The row's decision in the form of `decision_record`, as far as it still has that form."""
-    decision = {name: values[name] for name in DECISION_FIELDS}
-    decision["classes"] = _parsed(decision["classes"])
-    decision["trace"] = _parsed(decision["trace"])
-    decision["redaction_required"] = bool(decision["redaction_required"])
-    decision["evidence_required"] = bool(decision["evidence_required"])
-    return decision
-
-
-def _outcome_row(outcome: OutcomeRecord) -> dict[str, Any]:
-    row = asdict(outcome)
-    row["recorded_at_utc"] = outcome.recorded_at_utc.isoformat()
-    row["findings"] = canonical(list(outcome.findings))
-    row["row_digest"] = _row_digest(row)
-    return row
-
-
-def _parsed(text: object) -> Any:
-    """A stored JSON value; None where someone made it unreadable."""
-    try:
-        return json.loads(str(text))
-    except (ValueError, RecursionError):
-        return None
+    return {kind: digest for kind, digest in named.items() if digest}

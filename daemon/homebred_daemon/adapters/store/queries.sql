@@ -1,6 +1,21 @@
 -- name: add_document
--- Keeps a document once, under its digest.
-INSERT INTO documents (digest, kind, body) VALUES (:digest, :kind, :body) ON CONFLICT DO NOTHING;
+-- Keeps a document under its digest; one that is there stays as it is and moves to its new position.
+INSERT INTO documents (position, kind, digest, kept_after, row_digest, body)
+VALUES (:position, :kind, :digest, :kept_after, :row_digest, :body)
+ON CONFLICT (kind, digest) DO UPDATE
+SET position = excluded.position, kept_after = excluded.kept_after, row_digest = excluded.row_digest;
+
+-- name: documents
+-- Every document.
+SELECT * FROM documents ORDER BY position;
+
+-- name: last_position
+-- Where the next document goes behind.
+SELECT coalesce(max(position), 0) AS number FROM documents;
+
+-- name: newest_document
+-- The document of a kind that came to its position last.
+SELECT digest FROM documents WHERE kind = :kind ORDER BY position DESC LIMIT 1;
 
 -- name: document
 -- A document's bytes.
@@ -27,14 +42,15 @@ INSERT INTO decisions (
 );
 
 -- name: add_outcome
--- What became of a route.
+-- What became of a route, unless its decision was dropped and counted meanwhile.
 INSERT INTO outcomes (
     route_id, recorded_at_utc, status, answered_by, findings, finish_reason, error_code, prompt_tokens, cached_tokens,
     completion_tokens, first_token_ms, total_ms, confidence, row_digest
-) VALUES (
+)
+SELECT
     :route_id, :recorded_at_utc, :status, :answered_by, :findings, :finish_reason, :error_code, :prompt_tokens,
     :cached_tokens, :completion_tokens, :first_token_ms, :total_ms, :confidence, :row_digest
-);
+WHERE EXISTS (SELECT 1 FROM decisions WHERE route_id = :route_id) OR NOT EXISTS (SELECT 1 FROM gaps);
 
 -- name: decisions
 -- Every decision in the order made.
@@ -52,9 +68,32 @@ DELETE FROM outcomes WHERE route_id IN (SELECT route_id FROM decisions WHERE seq
 -- The oldest decisions, at the bound.
 DELETE FROM decisions WHERE seq <= :seq;
 
+-- name: drop_documents_before
+-- The documents that no decision from here on names: another of their kind took their place before.
+DELETE FROM documents AS old WHERE EXISTS (
+    SELECT 1 FROM documents WHERE kind = old.kind AND position > old.position AND kept_after <= :seq
+);
+
 -- name: add_gap
 -- Says what was dropped, and why.
-INSERT INTO gaps (recorded_at_utc, reason, decisions) VALUES (:recorded_at_utc, :reason, :decisions);
+INSERT INTO gaps (last_seq, recorded_at_utc, reason, decisions, row_digest)
+VALUES (:last_seq, :recorded_at_utc, :reason, :decisions, :row_digest);
+
+-- name: gaps
+-- Everything that was dropped.
+SELECT * FROM gaps ORDER BY last_seq;
+
+-- name: extent
+-- Which decisions are held.
+SELECT min(seq) AS first, max(seq) AS last, count(*) AS number FROM decisions;
+
+-- name: stray_outcomes
+-- Outcomes of routes that nobody decided.
+SELECT count(*) AS number FROM outcomes WHERE route_id NOT IN (SELECT route_id FROM decisions);
+
+-- name: unfinished
+-- Decisions of which nobody knows what became.
+SELECT count(*) AS number FROM decisions WHERE route_id NOT IN (SELECT route_id FROM outcomes);
 
 -- name: status_counts
 -- Outcomes by status.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from homebred_daemon.adapters.store.database import migrations
+from homebred_daemon.adapters.store.database import migrations, require_schema
 from homebred_daemon.errors import RequestError, StateError
 
-TABLES = frozenset({"documents", "decisions", "outcomes"})
+TABLES = frozenset({"documents", "decisions", "outcomes", "gaps"})
 
 
 def require_ledger(path: Path) -> None:
@@ -21,7 +21,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
 
     Raises:
         RequestError: the file is missing, unreadable or not a ledger.
-        StateError: another version of this program wrote it.
+        StateError: an older or newer version of this program wrote it.
     """
     if not path.is_file():
         raise RequestError(f"there is no ledger at {path}", hint="correct the path; nothing was created")
@@ -39,8 +39,10 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
             f"the ledger {path} has version {version}; this program reads version {len(migrations())}",
             hint="read it with the homebred that wrote it",
         )
+    require_schema(connection, path)
     connection.row_factory = sqlite3.Row
     connection.text_factory = _text
+    connection.execute("BEGIN")  # one state of the ledger throughout, whatever is written meanwhile
     return connection
 
 

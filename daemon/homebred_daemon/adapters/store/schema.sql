@@ -1,14 +1,17 @@
 -- The ledger: every decision with exactly what it depended on, and what became of it. Content-free.
 
 CREATE TABLE documents (
-    digest TEXT NOT NULL, -- 'sha256:' of body
-    kind   TEXT NOT NULL CHECK (kind IN ('policy', 'registry', 'ceiling')),
-    body   BLOB NOT NULL,
-    PRIMARY KEY (digest, kind) -- a policy and a ceiling may be the same few bytes
+    position   INTEGER PRIMARY KEY, -- one that decisions name again moves to the end
+    kind       TEXT NOT NULL CHECK (kind IN ('policy', 'registry', 'ceiling')),
+    digest     TEXT NOT NULL, -- 'sha256:' of body
+    kept_after INTEGER NOT NULL, -- last decision before it came to its position; 0: none
+    row_digest TEXT NOT NULL, -- over every column above
+    body       BLOB NOT NULL,
+    UNIQUE (kind, digest) -- a policy and a ceiling may be the same few bytes
 ) STRICT;
 
 CREATE TABLE decisions (
-    seq                     INTEGER PRIMARY KEY, -- without holes: the oldest go first
+    seq                     INTEGER PRIMARY KEY, -- from 1, without holes: the oldest go first
     route_id                TEXT NOT NULL UNIQUE,
     supersedes              TEXT NOT NULL, -- the route whose failure led here; empty: none
     selected_runtime        TEXT NOT NULL,
@@ -28,7 +31,7 @@ CREATE TABLE decisions (
 ) STRICT;
 
 CREATE TABLE outcomes (
-    route_id          TEXT PRIMARY KEY,
+    route_id          TEXT PRIMARY KEY NOT NULL, -- of a decision above
     recorded_at_utc   TEXT NOT NULL,
     status            TEXT NOT NULL CHECK (status IN ('answer', 'degraded', 'review', 'error')),
     answered_by       TEXT NOT NULL, -- specialist id; empty: nobody
@@ -45,8 +48,9 @@ CREATE TABLE outcomes (
 ) STRICT;
 
 CREATE TABLE gaps (
-    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    last_seq        INTEGER PRIMARY KEY, -- the last decision dropped
     recorded_at_utc TEXT NOT NULL,
     reason          TEXT NOT NULL,
-    decisions       INTEGER NOT NULL -- how many were dropped
+    decisions       INTEGER NOT NULL, -- how many were dropped
+    row_digest      TEXT NOT NULL -- over every other column
 ) STRICT;
