@@ -48,6 +48,7 @@ class Fleet:
             raise OSError("no space left on device")
         self.told.append(f"{engine} starts")
         self.workers.append(FakeWorker(self, next(_PIDS)))
+        self.workers[-1].describing.set()
         return self.workers[-1]
 
     def serving(self) -> list[str]:
@@ -68,8 +69,8 @@ class FakeWorker:
     model: str = ""
     is_silent: bool = False
     """Whether it breaks when it is asked how it stands."""
-    is_frozen: bool = False
-    """Whether it never says how it stands."""
+    describing: asyncio.Event = field(default_factory=asyncio.Event)
+    """It says how it stands only once this is set, as it is at first."""
     is_unstoppable: bool = False
     """Whether stopping it fails."""
     dies_after: int | None = None
@@ -107,8 +108,7 @@ class FakeWorker:
     async def describe(self) -> api.WorkerStats:
         if self.is_silent:
             raise api.EngineFailedError("It is no more.")
-        if self.is_frozen:
-            await asyncio.Event().wait()
+        await self.describing.wait()
         return STATS
 
     async def stop(self) -> None:

@@ -119,16 +119,18 @@ class WorkerPool:
 
         One that does not say at all is retired, so that the next request starts another.
         """
-        asked = {
-            place.worker.pid: self._own(self._stats(place, place.worker), self._abandonable)
+        asked = [
+            (place, place.worker.pid, self._own(self._stats(place, place.worker), self._abandonable))
             for place in self._places
             if place.worker is not None and place.is_loaded
-        }
+        ]
         if asked:
-            await asyncio.wait(asked.values(), timeout=STATS_WITHIN_S)
+            await asyncio.wait([task for _, _, task in asked], timeout=STATS_WITHIN_S)
+        for place, _, task in asked:
+            place.doubt = None if task.done() else task
         return tuple(
             WorkerState(pid=pid, stats=task.result() if task.done() and not task.cancelled() else None)
-            for pid, task in asked.items()
+            for _, pid, task in asked
         )
 
     def keep_only(self, models: Collection[ServedModel]) -> None:
@@ -144,6 +146,8 @@ class WorkerPool:
             homebred_engines.api.QueueFullError: too many wait for room.
             Exception: what the load failed with, to all who waited for it.
         """
+        if place.doubt is not None:
+            await asyncio.wait([place.doubt])
         if not self._is_open:
             raise _stopping()
         if place.worker is not None and place.worker.is_alive:

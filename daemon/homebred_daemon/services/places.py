@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from homebred_daemon.ports import EngineWorker, ServedModel
 
@@ -30,6 +31,8 @@ class Place:
     """Requests that use it or wait for it."""
     used_s: float = 0.0
     """Monotonic time of its last use."""
+    doubt: asyncio.Task[Any] | None = None
+    """Finds out whether its worker, slow to say how it stands, is frozen; who asks meanwhile waits for it."""
     is_wanted: bool = True
     """Whether the model store still has it; if not, it leaves when it is idle."""
 
@@ -51,7 +54,7 @@ class Place:
 
     def vacated(self) -> list[EngineWorker]:
         """The worker that was here, if there was one; it is to be stopped."""
-        worker, self.worker, self.has_room = self.worker, None, False
+        worker, self.worker, self.has_room, self.doubt = self.worker, None, False, None
         return [] if worker is None else [worker]
 
 

@@ -137,7 +137,7 @@ def test_a_worker_that_does_not_say_how_it_stands_holds_up_neither_the_state_nor
             await home.use("a")
             await home.use("b")
             frozen, sound = fleet.workers
-            frozen.is_frozen = True
+            frozen.describing.clear()
             assert len((await home.caretaking.reload_models()).specialists) == 2
             asking = group.create_task(home.caretaking.state())
             await asyncio.sleep(0)

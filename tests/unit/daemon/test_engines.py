@@ -291,7 +291,7 @@ def test_a_worker_that_never_says_how_it_stands_is_retired_and_the_next_request_
             await ask(pool, "m")
             await ask(pool, "sound")
             frozen, sound = fleet.workers
-            frozen.is_frozen = True
+            frozen.describing.clear()
             asking = group.create_task(pool.worker_states())
             await asyncio.sleep(0)
             clock.pass_s(1.1)
@@ -299,13 +299,35 @@ def test_a_worker_that_never_says_how_it_stands_is_retired_and_the_next_request_
                 WorkerState(pid=frozen.pid, stats=None),
                 WorkerState(pid=sound.pid, stats=STATS),
             )
-            assert pool.is_loaded(model("m")), "it may only be slow"
+            doubting = group.create_task(ask(pool, "m", "r2"))
+            await asyncio.sleep(0)
+            assert "m answers r2" not in fleet.told, "it waits until the doubt is settled"
             clock.pass_s(5)
-            await until(lambda: "m stops" in fleet.told)
-            assert await ask(pool, "m") == "01"
-            assert [state.pid for state in await pool.worker_states()] == [sound.pid, fleet.workers[2].pid]
+            assert await doubting == "01"
+            assert fleet.told[-5:] == ["m stops", "echo starts", "m loads", "m answers r2", "m ends r2"]
+            assert {state.pid for state in await pool.worker_states()} == {sound.pid, fleet.workers[2].pid}
 
     run_with(clock, retired())
+
+
+def test_a_worker_that_is_only_slow_to_say_how_it_stands_is_kept() -> None:
+    fleet, clock = Fleet.free(), ManualClock()
+
+    async def kept() -> None:
+        async with pool_of(fleet, clock=clock) as pool, asyncio.TaskGroup() as group:
+            await ask(pool, "m")
+            fleet.workers[0].describing.clear()
+            asking = group.create_task(pool.worker_states())
+            await asyncio.sleep(0)
+            clock.pass_s(1.1)
+            assert [state.stats for state in await asking] == [None]
+            doubting = group.create_task(ask(pool, "m", "r2"))
+            fleet.workers[0].describing.set()
+            assert await doubting == "01"
+            assert [state.stats for state in await pool.worker_states()] == [STATS]
+            assert len(fleet.workers) == 1
+
+    run_with(clock, kept())
 
 
 async def test_models_that_are_no_longer_wanted_leave_at_once_or_when_their_last_answer_ends() -> None:
