@@ -21,7 +21,7 @@ from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.adapters.store.reading import connect_read_only
 
 DECISIONS = 40
-CLEAN = {"decisions": DECISIONS, "mismatches": 0, "unfinished": DECISIONS}
+CLEAN = {"decisions": DECISIONS, "mismatches": 0}
 """What there is to tell of decisions that nobody asked to be answered."""
 COLUMNS = (
     "route_id",

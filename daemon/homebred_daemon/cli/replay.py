@@ -37,6 +37,8 @@ def _record(report: ReplayReport) -> dict[str, Any]:
     """The two counts, and whatever else there is to tell."""
     record: dict[str, Any] = {"decisions": report.decisions, "mismatches": len(report.mismatches)}
     record |= {name: number for name, number in asdict(report.check).items() if number}
+    if report.check.unfinished == report.decisions:
+        record.pop("unfinished", None)  # `homebred route` answers nothing: no decision of its ledgers has an outcome
     if report.mismatches:
         first = report.mismatches[:FIRST]
         record["first"] = [{"route_id": one.route_id, "fields": list(one.fields)} for one in first]
