@@ -100,7 +100,7 @@ class WorkerState:
 
     pid: int
     stats: api.WorkerStats | None
-    """None: it ended while it was asked."""
+    """None: it ended, or did not say in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,7 +79,7 @@ class EngineSettings(_Section):
         default=0,
         ge=0,
         le=16_777_216,
-        description="Memory that models may take, megabytes; 0: decided from the device.",
+        description="Memory that all loaded models share equally, megabytes; 0: decided from the device.",
     )
 
 

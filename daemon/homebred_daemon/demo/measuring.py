@@ -57,8 +57,7 @@ async def measure_all(store: ModelStore, runtime_dir: Path, on_row: Callable[[st
     """
     policy = policy_document(POLICY).required()
     launcher = ProcessLauncher(interpreter=Path(sys.executable), runtime_dir=runtime_dir, queue_limit=QUEUE_LIMIT)
-    # One row at a time: on a processor, rows side by side each read the few-shot examples anew, and slow each other.
-    bench = Bench(launcher=launcher, clock=SystemClock(), context_tokens=CONTEXT_TOKENS, concurrency=1)
+    bench = Bench(launcher=launcher, clock=SystemClock(), context_tokens=CONTEXT_TOKENS)
     found = []
     for stored in store.contents().specialists:
         golden_sets = _golden_sets(store, stored)

@@ -116,12 +116,12 @@ async def test_rows_are_asked_with_the_manifests_prompt_and_options() -> None:
     assert (options.max_tokens, options.temperature) == (7, 0.0)
 
 
-async def test_at_most_four_rows_run_at_once_and_all_are_heard_of() -> None:
+async def test_no_more_rows_than_asked_for_run_at_once_and_all_are_heard_of() -> None:
     clock = VirtualClock()
     engine = ScriptedEngine(clock)
     heard: list[RowResult] = []
     rows = golden(*((str(number), str(number)) for number in range(10)))
-    evaluation = await evaluate(MANIFEST, "w", rows, engine, clock=clock, on_row=heard.append)
+    evaluation = await evaluate(MANIFEST, "w", rows, engine, clock=clock, on_row=heard.append, concurrency=4)
     assert engine.most_running == 4
     assert sorted(result.row.line for result in heard) == list(range(1, 11))
     assert [result.row.line for result in evaluation.rows] == list(range(1, 11))
@@ -257,7 +257,7 @@ async def test_a_measurement_loads_the_base_once_for_all_workflows_and_ends_its_
     measured = await measure(STORED, golden_sets, bench)
     (loaded,) = worker.loaded
     assert (loaded.model_path, loaded.model_digest) == ("/models/b", "sha256:b")
-    assert (loaded.context_tokens, loaded.slots, loaded.threads) == (1024, 4, 3)
+    assert (loaded.context_tokens, loaded.slots, loaded.threads) == (1024, 1, 3)
     assert {name: pair[0].fitness for name, pair in measured.items()} == {"w": 0.5, "j": 1.0}
     assert worker.stops == 1
 
