@@ -70,7 +70,7 @@ class Stage:
             process = subprocess.Popen(command, stdout=sink, stderr=sink, env=_environment())  # noqa: S603  # our own
         try:
             with DaemonClient(runtime / "homebred.sock") as client:
-                _wait_until_it_answers(client, process, log)
+                _wait_until_it_answers(client, runtime / "homebred.sock", process, log)
                 yield RunningDaemon(client=client, ready_s=time.monotonic() - started_s)
         finally:
             _stop(process, log)
@@ -81,9 +81,12 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("HOMEBRED_")}
 
 
-def _wait_until_it_answers(client: DaemonClient, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_it_answers(client: DaemonClient, socket: Path, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline_s = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < deadline_s and process.poll() is None:
+        if not socket.exists():  # a refused connection would make grpc wait a whole second before the next
+            time.sleep(POLL_S)
+            continue
         try:
             client.status()
         except DaemonUnreachableError:

@@ -81,7 +81,7 @@ class Story:
         self.figures.fitness = [_fitness_record(one) for one in found]
         self._screen.table(
             "Measured fitness",
-            ("specialist", "workflow", "fitness", "rows", "lower limit", "floor", ""),
+            ("specialist", "workflow", "fitness", "rows", "at least", "floor", ""),
             [_fitness_row(one) for one in found],
         )
 
@@ -213,7 +213,7 @@ def _fitness_record(one: Measured) -> dict[str, Any]:
 
 
 def _fitness_row(one: Measured) -> tuple[str, ...]:
-    verdict = "at its floor" if one.at_floor else "below: a person answers"
+    verdict = "at its floor" if one.at_floor else "below: to a person"
     measured = one.evaluation
     figures = (f"{measured.fitness:.3f}", str(measured.samples), f"{one.lower_limit:.3f}", f"{one.floor:.2f}")
     return (one.specialist_id, one.workflow, *figures, verdict)
