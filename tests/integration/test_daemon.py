@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import grpc
@@ -326,3 +327,17 @@ def test_names_leave_no_room_for_content(site: Site, task: dict[str, object]) ->
     with site.daemon() as client, pytest.raises(HomebredError) as refusal:
         events(client, text="x", **task)
     assert refusal.value.code == "bad_request"
+
+
+@pytest.mark.parametrize("deadline_s", [0.0005, 0.001, 0.0015, 0.003])
+def test_a_deadline_in_the_middle_of_a_write_still_ends_the_call(site: Site, deadline_s: float) -> None:
+    site.add_echo("repeater")
+    request = wire.GenerateRequest(task=wire.Task(text="a b c", data_classes=["patient"], deadline_s=deadline_s))
+    with site.daemon() as client:
+        for _ in range(25):
+            heard: list[wire.GenerateEvent] = []
+            with suppress(HomebredError):  # some are answered in time
+                heard.extend(client.generate(request))
+            assert heard[-1].HasField("outcome")
+            assert sum(event.HasField("outcome") for event in heard) == 1
+        assert client.status().streams == 0

@@ -87,8 +87,17 @@ class Site:
                 yield client
         finally:
             self.process.send_signal(signal.SIGKILL if killed else signal.SIGTERM)
-            status = self.process.wait(20)
+            status = self._ended()
         assert killed or status == 0, self.log
+
+    def _ended(self) -> int:
+        assert self.process is not None
+        try:
+            return self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
 
     def _wait(self, client: DaemonClient) -> None:
         deadline_s = time.monotonic() + READY_WITHIN_S

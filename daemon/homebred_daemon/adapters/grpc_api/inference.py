@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, NoReturn, cast
 
@@ -43,12 +44,18 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
     ) -> None:
         """Streams decision, deltas and outcome; an outcome that is an error also ends the call as one."""
         failed: HomebredError | None = None
+        one_at_a_time = asyncio.Lock()
+
+        async def write(event: AnswerEvent) -> None:
+            async with one_at_a_time:
+                await context.write(event_message(event))
 
         async def emit(event: AnswerEvent) -> None:
             nonlocal failed
             if isinstance(event, Outcome) and event.record.status == "error":
                 failed = event.problem
-            await context.write(event_message(event))
+            # Were a write cancelled on its way, as by a deadline, grpc could neither write nor end the call any more.
+            await asyncio.shield(write(event))
 
         self._streams += 1
         try:
