@@ -42,7 +42,7 @@ from homebred_engines.hardening import forbid_dumps
 
 STOP_GRACE_S = 5.0
 EXIT_REFUSED = 2
-MEGABYTE = 1 << 20
+MEGABYTE = 1_000_000
 WARM_UP = "MRN 4471203, call +49 30 1234567"
 """The detector compiles its patterns with the first text that calls for them: better now than with the first task."""
 

@@ -23,7 +23,7 @@ class AcceptedTask:
 
     task: Task
     text: str
-    """All that a person wrote in it, as detection reads it."""
+    """All that a person wrote in it, its schema too, as detection reads it."""
     turns: tuple[api.Message, ...]
     """The same as the conversation that an engine is to continue."""
     options: api.GenerateOptions

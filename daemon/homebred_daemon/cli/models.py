@@ -31,7 +31,7 @@ from homebred_protocol.documents.golden import GoldenSet
 if TYPE_CHECKING:
     from homebred_daemon.settings import Settings
 
-MEGABYTE = 1 << 20
+MEGABYTE = 1_000_000
 LONGEST_TEMPORARY = 50  # a worker's socket goes below it, and a socket's path holds 107 bytes (unix(7))
 
 app = typer.Typer(help="Add, list, remove and evaluate models.")

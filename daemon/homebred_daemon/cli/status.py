@@ -11,7 +11,7 @@ import typer
 from homebred_daemon.cli.exits import write_json
 
 app = typer.Typer()
-MEGABYTE = 1 << 20
+MEGABYTE = 1_000_000
 
 
 @app.command()

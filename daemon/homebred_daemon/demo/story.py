@@ -25,7 +25,7 @@ from homebred_daemon.errors import HomebredError
 from homebred_daemon.services.replaying import replay
 from homebred_protocol.v1 import inference_pb2 as wire
 
-MEGABYTE = 1 << 20
+MEGABYTE = 1_000_000
 NEEDS_A_GPU = (
     "Nothing here used a GPU. TensorRT-LLM and larger specialists need one; on a machine like this the embedded "
     "135M model on the processor is what runs."

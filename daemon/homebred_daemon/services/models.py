@@ -1,4 +1,4 @@
-"""Builds the standing from the model store and the policy, and replaces it when the store has changed.
+"""Builds the standing from the model store and the policy.
 
 It loads no model: a specialist is taken up by its files alone.
 """

@@ -1,6 +1,6 @@
 """A task as its caller describes it, without its content: what the router may see.
 
-The content (text, messages, schema, attachments) is held elsewhere and never enters a decision or a ledger.
+The content (text, messages, schema, attachments) is checked here and not kept: it never enters a decision or a ledger.
 """
 
 from __future__ import annotations
