@@ -54,8 +54,8 @@ class EchoEngine:
         started_at = first_at = time.monotonic()
         sent = 0
         for word in words:
-            await _misbehave(script, sent, unloading)
             await _pause(script.token_delay_s if sent else script.prefill_delay_s, unloading)
+            await _misbehave(script, sent, unloading)
             if unloading.is_set():
                 reason = api.FinishReason.CANCELLED
                 break

@@ -91,7 +91,7 @@ def test_a_crash_before_the_first_word_is_decided_again_with_another_specialist(
 
 
 def test_a_crash_after_the_first_word_is_an_error_that_the_caller_sees(site: Site) -> None:
-    site.add_echo("broken", script={"crash_after": 2})
+    site.add_echo("broken", script={"crash_after": 2, "token_delay_s": 0.3})  # the words before it get away
     heard: list[wire.GenerateEvent] = []
     with site.daemon() as client:
         stream = client.generate(wire.GenerateRequest(task=wire.Task(text="a b c d", data_classes=["patient"])))

@@ -85,7 +85,9 @@ async def test_a_worker_answers_from_a_private_folder_and_leaves_nothing(runtime
 async def test_a_crash_in_the_middle_of_a_stream_is_reported_with_its_signal(runtime_dir: Path) -> None:
     async with echo_worker(runtime_dir) as worker:
         await worker.load(LOAD)
-        stream = worker.generate([Message(role="user", content="[echo crash_after=1]\na b")], GenerateOptions())
+        stream = worker.generate(
+            [Message(role="user", content="[echo crash_after=1 token_delay_s=0.3]\na b")], GenerateOptions()
+        )
         await anext(stream)
         with pytest.raises(EngineFailedError, match="SIGABRT") as failure:
             await anext(stream)
