@@ -52,7 +52,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> in
     try:
         settings = _settings(arguments, environ)
         forbid_dumps()
-        logs.configure(level=settings.log.level, as_json=settings.log.format == "json")
+        logs.configure(level=settings.log.level, as_json=settings.log.format != "console")
         asyncio.run(_until_stopped(settings))
     except HomebredError as error:
         sys.stderr.write(f"error: {error.message}\nnext:  {error.hint}\n")

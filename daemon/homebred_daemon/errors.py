@@ -3,8 +3,12 @@
     HomebredError
     ├── ConfigurationError   settings, policy, registry or ceiling cannot be used
     ├── RequestError         a caller asked for something that cannot be done
+    │   ├── UnattestedError
     │   ├── NotPermittedError
+    │   ├── NotFoundError
+    │   ├── ConflictError
     │   └── OverloadedError
+    │       └── DrainingError
     ├── StateError           the device's own files cannot be used
     ├── DaemonUnreachableError
     ├── EngineUnavailableError
@@ -51,11 +55,32 @@ class RequestError(HomebredError):
     hint = "correct the request and send it again"
 
 
+class UnattestedError(RequestError):
+    """The kernel has not told who makes this call."""
+
+    code = "unattested"
+    hint = "call the daemon's own socket; the private one behind it takes nobody else's calls"
+
+
 class NotPermittedError(RequestError):
     """This caller may not do that."""
 
     code = "not_permitted"
     hint = "ask the device's administrator for a caller profile that allows it"
+
+
+class NotFoundError(RequestError):
+    """There is no such thing here, or it is not the caller's."""
+
+    code = "not_found"
+    hint = "check its name"
+
+
+class ConflictError(RequestError):
+    """Somebody else was faster."""
+
+    code = "conflict"
+    hint = "look at its present state, then decide again"
 
 
 class OverloadedError(RequestError):
@@ -67,6 +92,13 @@ class OverloadedError(RequestError):
     def __init__(self, message: str = "", *, hint: str = "", retry_after_s: float) -> None:
         super().__init__(message, hint=hint)
         self.retry_after_s = retry_after_s
+
+
+class DrainingError(OverloadedError):
+    """The daemon takes no more tasks: it is about to stop, or an operator drains it."""
+
+    code = "draining"
+    hint = "send the task again in a moment; `homebred status` says how it stands"
 
 
 class StateError(HomebredError):

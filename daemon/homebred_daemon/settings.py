@@ -47,6 +47,33 @@ class PathSettings(_Section):
     )
 
 
+_PRINCIPAL = r"((uid|gid):[0-9]+|(user|group):[A-Za-z_][A-Za-z0-9_.-]*)"
+PRINCIPALS = rf"^( *{_PRINCIPAL}( +{_PRINCIPAL})*)? *$"
+
+
+class AccessSettings(_Section):
+    """Who may do what over the socket; root and the daemon's own user may do everything."""
+
+    group: str = Field(
+        default="",
+        max_length=64,
+        description="Group whose members may call, by name or number; empty: the daemon's own user alone.",
+        examples=["kiosk"],
+    )
+    operators: str = Field(
+        default="",
+        pattern=PRINCIPALS,
+        description="Who may also look after the daemon: user:NAME, group:NAME, uid:N or gid:N, separated by spaces.",
+        examples=["user:anna group:technicians uid:1001"],
+    )
+    reviewers: str = Field(
+        default="",
+        pattern=PRINCIPALS,
+        description="Who may also read and answer what waits for a person; written as operators are.",
+        examples=["group:nurses"],
+    )
+
+
 class PolicySettings(_Section):
     """What decides about tasks."""
 
@@ -75,6 +102,12 @@ class EngineSettings(_Section):
     load_timeout_s: float = Field(
         default=120.0, gt=0, le=3600, description="Longest time a model may take to load, seconds."
     )
+    stall_timeout_s: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="Longest time a busy worker may make no progress before it is ended as hung, seconds.",
+    )
     memory_budget_mb: int = Field(
         default=0,
         ge=0,
@@ -97,6 +130,39 @@ class RequestSettings(_Section):
         gt=0,
         le=86_400,
         description="Time from acceptance to outcome of a task that names none, seconds.",
+    )
+    unread_timeout_s: float = Field(
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="Longest time a caller may leave its answer unread before it is dropped, seconds.",
+    )
+    drain_s: float = Field(
+        default=20.0,
+        ge=0,
+        le=3600,
+        description="Time that running answers are given when the daemon is told to stop, seconds.",
+    )
+
+
+class ReviewSettings(_Section):
+    """The queue of tasks that a person must answer; their content is encrypted on the disk."""
+
+    max_items: int = Field(
+        default=1000, ge=1, le=100_000, description="Tasks that may wait; beyond it such tasks are refused."
+    )
+    retention_h: float = Field(
+        default=72.0,
+        gt=0,
+        le=8760,
+        description="Hours until a task that nobody answered expires, and until an answer that was given is erased.",
+    )
+    lease_s: float = Field(
+        default=900.0, ge=10, le=86_400, description="Time a reviewer has for a claimed task, seconds."
+    )
+    key_file: AbsolutePath | None = Field(
+        default=None,
+        description="32-byte key, mode 0600; unset: the systemd credential review-key, else one made in state_dir.",
     )
 
 
@@ -126,8 +192,10 @@ class LogSettings(_Section):
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe entry that is written."
     )
-    format: Literal["json", "console"] = Field(
-        default="json", description="One JSON object a line, or text for people."
+    format: Literal["auto", "json", "console", "journal"] = Field(
+        default="auto",
+        description="JSON lines, text for people, or the systemd journal's fields; auto: the journal where it listens, "
+        "else JSON.",
     )
 
 
@@ -137,9 +205,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
 
     paths: PathSettings = PathSettings()
+    access: AccessSettings = AccessSettings()
     policy: PolicySettings = PolicySettings()
     engine: EngineSettings = EngineSettings()
     requests: RequestSettings = RequestSettings()
+    review: ReviewSettings = ReviewSettings()
     ledger: LedgerSettings = LedgerSettings()
     link: LinkSettings = LinkSettings()
     log: LogSettings = LogSettings()
@@ -173,6 +243,8 @@ def expected(field: FieldInfo) -> str:
     """What to write for a setting, in a person's words."""
     if get_origin(field.annotation) is Literal:
         return "one of: " + ", ".join(get_args(field.annotation))
+    if field.examples:
+        return f'text such as "{field.examples[0]}"'
     kinds: dict[object, str] = {int: "an integer", float: "a number", bool: "true or false", SecretStr: "a string"}
     if field.annotation not in kinds:
         return "an absolute path"

@@ -15,7 +15,7 @@ from tests.bench.figures import Aim, Bench, Conditions, Found, median_percentile
 from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.routing import DecisionInputs, decide
-from homebred_daemon.ports import LedgerEntry
+from homebred_daemon.ports.ledger import LedgerEntry
 from homebred_daemon.services.recording import Recorder
 from homebred_protocol.documents.policy import Policy, read_policy
 from homebred_protocol.documents.registry import Registry, read_registry

@@ -13,7 +13,7 @@ from tests.support.ledger_entries import DECIDER, ENTRY, OUTCOME, POLICY_BODY, e
 from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.core.records import decision_record, read_inputs
 from homebred_daemon.errors import StateError
-from homebred_daemon.ports import Ledger, LedgerCheck
+from homebred_daemon.ports.ledger import Ledger, LedgerCheck
 from homebred_daemon.services.replaying import replay
 from homebred_protocol.digests import digest_of
 

@@ -21,7 +21,7 @@ from tests.support.daemon_process import Site
 from homebred_daemon.adapters.grpc_client import DaemonClient
 from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.errors import HomebredError
-from homebred_daemon.ports import LedgerCheck
+from homebred_daemon.ports.ledger import LedgerCheck
 from homebred_daemon.services.replaying import replay
 from homebred_protocol.v1 import inference_pb2 as wire
 from homebred_protocol.v1 import inference_pb2_grpc

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 from tests.support.ledger_entries import ENTRY, OUTCOME, REGISTRY, REGISTRY_BODY, entries, entry, keep_documents
 
-from homebred_daemon.adapters.store.database import connect, migrations, named_queries, transaction
+from homebred_daemon.adapters.store.database import LEDGER, connect, transaction
 from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.adapters.store.reading import require_ledger
 from homebred_daemon.errors import RequestError, StateError
-from homebred_daemon.ports import LedgerCheck, LedgerEntry
+from homebred_daemon.ports.ledger import LedgerCheck, LedgerEntry
 from homebred_daemon.services.replaying import ReplayReport, replay
 from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.registry import read_registry
@@ -64,16 +64,16 @@ def schema_of(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
 
 
 def test_the_schema_file_is_the_sum_of_the_migrations(path: Path) -> None:
-    with closing(connect(path)) as migrated, closing(sqlite3.connect(":memory:")) as written:
-        written.executescript((STORE / "schema.sql").read_text())
+    with closing(connect(path, LEDGER)) as migrated, closing(sqlite3.connect(":memory:")) as written:
+        written.executescript(LEDGER.schema())
         assert schema_of(migrated) == schema_of(written)
-        assert migrated.execute("PRAGMA user_version").fetchone()[0] == len(migrations())
+        assert migrated.execute("PRAGMA user_version").fetchone()[0] == len(LEDGER.migrations())
 
 
 def test_every_named_query_is_described_used_and_understood_by_the_schema(path: Path) -> None:
     source = (STORE / "ledger.py").read_text()
-    with closing(connect(path)) as connection:
-        for name, statement in named_queries().items():
+    with closing(connect(path, LEDGER)) as connection:
+        for name, statement in LEDGER.queries().items():
             assert statement.startswith("-- "), name
             assert f'"{name}"' in source, f"{name} is not used"
             values = dict.fromkeys(re.findall(r":(\w+)", statement))
@@ -81,9 +81,9 @@ def test_every_named_query_is_described_used_and_understood_by_the_schema(path: 
 
 
 def test_opening_again_changes_nothing(path: Path) -> None:
-    with closing(connect(path)) as first:
+    with closing(connect(path, LEDGER)) as first:
         before = schema_of(first)
-    with closing(connect(path)) as second:
+    with closing(connect(path, LEDGER)) as second:
         assert schema_of(second) == before
 
 
@@ -104,7 +104,7 @@ def test_many_may_open_a_new_ledger_at_the_same_moment(path: Path) -> None:
 def test_a_newer_database_is_refused_and_left_as_it_is(path: Path) -> None:
     with written_by_hand(path) as connection:
         connection.execute("CREATE TABLE later (x)")
-        connection.execute(f"PRAGMA user_version = {len(migrations()) + 1}")
+        connection.execute(f"PRAGMA user_version = {len(LEDGER.migrations()) + 1}")
     before = path.read_bytes()
     with pytest.raises(StateError, match=r"version 2; this program knows versions up to 1") as caught:
         SqliteLedger(path)
@@ -166,7 +166,7 @@ def test_a_full_disk_stores_nothing_and_the_ledger_goes_on_once_there_is_room(pa
 
 
 def test_a_commit_that_fails_leaves_no_transaction_open(path: Path) -> None:
-    with closing(connect(path)) as connection:
+    with closing(connect(path, LEDGER)) as connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("CREATE TABLE one (x PRIMARY KEY REFERENCES one (x) DEFERRABLE INITIALLY DEFERRED, y)")
         connection.execute("CREATE TABLE two (x REFERENCES one (x) DEFERRABLE INITIALLY DEFERRED)")
@@ -237,7 +237,7 @@ def naming(route_id: str, registry_digest: str) -> LedgerEntry:
 
 
 def registries(path: Path) -> set[str]:
-    with closing(connect(path)) as connection:
+    with closing(connect(path, LEDGER)) as connection:
         return {digest for (digest,) in connection.execute("SELECT digest FROM documents WHERE kind = 'registry'")}
 
 
@@ -336,7 +336,7 @@ def row_ids(connection: sqlite3.Connection, table: str) -> list[int]:
 
 def columns() -> Iterator[tuple[str, str, str]]:
     with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript((STORE / "schema.sql").read_text())
+        connection.executescript(LEDGER.schema())
         for table in tables(connection):
             for _, name, kind, *_ in connection.execute(f"PRAGMA table_info({table})"):
                 yield table, name, kind

@@ -18,7 +18,7 @@ import pytest
 from homebred_daemon.adapters.engine_process import EngineProcess
 from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.adapters.worker_child import WorkerSettings
-from homebred_daemon.ports import Prompt, ServedModel
+from homebred_daemon.ports.engines import Prompt, ServedModel
 from homebred_daemon.services.engines import Room, WorkerPool
 from homebred_engines import api
 

@@ -22,8 +22,9 @@ from tests.support.scripted_pool import Play, ScriptedPool
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.shelf import Shelf
-from homebred_daemon.inbound import AcceptedTask, AnswerEvent, Decided, Outcome
-from homebred_daemon.ports import OutcomeRecord, ServedModel
+from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent, Decided, Outcome
+from homebred_daemon.ports.engines import ServedModel
+from homebred_daemon.ports.ledger import OutcomeRecord
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.deciding import Decider
 from homebred_daemon.services.recording import Recorder

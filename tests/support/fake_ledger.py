@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from homebred_daemon.core.records import canonical, decision_record, inputs_record
 from homebred_daemon.errors import StateError
-from homebred_daemon.ports import LedgerCheck, LedgerEntry, OutcomeRecord, RecordedDecision
+from homebred_daemon.ports.ledger import LedgerCheck, LedgerEntry, OutcomeRecord, RecordedDecision
 from homebred_protocol.digests import digest_of
 
 

@@ -11,7 +11,7 @@ from tests.support.keyword_detector import KeywordDetector
 
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.records import canonical
-from homebred_daemon.ports import Ledger, LedgerEntry, OutcomeRecord
+from homebred_daemon.ports.ledger import Ledger, LedgerEntry, OutcomeRecord
 from homebred_daemon.services.deciding import Decider
 from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.policy import bounded, read_ceiling, read_policy

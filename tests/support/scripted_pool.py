@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from tests.support.manual_clock import ManualClock
 
-from homebred_daemon.ports import Prompt, ServedModel
+from homebred_daemon.ports.engines import Prompt, ServedModel
 from homebred_engines import api
 
 USAGE = api.Usage(prompt_tokens=7, cached_tokens=2, completion_tokens=3)

@@ -12,7 +12,7 @@ from typing import Any
 from homebred_daemon.core.decision import RouteDecision
 from homebred_daemon.core.routing import DecisionInputs
 from homebred_daemon.document_files import ReadDocument
-from homebred_daemon.ports import Ledger, LedgerEntry
+from homebred_daemon.ports.ledger import Ledger, LedgerEntry
 
 BATCH = 500
 

@@ -23,8 +23,8 @@ from homebred_daemon.errors import (
     NotPermittedError,
     defect,
 )
-from homebred_daemon.inbound import AcceptedTask, Decided, Emit, Outcome
-from homebred_daemon.ports import LedgerEntry, OutcomeRecord
+from homebred_daemon.inbound.answering import AcceptedTask, Decided, Emit, Outcome
+from homebred_daemon.ports.ledger import LedgerEntry, OutcomeRecord
 from homebred_daemon.services.asking import Asking, AttemptFailedError, Generated
 from homebred_daemon.services.standing import Means, Standing
 

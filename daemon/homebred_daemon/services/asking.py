@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from homebred_daemon.core.prompting import messages_for_chat, options_for
 from homebred_daemon.core.verification import Answer, Finding, is_weak, verify
 from homebred_daemon.errors import EngineUnavailableError, OverloadedError, RequestError
-from homebred_daemon.inbound import AcceptedTask, Emit
-from homebred_daemon.ports import Prompt
+from homebred_daemon.inbound.answering import AcceptedTask, Emit
+from homebred_daemon.ports.engines import Prompt
 from homebred_daemon.services.standing import Means, Served, Standing
 from homebred_engines import api
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from homebred_daemon.core.shelf import StoredSpecialist
-from homebred_daemon.inbound import DaemonState, SpecialistState, WorkerState
-from homebred_daemon.ports import SpecialistStore
+from homebred_daemon.inbound.caretaking import DaemonState, SpecialistState, WorkerState
+from homebred_daemon.ports.specialists import SpecialistStore
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.models import Site, standing_of

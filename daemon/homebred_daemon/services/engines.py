@@ -13,8 +13,9 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from homebred_daemon.inbound import WorkerState
-from homebred_daemon.ports import Clock, EngineLauncher, EngineWorker, Prompt, ServedModel
+from homebred_daemon.inbound.caretaking import WorkerState
+from homebred_daemon.ports.clock import Clock
+from homebred_daemon.ports.engines import EngineLauncher, EngineWorker, Prompt, ServedModel
 from homebred_daemon.services.loading import load_within
 from homebred_daemon.services.places import Loaded, Place, Places
 from homebred_engines import api

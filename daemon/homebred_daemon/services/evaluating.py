@@ -18,7 +18,8 @@ from homebred_daemon.core.prompting import messages_for, options_for
 from homebred_daemon.core.scoring import mean, percentile_95, score
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.errors import EngineUnavailableError, HomebredError, RequestError, StateError
-from homebred_daemon.ports import Clock, EngineLauncher, EngineWorker
+from homebred_daemon.ports.clock import Clock
+from homebred_daemon.ports.engines import EngineLauncher, EngineWorker
 from homebred_daemon.services.loading import load_within
 from homebred_engines import api
 from homebred_protocol.documents.golden import GoldenRow, GoldenSet

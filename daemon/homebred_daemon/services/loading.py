@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from homebred_daemon.ports import EngineWorker
+from homebred_daemon.ports.engines import EngineWorker
 from homebred_engines import api
 
 

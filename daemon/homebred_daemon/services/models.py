@@ -11,7 +11,8 @@ from homebred_daemon.core.link import Link
 from homebred_daemon.core.records import canonical
 from homebred_daemon.core.sensitivity import Detector
 from homebred_daemon.core.shelf import Shelf, registry_document
-from homebred_daemon.ports import ServedModel, SpecialistStore
+from homebred_daemon.ports.engines import ServedModel
+from homebred_daemon.ports.specialists import SpecialistStore
 from homebred_daemon.services.deciding import Decider
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.standing import Served, Standing

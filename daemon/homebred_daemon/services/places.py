@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from homebred_daemon.ports import EngineWorker, ServedModel
+from homebred_daemon.ports.engines import EngineWorker, ServedModel
 
 Loaded = EngineWorker | Exception
 """What became of a load: the worker, or why there is none."""

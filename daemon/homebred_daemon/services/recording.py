@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from homebred_daemon.ports import Ledger, LedgerEntry, OutcomeRecord
+from homebred_daemon.ports.ledger import Ledger, LedgerEntry, OutcomeRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

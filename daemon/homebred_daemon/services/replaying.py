@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from homebred_daemon.core.records import decision_record, read_inputs
 from homebred_daemon.core.routing import decide
-from homebred_daemon.ports import LedgerCheck, LedgerReader, RecordedDecision
+from homebred_daemon.ports.ledger import LedgerCheck, LedgerReader, RecordedDecision
 from homebred_protocol.documents.policy import Policy, bounded, read_ceiling, read_policy
 from homebred_protocol.documents.registry import Registry, read_registry
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from homebred_daemon.core.callers import rights_of
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.shelf import Shelf
-from homebred_daemon.inbound import AcceptedTask
-from homebred_daemon.ports import Clock, EnginePool, SchemaChecker, ServedModel
+from homebred_daemon.inbound.answering import AcceptedTask
+from homebred_daemon.ports.clock import Clock
+from homebred_daemon.ports.engines import EnginePool, ServedModel
+from homebred_daemon.ports.schemas import SchemaChecker
 from homebred_daemon.services.deciding import Decider
 from homebred_daemon.services.recording import Recorder
 from homebred_protocol.documents.policy import WorkflowPolicy

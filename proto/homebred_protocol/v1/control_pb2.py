@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from homebred_protocol.v1 import inference_pb2 as homebred__protocol_dot_v1_dot_inference__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"homebred_protocol/v1/control.proto\x12\x0bhomebred.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"t\n\x10SpecialistStatus\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x02 \x01(\t\x12\x13\n\x0b\x62\x61se_digest\x18\x03 \x01(\t\x12\x11\n\tavailable\x18\x04 \x01(\x08\x12\x0e\n\x06loaded\x18\x05 \x01(\x08\x12\x0c\n\x04note\x18\x06 \x01(\t\"\xd3\x01\n\x0cWorkerStatus\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\x02 \x01(\t\x12\x14\n\x0cmodel_digest\x18\x03 \x01(\t\x12\x12\n\nprocess_id\x18\x04 \x01(\r\x12\x0f\n\x07running\x18\x05 \x01(\r\x12\x0e\n\x06queued\x18\x06 \x01(\r\x12\r\n\x05slots\x18\x07 \x01(\r\x12\x0f\n\x07threads\x18\x08 \x01(\r\x12\x16\n\x0eresident_bytes\x18\t \x01(\x04\x12\x18\n\x10generated_tokens\x18\n \x01(\x04\"\xa8\x03\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x32\n\x0estarted_at_utc\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rpolicy_digest\x18\x03 \x01(\t\x12\x16\n\x0e\x63\x65iling_digest\x18\x04 \x01(\t\x12\x17\n\x0fregistry_digest\x18\x05 \x01(\t\x12\x0c\n\x04link\x18\x06 \x01(\t\x12\x32\n\x0bspecialists\x18\x07 \x03(\x0b\x32\x1d.homebred.v1.SpecialistStatus\x12*\n\x07workers\x18\x08 \x03(\x0b\x32\x19.homebred.v1.WorkerStatus\x12\x0f\n\x07streams\x18\t \x01(\r\x12>\n\x08outcomes\x18\n \x03(\x0b\x32,.homebred.v1.GetStatusResponse.OutcomesEntry\x12\x16\n\x0eresident_bytes\x18\x0b \x01(\x04\x1a/\n\rOutcomesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x15\n\x13ReloadModelsRequest\"D\n\x14ReloadModelsResponse\x12\x17\n\x0fregistry_digest\x18\x01 \x01(\t\x12\x13\n\x0bspecialists\x18\x02 \x01(\r2\xaa\x01\n\x07\x43ontrol\x12J\n\tGetStatus\x12\x1d.homebred.v1.GetStatusRequest\x1a\x1e.homebred.v1.GetStatusResponse\x12S\n\x0cReloadModels\x12 .homebred.v1.ReloadModelsRequest\x1a!.homebred.v1.ReloadModelsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"homebred_protocol/v1/control.proto\x12\x0bhomebred.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$homebred_protocol/v1/inference.proto\"\x12\n\x10GetStatusRequest\"\x94\x01\n\x10SpecialistStatus\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x02 \x01(\t\x12\x13\n\x0b\x62\x61se_digest\x18\x03 \x01(\t\x12\x11\n\tavailable\x18\x04 \x01(\x08\x12\x0e\n\x06loaded\x18\x05 \x01(\x08\x12\x0c\n\x04note\x18\x06 \x01(\t\x12\x0e\n\x06pinned\x18\x07 \x01(\x08\x12\x0e\n\x06parked\x18\x08 \x01(\x08\"\xb0\x01\n\x0cReviewStatus\x12\x0f\n\x07waiting\x18\x01 \x01(\r\x12\x0f\n\x07\x63laimed\x18\x02 \x01(\r\x12\x10\n\x08\x63\x61pacity\x18\x03 \x01(\r\x12\x10\n\x08\x61nswered\x18\x04 \x01(\x04\x12\x10\n\x08\x64\x65\x63lined\x18\x05 \x01(\x04\x12\x0f\n\x07\x65xpired\x18\x06 \x01(\x04\x12\x37\n\x13oldest_filed_at_utc\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd3\x01\n\x0cWorkerStatus\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\x02 \x01(\t\x12\x14\n\x0cmodel_digest\x18\x03 \x01(\t\x12\x12\n\nprocess_id\x18\x04 \x01(\r\x12\x0f\n\x07running\x18\x05 \x01(\r\x12\x0e\n\x06queued\x18\x06 \x01(\r\x12\r\n\x05slots\x18\x07 \x01(\r\x12\x0f\n\x07threads\x18\x08 \x01(\r\x12\x16\n\x0eresident_bytes\x18\t \x01(\x04\x12\x18\n\x10generated_tokens\x18\n \x01(\x04\"\x90\x04\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x32\n\x0estarted_at_utc\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rpolicy_digest\x18\x03 \x01(\t\x12\x16\n\x0e\x63\x65iling_digest\x18\x04 \x01(\t\x12\x17\n\x0fregistry_digest\x18\x05 \x01(\t\x12\x0c\n\x04link\x18\x06 \x01(\t\x12\x32\n\x0bspecialists\x18\x07 \x03(\x0b\x32\x1d.homebred.v1.SpecialistStatus\x12*\n\x07workers\x18\x08 \x03(\x0b\x32\x19.homebred.v1.WorkerStatus\x12\x0f\n\x07streams\x18\t \x01(\r\x12>\n\x08outcomes\x18\n \x03(\x0b\x32,.homebred.v1.GetStatusResponse.OutcomesEntry\x12\x16\n\x0eresident_bytes\x18\x0b \x01(\x04\x12\x10\n\x08\x64raining\x18\x0c \x01(\x08\x12\x11\n\tlog_level\x18\r \x01(\t\x12*\n\x07reviews\x18\x0e \x01(\x0b\x32\x19.homebred.v1.ReviewStatus\x12\x15\n\rpolicy_origin\x18\x0f \x01(\t\x1a/\n\rOutcomesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x15\n\x13ReloadModelsRequest\"D\n\x14ReloadModelsResponse\x12\x17\n\x0fregistry_digest\x18\x01 \x01(\t\x12\x13\n\x0bspecialists\x18\x02 \x01(\r\")\n\x10LoadModelRequest\x12\x15\n\rspecialist_id\x18\x01 \x01(\t\">\n\x11LoadModelResponse\x12)\n\x06worker\x18\x01 \x01(\x0b\x32\x19.homebred.v1.WorkerStatus\"+\n\x12UnloadModelRequest\x12\x15\n\rspecialist_id\x18\x01 \x01(\t\")\n\x13UnloadModelResponse\x12\x12\n\nwas_loaded\x18\x01 \x01(\x08\"8\n\x0fPinModelRequest\x12\x15\n\rspecialist_id\x18\x01 \x01(\t\x12\x0e\n\x06pinned\x18\x02 \x01(\x08\"\x12\n\x10PinModelResponse\"\x12\n\x10GetPolicyRequest\"]\n\x11GetPolicyResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x16\n\x0e\x63\x65iling_digest\x18\x04 \x01(\t\"8\n\x10SetPolicyRequest\x12\x10\n\x08\x64ocument\x18\x01 \x01(\x0c\x12\x12\n\ncheck_only\x18\x02 \x01(\x08\"N\n\x11SetPolicyResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x17\n\x0fprevious_digest\x18\x02 \x01(\t\x12\x10\n\x08warnings\x18\x03 \x03(\t\"\x1e\n\x0c\x44rainRequest\x12\x0e\n\x06resume\x18\x01 \x01(\x08\"2\n\rDrainResponse\x12\x10\n\x08\x64raining\x18\x01 \x01(\x08\x12\x0f\n\x07streams\x18\x02 \x01(\r\"#\n\x12SetLogLevelRequest\x12\r\n\x05level\x18\x01 \x01(\t\"\'\n\x13SetLogLevelResponse\x12\x10\n\x08previous\x18\x01 \x01(\t\"\xcf\x02\n\x06Review\x12\x10\n\x08route_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08workflow\x18\x03 \x01(\t\x12\x0f\n\x07\x63lasses\x18\x04 \x03(\t\x12\x13\n\x0breason_code\x18\x05 \x01(\t\x12\x10\n\x08\x66iled_by\x18\x06 \x01(\t\x12\x30\n\x0c\x66iled_at_utc\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x65xpires_at_utc\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05state\x18\t \x01(\x0e\x32\x18.homebred.v1.ReviewState\x12\x12\n\nclaimed_by\x18\n \x01(\t\x12\x35\n\x11\x63laim_ends_at_utc\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"M\n\x12ListReviewsRequest\x12(\n\x06states\x18\x01 \x03(\x0e\x32\x18.homebred.v1.ReviewState\x12\r\n\x05limit\x18\x02 \x01(\r\"I\n\x13ListReviewsResponse\x12$\n\x07reviews\x18\x01 \x03(\x0b\x32\x13.homebred.v1.Review\x12\x0c\n\x04more\x18\x02 \x01(\x08\"\x15\n\x13WatchReviewsRequest\"7\n\x12\x43laimReviewRequest\x12\x10\n\x08route_id\x18\x01 \x01(\t\x12\x0f\n\x07lease_s\x18\x02 \x01(\x01\"L\n\x13\x43laimReviewResponse\x12#\n\x06review\x18\x01 \x01(\x0b\x32\x13.homebred.v1.Review\x12\x10\n\x08\x63laim_id\x18\x02 \x01(\t\"%\n\x11ShowReviewRequest\x12\x10\n\x08route_id\x18\x01 \x01(\t\"\x98\x01\n\x12ShowReviewResponse\x12#\n\x06review\x18\x01 \x01(\x0b\x32\x13.homebred.v1.Review\x12&\n\x08messages\x18\x02 \x03(\x0b\x32\x14.homebred.v1.Message\x12\x17\n\x0fresponse_schema\x18\x03 \x01(\t\x12\x0e\n\x06output\x18\x04 \x01(\t\x12\x0c\n\x04note\x18\x05 \x01(\t\"n\n\x14ResolveReviewRequest\x12\x10\n\x08route_id\x18\x01 \x01(\t\x12\x10\n\x08\x63laim_id\x18\x02 \x01(\t\x12\x10\n\x06output\x18\x03 \x01(\tH\x00\x12\x12\n\x08\x64\x65\x63lined\x18\x04 \x01(\tH\x00\x42\x0c\n\nresolution\"<\n\x15ResolveReviewResponse\x12#\n\x06review\x18\x01 \x01(\x0b\x32\x13.homebred.v1.Review\":\n\x14ReleaseReviewRequest\x12\x10\n\x08route_id\x18\x01 \x01(\t\x12\x10\n\x08\x63laim_id\x18\x02 \x01(\t\"<\n\x15ReleaseReviewResponse\x12#\n\x06review\x18\x01 \x01(\x0b\x32\x13.homebred.v1.Review2\xa7\t\n\x07\x43ontrol\x12J\n\tGetStatus\x12\x1d.homebred.v1.GetStatusRequest\x1a\x1e.homebred.v1.GetStatusResponse\x12S\n\x0cReloadModels\x12 .homebred.v1.ReloadModelsRequest\x1a!.homebred.v1.ReloadModelsResponse\x12J\n\tLoadModel\x12\x1d.homebred.v1.LoadModelRequest\x1a\x1e.homebred.v1.LoadModelResponse\x12P\n\x0bUnloadModel\x12\x1f.homebred.v1.UnloadModelRequest\x1a .homebred.v1.UnloadModelResponse\x12G\n\x08PinModel\x12\x1c.homebred.v1.PinModelRequest\x1a\x1d.homebred.v1.PinModelResponse\x12J\n\tGetPolicy\x12\x1d.homebred.v1.GetPolicyRequest\x1a\x1e.homebred.v1.GetPolicyResponse\x12J\n\tSetPolicy\x12\x1d.homebred.v1.SetPolicyRequest\x1a\x1e.homebred.v1.SetPolicyResponse\x12>\n\x05\x44rain\x12\x19.homebred.v1.DrainRequest\x1a\x1a.homebred.v1.DrainResponse\x12P\n\x0bSetLogLevel\x12\x1f.homebred.v1.SetLogLevelRequest\x1a .homebred.v1.SetLogLevelResponse\x12P\n\x0bListReviews\x12\x1f.homebred.v1.ListReviewsRequest\x1a .homebred.v1.ListReviewsResponse\x12G\n\x0cWatchReviews\x12 .homebred.v1.WatchReviewsRequest\x1a\x13.homebred.v1.Review0\x01\x12P\n\x0b\x43laimReview\x12\x1f.homebred.v1.ClaimReviewRequest\x1a .homebred.v1.ClaimReviewResponse\x12M\n\nShowReview\x12\x1e.homebred.v1.ShowReviewRequest\x1a\x1f.homebred.v1.ShowReviewResponse\x12V\n\rResolveReview\x12!.homebred.v1.ResolveReviewRequest\x1a\".homebred.v1.ResolveReviewResponse\x12V\n\rReleaseReview\x12!.homebred.v1.ReleaseReviewRequest\x1a\".homebred.v1.ReleaseReviewResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,20 +35,74 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETSTATUSRESPONSE_OUTCOMESENTRY']._loaded_options = None
   _globals['_GETSTATUSRESPONSE_OUTCOMESENTRY']._serialized_options = b'8\001'
-  _globals['_GETSTATUSREQUEST']._serialized_start=84
-  _globals['_GETSTATUSREQUEST']._serialized_end=102
-  _globals['_SPECIALISTSTATUS']._serialized_start=104
-  _globals['_SPECIALISTSTATUS']._serialized_end=220
-  _globals['_WORKERSTATUS']._serialized_start=223
-  _globals['_WORKERSTATUS']._serialized_end=434
-  _globals['_GETSTATUSRESPONSE']._serialized_start=437
-  _globals['_GETSTATUSRESPONSE']._serialized_end=861
-  _globals['_GETSTATUSRESPONSE_OUTCOMESENTRY']._serialized_start=814
-  _globals['_GETSTATUSRESPONSE_OUTCOMESENTRY']._serialized_end=861
-  _globals['_RELOADMODELSREQUEST']._serialized_start=863
-  _globals['_RELOADMODELSREQUEST']._serialized_end=884
-  _globals['_RELOADMODELSRESPONSE']._serialized_start=886
-  _globals['_RELOADMODELSRESPONSE']._serialized_end=954
-  _globals['_CONTROL']._serialized_start=957
-  _globals['_CONTROL']._serialized_end=1127
+  _globals['_GETSTATUSREQUEST']._serialized_start=122
+  _globals['_GETSTATUSREQUEST']._serialized_end=140
+  _globals['_SPECIALISTSTATUS']._serialized_start=143
+  _globals['_SPECIALISTSTATUS']._serialized_end=291
+  _globals['_REVIEWSTATUS']._serialized_start=294
+  _globals['_REVIEWSTATUS']._serialized_end=470
+  _globals['_WORKERSTATUS']._serialized_start=473
+  _globals['_WORKERSTATUS']._serialized_end=684
+  _globals['_GETSTATUSRESPONSE']._serialized_start=687
+  _globals['_GETSTATUSRESPONSE']._serialized_end=1215
+  _globals['_GETSTATUSRESPONSE_OUTCOMESENTRY']._serialized_start=1168
+  _globals['_GETSTATUSRESPONSE_OUTCOMESENTRY']._serialized_end=1215
+  _globals['_RELOADMODELSREQUEST']._serialized_start=1217
+  _globals['_RELOADMODELSREQUEST']._serialized_end=1238
+  _globals['_RELOADMODELSRESPONSE']._serialized_start=1240
+  _globals['_RELOADMODELSRESPONSE']._serialized_end=1308
+  _globals['_LOADMODELREQUEST']._serialized_start=1310
+  _globals['_LOADMODELREQUEST']._serialized_end=1351
+  _globals['_LOADMODELRESPONSE']._serialized_start=1353
+  _globals['_LOADMODELRESPONSE']._serialized_end=1415
+  _globals['_UNLOADMODELREQUEST']._serialized_start=1417
+  _globals['_UNLOADMODELREQUEST']._serialized_end=1460
+  _globals['_UNLOADMODELRESPONSE']._serialized_start=1462
+  _globals['_UNLOADMODELRESPONSE']._serialized_end=1503
+  _globals['_PINMODELREQUEST']._serialized_start=1505
+  _globals['_PINMODELREQUEST']._serialized_end=1561
+  _globals['_PINMODELRESPONSE']._serialized_start=1563
+  _globals['_PINMODELRESPONSE']._serialized_end=1581
+  _globals['_GETPOLICYREQUEST']._serialized_start=1583
+  _globals['_GETPOLICYREQUEST']._serialized_end=1601
+  _globals['_GETPOLICYRESPONSE']._serialized_start=1603
+  _globals['_GETPOLICYRESPONSE']._serialized_end=1696
+  _globals['_SETPOLICYREQUEST']._serialized_start=1698
+  _globals['_SETPOLICYREQUEST']._serialized_end=1754
+  _globals['_SETPOLICYRESPONSE']._serialized_start=1756
+  _globals['_SETPOLICYRESPONSE']._serialized_end=1834
+  _globals['_DRAINREQUEST']._serialized_start=1836
+  _globals['_DRAINREQUEST']._serialized_end=1866
+  _globals['_DRAINRESPONSE']._serialized_start=1868
+  _globals['_DRAINRESPONSE']._serialized_end=1918
+  _globals['_SETLOGLEVELREQUEST']._serialized_start=1920
+  _globals['_SETLOGLEVELREQUEST']._serialized_end=1955
+  _globals['_SETLOGLEVELRESPONSE']._serialized_start=1957
+  _globals['_SETLOGLEVELRESPONSE']._serialized_end=1996
+  _globals['_REVIEW']._serialized_start=1999
+  _globals['_REVIEW']._serialized_end=2334
+  _globals['_LISTREVIEWSREQUEST']._serialized_start=2336
+  _globals['_LISTREVIEWSREQUEST']._serialized_end=2413
+  _globals['_LISTREVIEWSRESPONSE']._serialized_start=2415
+  _globals['_LISTREVIEWSRESPONSE']._serialized_end=2488
+  _globals['_WATCHREVIEWSREQUEST']._serialized_start=2490
+  _globals['_WATCHREVIEWSREQUEST']._serialized_end=2511
+  _globals['_CLAIMREVIEWREQUEST']._serialized_start=2513
+  _globals['_CLAIMREVIEWREQUEST']._serialized_end=2568
+  _globals['_CLAIMREVIEWRESPONSE']._serialized_start=2570
+  _globals['_CLAIMREVIEWRESPONSE']._serialized_end=2646
+  _globals['_SHOWREVIEWREQUEST']._serialized_start=2648
+  _globals['_SHOWREVIEWREQUEST']._serialized_end=2685
+  _globals['_SHOWREVIEWRESPONSE']._serialized_start=2688
+  _globals['_SHOWREVIEWRESPONSE']._serialized_end=2840
+  _globals['_RESOLVEREVIEWREQUEST']._serialized_start=2842
+  _globals['_RESOLVEREVIEWREQUEST']._serialized_end=2952
+  _globals['_RESOLVEREVIEWRESPONSE']._serialized_start=2954
+  _globals['_RESOLVEREVIEWRESPONSE']._serialized_end=3014
+  _globals['_RELEASEREVIEWREQUEST']._serialized_start=3016
+  _globals['_RELEASEREVIEWREQUEST']._serialized_end=3074
+  _globals['_RELEASEREVIEWRESPONSE']._serialized_start=3076
+  _globals['_RELEASEREVIEWRESPONSE']._serialized_end=3136
+  _globals['_CONTROL']._serialized_start=3139
+  _globals['_CONTROL']._serialized_end=4330
 # @@protoc_insertion_point(module_scope)

@@ -44,6 +44,71 @@ class ControlStub(object):
                 request_serializer=homebred__protocol_dot_v1_dot_control__pb2.ReloadModelsRequest.SerializeToString,
                 response_deserializer=homebred__protocol_dot_v1_dot_control__pb2.ReloadModelsResponse.FromString,
                 _registered_method=True)
+        self.LoadModel = channel.unary_unary(
+                '/homebred.v1.Control/LoadModel',
+                request_serializer=homebred__protocol_dot_v1_dot_control__pb2.LoadModelRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_control__pb2.LoadModelResponse.FromString,
+                _registered_method=True)
+        self.UnloadModel = channel.unary_unary(
+                '/homebred.v1.Control/UnloadModel',
+                request_serializer=homebred__protocol_dot_v1_dot_control__pb2.UnloadModelRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_control__pb2.UnloadModelResponse.FromString,
+                _registered_method=True)
+        self.PinModel = channel.unary_unary(
+                '/homebred.v1.Control/PinModel',
+                request_serializer=homebred__protocol_dot_v1_dot_control__pb2.PinModelRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_control__pb2.PinModelResponse.FromString,
+                _registered_method=True)
+        self.GetPolicy = channel.unary_unary(
+                '/homebred.v1.Control/GetPolicy',
+                request_serializer=homebred__protocol_dot_v1_dot_control__pb2.GetPolicyRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_control__pb2.GetPolicyResponse.FromString,
+                _registered_method=True)
+        self.SetPolicy = channel.unary_unary(
+                '/homebred.v1.Control/SetPolicy',
+                request_serializer=homebred__protocol_dot_v1_dot_control__pb2.SetPolicyRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_control__pb2.SetPolicyResponse.FromString,
+                _registered_method=True)
+        self.Drain = channel.unary_unary(
+                '/homebred.v1.Control/Drain',
+                request_serializer=homebred__protocol_dot_v1_dot_control__pb2.DrainRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_control__pb2.DrainResponse.FromString,
+                _registered_method=True)
+        self.SetLogLevel = channel.unary_unary(
+                '/homebred.v1.Control/SetLogLevel',
+                request_serializer=homebred__protocol_dot_v1_dot_control__pb2.SetLogLevelRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_control__pb2.SetLogLevelResponse.FromString,
+                _registered_method=True)
+        self.ListReviews = channel.unary_unary(
+                '/homebred.v1.Control/ListReviews',
+                request_serializer=homebred__protocol_dot_v1_dot_control__pb2.ListReviewsRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_control__pb2.ListReviewsResponse.FromString,
+                _registered_method=True)
+        self.WatchReviews = channel.unary_stream(
+                '/homebred.v1.Control/WatchReviews',
+                request_serializer=homebred__protocol_dot_v1_dot_control__pb2.WatchReviewsRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_control__pb2.Review.FromString,
+                _registered_method=True)
+        self.ClaimReview = channel.unary_unary(
+                '/homebred.v1.Control/ClaimReview',
+                request_serializer=homebred__protocol_dot_v1_dot_control__pb2.ClaimReviewRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_control__pb2.ClaimReviewResponse.FromString,
+                _registered_method=True)
+        self.ShowReview = channel.unary_unary(
+                '/homebred.v1.Control/ShowReview',
+                request_serializer=homebred__protocol_dot_v1_dot_control__pb2.ShowReviewRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_control__pb2.ShowReviewResponse.FromString,
+                _registered_method=True)
+        self.ResolveReview = channel.unary_unary(
+                '/homebred.v1.Control/ResolveReview',
+                request_serializer=homebred__protocol_dot_v1_dot_control__pb2.ResolveReviewRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_control__pb2.ResolveReviewResponse.FromString,
+                _registered_method=True)
+        self.ReleaseReview = channel.unary_unary(
+                '/homebred.v1.Control/ReleaseReview',
+                request_serializer=homebred__protocol_dot_v1_dot_control__pb2.ReleaseReviewRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_control__pb2.ReleaseReviewResponse.FromString,
+                _registered_method=True)
 
 
 class ControlServicer(object):
@@ -63,6 +128,98 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LoadModel(self, request, context):
+        """Loads a specialist's model now; a model that was parked after crashes gets another chance.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnloadModel(self, request, context):
+        """Frees a model once its running answers have ended; it is loaded again at its next use.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PinModel(self, request, context):
+        """A pinned model is never unloaded to make room for another. Holds until the daemon ends.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPolicy(self, request, context):
+        """The policy in force, as it was written.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetPolicy(self, request, context):
+        """Takes another policy from now on, also after a restart; running tasks end under the one they began with.
+        An invalid one is refused with every problem, and the old one stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Drain(self, request, context):
+        """Takes no more tasks until resumed or restarted; running ones go on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetLogLevel(self, request, context):
+        """Holds until the daemon ends.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReviews(self, request, context):
+        """What waits for a person, oldest first, without its content. For reviewers, as all that follows.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchReviews(self, request, context):
+        """Every change of the queue from now on, after what is in it now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClaimReview(self, request, context):
+        """Takes one for oneself until the lease ends. ABORTED where somebody else has it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShowReview(self, request, context):
+        """Its content.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveReview(self, request, context):
+        """Ends it. The same resolution of the same claim may be sent again: it is taken once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseReview(self, request, context):
+        """Gives it back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -75,6 +232,71 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.ReloadModels,
                     request_deserializer=homebred__protocol_dot_v1_dot_control__pb2.ReloadModelsRequest.FromString,
                     response_serializer=homebred__protocol_dot_v1_dot_control__pb2.ReloadModelsResponse.SerializeToString,
+            ),
+            'LoadModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.LoadModel,
+                    request_deserializer=homebred__protocol_dot_v1_dot_control__pb2.LoadModelRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_control__pb2.LoadModelResponse.SerializeToString,
+            ),
+            'UnloadModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnloadModel,
+                    request_deserializer=homebred__protocol_dot_v1_dot_control__pb2.UnloadModelRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_control__pb2.UnloadModelResponse.SerializeToString,
+            ),
+            'PinModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.PinModel,
+                    request_deserializer=homebred__protocol_dot_v1_dot_control__pb2.PinModelRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_control__pb2.PinModelResponse.SerializeToString,
+            ),
+            'GetPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPolicy,
+                    request_deserializer=homebred__protocol_dot_v1_dot_control__pb2.GetPolicyRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_control__pb2.GetPolicyResponse.SerializeToString,
+            ),
+            'SetPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetPolicy,
+                    request_deserializer=homebred__protocol_dot_v1_dot_control__pb2.SetPolicyRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_control__pb2.SetPolicyResponse.SerializeToString,
+            ),
+            'Drain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Drain,
+                    request_deserializer=homebred__protocol_dot_v1_dot_control__pb2.DrainRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_control__pb2.DrainResponse.SerializeToString,
+            ),
+            'SetLogLevel': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetLogLevel,
+                    request_deserializer=homebred__protocol_dot_v1_dot_control__pb2.SetLogLevelRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_control__pb2.SetLogLevelResponse.SerializeToString,
+            ),
+            'ListReviews': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReviews,
+                    request_deserializer=homebred__protocol_dot_v1_dot_control__pb2.ListReviewsRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_control__pb2.ListReviewsResponse.SerializeToString,
+            ),
+            'WatchReviews': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchReviews,
+                    request_deserializer=homebred__protocol_dot_v1_dot_control__pb2.WatchReviewsRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_control__pb2.Review.SerializeToString,
+            ),
+            'ClaimReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClaimReview,
+                    request_deserializer=homebred__protocol_dot_v1_dot_control__pb2.ClaimReviewRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_control__pb2.ClaimReviewResponse.SerializeToString,
+            ),
+            'ShowReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowReview,
+                    request_deserializer=homebred__protocol_dot_v1_dot_control__pb2.ShowReviewRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_control__pb2.ShowReviewResponse.SerializeToString,
+            ),
+            'ResolveReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveReview,
+                    request_deserializer=homebred__protocol_dot_v1_dot_control__pb2.ResolveReviewRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_control__pb2.ResolveReviewResponse.SerializeToString,
+            ),
+            'ReleaseReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseReview,
+                    request_deserializer=homebred__protocol_dot_v1_dot_control__pb2.ReleaseReviewRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_control__pb2.ReleaseReviewResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -131,6 +353,357 @@ class Control(object):
             '/homebred.v1.Control/ReloadModels',
             homebred__protocol_dot_v1_dot_control__pb2.ReloadModelsRequest.SerializeToString,
             homebred__protocol_dot_v1_dot_control__pb2.ReloadModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LoadModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homebred.v1.Control/LoadModel',
+            homebred__protocol_dot_v1_dot_control__pb2.LoadModelRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_control__pb2.LoadModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnloadModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homebred.v1.Control/UnloadModel',
+            homebred__protocol_dot_v1_dot_control__pb2.UnloadModelRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_control__pb2.UnloadModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PinModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homebred.v1.Control/PinModel',
+            homebred__protocol_dot_v1_dot_control__pb2.PinModelRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_control__pb2.PinModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homebred.v1.Control/GetPolicy',
+            homebred__protocol_dot_v1_dot_control__pb2.GetPolicyRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_control__pb2.GetPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homebred.v1.Control/SetPolicy',
+            homebred__protocol_dot_v1_dot_control__pb2.SetPolicyRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_control__pb2.SetPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Drain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homebred.v1.Control/Drain',
+            homebred__protocol_dot_v1_dot_control__pb2.DrainRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_control__pb2.DrainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetLogLevel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homebred.v1.Control/SetLogLevel',
+            homebred__protocol_dot_v1_dot_control__pb2.SetLogLevelRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_control__pb2.SetLogLevelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReviews(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homebred.v1.Control/ListReviews',
+            homebred__protocol_dot_v1_dot_control__pb2.ListReviewsRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_control__pb2.ListReviewsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchReviews(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/homebred.v1.Control/WatchReviews',
+            homebred__protocol_dot_v1_dot_control__pb2.WatchReviewsRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_control__pb2.Review.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClaimReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homebred.v1.Control/ClaimReview',
+            homebred__protocol_dot_v1_dot_control__pb2.ClaimReviewRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_control__pb2.ClaimReviewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homebred.v1.Control/ShowReview',
+            homebred__protocol_dot_v1_dot_control__pb2.ShowReviewRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_control__pb2.ShowReviewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homebred.v1.Control/ResolveReview',
+            homebred__protocol_dot_v1_dot_control__pb2.ResolveReviewRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_control__pb2.ResolveReviewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homebred.v1.Control/ReleaseReview',
+            homebred__protocol_dot_v1_dot_control__pb2.ReleaseReviewRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_control__pb2.ReleaseReviewResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -73,7 +73,7 @@ class _OutcomeStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Outcome
     OUTCOME_STATUS_DEGRADED: _OutcomeStatus.ValueType  # 2
     """the contract asked for more than this device could do now"""
     OUTCOME_STATUS_REVIEW: _OutcomeStatus.ValueType  # 3
-    """a person must answer"""
+    """a person must answer: ask GetReview with the last decision's route_id"""
     OUTCOME_STATUS_ERROR: _OutcomeStatus.ValueType  # 4
 
 class OutcomeStatus(_OutcomeStatus, metaclass=_OutcomeStatusEnumTypeWrapper): ...
@@ -83,9 +83,60 @@ OUTCOME_STATUS_ANSWER: OutcomeStatus.ValueType  # 1
 OUTCOME_STATUS_DEGRADED: OutcomeStatus.ValueType  # 2
 """the contract asked for more than this device could do now"""
 OUTCOME_STATUS_REVIEW: OutcomeStatus.ValueType  # 3
-"""a person must answer"""
+"""a person must answer: ask GetReview with the last decision's route_id"""
 OUTCOME_STATUS_ERROR: OutcomeStatus.ValueType  # 4
 Global___OutcomeStatus: _TypeAlias = OutcomeStatus  # noqa: Y015
+
+class _ReviewState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReviewStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReviewState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REVIEW_STATE_UNSPECIFIED: _ReviewState.ValueType  # 0
+    REVIEW_STATE_WAITING: _ReviewState.ValueType  # 1
+    REVIEW_STATE_CLAIMED: _ReviewState.ValueType  # 2
+    """somebody works on it"""
+    REVIEW_STATE_ANSWERED: _ReviewState.ValueType  # 3
+    REVIEW_STATE_DECLINED: _ReviewState.ValueType  # 4
+    """a person saw it and gives no answer"""
+    REVIEW_STATE_EXPIRED: _ReviewState.ValueType  # 5
+    """nobody did within the device's retention"""
+
+class ReviewState(_ReviewState, metaclass=_ReviewStateEnumTypeWrapper):
+    """Where a task stands that a person must answer."""
+
+REVIEW_STATE_UNSPECIFIED: ReviewState.ValueType  # 0
+REVIEW_STATE_WAITING: ReviewState.ValueType  # 1
+REVIEW_STATE_CLAIMED: ReviewState.ValueType  # 2
+"""somebody works on it"""
+REVIEW_STATE_ANSWERED: ReviewState.ValueType  # 3
+REVIEW_STATE_DECLINED: ReviewState.ValueType  # 4
+"""a person saw it and gives no answer"""
+REVIEW_STATE_EXPIRED: ReviewState.ValueType  # 5
+"""nobody did within the device's retention"""
+Global___ReviewState: _TypeAlias = ReviewState  # noqa: Y015
+
+class _Verdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _VerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    VERDICT_UNSPECIFIED: _Verdict.ValueType  # 0
+    VERDICT_GOOD: _Verdict.ValueType  # 1
+    VERDICT_BAD: _Verdict.ValueType  # 2
+    VERDICT_CORRECTED: _Verdict.ValueType  # 3
+    """the answer was used after a correction"""
+
+class Verdict(_Verdict, metaclass=_VerdictEnumTypeWrapper): ...
+
+VERDICT_UNSPECIFIED: Verdict.ValueType  # 0
+VERDICT_GOOD: Verdict.ValueType  # 1
+VERDICT_BAD: Verdict.ValueType  # 2
+VERDICT_CORRECTED: Verdict.ValueType  # 3
+"""the answer was used after a correction"""
+Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
 
 @_typing.final
 class Message(_message.Message):
@@ -493,3 +544,109 @@ class RouteResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RouteResponse: _TypeAlias = RouteResponse  # noqa: Y015
+
+@_typing.final
+class GetReviewRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTE_ID_FIELD_NUMBER: _builtins.int
+    WAIT_S_FIELD_NUMBER: _builtins.int
+    route_id: _builtins.str
+    """of the decision that went to a person"""
+    wait_s: _builtins.float
+    """how long to wait for its end; 0: not at all. The device may bound it."""
+    def __init__(
+        self,
+        *,
+        route_id: _builtins.str = ...,
+        wait_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["route_id", b"route_id", "wait_s", b"wait_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReviewRequest: _TypeAlias = GetReviewRequest  # noqa: Y015
+
+@_typing.final
+class GetReviewResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTE_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    FILED_AT_UTC_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_UTC_FIELD_NUMBER: _builtins.int
+    route_id: _builtins.str
+    state: Global___ReviewState.ValueType
+    output: _builtins.str
+    """the person's answer, with ANSWERED"""
+    note: _builtins.str
+    """why none, with DECLINED"""
+    @_builtins.property
+    def filed_at_utc(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def expires_at_utc(self) -> _timestamp_pb2.Timestamp:
+        """when it ends by itself; once it has ended: until when it can be asked for"""
+
+    def __init__(
+        self,
+        *,
+        route_id: _builtins.str = ...,
+        state: Global___ReviewState.ValueType = ...,
+        output: _builtins.str = ...,
+        note: _builtins.str = ...,
+        filed_at_utc: _timestamp_pb2.Timestamp | None = ...,
+        expires_at_utc: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at_utc", b"expires_at_utc", "filed_at_utc", b"filed_at_utc"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at_utc", b"expires_at_utc", "filed_at_utc", b"filed_at_utc", "note", b"note", "output", b"output", "route_id", b"route_id", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReviewResponse: _TypeAlias = GetReviewResponse  # noqa: Y015
+
+@_typing.final
+class FeedbackRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTE_ID_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    CORRECTED_OUTPUT_FIELD_NUMBER: _builtins.int
+    route_id: _builtins.str
+    """of an answered task of the caller's own"""
+    verdict: Global___Verdict.ValueType
+    corrected_output: _builtins.str
+    """with CORRECTED: what the answer should have been; kept encrypted on this device"""
+    def __init__(
+        self,
+        *,
+        route_id: _builtins.str = ...,
+        verdict: Global___Verdict.ValueType = ...,
+        corrected_output: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["corrected_output", b"corrected_output", "route_id", b"route_id", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FeedbackRequest: _TypeAlias = FeedbackRequest  # noqa: Y015
+
+@_typing.final
+class FeedbackResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FeedbackResponse: _TypeAlias = FeedbackResponse  # noqa: Y015

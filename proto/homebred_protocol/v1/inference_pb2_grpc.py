@@ -44,6 +44,16 @@ class InferenceStub(object):
                 request_serializer=homebred__protocol_dot_v1_dot_inference__pb2.RouteRequest.SerializeToString,
                 response_deserializer=homebred__protocol_dot_v1_dot_inference__pb2.RouteResponse.FromString,
                 _registered_method=True)
+        self.GetReview = channel.unary_unary(
+                '/homebred.v1.Inference/GetReview',
+                request_serializer=homebred__protocol_dot_v1_dot_inference__pb2.GetReviewRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_inference__pb2.GetReviewResponse.FromString,
+                _registered_method=True)
+        self.Feedback = channel.unary_unary(
+                '/homebred.v1.Inference/Feedback',
+                request_serializer=homebred__protocol_dot_v1_dot_inference__pb2.FeedbackRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_inference__pb2.FeedbackResponse.FromString,
+                _registered_method=True)
 
 
 class InferenceServicer(object):
@@ -64,6 +74,21 @@ class InferenceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetReview(self, request, context):
+        """What became of a task of the caller's own that went to a person; waits for it if asked to. NOT_FOUND for a task of
+        somebody else, and for one whose record is no longer kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Feedback(self, request, context):
+        """Tells how good an answer was: evidence for the next specialist. The last word of a caller on a route holds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InferenceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -76,6 +101,16 @@ def add_InferenceServicer_to_server(servicer, server):
                     servicer.Route,
                     request_deserializer=homebred__protocol_dot_v1_dot_inference__pb2.RouteRequest.FromString,
                     response_serializer=homebred__protocol_dot_v1_dot_inference__pb2.RouteResponse.SerializeToString,
+            ),
+            'GetReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReview,
+                    request_deserializer=homebred__protocol_dot_v1_dot_inference__pb2.GetReviewRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_inference__pb2.GetReviewResponse.SerializeToString,
+            ),
+            'Feedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.Feedback,
+                    request_deserializer=homebred__protocol_dot_v1_dot_inference__pb2.FeedbackRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_inference__pb2.FeedbackResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -132,6 +167,60 @@ class Inference(object):
             '/homebred.v1.Inference/Route',
             homebred__protocol_dot_v1_dot_inference__pb2.RouteRequest.SerializeToString,
             homebred__protocol_dot_v1_dot_inference__pb2.RouteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homebred.v1.Inference/GetReview',
+            homebred__protocol_dot_v1_dot_inference__pb2.GetReviewRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_inference__pb2.GetReviewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Feedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homebred.v1.Inference/Feedback',
+            homebred__protocol_dot_v1_dot_inference__pb2.FeedbackRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_inference__pb2.FeedbackResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,12 @@ class InferenceStub:
     """
     Route: _grpc.UnaryUnaryMultiCallable[_inference_pb2.RouteRequest, _inference_pb2.RouteResponse]
     """Decides without answering and without a record: a dry run, with the rule trace."""
+    GetReview: _grpc.UnaryUnaryMultiCallable[_inference_pb2.GetReviewRequest, _inference_pb2.GetReviewResponse]
+    """What became of a task of the caller's own that went to a person; waits for it if asked to. NOT_FOUND for a task of
+    somebody else, and for one whose record is no longer kept.
+    """
+    Feedback: _grpc.UnaryUnaryMultiCallable[_inference_pb2.FeedbackRequest, _inference_pb2.FeedbackResponse]
+    """Tells how good an answer was: evidence for the next specialist. The last word of a caller on a route holds."""
 
 @_typing.type_check_only
 class InferenceAsyncStub(InferenceStub):
@@ -51,6 +57,12 @@ class InferenceAsyncStub(InferenceStub):
     """
     Route: _aio.UnaryUnaryMultiCallable[_inference_pb2.RouteRequest, _inference_pb2.RouteResponse]  # type: ignore[assignment]
     """Decides without answering and without a record: a dry run, with the rule trace."""
+    GetReview: _aio.UnaryUnaryMultiCallable[_inference_pb2.GetReviewRequest, _inference_pb2.GetReviewResponse]  # type: ignore[assignment]
+    """What became of a task of the caller's own that went to a person; waits for it if asked to. NOT_FOUND for a task of
+    somebody else, and for one whose record is no longer kept.
+    """
+    Feedback: _aio.UnaryUnaryMultiCallable[_inference_pb2.FeedbackRequest, _inference_pb2.FeedbackResponse]  # type: ignore[assignment]
+    """Tells how good an answer was: evidence for the next specialist. The last word of a caller on a route holds."""
 
 class InferenceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -70,5 +82,23 @@ class InferenceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inference_pb2.RouteResponse, _abc.Awaitable[_inference_pb2.RouteResponse]]:
         """Decides without answering and without a record: a dry run, with the rule trace."""
+
+    @_abc_1.abstractmethod
+    def GetReview(
+        self,
+        request: _inference_pb2.GetReviewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inference_pb2.GetReviewResponse, _abc.Awaitable[_inference_pb2.GetReviewResponse]]:
+        """What became of a task of the caller's own that went to a person; waits for it if asked to. NOT_FOUND for a task of
+        somebody else, and for one whose record is no longer kept.
+        """
+
+    @_abc_1.abstractmethod
+    def Feedback(
+        self,
+        request: _inference_pb2.FeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inference_pb2.FeedbackResponse, _abc.Awaitable[_inference_pb2.FeedbackResponse]]:
+        """Tells how good an answer was: evidence for the next specialist. The last word of a caller on a route holds."""
 
 def add_InferenceServicer_to_server(servicer: InferenceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

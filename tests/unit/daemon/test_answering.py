@@ -12,7 +12,7 @@ from tests.support.manual_clock import run_with
 from tests.support.scripted_pool import Ends, Hangs, Play, Step, Sure, Takes, says
 
 from homebred_daemon.errors import NeedsReviewError, NotPermittedError, OverloadedError, RequestError
-from homebred_daemon.inbound import Decided
+from homebred_daemon.inbound.answering import Decided
 from homebred_daemon.services.answering import MAX_DECISIONS
 from homebred_engines import api
 

@@ -10,7 +10,7 @@ from tests.support.scripted_pool import USAGE, Ends, Play, Step, Sure, Takes, sa
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.core.verification import Finding
 from homebred_daemon.errors import EngineUnavailableError, HomebredError, OverloadedError, RequestError
-from homebred_daemon.inbound import AcceptedTask
+from homebred_daemon.inbound.answering import AcceptedTask
 from homebred_daemon.services.asking import Asking, AttemptFailedError, Generated
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.standing import Means

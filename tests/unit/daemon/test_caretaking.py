@@ -18,8 +18,8 @@ from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.shelf import DamagedSpecialist, Shelf
 from homebred_daemon.errors import StateError
-from homebred_daemon.inbound import SpecialistState, WorkerState
-from homebred_daemon.ports import Prompt
+from homebred_daemon.inbound.caretaking import SpecialistState, WorkerState
+from homebred_daemon.ports.engines import Prompt
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.caretaking import Caretaking
 from homebred_daemon.services.engines import Room, WorkerPool

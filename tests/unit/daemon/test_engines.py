@@ -9,8 +9,8 @@ import pytest
 from tests.support.fake_workers import STATS, Fleet
 from tests.support.manual_clock import ManualClock, run_with
 
-from homebred_daemon.inbound import WorkerState
-from homebred_daemon.ports import Prompt, ServedModel
+from homebred_daemon.inbound.caretaking import WorkerState
+from homebred_daemon.ports.engines import Prompt, ServedModel
 from homebred_daemon.services.engines import MAX_WAITING, Room, WorkerPool
 from homebred_engines import api
 

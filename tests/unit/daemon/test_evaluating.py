@@ -9,7 +9,7 @@ import pytest
 
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.errors import EngineUnavailableError, RequestError, StateError
-from homebred_daemon.ports import EngineWorker
+from homebred_daemon.ports.engines import EngineWorker
 from homebred_daemon.services.evaluating import CONTEXT_EXCEEDED, Bench, Evaluation, RowResult, evaluate, measure
 from homebred_engines import api
 from homebred_protocol.documents.golden import GoldenRow, GoldenSet

@@ -12,7 +12,8 @@ from tests.support.shelves import WORKFLOW, FakeStore, stored
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.shelf import DamagedSpecialist, Shelf
 from homebred_daemon.errors import StateError
-from homebred_daemon.ports import LedgerEntry, ServedModel
+from homebred_daemon.ports.engines import ServedModel
+from homebred_daemon.ports.ledger import LedgerEntry
 from homebred_daemon.services.models import Site, standing_of
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.replaying import replay

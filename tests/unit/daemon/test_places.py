@@ -4,7 +4,7 @@ import asyncio
 
 from tests.support.fake_workers import FakeWorker, Fleet
 
-from homebred_daemon.ports import ServedModel
+from homebred_daemon.ports.engines import ServedModel
 from homebred_daemon.services.places import Place, Places
 
 

@@ -11,7 +11,7 @@ from tests.support.ledger_entries import OUTCOME, entry
 from typing_extensions import override
 
 from homebred_daemon.errors import StateError
-from homebred_daemon.ports import LedgerEntry
+from homebred_daemon.ports.ledger import LedgerEntry
 from homebred_daemon.services.recording import Recorder
 
 

@@ -9,7 +9,7 @@ from tests.support.fake_ledger import FakeLedger
 from tests.support.ledger_entries import DECIDER, POLICY_BODY, REGISTRY_BODY, entries, entry, keep_documents
 
 from homebred_daemon.core.decision import RouteDecision
-from homebred_daemon.ports import LedgerCheck, RecordedDecision
+from homebred_daemon.ports.ledger import LedgerCheck, RecordedDecision
 from homebred_daemon.services.replaying import Mismatch, replay
 from homebred_protocol.digests import digest_of
 

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from homebred_daemon.adapters.grpc_api.failures import abort
 from homebred_daemon.errors import HomebredError
-from homebred_daemon.inbound import Caretaker, DaemonState, SpecialistState, WorkerState
+from homebred_daemon.inbound.caretaking import Caretaker, DaemonState, SpecialistState, WorkerState
 from homebred_protocol.v1 import control_pb2 as wire
 from homebred_protocol.v1 import control_pb2_grpc
 

@@ -11,21 +11,29 @@ from google.rpc import error_details_pb2, status_pb2
 from homebred_daemon.adapters.grpc_api.translate import problem_message
 from homebred_daemon.errors import (
     ConfigurationError,
+    ConflictError,
     DeadlineError,
+    DrainingError,
     EngineUnavailableError,
     HomebredError,
     NeedsReviewError,
+    NotFoundError,
     NotPermittedError,
     OverloadedError,
     RequestError,
     StateError,
+    UnattestedError,
 )
 
 DETAILS_KEY = "grpc-status-details-bin"
 DOMAIN = "homebred"
 
 CODES: tuple[tuple[type[HomebredError], grpc.StatusCode], ...] = (  # the first that fits
+    (UnattestedError, grpc.StatusCode.UNAUTHENTICATED),
     (NotPermittedError, grpc.StatusCode.PERMISSION_DENIED),
+    (NotFoundError, grpc.StatusCode.NOT_FOUND),
+    (ConflictError, grpc.StatusCode.ABORTED),
+    (DrainingError, grpc.StatusCode.UNAVAILABLE),
     (OverloadedError, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (RequestError, grpc.StatusCode.INVALID_ARGUMENT),
     (DeadlineError, grpc.StatusCode.DEADLINE_EXCEEDED),

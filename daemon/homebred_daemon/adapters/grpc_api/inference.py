@@ -12,7 +12,7 @@ from typing_extensions import override
 from homebred_daemon.adapters.grpc_api.failures import abort
 from homebred_daemon.adapters.grpc_api.translate import accepted_task, decision_message, event_message
 from homebred_daemon.errors import HomebredError, OverloadedError, defect
-from homebred_daemon.inbound import AcceptedTask, Answerer, AnswerEvent, Outcome
+from homebred_daemon.inbound.answering import AcceptedTask, Answerer, AnswerEvent, Outcome
 from homebred_protocol.v1 import inference_pb2 as wire
 from homebred_protocol.v1 import inference_pb2_grpc
 

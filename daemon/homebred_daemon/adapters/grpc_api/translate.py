@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from homebred_daemon.core.decision import Fallback, RouteDecision, Runtime
 from homebred_daemon.errors import HomebredError, OverloadedError, RequestError
-from homebred_daemon.inbound import AcceptedTask, AnswerEvent, Decided, Outcome
+from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent, Decided, Outcome
 from homebred_engines import api
 from homebred_protocol.documents.fields import DocumentError
 from homebred_protocol.documents.task import content_text, read_task

@@ -1,6 +1,7 @@
 """Opens a SQLite file as this product keeps it: private, WAL, migrated, with named queries. It knows no table.
 
-A migration runs in one transaction with the version it leads to; `schema.sql` is their sum, held so by a test.
+What a file holds stands in a folder of SQL beside this module: `schema.sql`, `queries.sql`, `migrations/`. A migration
+runs in one transaction with the version it leads to; `schema.sql` is their sum, held so by a test.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import sqlite3
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 from homebred_daemon.errors import StateError
 
@@ -22,20 +25,40 @@ BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for another one: a worn flash card may take seconds over one write."""
 
 
-def named_queries() -> Mapping[str, str]:
-    """The statements of queries.sql by name."""
-    return {name: body.strip() for name, body in _NAMED.findall(_sql("queries.sql"))}
+@dataclass(frozen=True, slots=True)
+class SqlFolder:
+    """The SQL of one kind of database."""
+
+    name: str
+
+    def queries(self) -> Mapping[str, str]:
+        """The statements of queries.sql by name."""
+        return {name: body.strip() for name, body in _NAMED.findall(self._text("queries.sql"))}
+
+    def schema(self) -> str:
+        """The tables as they are after every migration, for people to read."""
+        return self._text("schema.sql")
+
+    def migrations(self) -> tuple[str, ...]:
+        """The migration scripts, oldest first; number n leads to version n."""
+        folder = resources.files(__package__) / self.name / "migrations"
+        names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+        return tuple(self._text(f"migrations/{name}") for name in names)
+
+    def _text(self, name: str) -> str:
+        return (resources.files(__package__) / self.name / name).read_text(encoding="utf-8")
 
 
-def migrations() -> tuple[str, ...]:
-    """The migration scripts, oldest first; number n leads to version n."""
-    folder = resources.files(__package__) / "migrations"
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return tuple(_sql(f"migrations/{name}") for name in names)
+LEDGER = SqlFolder("ledger_sql")
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, sql: SqlFolder, *, synchronous: Literal["NORMAL", "FULL"] = "NORMAL") -> sqlite3.Connection:
     """An open, migrated database that its owner alone can read; autocommit, transactions through `transaction`.
+
+    Args:
+        path: the file; made where it is not there.
+        sql: what it holds.
+        synchronous: NORMAL: a commit survives a crash of the process, not of the power; FULL: of the power too.
 
     Raises:
         StateError: the file cannot be opened, is not a database, or is of a version that this program does not know.
@@ -45,7 +68,7 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         try:
-            _prepare(connection, path)
+            _prepare(connection, path, sql, synchronous)
         except BaseException:
             connection.close()
             raise
@@ -70,10 +93,10 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, sql: SqlFolder, synchronous: str) -> None:
     """Migrates and configures; a database that is refused is left as it is."""
     connection.row_factory = sqlite3.Row
-    known = migrations()
+    known = sql.migrations()
     version = _version(connection)
     if version > len(known):
         raise StateError(
@@ -82,24 +105,24 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         )
     _make_private(path)
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")  # a commit survives a crash of the process, not of the power
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
     for number, script in enumerate(known[version:], start=version + 1):
         with transaction(connection):
             if _version(connection) < number:  # another process may have done it while this one waited
                 for statement in _statements(script):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
-    require_schema(connection, path)
+    require_schema(connection, path, sql)
 
 
-def require_schema(connection: sqlite3.Connection, path: Path) -> None:
+def require_schema(connection: sqlite3.Connection, path: Path, sql: SqlFolder) -> None:
     """Complains of a file whose version is this program's and whose tables are not.
 
     Raises:
         StateError: another state of this program wrote it.
     """
     with closing(sqlite3.connect(":memory:")) as made:
-        for script in migrations():
+        for script in sql.migrations():
             made.executescript(script)
         if not _schema(made) <= _schema(connection):
             raise StateError(
@@ -134,7 +157,3 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
-
-
-def _sql(name: str) -> str:
-    return (resources.files(__package__) / name).read_text(encoding="utf-8")

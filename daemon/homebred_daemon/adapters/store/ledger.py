@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from homebred_daemon.adapters.store.database import connect, named_queries, transaction
+from homebred_daemon.adapters.store.database import LEDGER, connect, transaction
 from homebred_daemon.adapters.store.reading import connect_read_only
 from homebred_daemon.adapters.store.rows import (
     decision_row,
@@ -25,7 +25,7 @@ from homebred_daemon.adapters.store.rows import (
 )
 from homebred_daemon.core.routing import DecisionInputs
 from homebred_daemon.errors import StateError
-from homebred_daemon.ports import LedgerCheck, LedgerEntry, OutcomeRecord, RecordedDecision
+from homebred_daemon.ports.ledger import LedgerCheck, LedgerEntry, OutcomeRecord, RecordedDecision
 from homebred_protocol.digests import digest_of
 
 DROPPED_AT_ONCE = 1_000
@@ -38,8 +38,8 @@ class SqliteLedger:
     def __init__(self, path: Path, *, max_decisions: int = 1_000_000, read_only: bool = False) -> None:
         self._path = path
         self._max_decisions = max_decisions
-        self._queries = named_queries()
-        self._connection = connect_read_only(path) if read_only else connect(path)
+        self._queries = LEDGER.queries()
+        self._connection = connect_read_only(path) if read_only else connect(path, LEDGER)
         self._kept: dict[str, tuple[str, bytes]] = {}
         """Digest and body of the document of each kind that was kept here last."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from homebred_daemon.adapters.store.database import migrations, require_schema
+from homebred_daemon.adapters.store.database import LEDGER, require_schema
 from homebred_daemon.errors import RequestError, StateError
 
 TABLES = frozenset({"documents", "decisions", "outcomes", "gaps"})
@@ -34,12 +34,12 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
         raise RequestError(f"{path} cannot be read as a ledger: {error}", hint=hint) from error
     if not tables >= TABLES:
         raise RequestError(f"{path} is a database, but not a ledger", hint="name a file that homebred wrote")
-    if version != len(migrations()):
+    if version != len(LEDGER.migrations()):
         raise StateError(
-            f"the ledger {path} has version {version}; this program reads version {len(migrations())}",
+            f"the ledger {path} has version {version}; this program reads version {len(LEDGER.migrations())}",
             hint="read it with the homebred that wrote it",
         )
-    require_schema(connection, path)
+    require_schema(connection, path, LEDGER)
     connection.row_factory = sqlite3.Row
     connection.text_factory = _text
     connection.execute("BEGIN")  # one state of the ledger throughout, whatever is written meanwhile

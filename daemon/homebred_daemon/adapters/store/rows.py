@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from homebred_daemon.core.records import DECISION_FIELDS, canonical, decision_record, inputs_record
-from homebred_daemon.ports import LedgerEntry, OutcomeRecord
+from homebred_daemon.ports.ledger import LedgerEntry, OutcomeRecord
 from homebred_protocol.digests import digest_of
 
 

@@ -1,18 +1,14 @@
-"""What the callers' side works with: accepted tasks, the events they lead to, and the services as Protocols.
-
-The gRPC face speaks these; a gateway will speak the same. What the services need of the world stands in `ports`.
-"""
+"""Accepted tasks, the events they lead to, and who answers them."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from homebred_daemon.core.decision import RouteDecision
 from homebred_daemon.errors import HomebredError
-from homebred_daemon.ports import OutcomeRecord
+from homebred_daemon.ports.ledger import OutcomeRecord
 from homebred_engines import api
 from homebred_protocol.documents.task import Task
 
@@ -58,6 +54,7 @@ class Outcome:
 AnswerEvent = Decided | str | Outcome
 """A decision, a piece of the answer (never cumulative), or the end."""
 
+
 Emit = Callable[[AnswerEvent], Awaitable[None]]
 
 
@@ -77,60 +74,5 @@ class Answerer(Protocol):
 
         Raises:
             RequestError: the task was not accepted; nothing was emitted.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpecialistState:
-    """One specialist of the model store."""
-
-    id: str
-    engine: str = ""
-    base_digest: str = ""
-    available: bool = False
-    loaded: bool = False
-    note: str = ""
-    """What a person should know of it; empty: nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerState:
-    """One engine worker."""
-
-    pid: int
-    stats: api.WorkerStats | None
-    """None: it ended, or did not say in time."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DaemonState:
-    """The state of every part."""
-
-    started_at_utc: datetime
-    policy_digest: str
-    ceiling_digest: str
-    registry_digest: str
-    link: str
-    specialists: tuple[SpecialistState, ...]
-    workers: tuple[WorkerState, ...]
-    streams: int
-    """Tasks being answered now."""
-    outcomes: Mapping[str, int]
-    """Recorded outcomes by status."""
-
-
-class Caretaker(Protocol):
-    """Looks after the running daemon on behalf of its operators."""
-
-    async def state(self) -> DaemonState:
-        """The state of every part."""
-        ...
-
-    async def reload_models(self) -> DaemonState:
-        """Takes up what has changed in the model store; where that fails, what held still holds.
-
-        Raises:
-            StateError: the store cannot be read, or the ledger cannot be written.
         """
         ...

@@ -1,28 +1,14 @@
-"""What the services need of the world, as Protocols; adapters fill them, fakes are held to the same contract suite."""
+"""The ledger: every decision with what it depended on, and what became of it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from homebred_daemon.core.decision import RouteDecision
 from homebred_daemon.core.routing import DecisionInputs
-from homebred_daemon.core.shelf import Shelf
-from homebred_engines import api
-
-
-class Clock(Protocol):
-    """Wall and monotonic time."""
-
-    def now(self) -> datetime:
-        """Aware UTC time."""
-        ...
-
-    def monotonic_s(self) -> float:
-        """Seconds that never go back."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,118 +112,4 @@ class Ledger(LedgerReader, Protocol):
 
     def status_counts(self) -> dict[str, int]:
         """Outcomes by status."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServedModel:
-    """The file behind a specialist: what an engine worker loads."""
-
-    engine: str
-    """Backend that serves it."""
-    path: str
-    digest: str
-    """`sha256:` of the file; workers are shared by specialists on the same one."""
-    context_tokens: int
-    """Context of one slot, in tokens."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prompt:
-    """One generation, ready for an engine."""
-
-    request_id: str
-    """The route id."""
-    fairness_key: str
-    """Requests of different keys take turns in the worker's queue."""
-    messages: tuple[api.Message, ...]
-    options: api.GenerateOptions
-
-
-class EngineWorker(Protocol):
-    """One running worker process."""
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        ...
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it has not ended."""
-        ...
-
-    async def load(self, options: api.LoadOptions) -> api.WorkerStats:
-        """Loads its model; returns when it can generate."""
-        ...
-
-    def generate(
-        self,
-        messages: Sequence[api.Message],
-        options: api.GenerateOptions,
-        *,
-        request_id: str = "",
-        fairness_key: str = "",
-    ) -> AsyncGenerator[api.Event, None]:
-        """Streams one generation; closing the stream cancels it.
-
-        Raises:
-            homebred_engines.api.EngineError: before or between events.
-        """
-        ...
-
-    async def describe(self) -> api.WorkerStats:
-        """How it stands."""
-        ...
-
-    async def stop(self) -> None:
-        """Ends the process."""
-        ...
-
-
-class EngineLauncher(Protocol):
-    """Starts worker processes."""
-
-    async def start(self, engine: str) -> EngineWorker:
-        """A worker of this backend, without a model yet."""
-        ...
-
-
-class EnginePool(Protocol):
-    """Models that can be asked; loading and placing them is the pool's own affair."""
-
-    def generate(self, model: ServedModel, prompt: Prompt) -> AsyncGenerator[api.Event, None]:
-        """Streams one generation, loading the model first where needed; closing the stream cancels it.
-
-        Raises:
-            homebred_engines.api.EngineError: before or between events.
-        """
-        ...
-
-
-class SpecialistStore(Protocol):
-    """The specialists on this device."""
-
-    def contents(self) -> Shelf:
-        """All of them, with what was measured.
-
-        Raises:
-            StateError: the store cannot be read.
-        """
-        ...
-
-
-class SchemaChecker(Protocol):
-    """Knows JSON Schema."""
-
-    def check_schema(self, schema: str) -> None:
-        """Refuses what is not a JSON Schema.
-
-        Raises:
-            RequestError: with the place and the rule broken.
-        """
-        ...
-
-    def fits(self, text: str, schema: str) -> bool:
-        """Whether a text is JSON that fits the schema."""
         ...

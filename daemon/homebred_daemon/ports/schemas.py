@@ -1,0 +1,21 @@
+"""Knowledge of JSON Schema."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class SchemaChecker(Protocol):
+    """Knows JSON Schema."""
+
+    def check_schema(self, schema: str) -> None:
+        """Refuses what is not a JSON Schema.
+
+        Raises:
+            RequestError: with the place and the rule broken.
+        """
+        ...
+
+    def fits(self, text: str, schema: str) -> bool:
+        """Whether a text is JSON that fits the schema."""
+        ...
