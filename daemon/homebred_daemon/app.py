@@ -27,6 +27,7 @@ from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.adapters.system_clock import SystemClock
+from homebred_daemon.adapters.worker_folders import remove_leftovers
 from homebred_daemon.config import Settings, load
 from homebred_daemon.config_sources import FLAGS
 from homebred_daemon.core.link import Link
@@ -78,6 +79,7 @@ async def daemon(settings: Settings) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         socket_path = SocketPath(settings.paths.socket)
         stack.callback(socket_path.release)
+        remove_leftovers(settings.paths.runtime_dir)
         recorder = await stack.enter_async_context(_recorder(settings))
         store = ModelStore(settings.paths.state_dir / "models")
         clock = SystemClock()
