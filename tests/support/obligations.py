@@ -15,7 +15,7 @@ from homebred_daemon.services.replaying import replay
 from homebred_protocol.v1 import inference_pb2 as wire
 
 UNFINISHED_ARE_ALLOWED = True
-"""Whether a decision may lack its outcome once the daemon is up again: until the start finishes what a kill cut short."""
+"""Whether a decision may lack its outcome once the daemon is up again: until a start ends what a kill cut short."""
 
 STATUS_WORDS = {
     wire.OUTCOME_STATUS_ANSWER: "answer",
@@ -35,11 +35,13 @@ class Heard:
     deltas: int = 0
     error: str = ""
     """Code of the error that ended the call; empty: none."""
+    hint: str = ""
+    """What it says to do next."""
 
     @property
     def is_clear(self) -> bool:
-        """Whether the caller knows what became of it: one outcome and nothing after it but its own error, or an error."""
-        return len(self.outcomes) == 1 or (not self.outcomes and bool(self.error))
+        """Whether the caller knows what became of it: one outcome, or an error for people."""
+        return len(self.outcomes) == 1 or (not self.outcomes and bool(self.error and self.hint))
 
 
 def listen(client: DaemonClient, task: wire.Task, on_event: Callable[[], object] = lambda: None) -> Heard:
@@ -56,9 +58,7 @@ def listen(client: DaemonClient, task: wire.Task, on_event: Callable[[], object]
                     heard.deltas += 1
             on_event()
     except HomebredError as error:
-        assert error.message
-        assert error.hint
-        heard.error = error.code
+        heard.error, heard.hint = error.code, error.hint
     return heard
 
 
@@ -80,7 +80,9 @@ def check_kept(ledger_path: Path, told: Iterable[Heard]) -> int:
         assert not lost, f"decisions that a caller saw are gone: {lost}"
         for status in heard.outcomes:
             if heard.routes:
-                assert outcomes.get(heard.routes[-1]) == status, f"{heard}: the ledger says {outcomes.get(heard.routes[-1])}"
+                assert outcomes.get(heard.routes[-1]) == status, (
+                    f"{heard}: the ledger says {outcomes.get(heard.routes[-1])}"
+                )
     unfinished = decided - outcomes.keys()
     assert not unfinished or UNFINISHED_ARE_ALLOWED, f"nobody knows what became of {unfinished}"
     return len(unfinished)
