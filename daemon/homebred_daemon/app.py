@@ -1,7 +1,7 @@
 """Wires the daemon and runs it: the only place that sees services and adapters together.
 
-Order of start: settings, policy, ledger, models, socket, READY. Order of stop: no new calls, running ones get a grace,
-engines end, the ledger is written out and closed.
+Order of start: settings, policy, ledger, models, socket, READY. Order of stop: no new tasks, running ones get time, no
+new calls, engines end, the ledger is written out and closed.
 """
 
 from __future__ import annotations
@@ -25,22 +25,23 @@ from homebred_daemon.adapters.grpc_api.inference import InferenceServicer
 from homebred_daemon.adapters.grpc_api.server import ApiServer, SocketPath
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.adapters.model_store import ModelStore
+from homebred_daemon.adapters.policy_files import PolicyFiles
 from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.config import Settings, load
 from homebred_daemon.config_sources import FLAGS
 from homebred_daemon.core.link import Link
-from homebred_daemon.document_files import site_policy
 from homebred_daemon.errors import HomebredError, StateError
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.caretaking import Caretaking
 from homebred_daemon.services.engines import Room, WorkerPool
-from homebred_daemon.services.models import Site, standing_of
+from homebred_daemon.services.models import Site, ledger_documents, standing_of
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.standing import Means
 from homebred_engines.hardening import forbid_dumps
 
-STOP_GRACE_S = 5.0
+STOP_GRACE_S = 1.0
+"""For calls that are no tasks, and for the last words of those that drain_s has cut off."""
 EXIT_REFUSED = 2
 MEGABYTE = 1_000_000
 WARM_UP = "MRN 4471203, call +49 30 1234567"
@@ -67,10 +68,13 @@ async def daemon(settings: Settings) -> AsyncIterator[None]:
     Raises:
         HomebredError: it refuses to start; nothing was left behind.
     """
-    policy = site_policy(settings.policy.file, settings.policy.site_ceiling_file)
+    policies = PolicyFiles(
+        settings.paths.state_dir, policy_file=settings.policy.file, ceiling_file=settings.policy.site_ceiling_file
+    )
+    policy = policies.in_force()
     site = Site(
-        policy=policy.policy,
-        documents=tuple((read.kind, read.digest, read.body) for read in policy.documents),
+        policy=policy.site.policy,
+        documents=ledger_documents(policy.site),
         detector=default_detector(),
         link=Link(settings.link.state),
         context_tokens=settings.engine.context_tokens,
@@ -88,10 +92,20 @@ async def daemon(settings: Settings) -> AsyncIterator[None]:
         )
         answering = Answering(await standing_of(site, store, recorder), means)
         caretaker = Caretaking(
-            site=site, store=store, answering=answering, pool=pool, recorder=recorder, started_at_utc=clock.now()
+            site=site,
+            policy=policy,
+            policies=policies,
+            store=store,
+            answering=answering,
+            pool=pool,
+            recorder=recorder,
+            started_at_utc=clock.now(),
         )
-        server = _server(settings, socket_path, answering, ControlServicer(caretaker))
+        server = _server(
+            settings, socket_path, answering, ControlServicer(caretaker, logs.Levels(), report_defect=logs.defect)
+        )
         stack.push_async_callback(server.stop, STOP_GRACE_S)
+        stack.push_async_callback(_drained, caretaker, answering, settings.requests.drain_s)
         site.detector.detect(WARM_UP)
         await server.start()
         await caretaker.reload_models()  # a model added while we started found nobody to tell
@@ -107,6 +121,12 @@ async def _until_stopped(settings: Settings) -> None:
         await stopped.wait()
         logs.logger().info("stopping")
     logs.logger().info("stopped")
+
+
+async def _drained(caretaker: Caretaking, answering: Answering, limit_s: float) -> None:
+    """Takes no more tasks and waits for those under way; operators are answered meanwhile."""
+    caretaker.drain()
+    await answering.admission.idle_within(limit_s)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from homebred_daemon.ports.policies import PolicyInForce, PolicyOrigin
 from homebred_engines import api
 
 
@@ -47,6 +48,33 @@ class DaemonState:
     """Tasks being answered now."""
     outcomes: Mapping[str, int]
     """Recorded outcomes by status."""
+    policy_origin: PolicyOrigin
+    is_draining: bool
+    """Whether no more tasks are taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyChange:
+    """What came of a policy that was offered."""
+
+    digest: str
+    """Of the policy now in force, or that would be."""
+    previous_digest: str
+    warnings: tuple[str, ...]
+    """What it may not have meant."""
+
+
+class LogLevels(Protocol):
+    """How much the daemon writes about itself."""
+
+    @property
+    def level(self) -> str:
+        """The least severe entry that is written: `debug`, `info`, `warning` or `error`."""
+        ...
+
+    def set_level(self, level: str) -> None:
+        """Another one, until the daemon ends. Raises RequestError for a word that is none."""
+        ...
 
 
 class Caretaker(Protocol):
@@ -62,4 +90,21 @@ class Caretaker(Protocol):
         Raises:
             StateError: the store cannot be read, or the ledger cannot be written.
         """
+        ...
+
+    def policy(self) -> PolicyInForce:
+        """The policy that tasks accepted now are decided under."""
+        ...
+
+    async def set_policy(self, body: bytes, *, check_only: bool = False) -> PolicyChange:
+        """Takes another policy, for tasks accepted from now on and after a restart; empty: the configured one again.
+
+        Raises:
+            RequestError: it is wrong, with every complaint; the old one still holds.
+            StateError: it could not be stored; the old one still holds.
+        """
+        ...
+
+    def drain(self, *, resume: bool = False) -> int:
+        """Takes no more tasks, or takes them again; the number of those being answered."""
         ...

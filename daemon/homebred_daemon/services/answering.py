@@ -25,6 +25,7 @@ from homebred_daemon.errors import (
 )
 from homebred_daemon.inbound.answering import AcceptedTask, Decided, Emit, Outcome
 from homebred_daemon.ports.ledger import LedgerEntry, OutcomeRecord
+from homebred_daemon.services.admission import Admission
 from homebred_daemon.services.asking import Asking, AttemptFailedError, Generated
 from homebred_daemon.services.standing import Means, Standing
 
@@ -43,8 +44,7 @@ class Answering:
     def __init__(self, standing: Standing, means: Means) -> None:
         self.standing = standing
         """Replaced whole when policy or models change; running tasks finish on what they began with."""
-        self.streams = 0
-        """Tasks being answered now."""
+        self.admission = Admission()
         self._means = means
 
     async def route(self, accepted: AcceptedTask) -> RouteDecision:
@@ -65,12 +65,9 @@ class Answering:
             RequestError: the task was not accepted; nothing was emitted.
         """
         standing = self.standing
-        self._admit(standing, accepted)
-        self.streams += 1
-        try:
+        with self.admission.admitted():
+            self._admit(standing, accepted)
             await _Run(standing, self._means, accepted, emit).to_outcome()
-        finally:
-            self.streams -= 1
 
     def _admit(self, standing: Standing, accepted: AcceptedTask) -> None:
         if not standing.allows(accepted):

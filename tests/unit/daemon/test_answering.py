@@ -281,10 +281,10 @@ async def test_a_cancelled_task_closes_its_stream_and_leaves_an_outcome() -> Non
         async with asyncio.TaskGroup() as group:
             task = group.create_task(answering.answer(accepted_task(), stage.hear))
             await spoken.wait()
-            assert answering.streams == 1
+            assert answering.admission.streams == 1
             task.cancel()
         assert task.cancelled()
-        assert answering.streams == 0
+        assert answering.admission.streams == 0
     assert stage.heard == ["decided r1 local a: margin_met", "<< hel"]
     assert stage.written() == ["r1 error cancelled"]
     assert stage.pool.closed == ["a"]

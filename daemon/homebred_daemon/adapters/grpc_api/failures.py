@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import grpc
 from google.protobuf import any_pb2
@@ -23,7 +25,23 @@ from homebred_daemon.errors import (
     RequestError,
     StateError,
     UnattestedError,
+    defect,
 )
+
+
+class Reporting(Protocol):
+    """A servicer that says where its own faults go."""
+
+    @property
+    def report_defect(self) -> Callable[[BaseException], None]:
+        """Hears of a fault of our own."""
+        ...
+
+
+Servicer = TypeVar("Servicer", bound=Reporting)
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+Context = TypeVar("Context", bound="grpc.aio.ServicerContext[Any, Any]")
 
 DETAILS_KEY = "grpc-status-details-bin"
 DOMAIN = "homebred"
@@ -68,3 +86,21 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: HomebredErro
         status.details.append(packed)
     await context.abort(code, error.message, ((DETAILS_KEY, status.SerializeToString()),))
     raise AssertionError("abort does not return")
+
+
+def aborting(
+    call: Callable[[Servicer, Request, Context], Awaitable[Response]],
+) -> Callable[[Servicer, Request, Context], Awaitable[Response]]:
+    """A unary call that ends with the error's status where it fails; our own faults keep their words to themselves."""
+
+    @wraps(call)
+    async def answered(self: Servicer, request: Request, context: Context) -> Response:
+        try:
+            return await call(self, request, context)
+        except HomebredError as error:
+            await abort(context, error)
+        except Exception as error:  # noqa: BLE001  # our own fault; its words may quote a task
+            self.report_defect(error)
+            await abort(context, defect(error))
+
+    return answered
