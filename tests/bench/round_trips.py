@@ -130,11 +130,16 @@ def _taken_ms(act: Callable[[], object]) -> float:
 
 ROUTE = Bench(
     name="grpc.route",
-    aims=tuple(Aim(name=f"grpc.route_p{percent}_ms", unit="ms") for percent in (50, 99)),
+    aims=(
+        Aim(name="grpc.route_p50_ms", unit="ms", target=2.0),
+        Aim(name="grpc.route_p99_ms", unit="ms", target=10.0),
+    ),
     run=_route,
 )
 STREAM = Bench(
     name="grpc.stream",
-    aims=tuple(Aim(name=f"grpc.stream_{streams}_per_s", unit="msg/s", better="higher") for streams in STREAMS),
+    aims=tuple(
+        Aim(name=f"grpc.stream_{streams}_per_s", unit="msg/s", better="higher", target=5000.0) for streams in STREAMS
+    ),
     run=_stream,
 )
