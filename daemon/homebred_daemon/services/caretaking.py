@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from homebred_daemon.core.shelf import StoredSpecialist
@@ -11,7 +12,8 @@ from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.models import Site, standing_of
 from homebred_daemon.services.recording import Recorder
-from homebred_daemon.services.standing import Served, Standing
+from homebred_daemon.services.residency import Residency
+from homebred_daemon.services.standing import Standing
 
 
 class Caretaking:
@@ -24,6 +26,7 @@ class Caretaking:
         store: SpecialistStore,
         answering: Answering,
         pool: WorkerPool,
+        residency: Residency,
         recorder: Recorder,
         started_at_utc: datetime,
     ) -> None:
@@ -31,6 +34,7 @@ class Caretaking:
         self._store = store
         self._answering = answering
         self._pool = pool
+        self._residency = residency
         self._recorder = recorder
         self._started_at_utc = started_at_utc
 
@@ -47,8 +51,7 @@ class Caretaking:
             StateError: the store cannot be read, or the ledger cannot be written.
         """
         standing = await standing_of(self._site, self._store, self._recorder)
-        self._answering.standing = standing
-        self._pool.keep_only({served.model for served in standing.specialists.values()})
+        self._residency.take_up(standing)
         return await self._state(workers=())
 
     async def _state(self, workers: tuple[WorkerState, ...]) -> DaemonState:
@@ -71,17 +74,15 @@ class Caretaking:
 
     def _specialist(self, stored: StoredSpecialist, standing: Standing) -> SpecialistState:
         served = standing.specialists.get(stored.manifest.id)
-        return SpecialistState(
-            id=stored.manifest.id,
-            engine=stored.manifest.engine,
-            base_digest=stored.base_digest,
-            available=served is not None,
-            loaded=served is not None and self._pool.is_loaded(served.model),
-            note=self._note(stored, served),
-        )
-
-    def _note(self, stored: StoredSpecialist, served: Served | None) -> str:
+        state = SpecialistState(id=stored.manifest.id, engine=stored.manifest.engine, base_digest=stored.base_digest)
         if served is None:
-            return "its base model is missing or cut short: add it again"
-        failure = self._pool.last_failure(served.model)
-        return f"its engine failed: {failure}" if failure else stored.note
+            return replace(state, note="its base model is missing or cut short: add it again")
+        condition = self._pool.condition(served.model)
+        return replace(
+            state,
+            available=True,
+            loaded=self._pool.is_loaded(served.model),
+            note=condition.note or stored.note,
+            pinned=self._pool.is_pinned(served.model),
+            parked=condition.is_parked,
+        )
