@@ -31,12 +31,16 @@ from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.config import Settings, load
 from homebred_daemon.config_sources import FLAGS
 from homebred_daemon.core.link import Link
+from homebred_daemon.core.supervision import Health, Phase
 from homebred_daemon.errors import HomebredError, StateError
+from homebred_daemon.ports.engines import ServedModel
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.caretaking import Caretaking
-from homebred_daemon.services.engines import Room, WorkerPool
+from homebred_daemon.services.engines import WorkerPool
+from homebred_daemon.services.loading import Room
 from homebred_daemon.services.models import Site, ledger_documents, standing_of
 from homebred_daemon.services.recording import Recorder
+from homebred_daemon.services.residency import Residency
 from homebred_daemon.services.standing import Means
 from homebred_engines.hardening import forbid_dumps
 
@@ -91,6 +95,7 @@ async def daemon(settings: Settings) -> AsyncIterator[None]:
             recorder=recorder, pool=pool, schemas=JsonSchemaChecker(), clock=clock, new_route_id=lambda: str(uuid4())
         )
         answering = Answering(await standing_of(site, store, recorder), means)
+        residency = Residency(answering, pool)
         caretaker = Caretaking(
             site=site,
             policy=policy,
@@ -98,12 +103,12 @@ async def daemon(settings: Settings) -> AsyncIterator[None]:
             store=store,
             answering=answering,
             pool=pool,
+            residency=residency,
             recorder=recorder,
             started_at_utc=clock.now(),
         )
-        server = _server(
-            settings, socket_path, answering, ControlServicer(caretaker, logs.Levels(), report_defect=logs.defect)
-        )
+        control = ControlServicer(caretaker, residency, logs.Levels(), report_defect=logs.defect)
+        server = _server(settings, socket_path, answering, control)
         stack.push_async_callback(server.stop, STOP_GRACE_S)
         stack.push_async_callback(_drained, caretaker, answering, settings.requests.drain_s)
         site.detector.detect(WARM_UP)
@@ -163,8 +168,19 @@ def _pool(settings: Settings, clock: SystemClock) -> WorkerPool:
         threads=engine.threads,
         load_timeout_s=engine.load_timeout_s,
         memory_budget_bytes=engine.memory_budget_mb * MEGABYTE,
+        stall_timeout_s=engine.stall_timeout_s,
     )
-    return WorkerPool(launcher, clock, room)
+    return WorkerPool(launcher, clock, room, on_health_change=_log_health)
+
+
+def _log_health(model: ServedModel, health: Health) -> None:
+    """A model failed, or came back."""
+    if health.phase is Phase.HEALTHY:
+        logs.logger().info("model healthy", model=model.digest)
+        return
+    logs.logger().warning(
+        "model failed", model=model.digest, phase=health.phase, failures=health.failures, why=health.last
+    )
 
 
 def _server(settings: Settings, socket_path: SocketPath, answering: Answering, control: ControlServicer) -> ApiServer:

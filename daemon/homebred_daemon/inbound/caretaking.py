@@ -22,6 +22,10 @@ class SpecialistState:
     loaded: bool = False
     note: str = ""
     """What a person should know of it; empty: nothing."""
+    pinned: bool = False
+    """Whether its model is never unloaded to make room for another."""
+    parked: bool = False
+    """Whether its model kept failing and is not tried again before an operator has it loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

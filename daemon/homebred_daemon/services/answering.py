@@ -87,8 +87,17 @@ async def _decided(standing: Standing, means: Means, accepted: AcceptedTask) -> 
         link=standing.link,
         now=means.clock.now(),
         caller=accepted.caller,
+        unavailable=_out_of_service(standing, means),
     )
     return await _beside_the_loop(decide, accepted)
+
+
+def _out_of_service(standing: Standing, means: Means) -> frozenset[str]:
+    """Specialists whose model failed and is not asked now: a task goes straight to another one."""
+    models = means.pool.out_of_service()
+    if not models:
+        return frozenset()
+    return frozenset(name for name, served in standing.specialists.items() if served.model in models)
 
 
 async def _beside_the_loop(decide: Callable[[], T], accepted: AcceptedTask) -> T:
@@ -150,7 +159,7 @@ class _Run:
                     self._standing.decider.decide_again,
                     inputs,
                     self._accepted.text,
-                    failed=failure.specialist_id,
+                    failed=_out_of_service(self._standing, self._means) | {failure.specialist_id},
                     now=self._means.clock.now(),
                 )
                 inputs, decision = await _beside_the_loop(again, self._accepted)

@@ -6,6 +6,7 @@ It answers no task and loads no model.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 
 from homebred_daemon.core.shelf import StoredSpecialist
@@ -17,7 +18,8 @@ from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.models import Site, standing_of
 from homebred_daemon.services.recording import Recorder
-from homebred_daemon.services.standing import Served, Standing
+from homebred_daemon.services.residency import Residency
+from homebred_daemon.services.standing import Standing
 from homebred_protocol.documents.policy import advice
 
 
@@ -33,6 +35,7 @@ class Caretaking:
         store: SpecialistStore,
         answering: Answering,
         pool: WorkerPool,
+        residency: Residency,
         recorder: Recorder,
         started_at_utc: datetime,
     ) -> None:
@@ -42,6 +45,7 @@ class Caretaking:
         self._store = store
         self._answering = answering
         self._pool = pool
+        self._residency = residency
         self._recorder = recorder
         self._started_at_utc = started_at_utc
         self._changing = asyncio.Lock()
@@ -61,8 +65,7 @@ class Caretaking:
         """
         async with self._changing:
             standing = await standing_of(self._site, self._store, self._recorder)
-            self._answering.standing = standing
-            self._pool.keep_only({served.model for served in standing.specialists.values()})
+            self._residency.take_up(standing)
         return await self._state(workers=())
 
     def policy(self) -> PolicyInForce:
@@ -106,7 +109,8 @@ class Caretaking:
             await asyncio.to_thread(self._policies.keep, body)
         else:
             await asyncio.to_thread(self._policies.forget)
-        self._site, self._policy, self._answering.standing = site, offered, standing
+        self._site, self._policy = site, offered
+        self._residency.take_up(standing)
 
     async def _state(self, workers: tuple[WorkerState, ...]) -> DaemonState:
         standing = self._answering.standing
@@ -130,17 +134,15 @@ class Caretaking:
 
     def _specialist(self, stored: StoredSpecialist, standing: Standing) -> SpecialistState:
         served = standing.specialists.get(stored.manifest.id)
-        return SpecialistState(
-            id=stored.manifest.id,
-            engine=stored.manifest.engine,
-            base_digest=stored.base_digest,
-            available=served is not None,
-            loaded=served is not None and self._pool.is_loaded(served.model),
-            note=self._note(stored, served),
-        )
-
-    def _note(self, stored: StoredSpecialist, served: Served | None) -> str:
+        state = SpecialistState(id=stored.manifest.id, engine=stored.manifest.engine, base_digest=stored.base_digest)
         if served is None:
-            return "its base model is missing or cut short: add it again"
-        failure = self._pool.last_failure(served.model)
-        return f"its engine failed: {failure}" if failure else stored.note
+            return replace(state, note="its base model is missing or cut short: add it again")
+        condition = self._pool.condition(served.model)
+        return replace(
+            state,
+            available=True,
+            loaded=self._pool.is_loaded(served.model),
+            note=condition.note or stored.note,
+            pinned=self._pool.is_pinned(served.model),
+            parked=condition.is_parked,
+        )

@@ -23,9 +23,11 @@ from homebred_daemon.inbound.caretaking import SpecialistState, WorkerState
 from homebred_daemon.ports.engines import Prompt
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.caretaking import Caretaking
-from homebred_daemon.services.engines import Room, WorkerPool
+from homebred_daemon.services.engines import WorkerPool
+from homebred_daemon.services.loading import Room
 from homebred_daemon.services.models import Site, standing_of
 from homebred_daemon.services.recording import Recorder
+from homebred_daemon.services.residency import Residency
 from homebred_daemon.services.standing import Means
 from homebred_engines import api
 from homebred_protocol.documents.policy import Policy
@@ -52,6 +54,7 @@ class House:
         self.recorder = recorder
         self.ledger = ledger
         self.policies = FakePolicies()
+        self.residency = Residency(answering, pool)
         self.caretaking = Caretaking(
             site=SITE,
             policy=self.policies.in_force(),
@@ -59,6 +62,7 @@ class House:
             store=store,
             answering=answering,
             pool=pool,
+            residency=self.residency,
             recorder=recorder,
             started_at_utc=STARTED,
         )
@@ -116,7 +120,7 @@ async def test_every_specialist_says_whether_it_can_be_served_and_if_not_why() -
     a, b, gone, odd, torn = state.specialists
     assert a == SpecialistState(id="a", engine="echo", base_digest="sha256:base", available=True, loaded=True)
     assert (b.available, b.loaded) == (True, False)
-    assert b.note.startswith("its engine failed: The model file was refused")
+    assert b.note.startswith("parked after 1 failure: It is a picture of a cat.")
     assert (gone.available, gone.note) == (False, "its base model is missing or cut short: add it again")
     assert odd.note == "its fitness cannot be read"
     assert torn == SpecialistState(id="torn", note="its manifest cannot be read")

@@ -10,22 +10,28 @@ import grpc
 from typing_extensions import override
 
 from homebred_daemon.adapters.grpc_api.failures import aborting
-from homebred_daemon.inbound.caretaking import Caretaker, DaemonState, LogLevels, SpecialistState, WorkerState
+from homebred_daemon.adapters.grpc_api.models import ModelsServicer, worker_message
+from homebred_daemon.inbound.caretaking import Caretaker, DaemonState, LogLevels, SpecialistState
+from homebred_daemon.inbound.residency import ModelKeeper
 from homebred_protocol.v1 import control_pb2 as wire
-from homebred_protocol.v1 import control_pb2_grpc
 
 KILOBYTE = 1024
 
 
-class ControlServicer(control_pb2_grpc.ControlServicer):
+class ControlServicer(ModelsServicer):
     """`homebred.v1.Control`."""
 
     def __init__(
-        self, caretaker: Caretaker, log_levels: LogLevels, *, report_defect: Callable[[BaseException], None]
+        self,
+        caretaker: Caretaker,
+        models: ModelKeeper,
+        log_levels: LogLevels,
+        *,
+        report_defect: Callable[[BaseException], None],
     ) -> None:
+        super().__init__(models, report_defect=report_defect)
         self._caretaker = caretaker
         self._log_levels = log_levels
-        self.report_defect = report_defect
 
     @override
     @aborting
@@ -105,7 +111,7 @@ def _state(state: DaemonState, *, log_level: str) -> wire.GetStatusResponse:
         registry_digest=state.registry_digest,
         link=state.link,
         specialists=[_specialist(one) for one in state.specialists],
-        workers=[_worker(one) for one in state.workers],
+        workers=[worker_message(one) for one in state.workers],
         streams=state.streams,
         outcomes=state.outcomes,
         resident_bytes=_resident_bytes(),
@@ -125,24 +131,8 @@ def _specialist(specialist: SpecialistState) -> wire.SpecialistStatus:
         available=specialist.available,
         loaded=specialist.loaded,
         note=specialist.note,
-    )
-
-
-def _worker(worker: WorkerState) -> wire.WorkerStatus:
-    stats = worker.stats
-    if stats is None:
-        return wire.WorkerStatus(process_id=worker.pid)
-    return wire.WorkerStatus(
-        engine=stats.engine.engine,
-        engine_version=stats.engine.engine_version,
-        model_digest=stats.engine.model_digest,
-        process_id=worker.pid,
-        running=stats.running,
-        queued=stats.queued,
-        slots=stats.engine.slots,
-        threads=stats.engine.threads,
-        resident_bytes=stats.resident_bytes,
-        generated_tokens=stats.generated_tokens,
+        pinned=specialist.pinned,
+        parked=specialist.parked,
     )
 
 
