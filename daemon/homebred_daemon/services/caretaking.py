@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from homebred_daemon.core.shelf import StoredSpecialist
-from homebred_daemon.inbound.caretaking import DaemonState, SpecialistState, WorkerState
+from homebred_daemon.inbound.caretaking import DaemonState, ReviewsState, SpecialistState, WorkerState
 from homebred_daemon.ports.specialists import SpecialistStore
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.models import Site, standing_of
 from homebred_daemon.services.recording import Recorder
+from homebred_daemon.services.review import ReviewDesk
 from homebred_daemon.services.standing import Served, Standing
 
 
@@ -25,6 +26,7 @@ class Caretaking:
         answering: Answering,
         pool: WorkerPool,
         recorder: Recorder,
+        reviews: ReviewDesk,
         started_at_utc: datetime,
     ) -> None:
         self._site = site
@@ -32,6 +34,7 @@ class Caretaking:
         self._answering = answering
         self._pool = pool
         self._recorder = recorder
+        self._reviews = reviews
         self._started_at_utc = started_at_utc
 
     async def state(self) -> DaemonState:
@@ -67,6 +70,19 @@ class Caretaking:
             workers=workers,
             streams=self._answering.streams,
             outcomes=await self._recorder.status_counts(),
+            reviews=await self._reviews_state(),
+        )
+
+    async def _reviews_state(self) -> ReviewsState:
+        counts = await self._reviews.counts()
+        return ReviewsState(
+            capacity=self._reviews.capacity,
+            waiting=counts.waiting,
+            claimed=counts.claimed,
+            answered=counts.answered,
+            declined=counts.declined,
+            expired=counts.expired,
+            oldest_filed_at_utc=counts.oldest_filed_at_utc,
         )
 
     def _specialist(self, stored: StoredSpecialist, standing: Standing) -> SpecialistState:

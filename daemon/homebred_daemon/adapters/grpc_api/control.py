@@ -9,18 +9,20 @@ import grpc
 from typing_extensions import override
 
 from homebred_daemon.adapters.grpc_api.failures import abort
+from homebred_daemon.adapters.grpc_api.reviews import ReviewFace, ReviewRpcs
 from homebred_daemon.errors import HomebredError
-from homebred_daemon.inbound.caretaking import Caretaker, DaemonState, SpecialistState, WorkerState
+from homebred_daemon.inbound.caretaking import Caretaker, DaemonState, ReviewsState, SpecialistState, WorkerState
 from homebred_protocol.v1 import control_pb2 as wire
 from homebred_protocol.v1 import control_pb2_grpc
 
 KILOBYTE = 1024
 
 
-class ControlServicer(control_pb2_grpc.ControlServicer):
+class ControlServicer(ReviewRpcs, control_pb2_grpc.ControlServicer):
     """`homebred.v1.Control`."""
 
-    def __init__(self, caretaker: Caretaker) -> None:
+    def __init__(self, caretaker: Caretaker, reviews: ReviewFace) -> None:
+        super().__init__(reviews)
         self._caretaker = caretaker
 
     @override
@@ -61,6 +63,7 @@ def _state(state: DaemonState) -> wire.GetStatusResponse:
         streams=state.streams,
         outcomes=state.outcomes,
         resident_bytes=_resident_bytes(),
+        reviews=_reviews(state.reviews),
     )
     response.started_at_utc.FromDatetime(state.started_at_utc)
     return response
@@ -75,6 +78,20 @@ def _specialist(specialist: SpecialistState) -> wire.SpecialistStatus:
         loaded=specialist.loaded,
         note=specialist.note,
     )
+
+
+def _reviews(reviews: ReviewsState) -> wire.ReviewStatus:
+    message = wire.ReviewStatus(
+        waiting=reviews.waiting,
+        claimed=reviews.claimed,
+        capacity=reviews.capacity,
+        answered=reviews.answered,
+        declined=reviews.declined,
+        expired=reviews.expired,
+    )
+    if reviews.oldest_filed_at_utc is not None:
+        message.oldest_filed_at_utc.FromDatetime(reviews.oldest_filed_at_utc)
+    return message
 
 
 def _worker(worker: WorkerState) -> wire.WorkerStatus:
