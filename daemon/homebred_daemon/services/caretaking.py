@@ -11,7 +11,7 @@ from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.models import Site, standing_of
 from homebred_daemon.services.recording import Recorder
-from homebred_daemon.services.review import ReviewDesk
+from homebred_daemon.services.review_desk import ReviewDesk
 from homebred_daemon.services.standing import Served, Standing
 
 

@@ -173,9 +173,10 @@ class SqliteReviewStore:
 
     def _surplus(self, max_ended: int, limit: int) -> list[Change]:
         """The end of the ended items that are too many; the youngest stay."""
-        if self._number("ended_items") <= max_ended:
+        too_many = self._number("ended_items") - max_ended
+        if too_many <= 0:
             return []
-        rows = self._rows("surplus_items", kept=max_ended, limit=limit)
+        rows = self._rows("oldest_ended_items", limit=min(too_many, limit))
         return [Change(before=_item(row), after=None) for row in rows]
 
     def _forget_log(self) -> None:

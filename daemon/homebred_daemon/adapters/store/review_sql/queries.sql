@@ -31,10 +31,9 @@ SELECT * FROM items WHERE state = :state ORDER BY seq LIMIT :limit;
 -- Items that time has done something to.
 SELECT * FROM items WHERE due_at_utc <= :now ORDER BY due_at_utc, seq LIMIT :limit;
 
--- name: surplus_items
--- The oldest of the ended items, beyond those that are kept.
-SELECT * FROM items WHERE state IN ('answered', 'declined', 'expired')
-ORDER BY due_at_utc DESC, seq DESC LIMIT :limit OFFSET :kept;
+-- name: oldest_ended_items
+-- Those that ended first.
+SELECT * FROM items WHERE state IN ('answered', 'declined', 'expired') ORDER BY due_at_utc, seq LIMIT :limit;
 
 -- name: next_due
 -- When time next does something; null: never.

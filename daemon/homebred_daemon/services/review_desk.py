@@ -23,7 +23,7 @@ from homebred_daemon.inbound.reviewing import Resolution, Shown
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.review import Change, ReviewContent, ReviewCounts
 from homebred_daemon.services.review_book import SETTLED_AT_ONCE, ReviewBook, ReviewTerms
-from homebred_daemon.services.watching import Listener, Listeners
+from homebred_daemon.services.review_listeners import Listener, Listeners
 
 LISTED_AT_ONCE = 1000
 MAX_WAIT_S = 300.0
