@@ -1,7 +1,7 @@
 """Wires the daemon and runs it: the only place that sees services and adapters together.
 
-Order of start: settings, policy, ledger, models, socket, READY. Order of stop: no new tasks, running ones get time, no
-new calls, engines end, the ledger is written out and closed.
+Order of start: settings, policy, ledger, review queue, what a crash left open, models, socket, READY. Order of stop: no
+new tasks, running ones get time, no new calls, engines end, review queue and ledger are written out and closed.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from homebred_daemon.adapters.detectors.patterns import default_detector
 from homebred_daemon.adapters.engine_launcher import ProcessLauncher
 from homebred_daemon.adapters.grpc_api.control import ControlServicer
 from homebred_daemon.adapters.grpc_api.inference import InferenceServicer
+from homebred_daemon.adapters.grpc_api.reviews import ReviewFace
 from homebred_daemon.adapters.grpc_api.server import ApiServer, SocketPath
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.adapters.policy_files import PolicyFiles
+from homebred_daemon.adapters.sealing import AesGcmSealer, device_key
 from homebred_daemon.adapters.store.ledger import SqliteLedger
+from homebred_daemon.adapters.store.review import SqliteReviewStore
 from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.config import Settings, load
 from homebred_daemon.config_sources import FLAGS
@@ -37,10 +40,14 @@ from homebred_daemon.ports.engines import ServedModel
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.caretaking import Caretaking
 from homebred_daemon.services.engines import WorkerPool
+from homebred_daemon.services.feedback import Feedback
 from homebred_daemon.services.loading import Room
 from homebred_daemon.services.models import Site, ledger_documents, standing_of
 from homebred_daemon.services.recording import Recorder
+from homebred_daemon.services.recovery import recover
 from homebred_daemon.services.residency import Residency
+from homebred_daemon.services.review_book import ReviewBook, ReviewTerms
+from homebred_daemon.services.review_desk import ReviewDesk
 from homebred_daemon.services.standing import Means
 from homebred_engines.hardening import forbid_dumps
 
@@ -89,10 +96,17 @@ async def daemon(settings: Settings) -> AsyncIterator[None]:
         recorder = await stack.enter_async_context(_recorder(settings))
         store = ModelStore(settings.paths.state_dir / "models")
         clock = SystemClock()
+        reviews = await stack.enter_async_context(_reviews(settings, clock))
+        await _recover(recorder, reviews, clock)
         pool = _pool(settings, clock)
         await stack.enter_async_context(pool.running())
         means = Means(
-            recorder=recorder, pool=pool, schemas=JsonSchemaChecker(), clock=clock, new_route_id=lambda: str(uuid4())
+            recorder=recorder,
+            pool=pool,
+            schemas=JsonSchemaChecker(),
+            reviews=reviews,
+            clock=clock,
+            new_route_id=lambda: str(uuid4()),
         )
         answering = Answering(await standing_of(site, store, recorder), means)
         residency = Residency(answering, pool)
@@ -105,10 +119,12 @@ async def daemon(settings: Settings) -> AsyncIterator[None]:
             pool=pool,
             residency=residency,
             recorder=recorder,
+            reviews=reviews,
             started_at_utc=clock.now(),
         )
-        control = ControlServicer(caretaker, residency, logs.Levels(), report_defect=logs.defect)
-        server = _server(settings, socket_path, answering, control)
+        face = _review_face(reviews, Feedback(recorder, reviews, clock))
+        control = ControlServicer(caretaker, residency, face, logs.Levels(), report_defect=logs.defect)
+        server = _server(settings, socket_path, answering, face, control)
         stack.push_async_callback(server.stop, STOP_GRACE_S)
         stack.push_async_callback(_drained, caretaker, answering, settings.requests.drain_s)
         site.detector.detect(WARM_UP)
@@ -147,6 +163,49 @@ async def _recorder(settings: Settings) -> AsyncIterator[Recorder]:
         ledger.close()
 
 
+@asynccontextmanager
+async def _reviews(settings: Settings, clock: SystemClock) -> AsyncIterator[ReviewDesk]:
+    """The review queue; on leaving, what is under way is on the disk and the file is closed."""
+    state_dir = settings.paths.state_dir
+    sealer = AesGcmSealer(device_key(settings.review.key_file, state_dir, os.environ))
+    terms = ReviewTerms(
+        max_items=settings.review.max_items,
+        max_bytes=settings.review.max_mb * MEGABYTE,
+        retention_s=settings.review.retention_h * 3600,
+        lease_s=settings.review.lease_s,
+    )
+    book = ReviewBook(SqliteReviewStore(state_dir / "review.sqlite"), sealer, JsonSchemaChecker(), terms)
+    try:
+        desk = ReviewDesk(book, terms, clock, new_claim_id=lambda: str(uuid4()), report=_report)
+        async with desk.running():
+            yield desk
+    finally:
+        book.close()
+
+
+def _report(error: HomebredError) -> None:
+    logs.logger().error("the review queue is in trouble", **error.record())
+
+
+async def _recover(recorder: Recorder, reviews: ReviewDesk, clock: SystemClock) -> None:
+    recovered = await recover(recorder, reviews, clock)
+    if recovered.reviews or recovered.interrupted:
+        logs.logger().warning(
+            "the daemon had not ended in good order", interrupted=recovered.interrupted, reviews=recovered.reviews
+        )
+
+
+def _review_face(reviews: ReviewDesk, feedback: Feedback) -> ReviewFace:
+    own = own_principals()
+    return ReviewFace(
+        reviews=reviews,
+        feedbacks=feedback,
+        caller_of=lambda _: own,
+        sees_all=lambda caller: bool({"uid:0", own[0]} & set(caller)),
+        report_defect=logs.defect,
+    )
+
+
 def _make_private(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -183,12 +242,15 @@ def _log_health(model: ServedModel, health: Health) -> None:
     )
 
 
-def _server(settings: Settings, socket_path: SocketPath, answering: Answering, control: ControlServicer) -> ApiServer:
+def _server(
+    settings: Settings, socket_path: SocketPath, answering: Answering, face: ReviewFace, control: ControlServicer
+) -> ApiServer:
     caller = own_principals()  # the socket is open to this user alone
     for principal in sorted(set(answering.standing.decider.policy.callers) - set(caller)):
         logs.logger().warning("caller profile cannot apply: only this user can call", principal=principal)
     inference = InferenceServicer(
         answering,
+        face,
         caller_of=lambda _: caller,
         default_deadline_s=settings.requests.default_deadline_s,
         max_streams=settings.requests.max_streams,

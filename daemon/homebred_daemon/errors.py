@@ -129,10 +129,10 @@ class DeadlineError(HomebredError):
 
 
 class NeedsReviewError(HomebredError):
-    """No machine may or can answer this; a person must."""
+    """No machine may or can answer this; it waits for a person."""
 
     code = "needs_review"
-    hint = "hand the task to a person; this device has kept nothing of it"
+    hint = "ask for the person's answer with GetReview, or run `homebred review wait`"
 
 
 def defect(cause: BaseException) -> HomebredError:

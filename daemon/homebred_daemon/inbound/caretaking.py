@@ -38,6 +38,22 @@ class WorkerState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewsState:
+    """How the review queue stands."""
+
+    capacity: int
+    """Open items at most."""
+    waiting: int
+    claimed: int
+    answered: int
+    """Since the queue was made, as the next two."""
+    declined: int
+    expired: int
+    oldest_filed_at_utc: datetime | None
+    """Of the open ones; None: there are none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonState:
     """The state of every part."""
 
@@ -52,6 +68,7 @@ class DaemonState:
     """Tasks being answered now."""
     outcomes: Mapping[str, int]
     """Recorded outcomes by status."""
+    reviews: ReviewsState
     policy_origin: PolicyOrigin
     is_draining: bool
     """Whether no more tasks are taken."""

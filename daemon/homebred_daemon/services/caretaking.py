@@ -11,7 +11,7 @@ from datetime import datetime
 
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.errors import ConfigurationError, RequestError
-from homebred_daemon.inbound.caretaking import DaemonState, PolicyChange, SpecialistState, WorkerState
+from homebred_daemon.inbound.caretaking import DaemonState, PolicyChange, ReviewsState, SpecialistState, WorkerState
 from homebred_daemon.ports.policies import PolicyInForce, PolicyStore
 from homebred_daemon.ports.specialists import SpecialistStore
 from homebred_daemon.services.answering import Answering
@@ -19,6 +19,7 @@ from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.models import Site, standing_of
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.residency import Residency
+from homebred_daemon.services.review_desk import ReviewDesk
 from homebred_daemon.services.standing import Standing
 from homebred_protocol.documents.policy import advice
 
@@ -37,6 +38,7 @@ class Caretaking:
         pool: WorkerPool,
         residency: Residency,
         recorder: Recorder,
+        reviews: ReviewDesk,
         started_at_utc: datetime,
     ) -> None:
         self._site = site
@@ -47,6 +49,7 @@ class Caretaking:
         self._pool = pool
         self._residency = residency
         self._recorder = recorder
+        self._reviews = reviews
         self._started_at_utc = started_at_utc
         self._changing = asyncio.Lock()
         """Held while what stands changes: two changes at once would each undo the other."""
@@ -130,6 +133,19 @@ class Caretaking:
             outcomes=await self._recorder.status_counts(),
             policy_origin=self._policy.origin,
             is_draining=self._answering.admission.is_draining,
+            reviews=await self._reviews_state(),
+        )
+
+    async def _reviews_state(self) -> ReviewsState:
+        counts = await self._reviews.counts()
+        return ReviewsState(
+            capacity=self._reviews.capacity,
+            waiting=counts.waiting,
+            claimed=counts.claimed,
+            answered=counts.answered,
+            declined=counts.declined,
+            expired=counts.expired,
+            oldest_filed_at_utc=counts.oldest_filed_at_utc,
         )
 
     def _specialist(self, stored: StoredSpecialist, standing: Standing) -> SpecialistState:

@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from tests.support.answering_stage import accepted_task, review_desk
 from tests.support.fake_ledger import FakeLedger
 from tests.support.fake_policies import FakePolicies
+from tests.support.fake_reviews import FakeReviewStore
 from tests.support.fake_workers import STATS, Fleet
 from tests.support.keyword_detector import KeywordDetector
 from tests.support.ledger_entries import OUTCOME
@@ -19,7 +21,7 @@ from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.shelf import DamagedSpecialist, Shelf
 from homebred_daemon.errors import RequestError, StateError
-from homebred_daemon.inbound.caretaking import SpecialistState, WorkerState
+from homebred_daemon.inbound.caretaking import ReviewsState, SpecialistState, WorkerState
 from homebred_daemon.ports.engines import Prompt
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.caretaking import Caretaking
@@ -28,6 +30,7 @@ from homebred_daemon.services.loading import Room
 from homebred_daemon.services.models import Site, standing_of
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.residency import Residency
+from homebred_daemon.services.review_desk import ReviewDesk
 from homebred_daemon.services.standing import Means
 from homebred_engines import api
 from homebred_protocol.documents.policy import Policy
@@ -47,11 +50,19 @@ class House:
     """A daemon's parts, with a fake store and fake workers."""
 
     def __init__(
-        self, store: FakeStore, answering: Answering, pool: WorkerPool, ledger: FakeLedger, recorder: Recorder
+        self,
+        *,
+        store: FakeStore,
+        answering: Answering,
+        pool: WorkerPool,
+        ledger: FakeLedger,
+        recorder: Recorder,
+        reviews: ReviewDesk,
     ) -> None:
         self.answering = answering
         self.pool = pool
         self.recorder = recorder
+        self.reviews = reviews
         self.ledger = ledger
         self.policies = FakePolicies()
         self.residency = Residency(answering, pool)
@@ -64,6 +75,7 @@ class House:
             pool=pool,
             residency=self.residency,
             recorder=recorder,
+            reviews=reviews,
             started_at_utc=STARTED,
         )
 
@@ -79,15 +91,24 @@ async def house(store: FakeStore, fleet: Fleet | None = None) -> AsyncIterator[H
     recorder = Recorder(ledger)
     room = Room(max_models=2, slots=1, threads=1, load_timeout_s=60, memory_budget_bytes=0)
     pool = WorkerPool(fleet or Fleet.free(), clock, room)
+    desk = review_desk(FakeReviewStore(), clock)
     means = Means(
         recorder=recorder,
         pool=pool,
         schemas=JsonSchemaChecker(),
+        reviews=desk,
         clock=clock,
         new_route_id=lambda: str(next(numbers)),
     )
-    async with recorder.running(), pool.running():
-        yield House(store, Answering(await standing_of(SITE, store, recorder), means), pool, ledger, recorder)
+    async with recorder.running(), desk.running(), pool.running():
+        yield House(
+            store=store,
+            answering=Answering(await standing_of(SITE, store, recorder), means),
+            pool=pool,
+            ledger=ledger,
+            recorder=recorder,
+            reviews=desk,
+        )
 
 
 async def test_the_state_names_what_holds() -> None:
@@ -98,6 +119,21 @@ async def test_the_state_names_what_holds() -> None:
     assert state.registry_digest == home.answering.standing.decider.registry.digest
     assert (state.link, state.streams, state.outcomes) == ("down", 0, {"answer": 1})
     assert (state.started_at_utc, state.specialists, state.workers) == (STARTED, (), ())
+
+
+async def test_the_state_tells_how_the_review_queue_stands() -> None:
+    async with house(FakeStore()) as home:
+        for number in range(2):
+            await home.answering.answer(accepted_task({"task_id": f"t{number}"}), _listen)
+        await home.reviews.claim("", by="uid:9", lease_s=0)
+        state = await home.caretaking.state()
+    assert state.reviews == ReviewsState(
+        capacity=3, waiting=1, claimed=1, answered=0, declined=0, expired=0, oldest_filed_at_utc=STARTED
+    )
+
+
+async def _listen(_: object) -> None:
+    pass
 
 
 async def test_every_specialist_says_whether_it_can_be_served_and_if_not_why() -> None:

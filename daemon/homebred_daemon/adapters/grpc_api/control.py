@@ -11,25 +11,28 @@ from typing_extensions import override
 
 from homebred_daemon.adapters.grpc_api.failures import aborting
 from homebred_daemon.adapters.grpc_api.models import ModelsServicer, worker_message
-from homebred_daemon.inbound.caretaking import Caretaker, DaemonState, LogLevels, SpecialistState
+from homebred_daemon.adapters.grpc_api.reviews import ReviewFace, ReviewRpcs
+from homebred_daemon.inbound.caretaking import Caretaker, DaemonState, LogLevels, ReviewsState, SpecialistState
 from homebred_daemon.inbound.residency import ModelKeeper
 from homebred_protocol.v1 import control_pb2 as wire
 
 KILOBYTE = 1024
 
 
-class ControlServicer(ModelsServicer):
+class ControlServicer(ReviewRpcs, ModelsServicer):
     """`homebred.v1.Control`."""
 
     def __init__(
         self,
         caretaker: Caretaker,
         models: ModelKeeper,
+        reviews: ReviewFace,
         log_levels: LogLevels,
         *,
         report_defect: Callable[[BaseException], None],
     ) -> None:
-        super().__init__(models, report_defect=report_defect)
+        ReviewRpcs.__init__(self, reviews)
+        ModelsServicer.__init__(self, models, report_defect=report_defect)
         self._caretaker = caretaker
         self._log_levels = log_levels
 
@@ -118,6 +121,7 @@ def _state(state: DaemonState, *, log_level: str) -> wire.GetStatusResponse:
         draining=state.is_draining,
         log_level=log_level,
         policy_origin=state.policy_origin,
+        reviews=_reviews(state.reviews),
     )
     response.started_at_utc.FromDatetime(state.started_at_utc)
     return response
@@ -140,3 +144,17 @@ def _resident_bytes() -> int:
     """Memory of this process that is in RAM (proc(5), VmRSS)."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) * KILOBYTE for line in lines if line.startswith("VmRSS:"))
+
+
+def _reviews(reviews: ReviewsState) -> wire.ReviewStatus:
+    message = wire.ReviewStatus(
+        waiting=reviews.waiting,
+        claimed=reviews.claimed,
+        capacity=reviews.capacity,
+        answered=reviews.answered,
+        declined=reviews.declined,
+        expired=reviews.expired,
+    )
+    if reviews.oldest_filed_at_utc is not None:
+        message.oldest_filed_at_utc.FromDatetime(reviews.oldest_filed_at_utc)
+    return message

@@ -10,6 +10,7 @@ import grpc
 from typing_extensions import override
 
 from homebred_daemon.adapters.grpc_api.failures import abort
+from homebred_daemon.adapters.grpc_api.reviews import AfterwardsRpcs, ReviewFace
 from homebred_daemon.adapters.grpc_api.translate import accepted_task, decision_message, event_message
 from homebred_daemon.errors import HomebredError, OverloadedError, defect
 from homebred_daemon.inbound.answering import AcceptedTask, Answerer, AnswerEvent, Outcome
@@ -17,12 +18,13 @@ from homebred_protocol.v1 import inference_pb2 as wire
 from homebred_protocol.v1 import inference_pb2_grpc
 
 
-class InferenceServicer(inference_pb2_grpc.InferenceServicer):
-    """`homebred.v1.Inference` over the answering service."""
+class InferenceServicer(AfterwardsRpcs, inference_pb2_grpc.InferenceServicer):
+    """`homebred.v1.Inference` over the answering service; what a caller asks afterwards is `AfterwardsRpcs`'."""
 
     def __init__(
         self,
         answering: Answerer,
+        reviews: ReviewFace,
         *,
         caller_of: Callable[[grpc.aio.ServicerContext[Any, Any]], tuple[str, ...]],
         default_deadline_s: float,
@@ -30,6 +32,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
         new_task_id: Callable[[], str],
         report_defect: Callable[[BaseException], None],
     ) -> None:
+        super().__init__(reviews)
         self._answering = answering
         self._caller_of = caller_of
         self._default_deadline_s = default_deadline_s
