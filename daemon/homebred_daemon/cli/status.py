@@ -22,10 +22,10 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Show the state of every part."""
-    from homebred_daemon.adapters.grpc_client import DaemonClient  # noqa: PLC0415  # grpc only where a call is made
+    from homebred_daemon.adapters.grpc_client import controlling  # noqa: PLC0415  # grpc only where a call is made
     from homebred_daemon.cli.connection import socket_of  # noqa: PLC0415
 
-    with DaemonClient(socket_of(socket, config)) as daemon:
+    with controlling(socket_of(socket, config)) as daemon:
         response = daemon.status()
     if as_json:
         write_json(_as_json(response))
