@@ -23,6 +23,7 @@ from homebred_protocol.client import Client, Control, DaemonUnreachableError
 
 READY_WITHIN_S = 30.0
 STOPPED_WITHIN_S = 15.0
+POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ class Stage:
             process = subprocess.Popen(command, stdout=sink, stderr=sink, env=_environment())  # noqa: S603  # our own
         try:
             socket = runtime / "homebred.sock"
-            with in_our_words(), Client(socket) as client, Control(socket) as control:
+            with in_our_words(), Client(socket) as client, Control(socket, patience_s=POLL_S) as control:
                 _wait_until_it_answers(control, process, log)
                 yield RunningDaemon(client=client, control=control, ready_s=time.monotonic() - started_s)
         finally:
@@ -86,7 +87,7 @@ def _environment() -> dict[str, str]:
 def _wait_until_it_answers(control: Control, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline_s = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < deadline_s and process.poll() is None:
-        with suppress(DaemonUnreachableError):  # after some patience of its own
+        with suppress(DaemonUnreachableError):  # after POLL_S
             control.status()
             return
     raise _failure("the daemon did not start", log)

@@ -184,7 +184,10 @@ class _Bars:
 
 
 def _task(scene: SceneTask) -> Task:
-    return Task(**{key: tuple(value) if isinstance(value, list) else value for key, value in scene.task.items()})
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in scene.task.items()
+    }
+    return Task(**values)
 
 
 def _fitness_record(one: Measured) -> dict[str, Any]:
