@@ -17,8 +17,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 from tests.support.daemon_process import Site
+from tests.support.wire_client import DaemonClient
 
-from homebred_daemon.adapters.grpc_client import DaemonClient
 from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.errors import HomebredError
 from homebred_daemon.ports.ledger import LedgerCheck

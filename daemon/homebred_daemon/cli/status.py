@@ -13,7 +13,7 @@ import typer
 
 from homebred_daemon.cli.exits import write_json
 from homebred_daemon.cli.status_view import rates_between, status_lines
-from homebred_daemon.errors import DaemonUnreachableError
+from homebred_protocol.client.errors import DaemonUnreachableError
 
 app = typer.Typer()
 
@@ -28,10 +28,10 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object; with --watch one a line.")] = False,
 ) -> None:
     """Show the state of every part."""
-    from homebred_daemon.adapters.grpc_client import DaemonClient  # noqa: PLC0415  # grpc only where a call is made
+    from homebred_daemon.adapters.grpc_client import controlling  # noqa: PLC0415  # grpc only where a call is made
     from homebred_daemon.cli.connection import socket_of  # noqa: PLC0415
 
-    with DaemonClient(socket_of(socket, config)) as daemon:
+    with controlling(socket_of(socket, config)) as daemon:
         if watch:
             _watch(daemon.status, interval_s=interval_s, as_json=as_json)
         elif as_json:
