@@ -1,7 +1,7 @@
 """Wires the daemon and runs it: the only place that sees services and adapters together.
 
-Order of start: settings, policy, ledger, models, socket, READY. Order of stop: no new calls, running ones get a grace,
-engines end, the ledger is written out and closed.
+Order of start: settings, policy, access, locks, ledger, models, socket, READY. Order of stop: no new calls, running
+ones get a grace, engines end, the ledger is written out and closed.
 """
 
 from __future__ import annotations
@@ -10,19 +10,23 @@ import argparse
 import asyncio
 import os
 import signal
+import socket
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
 
 from homebred_daemon.adapters import logs
+from homebred_daemon.adapters.accounts import Access, resolve_access
 from homebred_daemon.adapters.detectors.patterns import default_detector
 from homebred_daemon.adapters.engine_launcher import ProcessLauncher
 from homebred_daemon.adapters.grpc_api.control import ControlServicer
 from homebred_daemon.adapters.grpc_api.inference import InferenceServicer
-from homebred_daemon.adapters.grpc_api.server import ApiServer, SocketPath
+from homebred_daemon.adapters.grpc_api.relay import Relay, RelayRules
+from homebred_daemon.adapters.grpc_api.server import ApiLimits, ApiServer
+from homebred_daemon.adapters.grpc_api.sockets import LOCK_NAME, OwnSocket, SoleRight, private_socket
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.adapters.store.ledger import SqliteLedger
@@ -31,7 +35,7 @@ from homebred_daemon.config import Settings, load
 from homebred_daemon.config_sources import FLAGS
 from homebred_daemon.core.link import Link
 from homebred_daemon.document_files import site_policy
-from homebred_daemon.errors import HomebredError, StateError
+from homebred_daemon.errors import HomebredError, RequestError
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.caretaking import Caretaking
 from homebred_daemon.services.engines import Room, WorkerPool
@@ -61,8 +65,12 @@ def run(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> in
 
 
 @asynccontextmanager
-async def daemon(settings: Settings) -> AsyncIterator[None]:
+async def daemon(settings: Settings, inherited: socket.socket | None = None) -> AsyncIterator[None]:
     """A serving daemon, for as long as the context lasts.
+
+    Args:
+        settings: what holds.
+        inherited: a listening Unix socket to serve on, as systemd hands it over; None: the daemon makes its own.
 
     Raises:
         HomebredError: it refuses to start; nothing was left behind.
@@ -75,9 +83,9 @@ async def daemon(settings: Settings) -> AsyncIterator[None]:
         link=Link(settings.link.state),
         context_tokens=settings.engine.context_tokens,
     )
+    access = _access(settings)
     async with AsyncExitStack() as stack:
-        socket_path = SocketPath(settings.paths.socket)
-        stack.callback(socket_path.release)
+        stack.enter_context(_only_daemon_here(settings, owns_socket=inherited is None))
         recorder = await stack.enter_async_context(_recorder(settings))
         store = ModelStore(settings.paths.state_dir / "models")
         clock = SystemClock()
@@ -90,7 +98,8 @@ async def daemon(settings: Settings) -> AsyncIterator[None]:
         caretaker = Caretaking(
             site=site, store=store, answering=answering, pool=pool, recorder=recorder, started_at_utc=clock.now()
         )
-        server = _server(settings, socket_path, answering, ControlServicer(caretaker))
+        listener = stack.enter_context(_listener(settings, access, inherited))
+        server = _server(settings, access, listener, answering, ControlServicer(caretaker))
         stack.push_async_callback(server.stop, STOP_GRACE_S)
         site.detector.detect(WARM_UP)
         await server.start()
@@ -112,7 +121,6 @@ async def _until_stopped(settings: Settings) -> None:
 @asynccontextmanager
 async def _recorder(settings: Settings) -> AsyncIterator[Recorder]:
     """The ledger's writer; on leaving, everything is written and the file is closed."""
-    _make_private(settings.paths.state_dir)
     ledger = SqliteLedger(settings.paths.state_dir / "ledger.sqlite", max_decisions=settings.ledger.max_decisions)
     try:
         recorder = Recorder(ledger)
@@ -122,14 +130,34 @@ async def _recorder(settings: Settings) -> AsyncIterator[Recorder]:
         ledger.close()
 
 
-def _make_private(folder: Path) -> None:
+def _access(settings: Settings) -> Access:
+    access = settings.access
+    return resolve_access(group=access.group, operators=access.operators, reviewers=access.reviewers)
+
+
+@contextmanager
+def _only_daemon_here(settings: Settings, *, owns_socket: bool) -> Iterator[None]:
+    """The right to everything that two daemons could not share; taken before any of it is opened or bound."""
+    paths = settings.paths
+    with ExitStack() as stack:
+        stack.callback(SoleRight(paths.state_dir / LOCK_NAME).release)
+        stack.callback(SoleRight(paths.runtime_dir / LOCK_NAME).release)
+        if owns_socket:
+            stack.callback(SoleRight(paths.socket.with_name(paths.socket.name + ".lock")).release)
+        yield
+
+
+@contextmanager
+def _listener(settings: Settings, access: Access, inherited: socket.socket | None) -> Iterator[socket.socket]:
+    """The public socket: the inherited one, which whoever made it keeps, or the daemon's own."""
+    if inherited is not None:
+        yield inherited
+        return
+    own = OwnSocket(settings.paths.socket, gid=access.socket_gid)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StateError(
-            f"the state folder {folder} cannot be made: {error.strerror}",
-            hint="run as the user it belongs to, or choose another with --state-dir",
-        ) from error
+        yield own.listener
+    finally:
+        own.remove()
 
 
 def _pool(settings: Settings, clock: SystemClock) -> WorkerPool:
@@ -147,31 +175,35 @@ def _pool(settings: Settings, clock: SystemClock) -> WorkerPool:
     return WorkerPool(launcher, clock, room)
 
 
-def _server(settings: Settings, socket_path: SocketPath, answering: Answering, control: ControlServicer) -> ApiServer:
-    caller = own_principals()  # the socket is open to this user alone
-    for principal in sorted(set(answering.standing.decider.policy.callers) - set(caller)):
-        logs.logger().warning("caller profile cannot apply: only this user can call", principal=principal)
+def _server(
+    settings: Settings, access: Access, listener: socket.socket, answering: Answering, control: ControlServicer
+) -> ApiServer:
+    requests = settings.requests
+    backend = private_socket(settings.paths.runtime_dir)
+    relay = Relay(
+        listener, backend, RelayRules(unread_timeout_s=requests.unread_timeout_s, on_refusal=_log_refused_connection)
+    )
     inference = InferenceServicer(
         answering,
-        caller_of=lambda _: caller,
-        default_deadline_s=settings.requests.default_deadline_s,
-        max_streams=settings.requests.max_streams,
+        caller_of=lambda context: relay.peer_of(context).principals,
+        default_deadline_s=requests.default_deadline_s,
+        max_streams=requests.max_streams,
+        unread_timeout_s=requests.unread_timeout_s,
         report_defect=logs.defect,
         new_task_id=lambda: str(uuid4()),
     )
     return ApiServer(
-        socket_path,
+        relay,
+        backend,
         inference=inference,
         control=control,
-        max_message_bytes=settings.requests.max_message_bytes,
-        max_streams=settings.requests.max_streams,
+        rules=access.rules,
+        limits=ApiLimits(max_message_bytes=requests.max_message_bytes, max_streams=requests.max_streams),
     )
 
 
-def own_principals() -> tuple[str, ...]:
-    """The daemon's own user and groups, as the policy's caller profiles name them."""
-    groups = sorted({os.getegid(), *os.getgroups()})
-    return (f"uid:{os.geteuid()}", *(f"gid:{group}" for group in groups))
+def _log_refused_connection(refusal: RequestError) -> None:
+    logs.logger().warning("connection refused", why=refusal.message)
 
 
 def _settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:

@@ -23,6 +23,7 @@ from homebred_daemon.errors import (
     RequestError,
     StateError,
     UnattestedError,
+    UnreadError,
 )
 
 DETAILS_KEY = "grpc-status-details-bin"
@@ -33,6 +34,7 @@ CODES: tuple[tuple[type[HomebredError], grpc.StatusCode], ...] = (  # the first 
     (NotPermittedError, grpc.StatusCode.PERMISSION_DENIED),
     (NotFoundError, grpc.StatusCode.NOT_FOUND),
     (ConflictError, grpc.StatusCode.ABORTED),
+    (UnreadError, grpc.StatusCode.ABORTED),
     (DrainingError, grpc.StatusCode.UNAVAILABLE),
     (OverloadedError, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (RequestError, grpc.StatusCode.INVALID_ARGUMENT),
