@@ -1,4 +1,4 @@
-"""Resolves the names in [access] to the numbers that the kernel attests, once at start. Nobody else asks pwd and grp."""
+"""Resolves the names in [access] to the numbers that the kernel attests, once at start. Only it asks pwd and grp."""
 
 from __future__ import annotations
 

@@ -26,12 +26,14 @@ class Listener:
         self._unread_timeout_s = unread_timeout_s
         self._one_at_a_time = asyncio.Lock()
         self._is_gone = False
+        self._has_ended = False
 
     async def hear(self, event: AnswerEvent) -> None:
         """Writes an event, once those before it are on their way.
 
         Raises:
             UnreadError: the caller has left its answer unread for too long, now or before.
+            asyncio.CancelledError: the call has ended meanwhile.
         """
         if isinstance(event, Outcome) and event.record.status == "error":
             self.problem = event.problem
@@ -44,11 +46,17 @@ class Listener:
         except TimeoutError:
             self._is_gone = True
             raise self._unread() from None
+        if self._has_ended:
+            raise asyncio.CancelledError
 
     async def _write(self, event: AnswerEvent) -> None:
         async with self._one_at_a_time:
-            if not self._is_gone:
+            if self._is_gone or self._has_ended:
+                return
+            try:
                 await self._context.write(event_message(event))
+            except grpc.aio.InternalError:
+                self._has_ended = True  # the caller is gone, or the relay has reset its stream
 
     def _unread(self) -> UnreadError:
         return UnreadError(f"the caller did not read its answer for {self._unread_timeout_s:g} s")
