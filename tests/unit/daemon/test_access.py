@@ -51,9 +51,7 @@ principals = st.frozensets(st.builds("{}:{}".format, st.sampled_from(("uid", "gi
 
 @given(
     st.builds(peer, numbers, numbers, numbers),
-    st.builds(
-        AccessRules, own_uid=st.integers(6, 9), callers=principals, operators=principals, reviewers=principals
-    ),
+    st.builds(AccessRules, own_uid=st.integers(6, 9), callers=principals, operators=principals, reviewers=principals),
 )
 def test_whoever_is_named_nowhere_has_no_role_and_whoever_has_one_may_call(who: Peer, rules: AccessRules) -> None:
     roles = roles_of(who, rules)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -171,7 +173,9 @@ frames = st.lists(
 
 @given(frames, st.lists(st.integers(0, 200), max_size=8), st.booleans())
 def test_frames_are_found_however_the_bytes_are_cut_and_the_bytes_stay_as_they_are(
-    sent: list[bytes], cuts: list[int], inserts: bool
+    sent: list[bytes],
+    cuts: list[int],
+    inserts: bool,  # noqa: FBT001  # hypothesis gives it
 ) -> None:
     told: list[tuple[int, int, int, bytes]] = []
     follower = Frames(
@@ -182,7 +186,7 @@ def test_frames_are_found_however_the_bytes_are_cut_and_the_bytes_stay_as_they_a
     places = sorted({cut for cut in cuts if cut <= len(whole)} | {0, len(whole)})
     ours = frame(RST_STREAM, 1, b"ours")
     out, waiting = b"", inserts
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in itertools.pairwise(places):
         out += follower.relayed(whole[start:end])
         if waiting:
             out, waiting = out + follower.insert(ours), False

@@ -132,6 +132,9 @@ class Relay:
             except RequestError as refusal:
                 accepted.close()
                 self._rules.on_refusal(refusal)
+            except BaseException:
+                accepted.close()
+                raise
 
     async def _admit(self, accepted: socket.socket) -> None:
         """Attests a new connection and joins it to gRPC.
@@ -147,8 +150,14 @@ class Relay:
         self._connections[connection] = address
         self._peers[address] = peer
         self._of_user[peer.uid] += 1
-        await loop.create_unix_connection(lambda: connection.server, sock=backend)
-        await loop.connect_accepted_socket(lambda: connection.client, accepted)
+        try:
+            await loop.create_unix_connection(lambda: connection.server, sock=backend)
+            await loop.connect_accepted_socket(lambda: connection.client, accepted)
+        except BaseException:
+            backend.close()
+            connection.abort()
+            self._closed(connection)
+            raise
         connection.begin()
 
     def _refuse_surplus(self, peer: Peer) -> None:
@@ -181,7 +190,7 @@ class Relay:
 
     def _closed(self, connection: Connection) -> None:
         if connection not in self._connections:
-            return  # gRPC left before the client was attached
+            return  # it never got as far as to be relayed
         peer = self._peers.pop(self._connections.pop(connection))
         self._of_user[peer.uid] -= 1
         if not self._of_user[peer.uid]:
