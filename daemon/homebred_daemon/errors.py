@@ -7,6 +7,7 @@
     │   ├── NotPermittedError
     │   ├── NotFoundError
     │   ├── ConflictError
+    │   ├── UnreadError
     │   └── OverloadedError
     │       └── DrainingError
     ├── StateError           the device's own files cannot be used
@@ -81,6 +82,13 @@ class ConflictError(RequestError):
 
     code = "conflict"
     hint = "look at its present state, then decide again"
+
+
+class UnreadError(RequestError):
+    """The caller did not read its answer."""
+
+    code = "unread"
+    hint = "read the answer as it comes, or cancel the call"
 
 
 class OverloadedError(RequestError):

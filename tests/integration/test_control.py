@@ -101,8 +101,8 @@ def test_a_live_status_shows_the_daemon_and_outlives_its_restart(site: Site) -> 
     with site.daemon():
         first = json.loads(asked(site, "status", "--json").out)
         assert (first["draining"], first["log_level"], first["reviews"]["waiting"]) == (False, "info", 0)
-        command = [COMMANDS / "homebred", "status", "--watch", "--interval", "0.1", "--json", "--socket", site.socket]
-        watching = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        command = [str(COMMANDS / "homebred"), "status", "--watch", "--interval", "0.1", "--json"]
+        watching = subprocess.Popen([*command, "--socket", str(site.socket)], stdout=subprocess.PIPE, text=True)
         assert watching.stdout is not None
         assert json.loads(watching.stdout.readline())["version"]
     assert any("unreachable" in json.loads(line) for line in watching.stdout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, NoReturn, Protocol, TypeVar
@@ -25,6 +26,7 @@ from homebred_daemon.errors import (
     RequestError,
     StateError,
     UnattestedError,
+    UnreadError,
     defect,
 )
 
@@ -51,6 +53,7 @@ CODES: tuple[tuple[type[HomebredError], grpc.StatusCode], ...] = (  # the first 
     (NotPermittedError, grpc.StatusCode.PERMISSION_DENIED),
     (NotFoundError, grpc.StatusCode.NOT_FOUND),
     (ConflictError, grpc.StatusCode.ABORTED),
+    (UnreadError, grpc.StatusCode.ABORTED),
     (DrainingError, grpc.StatusCode.UNAVAILABLE),
     (OverloadedError, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (RequestError, grpc.StatusCode.INVALID_ARGUMENT),
@@ -84,7 +87,10 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: HomebredErro
         packed = any_pb2.Any()
         packed.Pack(detail)
         status.details.append(packed)
-    await context.abort(code, error.message, ((DETAILS_KEY, status.SerializeToString()),))
+    try:
+        await context.abort(code, error.message, ((DETAILS_KEY, status.SerializeToString()),))
+    except grpc.aio.InternalError:
+        raise asyncio.CancelledError from None  # the call ended meanwhile: nobody is there to hear of the error
     raise AssertionError("abort does not return")
 
 

@@ -44,8 +44,8 @@ class ReviewFace:
     feedbacks: Feedbacks
     caller_of: Callable[[Context], tuple[str, ...]]
     """Attested principals of a call, the user first."""
-    sees_all: Callable[[tuple[str, ...]], bool]
-    """Whether a caller may ask for tasks of others: reviewers and operators."""
+    sees_all: Callable[[Context], bool]
+    """Whether a call may ask for tasks of others: reviewers' may, who read their content anyway."""
     report_defect: Callable[[BaseException], None]
 
     @asynccontextmanager
@@ -73,7 +73,7 @@ class AfterwardsRpcs:
         async with self._face.failures(context):
             caller = self._face.caller_of(context)
             shown = await self._face.reviews.wait(
-                request.route_id, caller=caller, sees_all=self._face.sees_all(caller), wait_s=request.wait_s
+                request.route_id, caller=caller, sees_all=self._face.sees_all(context), wait_s=request.wait_s
             )
         return _result(shown)
 
