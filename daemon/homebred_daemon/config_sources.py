@@ -18,8 +18,9 @@ from homebred_daemon.toml_lines import key_lines, line_of
 DEFAULT_FILE = Path("/etc/homebred/homebred.toml")
 FILE_VARIABLE = "HOMEBRED_CONFIG"
 PREFIX = "HOMEBRED_"
-NO_SETTINGS = frozenset({FILE_VARIABLE, "HOMEBRED_DEMO_MODEL"})
-"""Variables of the same prefix that set nothing of the daemon: which file holds, and the demo's model."""
+SOCKET_VARIABLE = "HOMEBRED_SOCKET"
+NO_SETTINGS = frozenset({FILE_VARIABLE, SOCKET_VARIABLE, "HOMEBRED_DEMO_MODEL"})
+"""Variables of the same prefix that set nothing of the daemon: which file holds, whom to call, the demo's model."""
 DELIMITER = "__"
 SOCKET_NAME = "homebred.sock"
 DEFAULT_RUNTIME_DIR = Path("/run/homebred")
@@ -120,12 +121,12 @@ def variable_of(key: Key) -> str:
 def client_socket(
     socket_flag: Path | None, config_flag: Path | None, environ: Mapping[str, str], default: Path = DEFAULT_FILE
 ) -> Path:
-    """Where the daemon listens, by the same precedence that the daemon itself follows.
+    """Where the daemon listens: --socket, else HOMEBRED_SOCKET as for every client, else as the daemon itself finds it.
 
     Raises:
         ConfigurationError: the configuration file is needed for it and cannot be read.
     """
-    given = socket_flag or environ.get(variable_of(("paths", "socket")))
+    given = socket_flag or environ.get(SOCKET_VARIABLE) or environ.get(variable_of(("paths", "socket")))
     if given:
         return Path(given)
     file = config_file(config_flag, environ, default)

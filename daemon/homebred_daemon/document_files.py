@@ -82,7 +82,12 @@ class SitePolicy:
     policy: Policy
     """Already bounded by the ceiling."""
     documents: tuple[ReadDocument[Any], ...]
-    """What a ledger must keep for its decisions to be decided again."""
+    """What a ledger must keep for its decisions to be decided again: the policy, then the ceiling if there is one."""
+
+    @property
+    def body(self) -> bytes:
+        """The policy's own bytes."""
+        return self.documents[0].body
 
 
 def built_in_policy() -> bytes:
@@ -96,7 +101,15 @@ def site_policy(policy_file: Path | None, ceiling_file: Path | None) -> SitePoli
     Raises:
         ConfigurationError: a file cannot be read or is wrong, with every complaint about it.
     """
-    read = policy_document(policy_file)
+    return under_ceiling(policy_document(policy_file), ceiling_file)
+
+
+def under_ceiling(read: ReadDocument[Policy], ceiling_file: Path | None) -> SitePolicy:
+    """A policy as it holds under a site's ceiling; None: there is none.
+
+    Raises:
+        ConfigurationError: one of them is wrong, or the ceiling cannot be read; with every complaint about it.
+    """
     if ceiling_file is None:
         return SitePolicy(policy=read.required(), documents=(read,))
     ceiling = ceiling_document(ceiling_file)
@@ -109,8 +122,14 @@ def policy_document(path: Path | None) -> ReadDocument[Policy]:
     Raises:
         ConfigurationError: the file cannot be read at all.
     """
-    name = str(path) if path is not None else "the built-in policy"
-    return _toml("policy", name, built_in_policy() if path is None else _bytes(path), read_policy)
+    if path is None:
+        return policy_from("the built-in policy", built_in_policy())
+    return policy_from(str(path), _bytes(path))
+
+
+def policy_from(name: str, body: bytes) -> ReadDocument[Policy]:
+    """A policy's bytes as read; `name` stands in its complaints for the file."""
+    return _toml("policy", name, body, read_policy)
 
 
 def ceiling_document(path: Path) -> ReadDocument[SiteCeiling]:

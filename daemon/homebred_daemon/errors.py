@@ -7,6 +7,7 @@
     │   ├── NotPermittedError
     │   ├── NotFoundError
     │   ├── ConflictError
+    │   ├── UnreadError
     │   └── OverloadedError
     │       └── DrainingError
     ├── StateError           the device's own files cannot be used
@@ -83,6 +84,13 @@ class ConflictError(RequestError):
     hint = "look at its present state, then decide again"
 
 
+class UnreadError(RequestError):
+    """The caller did not read its answer."""
+
+    code = "unread"
+    hint = "read the answer as it comes, or cancel the call"
+
+
 class OverloadedError(RequestError):
     """The device has as much work as it takes."""
 
@@ -129,10 +137,10 @@ class DeadlineError(HomebredError):
 
 
 class NeedsReviewError(HomebredError):
-    """No machine may or can answer this; a person must."""
+    """No machine may or can answer this; it waits for a person."""
 
     code = "needs_review"
-    hint = "hand the task to a person; this device has kept nothing of it"
+    hint = "ask for the person's answer with GetReview, or run `homebred review wait`"
 
 
 def defect(cause: BaseException) -> HomebredError:

@@ -151,6 +151,12 @@ class ReviewSettings(_Section):
     max_items: int = Field(
         default=1000, ge=1, le=100_000, description="Tasks that may wait; beyond it such tasks are refused."
     )
+    max_mb: int = Field(
+        default=256,
+        ge=1,
+        le=65_536,
+        description="Space that tasks and answers in the queue may take, megabytes; beyond it such tasks are refused.",
+    )
     retention_h: float = Field(
         default=72.0,
         gt=0,

@@ -316,6 +316,10 @@ class WorkerStats:
     """Memory of the process that is in RAM, shared pages included."""
     generated_tokens: int = 0
     """Since the process started."""
+    progress: int = 0
+    """The engine's `progress`: while it stands still and `computing` is not 0, the engine may be stuck."""
+    computing: int = 0
+    """Of the running generations, those that wait for the engine rather than for their reader."""
 
 
 Event = Delta | Finished
@@ -347,4 +351,11 @@ class Engine(Protocol):
 
     def stats(self) -> EngineStats:
         """Answers at any time, without waiting."""
+        ...
+
+    def progress(self) -> int:
+        """A count that moves with every batch of a prompt read and every token made, of any generation.
+
+        Answers at any time, without waiting: a count that stands still is how a stuck engine is found out.
+        """
         ...

@@ -7,6 +7,7 @@ nothing. How it misbehaves, and what it answers instead, is told by its model fi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -32,6 +33,7 @@ class EchoEngine:
         self._options: api.LoadOptions | None = None
         self._script = EchoScript()
         self._unloading = asyncio.Event()
+        self._words_sent = 0
 
     async def load(self, options: api.LoadOptions) -> AsyncGenerator[float, None]:
         """Reads the model file, if one is named, and takes as long as it says."""
@@ -62,6 +64,7 @@ class EchoEngine:
             if not sent:
                 first_at = time.monotonic()
             sent += 1
+            self._words_sent += 1
             logprobs = (api.TokenLogprob(token=word, logprob=script.logprob),) if options.logprobs else ()
             yield api.Delta(text=word, tokens=1, logprobs=logprobs)
         usage = api.Usage(
@@ -76,6 +79,10 @@ class EchoEngine:
         """Forgets the script; streams end at their next word."""
         self._options = None
         self._unloading.set()
+
+    def progress(self) -> int:
+        """Words."""
+        return self._words_sent
 
     def stats(self) -> api.EngineStats:
         """What the load asked for, on one thread."""
@@ -137,6 +144,9 @@ async def _misbehave(script: EchoScript, sent: int, unloading: asyncio.Event) ->
         os.abort()
     if sent == script.freeze_after:
         time.sleep(_FROZEN_S)  # noqa: ASYNC251 - a process that no longer answers is what the test asked for
+    while sent == script.stall_after:
+        with contextlib.suppress(asyncio.CancelledError):  # as native code that does not come back
+            await asyncio.sleep(_FROZEN_S)
     if sent == script.hang_after:
         await unloading.wait()
 

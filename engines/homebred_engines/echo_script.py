@@ -47,6 +47,8 @@ class EchoScript:
     """The process aborts."""
     hang_after: int = _NEVER
     """The generation stops sending, and still can be cancelled."""
+    stall_after: int = _NEVER
+    """The generation stops sending and cannot be cancelled, as if it were stuck; the process still answers."""
     freeze_after: int = _NEVER
     """The whole process stops answering; only SIGKILL ends it."""
     logprob: float = -0.01
@@ -64,6 +66,7 @@ _FIELD_TYPES = {
     "fail_after": (int,),
     "crash_after": (int,),
     "hang_after": (int,),
+    "stall_after": (int,),
     "freeze_after": (int,),
     "logprob": (int, float),
     "replies": (dict,),

@@ -1,10 +1,14 @@
-"""What the worker does to its own process: no dumps, no cores, no life after its parent. Linux; plain Python only."""
+"""What the worker does to its own process: no dumps, no cores, first to go when memory ends, no life after its parent.
+
+Linux; plain Python only.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import resource
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +17,8 @@ _PR_SET_DUMPABLE = 4
 _EXIT_BOUND_S = 5.0
 _EXIT_CODE_ORPHANED = 75
 _STATM_RESIDENT_FIELD = 1
+_OOM_SCORE_ADDED = 500
+_OOM_SCORE_MAX = 1000  # proc_pid_oom_score_adj(5)
 
 
 def forbid_dumps() -> None:
@@ -21,6 +27,22 @@ def forbid_dumps() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_DUMPABLE) failed")
+
+
+def go_first_when_memory_ends() -> None:
+    """Makes the kernel's out-of-memory killer prefer this process to the daemon, which can start another.
+
+    The score is raised by half of its range over what was inherited, and never lowered: that would take a privilege.
+    Call it before `forbid_dumps`, after which these files belong to root. There is no limit on the address space beside
+    it: weights are mapped and devices reserve far more than they use, so that any such bound would be wrong.
+    """
+    try:
+        with open("/proc/self/oom_score_adj", "r+", encoding="ascii") as file:  # noqa: PTH123 - read, then written
+            score = min(_OOM_SCORE_MAX, int(file.read()) + _OOM_SCORE_ADDED)
+            file.seek(0)
+            file.write(str(score))
+    except OSError as error:  # such as a container's read-only /proc: all else works, so it is only said
+        sys.stderr.write(f"This worker is not preferred when memory ends: {error.strerror}.\n")
 
 
 def watch_parent(parent_gone: Callable[[], object]) -> None:

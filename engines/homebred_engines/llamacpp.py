@@ -44,6 +44,7 @@ class LlamaCppEngine:
 
     def __init__(self) -> None:
         self._loaded: _Loaded | None = None
+        self._steps_of_ended_runs = 0
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
 
     async def load(self, options: api.LoadOptions) -> AsyncGenerator[float, None]:
@@ -89,6 +90,7 @@ class LlamaCppEngine:
         finally:
             await run.end()
             loaded.runs.discard(run)
+            self._steps_of_ended_runs += run.steps
         if run.failure is not None:
             raise run.failure
         if reading.reason is None and self._loaded is loaded:
@@ -104,6 +106,11 @@ class LlamaCppEngine:
         await asyncio.gather(*(run.end() for run in loaded.runs))
         loaded.threads.shutdown(wait=False)
         await asyncio.get_running_loop().run_in_executor(self._loader, loaded.server.close)
+
+    def progress(self) -> int:
+        """Chunks that llama.cpp's threads have brought."""
+        running = self._loaded.runs if self._loaded else ()
+        return self._steps_of_ended_runs + sum(run.steps for run in running)
 
     def stats(self) -> api.EngineStats:
         """As loaded."""

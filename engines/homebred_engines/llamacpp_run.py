@@ -17,6 +17,8 @@ class Run:
         self.chunks: deque[bytes] = deque()
         self.failure: EngineError | None = None
         self.cancelled = False
+        self.steps = 0
+        """Chunks heard: one a batch of the prompt, one a token."""
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
@@ -53,6 +55,7 @@ class Run:
     def _hear(self, chunk: bytes) -> None:
         """Called in the thread for each chunk. It must not raise: the library would swallow that."""
         self.chunks.append(chunk)
+        self.steps += 1
         if not self._news_on_its_way:
             self._news_on_its_way = True
             try:

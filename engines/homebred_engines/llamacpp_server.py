@@ -183,7 +183,13 @@ def _start(options: ServerOptions) -> xllamacpp.Server:
     if not options.has_chat_template:
         sys.stderr.write(f"The model brings no chat template: using {_FALLBACK_TEMPLATE}.\n")
         parameters.chat_template = _FALLBACK_TEMPLATE
-    folder = tempfile.mkdtemp(prefix="x")  # mode 0700; a short name, as a socket's path is bounded
+    try:
+        folder = tempfile.mkdtemp(prefix="x")  # mode 0700; a short name, as a socket's path is bounded
+    except OSError as error:
+        raise EngineFailedError(
+            f"A folder for llama.cpp's socket cannot be made: {error.strerror}.",
+            hint="Free space in the runtime folder.",
+        ) from None
     try:
         parameters.hostnames = [str(Path(folder) / "s.sock")]  # the ending makes it a Unix socket
         return xllamacpp.Server(parameters)

@@ -1,7 +1,8 @@
 """Who gets the next slot: a bounded queue that is fair between keys. Pure: no I/O, no clock, no tasks.
 
-Keys take turns; within a key, first come, first served. The service (`service.py`) keeps the tickets' futures and the
-time, and acts on what this module decides.
+Keys take turns; within a key, first come, first served. One key may fill the queue while nobody else wants it, but
+locks nobody out: in a full queue, a key that waits with fewer takes the place of the newest of the key with the most.
+The service (`service.py`) keeps the tickets' futures and the time, and acts on what this module decides.
 """
 
 from __future__ import annotations
@@ -49,15 +50,27 @@ class FairQueue:
 
     def admit(self, key: str) -> Ticket:
         """A ticket that waits; call `next_runnable` after. Raises QueueFullError."""
-        has_free_slot = self.running + self._queued < self.slots
-        if not has_free_slot and self._queued >= self.limit:
-            raise QueueFullError(
-                f"{self._queued} requests wait already, and {self.limit} may.", retry_after_s=self.retry_after_s()
-            )
+        if self._is_full:
+            raise self.refusal()
         ticket = Ticket(key)
         self._waiting.setdefault(key, deque()).append(ticket)
         self._queued += 1
         return ticket
+
+    def make_way(self, key: str) -> Ticket | None:
+        """Before `admit` of a key: who has left a full queue for it, and is to be refused; None: nobody."""
+        if not self._is_full:
+            return None
+        greediest = max(self._waiting, key=lambda waiting: len(self._waiting[waiting]), default=key)
+        if len(self._waiting.get(greediest, ())) <= len(self._waiting.get(key, ())) + 1:
+            return None  # with this one more the two would have changed sides
+        ticket = self._waiting[greediest][-1]
+        self.leave(ticket)
+        return ticket
+
+    def refusal(self) -> QueueFullError:
+        """What one hears who finds no place."""
+        return QueueFullError(f"As many requests wait as may: {self.limit}.", retry_after_s=self.retry_after_s())
 
     def next_runnable(self) -> Ticket | None:
         """The ticket whose turn it is, now running; None when no slot is free or nobody waits."""
@@ -85,6 +98,11 @@ class FairQueue:
             self._queued -= 1
             if not tickets:
                 del self._waiting[ticket.key]
+
+    @property
+    def _is_full(self) -> bool:
+        has_free_slot = self.running + self._queued < self.slots
+        return not has_free_slot and self._queued >= self.limit
 
     def retry_after_s(self) -> float:
         """When the next place is likely to be free: with every slot busy, one run ends each mean run / slots."""

@@ -33,6 +33,8 @@ class EngineService:
         self._slot_granted: dict[Ticket, asyncio.Future[None]] = {}
         self._model_change = asyncio.Lock()
         self._generated_tokens = 0
+        self._unread = 0
+        """Running generations whose reader has yet to take what is there."""
 
     async def Describe(  # noqa: N802 - the protocol's name
         self, request: engine_pb2.DescribeRequest, context: _Context
@@ -69,10 +71,14 @@ class EngineService:
                 async for event in events:
                     if isinstance(event, api.Delta):
                         self._generated_tokens += event.tokens
-                        yield wire.write_event(event)
                     else:
                         usage = dataclasses.replace(event.usage, queued_s=queued_s)
-                        yield wire.write_event(dataclasses.replace(event, usage=usage))
+                        event = dataclasses.replace(event, usage=usage)  # noqa: PLW2901 - its last event, completed
+                    self._unread += 1
+                    try:
+                        yield wire.write_event(event)
+                    finally:
+                        self._unread -= 1
 
     async def Unload(  # noqa: N802 - the protocol's name
         self, request: engine_pb2.UnloadRequest, context: _Context
@@ -96,6 +102,8 @@ class EngineService:
                 queue_limit=self._queue.limit,
                 resident_bytes=self._resident_bytes(),
                 generated_tokens=self._generated_tokens,
+                progress=self._engine.progress(),
+                computing=self._queue.running - self._unread,
             )
         )
 
@@ -118,6 +126,7 @@ class EngineService:
             raise api.ModelNotLoadedError("A generation was asked of it.")
         queue = self._queue  # a later load brings a new one; this ticket stays with its own
         asked_at = time.monotonic()
+        self._make_way(queue, fairness_key)
         ticket = queue.admit(fairness_key)
         granted = self._slot_granted[ticket] = asyncio.get_running_loop().create_future()
         ran_s = None
@@ -131,6 +140,12 @@ class EngineService:
             del self._slot_granted[ticket]
             queue.leave(ticket, ran_s=ran_s)
             self._grant(queue)
+
+    def _make_way(self, queue: FairQueue, fairness_key: str) -> None:
+        """Turns one away for a newcomer, where somebody else holds more than a fair share of a full queue."""
+        ticket = queue.make_way(fairness_key)
+        if ticket is not None and not self._slot_granted[ticket].done():
+            self._slot_granted[ticket].set_exception(queue.refusal())
 
     def _grant(self, queue: FairQueue) -> None:
         while (ticket := queue.next_runnable()) is not None:

@@ -190,6 +190,8 @@ def write_stats(stats: api.WorkerStats) -> engine_pb2.DescribeResponse:
         threads=engine.threads,
         resident_bytes=stats.resident_bytes,
         generated_tokens=stats.generated_tokens,
+        progress=stats.progress,
+        computing=stats.computing,
     )
 
 
@@ -211,4 +213,6 @@ def read_stats(message: engine_pb2.DescribeResponse) -> api.WorkerStats:
         queue_limit=message.queue_limit,
         resident_bytes=message.resident_bytes,
         generated_tokens=message.generated_tokens,
+        progress=message.progress,
+        computing=message.computing,
     )

@@ -41,6 +41,19 @@ FORBIDDEN = {
         "asyncio": "by the commands that wait",
         "homebred_daemon.app": "in the daemon only",
     },
+    "homebred_protocol.client": {
+        "grpc": "by the first client that is made",
+        "google.protobuf": "by the first client that is made",
+        "asyncio": "grpc brings it along; values and errors need neither",
+        "pydantic": "not in an application's process",
+        "homebred_daemon": "an application knows nothing of the daemon",
+        "homebred_engines": "an application knows nothing of engines",
+    },
+    "homebred_protocol.client.blocking": {
+        "google.rpc": "an extra of the daemon's: an application needs grpcio and protobuf alone",
+        "homebred_protocol.client.asynchronous": "by those who use asyncio",
+        "homebred_daemon": "an application knows nothing of the daemon",
+    },
     "homebred_engines.worker": {
         "xllamacpp": "once the engine is known",
         "torch": "once the engine is known",

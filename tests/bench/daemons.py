@@ -21,7 +21,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.core.measurements import Measurement
-from homebred_protocol.v1 import inference_pb2
+from homebred_protocol.client import Task
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = Path(sys.executable).parent
@@ -142,10 +142,9 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def public_task(text: str, *, max_tokens: int) -> inference_pb2.GenerateRequest:
+def public_task(text: str, *, max_tokens: int) -> Task:
     """A greedy request that any generalist may answer."""
-    task = inference_pb2.Task(text=text, data_classes=["public"])
-    return inference_pb2.GenerateRequest(task=task, max_tokens=max_tokens, temperature=0)
+    return Task(text, data_classes=("public",), max_tokens=max_tokens, temperature=0)
 
 
 def _wait_until_serving(process: subprocess.Popen[bytes], home: Home) -> None:

@@ -17,10 +17,9 @@ from tests.bench.daemons import CONTEXT_TOKENS, Home, public_task, running_daemo
 from tests.bench.figures import Aim, Bench, Conditions, Found, median_percentile
 
 from homebred_daemon.adapters.engine_process import EngineProcess
-from homebred_daemon.adapters.grpc_client import DaemonClient
 from homebred_daemon.adapters.worker_child import WorkerSettings
 from homebred_engines import api
-from homebred_protocol.v1 import inference_pb2
+from homebred_protocol.client import Client, Task
 
 TEXT = "Please move the appointment on Tuesday to the afternoon and tell the front desk."
 WORDS = "again and " * 750
@@ -29,12 +28,12 @@ STREAMS = (1, 4)
 
 def _route(conditions: Conditions) -> Mapping[str, Found]:
     rounds, calls = conditions.rounds(7, 3), 200
-    task = inference_pb2.Task(text=TEXT, data_classes=["public"])
+    task = Task(TEXT, data_classes=("public",))
     route_ms: list[list[float]] = []
     health_ms: list[list[float]] = []
     with (
         _echo_daemon() as (_, socket),
-        DaemonClient(socket) as client,
+        Client(socket) as client,
         grpc.insecure_channel(f"unix:{socket}") as other,
     ):
         health = health_pb2_grpc.HealthStub(other)
@@ -58,11 +57,11 @@ def _route(conditions: Conditions) -> Mapping[str, Found]:
 
 
 def _stream(conditions: Conditions) -> Mapping[str, Found]:
-    with _echo_daemon() as (home, socket), DaemonClient(socket) as client:
+    with _echo_daemon() as (home, socket), Client(socket) as client:
         return asyncio.run(_streamed(home, client, conditions))
 
 
-async def _streamed(home: Home, client: DaemonClient, conditions: Conditions) -> Mapping[str, Found]:
+async def _streamed(home: Home, client: Client, conditions: Conditions) -> Mapping[str, Found]:
     """Through the daemon and straight from a worker in turn, with one stream and several."""
     through: dict[int, list[float]] = {streams: [] for streams in STREAMS}
     straight: dict[int, list[float]] = {streams: [] for streams in STREAMS}
@@ -87,12 +86,12 @@ async def _streamed(home: Home, client: DaemonClient, conditions: Conditions) ->
     }
 
 
-def _through_daemon(client: DaemonClient, threads: ThreadPoolExecutor, streams: int) -> float:
+def _through_daemon(client: Client, threads: ThreadPoolExecutor, streams: int) -> float:
     """Messages per second."""
 
     def deltas(_: int) -> int:
-        events = client.generate(public_task(WORDS, max_tokens=0))
-        return sum(event.WhichOneof("event") == "delta" for event in events)
+        with client.stream(public_task(WORDS, max_tokens=0)) as events:
+            return sum(isinstance(event, str) for event in events)
 
     started_s = time.perf_counter()
     messages = sum(threads.map(deltas, range(streams)))
@@ -130,11 +129,16 @@ def _taken_ms(act: Callable[[], object]) -> float:
 
 ROUTE = Bench(
     name="grpc.route",
-    aims=tuple(Aim(name=f"grpc.route_p{percent}_ms", unit="ms") for percent in (50, 99)),
+    aims=(
+        Aim(name="grpc.route_p50_ms", unit="ms", target=2.0),
+        Aim(name="grpc.route_p99_ms", unit="ms", target=10.0),
+    ),
     run=_route,
 )
 STREAM = Bench(
     name="grpc.stream",
-    aims=tuple(Aim(name=f"grpc.stream_{streams}_per_s", unit="msg/s", better="higher") for streams in STREAMS),
+    aims=tuple(
+        Aim(name=f"grpc.stream_{streams}_per_s", unit="msg/s", better="higher", target=5000.0) for streams in STREAMS
+    ),
     run=_stream,
 )

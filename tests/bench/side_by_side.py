@@ -15,8 +15,7 @@ from tests.bench.daemons import CONTEXT_TOKENS, Home, RunningDaemon, public_task
 from tests.bench.generations import Generation, Round, ask_together
 from tests.bench.raw_engine import RawEngine, raw_engine
 
-from homebred_daemon.adapters.grpc_client import DaemonClient
-from homebred_protocol.v1 import inference_pb2
+from homebred_protocol.client import Client, Control, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +23,7 @@ class Product:
     """A daemon whose worker has the model loaded, and a client on its socket."""
 
     daemon: RunningDaemon
-    client: DaemonClient
+    client: Client
     pool: ThreadPoolExecutor
     worker_pid: int
     threads: int
@@ -46,9 +45,10 @@ def loaded_product(
     home.keep_generalist("llamacpp", model)
     with ExitStack() as stack:
         daemon = stack.enter_context(running_daemon(home, command=command, variables=variables))
-        client = stack.enter_context(DaemonClient(daemon.socket))
+        client = stack.enter_context(Client(daemon.socket))
+        control = stack.enter_context(Control(daemon.socket))
         generation(client, "Say hello.", 4)
-        (worker,) = client.status().workers
+        (worker,) = control.status().workers
         yield Product(
             daemon=daemon,
             client=client,
@@ -74,7 +74,7 @@ def side_by_side(model: Path) -> Iterator[tuple[Product, dict[int, RawEngine]]]:
         yield product, raw
 
 
-def generation(client: DaemonClient, prompt: str, max_tokens: int) -> Generation:
+def generation(client: Client, prompt: str, max_tokens: int) -> Generation:
     """One answer through the daemon.
 
     Raises:
@@ -82,16 +82,16 @@ def generation(client: DaemonClient, prompt: str, max_tokens: int) -> Generation
     """
     started_s = time.perf_counter()
     first_s = 0.0
-    outcome = None
-    for event in client.generate(public_task(prompt, max_tokens=max_tokens)):
-        if not first_s and event.delta:
-            first_s = time.perf_counter() - started_s
-        outcome = event.outcome
-    if outcome is None or outcome.status != inference_pb2.OUTCOME_STATUS_ANSWER:
+    with client.stream(public_task(prompt, max_tokens=max_tokens)) as events:
+        for event in events:
+            if not first_s and isinstance(event, str):
+                first_s = time.perf_counter() - started_s
+        outcome = events.answer().outcome
+    if outcome.status is not Status.ANSWER:
         raise RuntimeError(f"the daemon did not answer: {outcome}")
     return Generation(
         first_s=first_s,
-        completion_tokens=outcome.usage.completion_tokens,
-        prompt_tokens=outcome.usage.prompt_tokens,
-        cached_tokens=outcome.usage.cached_tokens,
+        completion_tokens=outcome.completion_tokens,
+        prompt_tokens=outcome.prompt_tokens,
+        cached_tokens=outcome.cached_tokens,
     )

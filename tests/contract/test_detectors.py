@@ -19,6 +19,7 @@ class WordDetector:
     """A fake behind the port: finds one word, as a site's list of names would."""
 
     digest = "sha256:" + "0" * 64
+    entity_types = frozenset({"PERSON"})
 
     def detect(self, text: str) -> tuple[Span, ...]:
         return tuple(Span(match.start(), match.end(), "PERSON", 2) for match in re.finditer("Sorensen", text))

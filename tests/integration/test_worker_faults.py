@@ -19,7 +19,8 @@ from homebred_daemon.adapters.engine_process import EngineProcess
 from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.adapters.worker_child import WorkerSettings
 from homebred_daemon.ports.engines import Prompt, ServedModel
-from homebred_daemon.services.engines import Room, WorkerPool
+from homebred_daemon.services.engines import WorkerPool
+from homebred_daemon.services.loading import Room
 from homebred_engines import api
 
 BOUND_S = 20.0
@@ -109,7 +110,7 @@ async def test_a_crash_while_loading_is_told_to_all_who_wait_and_costs_one_worke
     async with pool_of(launcher) as pool:
         failures = await asyncio.gather(*(ask(pool, crashing) for _ in range(16)), return_exceptions=True)
         assert [type(failure) for failure in failures] == [api.EngineFailedError] * 16
-        assert "SIGABRT" in pool.last_failure(crashing)
+        assert "SIGABRT" in pool.condition(crashing).note
     assert len(launcher.workers) == 1
 
 

@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.fake_ledger import FakeLedger
+from tests.support.fake_reviews import FakeReviewStore, FakeSealer
 from tests.support.keyword_detector import KeywordDetector
 from tests.support.manual_clock import ManualClock
+from tests.support.review_items import TERMS
 from tests.support.scripted_pool import Play, ScriptedPool
 
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
@@ -25,9 +27,12 @@ from homebred_daemon.core.shelf import Shelf
 from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent, Decided, Outcome
 from homebred_daemon.ports.engines import ServedModel
 from homebred_daemon.ports.ledger import OutcomeRecord
+from homebred_daemon.ports.review import ReviewStore
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.deciding import Decider
 from homebred_daemon.services.recording import Recorder
+from homebred_daemon.services.review_book import ReviewBook, ReviewTerms
+from homebred_daemon.services.review_desk import ReviewDesk
 from homebred_daemon.services.standing import Means, Served, Standing
 from homebred_engines import api
 from homebred_protocol.documents.policy import read_policy
@@ -88,6 +93,7 @@ class Stage:
     """Specialists of the registry that cannot be served."""
     clock: ManualClock = field(default_factory=ManualClock)
     ledger: FakeLedger = field(default_factory=FakeLedger)
+    reviews: FakeReviewStore = field(default_factory=FakeReviewStore)
     heard: list[str] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     on_event: Callable[[AnswerEvent], None] = lambda _: None
@@ -116,14 +122,16 @@ class Stage:
     async def answering(self) -> AsyncIterator[Answering]:
         recorder = Recorder(self.ledger)
         numbers = itertools.count(1)
+        desk = review_desk(self.reviews, self.clock)
         means = Means(
             recorder=recorder,
             pool=self.pool,
             schemas=JsonSchemaChecker(),
+            reviews=desk,
             clock=self.clock,
             new_route_id=lambda: f"r{next(numbers)}",
         )
-        async with recorder.running():
+        async with recorder.running(), desk.running():
             yield Answering(self.standing(), means)
 
     async def answer(self, task: Mapping[str, Any] = PUBLIC, **accepted: Any) -> list[str]:
@@ -141,6 +149,13 @@ class Stage:
         """The ledger's decisions, each with its outcome."""
         outcomes = {record.route_id: _outcome_line(record) for record in self.ledger.outcomes}
         return [f"{entry.route_id} {outcomes.get(entry.route_id, 'open')}" for entry in self.ledger.entries]
+
+
+def review_desk(store: ReviewStore, clock: ManualClock, terms: ReviewTerms = TERMS) -> ReviewDesk:
+    """A desk whose claims are c1, c2, …"""
+    numbers = itertools.count(1)
+    book = ReviewBook(store, FakeSealer(), JsonSchemaChecker(), terms)
+    return ReviewDesk(book, terms, clock, new_claim_id=lambda: f"c{next(numbers)}", report=lambda error: None)
 
 
 def accepted_task(

@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from homebred_daemon.adapters.grpc_client import DaemonClient
+from tests.support.wire_client import DaemonClient
+
 from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.core.measurements import Measurement
 from homebred_daemon.errors import DaemonUnreachableError

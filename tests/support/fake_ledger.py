@@ -11,7 +11,14 @@ from collections.abc import Iterator, Sequence
 
 from homebred_daemon.core.records import canonical, decision_record, inputs_record
 from homebred_daemon.errors import StateError
-from homebred_daemon.ports.ledger import LedgerCheck, LedgerEntry, OutcomeRecord, RecordedDecision
+from homebred_daemon.ports.ledger import (
+    FeedbackRecord,
+    LedgerCheck,
+    LedgerEntry,
+    OutcomeRecord,
+    RecordedDecision,
+    RecordedRoute,
+)
 from homebred_protocol.digests import digest_of
 
 
@@ -21,6 +28,7 @@ class FakeLedger:
     def __init__(self) -> None:
         self.entries: list[LedgerEntry] = []
         self.outcomes: list[OutcomeRecord] = []
+        self.feedback: dict[str, FeedbackRecord] = {}
         self.commits: list[int] = []
         """How many decisions each commit held."""
         self.is_full = False
@@ -44,6 +52,22 @@ class FakeLedger:
         if any(outcome.route_id == other.route_id for other in self.outcomes):
             raise StateError("the ledger could not be written: the route has its outcome")
         self.outcomes.append(outcome)
+
+    def record_feedback(self, feedback: FeedbackRecord) -> None:
+        self._must_have_room()
+        if any(entry.route_id == feedback.route_id for entry in self.entries):
+            self.feedback[feedback.route_id] = feedback
+
+    def route(self, route_id: str) -> RecordedRoute | None:
+        statuses = {outcome.route_id: outcome.status for outcome in self.outcomes}
+        for entry in self.entries:
+            if entry.route_id == route_id:
+                return RecordedRoute(caller=entry.inputs.caller, status=statuses.get(route_id, ""))
+        return None
+
+    def unfinished(self, limit: int) -> Sequence[str]:
+        ended = {outcome.route_id for outcome in self.outcomes}
+        return [entry.route_id for entry in self.entries if entry.route_id not in ended][:limit]
 
     def document(self, kind: str, digest: str) -> bytes | None:
         body = self._documents.get((kind, digest))

@@ -29,6 +29,8 @@ class Fleet:
     """Stops end only once this is set."""
     refuses: frozenset[str] = frozenset()
     """Models that cannot be loaded."""
+    fails_to_load: frozenset[str] = frozenset()
+    """Models whose load kills the worker."""
     is_broken: bool = False
     """Whether no worker can be started, for a reason that is no engine's."""
     workers: list[FakeWorker] = field(default_factory=list)
@@ -71,10 +73,21 @@ class FakeWorker:
     """Whether it breaks when it is asked how it stands."""
     describing: asyncio.Event = field(default_factory=asyncio.Event)
     """It says how it stands only once this is set, as it is at first."""
+    stats: api.WorkerStats = STATS
+    """How it says it stands."""
+    end: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when its process ends."""
     is_unstoppable: bool = False
     """Whether stopping it fails."""
     dies_after: int | None = None
-    """Pieces after which it breaks."""
+    """Pieces after which it ends."""
+    fails_after: int | None = None
+    """Pieces after which a generation fails, and the worker lives."""
+
+    def die(self) -> None:
+        """Ends of itself."""
+        self.is_alive = False
+        self.end.set()
 
     async def load(self, options: api.LoadOptions) -> api.WorkerStats:
         self.fleet.loads.append(options)
@@ -82,6 +95,9 @@ class FakeWorker:
         self.fleet.told.append(f"{self.model} loads")
         if self.model in self.fleet.refuses:
             raise api.ModelRefusedError("It is a picture of a cat.")
+        if self.model in self.fleet.fails_to_load:
+            self.die()
+            raise api.EngineFailedError("It died while it loaded.")
         await self.fleet.loading.wait()
         return STATS
 
@@ -96,8 +112,10 @@ class FakeWorker:
         self.fleet.told.append(f"{self.model} answers {request_id}")
         try:
             for number in range(2):
+                if self.fails_after == number:
+                    raise api.EngineFailedError("It stumbled.")
                 if self.dies_after == number:
-                    self.is_alive = False
+                    self.die()
                     raise api.EngineFailedError("It died.")
                 yield api.Delta(text=str(number), tokens=1)
                 await self.fleet.speaking.wait()
@@ -109,12 +127,16 @@ class FakeWorker:
         if self.is_silent:
             raise api.EngineFailedError("It is no more.")
         await self.describing.wait()
-        return STATS
+        return self.stats
+
+    async def ended(self) -> api.EngineFailedError:
+        await self.end.wait()
+        return api.EngineFailedError("Unexpectedly it died.")
 
     async def stop(self) -> None:
         await asyncio.sleep(0)
         await self.fleet.stopping.wait()
         if self.is_unstoppable:
             raise OSError("it is not ours")
-        self.is_alive = False
+        self.die()
         self.fleet.told.append(f"{self.model} stops")

@@ -18,6 +18,10 @@ class KeywordDetector:
     asked: int = 0
     """How many texts it was given."""
 
+    @property
+    def entity_types(self) -> frozenset[str]:
+        return frozenset(self.words.values())
+
     def detect(self, text: str) -> tuple[Span, ...]:
         self.asked += 1
         return tuple(

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from tests.support.wire_client import DaemonClient
 from tests.support.daemon_process import Site
 from tests.support.obligations import Heard, check_kept, listen
 
-from homebred_daemon.adapters.grpc_client import DaemonClient
 from homebred_daemon.errors import HomebredError
 from homebred_protocol.v1 import inference_pb2 as wire
 

@@ -8,13 +8,13 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from homebred_daemon.adapters.grpc_client import DaemonClient
+from tests.support.wire_client import DaemonClient
 from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.errors import HomebredError
 from homebred_daemon.services.replaying import replay
 from homebred_protocol.v1 import inference_pb2 as wire
 
-UNFINISHED_ARE_ALLOWED = True
+UNFINISHED_ARE_ALLOWED = False
 """Whether a decision may lack its outcome once the daemon is up again: until a start ends what a kill cut short."""
 
 STATUS_WORDS = {

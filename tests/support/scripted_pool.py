@@ -65,6 +65,8 @@ class ScriptedPool:
     """Who was asked what, in order."""
     closed: list[str] = field(default_factory=list)
     """Whose streams have ended, in whatever way."""
+    resting: frozenset[ServedModel] = frozenset()
+    """Models that are not asked now."""
 
     async def generate(self, model: ServedModel, prompt: Prompt) -> AsyncGenerator[api.Event, None]:
         plays = self.script[model.path]
@@ -83,6 +85,9 @@ class ScriptedPool:
                     yield _event(step)
         finally:
             self.closed.append(model.path)
+
+    def out_of_service(self) -> frozenset[ServedModel]:
+        return self.resting
 
 
 def _event(step: str | Sure | Ends) -> api.Event:

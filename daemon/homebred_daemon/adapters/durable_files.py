@@ -10,7 +10,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -84,6 +84,20 @@ def replace_durably(path: Path, body: bytes, *, aside: Path) -> None:
     except BaseException:
         new.unlink(missing_ok=True)
         raise
+    flush_folder(path.parent)
+
+
+def create_durably(path: Path, body: bytes) -> None:
+    """Makes a file that its owner alone can use, whole or not at all; one that is there stays as it is."""
+    descriptor, name = tempfile.mkstemp(prefix=LEFTOVER_PREFIX, dir=path.parent)  # mode 0600
+    os.close(descriptor)
+    new = Path(name)
+    try:
+        write_flushed(new, body)
+        with suppress(FileExistsError):  # somebody was faster
+            path.hardlink_to(new)
+    finally:
+        new.unlink(missing_ok=True)
     flush_folder(path.parent)
 
 

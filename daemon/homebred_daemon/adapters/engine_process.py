@@ -76,6 +76,12 @@ class EngineProcess:
         """Waits for the worker's end, however it comes."""
         return await self._started_child().exited()
 
+    async def ended(self) -> api.EngineFailedError:
+        """Waits for the worker's end, however it comes; what there is to say of it."""
+        child = self._started_child()
+        exit_ = await child.exited()
+        return child.failure(f"Unexpectedly {exit_.describe()}.", hint=exit_.hint)
+
     async def describe(self) -> api.WorkerStats:
         """How the worker stands. Raises EngineFailedError."""
         try:
@@ -152,4 +158,4 @@ class EngineProcess:
                 ended = await child.exited()
         except TimeoutError:
             return child.failure(f"The worker runs, but its call ended with {error.code().name}: {error.details()}.")
-        return child.failure(f"During a call {ended.describe()}.")
+        return child.failure(f"During a call {ended.describe()}.", hint=ended.hint)

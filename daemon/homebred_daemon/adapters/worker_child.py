@@ -30,6 +30,7 @@ _KILLED_WITHIN_S = 5.0  # the kernel may hold a process that waits for a device;
 _TAIL_WAIT_S = 0.5  # the last lines may come after the exit; a grandchild may hold the pipe for ever
 _MAX_SOCKET_PATH_BYTES = 107  # unix(7): sun_path holds 108 with the closing zero
 _ENGINE_SOCKET_BYTES = 24  # an engine may make a socket of its own in a folder below
+_START_HINT = "`homebred doctor` says what the engine's interpreter lacks; the worker's last lines may say more."
 # What a worker may inherit: never the daemon's own settings, keys or proxies.
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
 _INHERITED_PREFIXES = ("CUDA_", "NVIDIA_", "OMP_")
@@ -63,12 +64,33 @@ class WorkerExit:
     """Negative: the signal that ended it."""
     last_lines: str
     """The end of what it wrote to standard error."""
+    was_wanted: bool = False
+    """Whether this daemon had told it to end."""
 
     def describe(self) -> str:
         """For people."""
+        if self._ran_out_of_memory:
+            return (
+                "the worker was ended by SIGKILL, which this daemon did not send: the machine is probably out of memory"
+            )
         if self.exit_code < 0:
             return f"the worker was ended by {signal.Signals(-self.exit_code).name}"
         return f"the worker exited with code {self.exit_code}"
+
+    @property
+    def hint(self) -> str:
+        """What to do next, where its end tells; empty: it does not."""
+        if not self._ran_out_of_memory:
+            return ""
+        return (
+            "`journalctl -k` says so if it was; lower engine.max_models, engine.slots or engine.context_tokens, or"
+            " choose a smaller model."
+        )
+
+    @property
+    def _ran_out_of_memory(self) -> bool:
+        """The kernel's way to get memory back is SIGKILL."""
+        return self.exit_code == -signal.SIGKILL and not self.was_wanted
 
 
 class WorkerChild:
@@ -82,6 +104,7 @@ class WorkerChild:
         self._hold = hold
         self._transport = transport
         self._output = cast("_Output", transport.get_protocol())
+        self._is_told_to_end = False
         self.pid = transport.get_pid()
 
     @classmethod
@@ -116,7 +139,11 @@ class WorkerChild:
         """Waits for the end, however it comes."""
         await asyncio.wait([self._output.exit_code])
         await asyncio.wait([self._output.last_line_read], timeout=_TAIL_WAIT_S)
-        return WorkerExit(exit_code=self._output.exit_code.result(), last_lines=self._output.last_lines)
+        return WorkerExit(
+            exit_code=self._output.exit_code.result(),
+            last_lines=self._output.last_lines,
+            was_wanted=self._is_told_to_end,
+        )
 
     async def end(self) -> None:
         """SIGTERM, after the bound SIGKILL; then the private folder goes. Harmless when repeated.
@@ -126,6 +153,7 @@ class WorkerChild:
         exit_code = self._output.exit_code
         try:
             if not exit_code.done():
+                self._is_told_to_end = True
                 self._transport.terminate()
                 await asyncio.wait([exit_code], timeout=self._settings.stop_deadline_s)
             if not exit_code.done():
@@ -147,10 +175,11 @@ class WorkerChild:
         await asyncio.wait(waiting, timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED)
         if self._output.ready.done():
             return
-        why = f"the worker was not ready within {deadline_s:g} s"
-        if self._output.exit_code.done():
-            why = (await self.exited()).describe()
-        raise self.failure(f"Starting {self._settings.engine}: {why}.")
+        if not self._output.exit_code.done():
+            raise self.failure(f"Starting {self._settings.engine}: the worker was not ready within {deadline_s:g} s.")
+        ending = await self.exited()
+        hint = ending.hint or _START_HINT
+        raise self.failure(f"Starting {self._settings.engine}: {ending.describe()}.", hint=hint)
 
 
 class _Output(asyncio.SubprocessProtocol):
@@ -211,11 +240,29 @@ def _socket_path(folder: Path) -> Path:
 
 
 def _make_private_folder(runtime_dir: Path) -> Path:
-    """A 0700 folder with `python/`, which holds the worker's two packages and nothing else."""
+    """A 0700 folder with `python/`, which holds the worker's two packages only. Raises EngineFailedError."""
+    try:
+        return _private_folder(runtime_dir)
+    except OSError as error:
+        raise EngineFailedError(
+            f"A folder for its worker cannot be made in {runtime_dir}: {error.strerror}.",
+            hint="Free space there, see that the folder belongs to the daemon's user, or choose another runtime_dir.",
+        ) from None
+
+
+def _private_folder(runtime_dir: Path) -> Path:
     runtime_dir.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=runtime_dir)).resolve()
+    try:
+        _furnish(folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder
+
+
+def _furnish(folder: Path) -> None:
     if len(os.fsencode(folder)) + _ENGINE_SOCKET_BYTES > _MAX_SOCKET_PATH_BYTES:
-        folder.rmdir()
         raise EngineFailedError(
             f"{folder} is too long: a Unix socket's path holds {_MAX_SOCKET_PATH_BYTES} bytes.",
             hint="Choose a shorter runtime_dir.",
@@ -225,7 +272,6 @@ def _make_private_folder(runtime_dir: Path) -> Path:
     for package in (homebred_engines, homebred_protocol):
         source = Path(str(package.__file__)).resolve().parent
         (packages / source.name).symlink_to(source)
-    return folder
 
 
 def _environment(folder: Path, further: Mapping[str, str]) -> dict[str, str]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from homebred_daemon.cli.exits import Exit, write_json
 from homebred_daemon.errors import RequestError
+
+if TYPE_CHECKING:
+    from homebred_protocol.client import Decision, Event, Outcome, Task
 
 app = typer.Typer()
 
@@ -32,40 +35,39 @@ def ask(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object at the end.")] = False,
 ) -> None:
     """Ask the daemon; the answer is streamed as it is made."""
-    from homebred_protocol.v1 import inference_pb2 as wire  # noqa: PLC0415  # protobuf only where a call is made
+    from homebred_protocol.client import Task  # noqa: PLC0415  # only where a call is made
 
-    task = wire.Task(
+    task = Task(
+        "\n\n".join([" ".join(text), *(_text_of(path) for path in attach or ())]),
         workflow=workflow,
         kind=kind,
-        data_classes=classes or [],
+        data_classes=tuple(classes or ()),
         allows_escalation=allow_escalation,
         deadline_s=deadline_s,
-        text="\n\n".join([" ".join(text), *(_text_of(path) for path in attach or ())]),
-        response_schema="" if schema is None else _text_of(schema),
+        schema=None if schema is None else _text_of(schema),
+        max_tokens=max_tokens,
     )
-    request = wire.GenerateRequest(task=task, max_tokens=max_tokens)
-    raise typer.Exit(_exchange(request, config=config, socket=socket, as_json=as_json))
+    raise typer.Exit(_exchange(task, config=config, socket=socket, as_json=as_json))
 
 
 @dataclass(slots=True)
 class _Heard:
     """What the daemon has said so far."""
 
-    decisions: list[Any] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
     answer: list[str] = field(default_factory=list)
-    outcome: Any = None
+    outcome: Outcome | None = None
 
 
-def _exchange(request: Any, *, config: Path | None, socket: Path | None, as_json: bool) -> Exit:
-    from homebred_daemon.adapters.grpc_client import DaemonClient  # noqa: PLC0415  # grpc only where a call is made
+def _exchange(task: Task, *, config: Path | None, socket: Path | None, as_json: bool) -> Exit:
+    from homebred_daemon.adapters.grpc_client import calling  # noqa: PLC0415  # grpc only where a call is made
     from homebred_daemon.cli.connection import socket_of  # noqa: PLC0415
-    from homebred_protocol.v1 import inference_pb2 as wire  # noqa: PLC0415
 
     heard = _Heard()
-    with DaemonClient(socket_of(socket, config)) as daemon:
-        for event in daemon.generate(request):
+    with calling(socket_of(socket, config)) as daemon, daemon.stream(task) as events:
+        for event in events:
             _take(event, heard, aloud=not as_json)
-            if event.HasField("outcome") and event.outcome.status == wire.OUTCOME_STATUS_ERROR and as_json:
+            if as_json and heard.outcome is not None and heard.outcome.status == "error":
                 break  # the JSON below tells of it, whole
     if as_json:
         _print_json(heard)
@@ -74,21 +76,20 @@ def _exchange(request: Any, *, config: Path | None, socket: Path | None, as_json
     return _exit_of(heard.outcome)
 
 
-def _take(event: Any, heard: _Heard, *, aloud: bool) -> None:
-    match event.WhichOneof("event"):
-        case "decision":
-            heard.decisions.append(event.decision)
-            if aloud:
-                decision = event.decision
-                sys.stderr.write(f"[{decision.reason_code} -> {decision.selected_model_or_stack}] ")
-                sys.stderr.write(f"{decision.local_reason}\n")
-        case "delta":
-            heard.answer.append(event.delta)
-            if aloud:
-                sys.stdout.write(event.delta)
-                sys.stdout.flush()
-        case "outcome":
-            heard.outcome = event.outcome
+def _take(event: Event, heard: _Heard, *, aloud: bool) -> None:
+    from homebred_protocol.client import Decision  # noqa: PLC0415
+
+    if isinstance(event, str):
+        heard.answer.append(event)
+        if aloud:
+            sys.stdout.write(event)
+            sys.stdout.flush()
+    elif isinstance(event, Decision):
+        heard.decisions.append(event)
+        if aloud:
+            sys.stderr.write(f"[{event.reason_code} -> {event.selected_model_or_stack}] {event.local_reason}\n")
+    else:
+        heard.outcome = event
 
 
 def _print_json(heard: _Heard) -> None:
@@ -105,28 +106,24 @@ def _print_json(heard: _Heard) -> None:
     )
 
 
-def _tell_outcome(outcome: Any) -> None:
-    from homebred_daemon.cli.wire_json import outcome_json  # noqa: PLC0415
-
-    told = outcome_json(outcome)
-    sys.stdout.write("\n" if outcome.usage.completion_tokens else "")
+def _tell_outcome(outcome: Outcome) -> None:
+    sys.stdout.write("\n" if outcome.completion_tokens else "")
     sys.stdout.flush()
-    findings = f", {', '.join(told['findings'])}" if told["findings"] else ""
+    findings = f", {', '.join(outcome.findings)}" if outcome.findings else ""
     by = f" by {outcome.answered_by}" if outcome.answered_by else ""
-    sys.stderr.write(f"[{told['status']}{by}, {outcome.total_ms / 1000:.2f} s{findings}]\n")
-    if outcome.HasField("problem") and told["status"] == "review":
+    sys.stderr.write(f"[{outcome.status}{by}, {outcome.total_ms / 1000:.2f} s{findings}]\n")
+    if outcome.problem is not None and outcome.status == "review":
         sys.stderr.write(f"next:  {outcome.problem.hint}\n")
 
 
-def _exit_of(outcome: Any) -> Exit:
+def _exit_of(outcome: Outcome | None) -> Exit:
     from homebred_daemon.cli.exits import OF_CODE  # noqa: PLC0415
-    from homebred_protocol.v1 import inference_pb2 as wire  # noqa: PLC0415
 
     if outcome is None:
         return Exit.FAILED
-    if outcome.status == wire.OUTCOME_STATUS_ERROR:
-        return OF_CODE.get(outcome.problem.code, Exit.FAILED)
-    return Exit.NEGATIVE if outcome.status == wire.OUTCOME_STATUS_REVIEW else Exit.OK
+    if outcome.status == "error":
+        return Exit.FAILED if outcome.problem is None else OF_CODE.get(outcome.problem.code, Exit.FAILED)
+    return Exit.NEGATIVE if outcome.status == "review" else Exit.OK
 
 
 def _text_of(path: Path) -> str:

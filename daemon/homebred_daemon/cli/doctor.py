@@ -58,7 +58,11 @@ def _findings(config: Path | None) -> Iterator[Finding]:
     yield Finding(check="configuration", status=OK, what=source)
     settings = loaded.settings
     yield site_checks.state_folder_finding(settings.paths.state_dir)
-    yield site_checks.policy_finding(settings.policy.file, settings.policy.site_ceiling_file)
+    yield site_checks.policy_finding(
+        settings.paths.state_dir,
+        policy_file=settings.policy.file,
+        ceiling_file=settings.policy.site_ceiling_file,
+    )
     yield from engine_checks.engine_findings(settings.engine.python)
     yield site_checks.socket_finding(settings.paths.socket)
 

@@ -204,11 +204,11 @@ def _tell_daemon(settings: Settings) -> str:
     """Has a running daemon take up the change: `reloaded`, `not running`, or why it did not."""
     if not settings.paths.socket.exists():
         return "not running"
-    from homebred_daemon.adapters.grpc_client import DaemonClient  # noqa: PLC0415  # grpc only where a call is made
+    from homebred_daemon.adapters.grpc_client import controlling  # noqa: PLC0415  # grpc only where a call is made
     from homebred_daemon.errors import DaemonUnreachableError  # noqa: PLC0415
 
     try:
-        with DaemonClient(settings.paths.socket) as daemon:
+        with controlling(settings.paths.socket) as daemon:
             daemon.reload_models()
     except DaemonUnreachableError:
         return "not running"

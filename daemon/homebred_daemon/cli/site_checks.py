@@ -8,8 +8,8 @@ import socket
 from pathlib import Path
 
 from homebred_daemon.adapters.detectors.patterns import default_detector
+from homebred_daemon.adapters.policy_files import PolicyFiles
 from homebred_daemon.cli.finding import ERROR, OK, WARNING, Finding
-from homebred_daemon.document_files import site_policy
 from homebred_daemon.errors import ConfigurationError
 from homebred_protocol.documents.policy import advice
 
@@ -51,23 +51,24 @@ def _unwritable(folder: Path, standing: Path) -> Finding:
     )
 
 
-def policy_finding(policy_file: Path | None, ceiling_file: Path | None) -> Finding:
-    """Whether the policy can be used, and what it may not have meant."""
-    name = str(policy_file) if policy_file is not None else "the built-in policy"
+def policy_finding(state_dir: Path, *, policy_file: Path | None, ceiling_file: Path | None) -> Finding:
+    """Whether the policy in force can be used, and what it may not have meant."""
+    policies = PolicyFiles(state_dir, policy_file=policy_file, ceiling_file=ceiling_file)
     try:
-        site = site_policy(policy_file, ceiling_file)
+        held = policies.in_force()
     except ConfigurationError as error:
         why = "without a policy no task may be decided, and the daemon does not start"
         return Finding(check="policy", status=ERROR, what=error.message, why=why, next=error.hint)
-    warnings = advice(site.policy, default_detector().entity_types)
-    if not warnings or policy_file is None:  # the built-in policy's one warning is for who writes a policy
-        return Finding(check="policy", status=OK, what=f"{name} is valid, {site.policy.digest}")
+    name = {"default": "the built-in policy", "file": str(policy_file), "set": "the policy that was set"}[held.origin]
+    warnings = advice(held.site.policy, default_detector().entity_types)
+    if not warnings or held.origin == "default":  # the built-in policy's one warning is for who writes a policy
+        return Finding(check="policy", status=OK, what=f"{name} is valid, {held.site.policy.digest}")
     return Finding(
         check="policy",
         status=WARNING,
         what=f"{name} is valid; {len(warnings)} of its settings may not be meant so",
         why="; ".join(warnings),
-        next=f"see `homebred policy check {name}`, and change what was not meant",
+        next="see `homebred policy check FILE`, and change what was not meant",
     )
 
 

@@ -1,17 +1,21 @@
-"""`homebred status`: the state of every part of the running daemon."""
+"""`homebred status`: the state of every part of the running daemon, once or as a live view."""
 
 from __future__ import annotations
 
-from datetime import UTC
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from homebred_daemon.cli.exits import write_json
+from homebred_daemon.cli.status_view import rates_between, status_lines
+from homebred_protocol.client.errors import DaemonUnreachableError
 
 app = typer.Typer()
-MEGABYTE = 1_000_000
 
 
 @app.command()
@@ -19,18 +23,60 @@ def status(
     config: Annotated[Path | None, typer.Option("--config", help="Configuration file that names the socket.")] = None,
     socket: Annotated[Path | None, typer.Option("--socket", help="The daemon's socket.")] = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="A live view, until Ctrl-C; outlives a restart.")] = False,
+    interval_s: Annotated[float, typer.Option("--interval", min=0.1, help="Seconds between two looks.")] = 1.0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object; with --watch one a line.")] = False,
 ) -> None:
     """Show the state of every part."""
-    from homebred_daemon.adapters.grpc_client import DaemonClient  # noqa: PLC0415  # grpc only where a call is made
+    from homebred_daemon.adapters.grpc_client import controlling  # noqa: PLC0415  # grpc only where a call is made
     from homebred_daemon.cli.connection import socket_of  # noqa: PLC0415
 
-    with DaemonClient(socket_of(socket, config)) as daemon:
-        response = daemon.status()
+    with controlling(socket_of(socket, config)) as daemon:
+        if watch:
+            _watch(daemon.status, interval_s=interval_s, as_json=as_json)
+        elif as_json:
+            write_json(_as_json(daemon.status()))
+        else:
+            typer.echo("\n".join(status_lines(daemon.status(), now=datetime.now(UTC))))
+
+
+def _watch(look: Callable[[], Any], *, interval_s: float, as_json: bool) -> None:
+    """Looks again and again; a daemon that does not answer is waited for."""
+    with _screen(as_json=as_json) as show:
+        before, before_s = None, time.monotonic()
+        while True:
+            try:
+                now, now_s = look(), time.monotonic()
+            except DaemonUnreachableError as error:
+                show(None, [f"{error.message}; waiting for it", f"next: {error.hint}"])
+                before = None
+            else:
+                rates = rates_between(before, now, now_s - before_s)
+                show(now, status_lines(now, now=datetime.now(UTC), rates=rates))
+                before, before_s = now, now_s
+            time.sleep(interval_s)
+
+
+Show = Callable[[Any, list[str]], None]
+"""Shows a state and its lines; None: the daemon does not answer."""
+
+
+@contextmanager
+def _screen(*, as_json: bool) -> Iterator[Show]:
+    """JSON lines, a screen that is drawn anew, or, where there is no terminal, one block after another."""
     if as_json:
-        write_json(_as_json(response))
-    else:
-        _show(response)
+        yield lambda status, lines: write_json(_as_json(status) if status is not None else {"unreachable": lines[0]})
+        return
+    from rich.console import Console  # noqa: PLC0415  # only where a terminal is drawn to
+    from rich.live import Live  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        yield lambda _, lines: typer.echo("\n".join(lines) + "\n")
+        return
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        yield lambda _, lines: live.update(Text("\n".join(lines)), refresh=True)
 
 
 def _as_json(response: Any) -> dict[str, Any]:
@@ -44,6 +90,10 @@ def _as_json(response: Any) -> dict[str, Any]:
         "streams": response.streams,
         "outcomes": dict(sorted(response.outcomes.items())),
         "resident_bytes": response.resident_bytes,
+        "draining": response.draining,
+        "log_level": response.log_level,
+        "policy_origin": response.policy_origin,
+        "reviews": _reviews(response.reviews),
         "specialists": [_fields(one) for one in response.specialists],
         "workers": [_fields(one) for one in response.workers],
     }
@@ -53,28 +103,8 @@ def _fields(message: Any) -> dict[str, Any]:
     return {field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields}
 
 
-def _state(specialist: Any) -> str:
-    if not specialist.available:
-        return f"cannot be served: {specialist.note}"
-    return ("loaded" if specialist.loaded else "loads at first use") + (
-        f"; {specialist.note}" if specialist.note else ""
+def _reviews(reviews: Any) -> dict[str, Any]:
+    oldest = (
+        reviews.oldest_filed_at_utc.ToDatetime(UTC).isoformat() if reviews.HasField("oldest_filed_at_utc") else None
     )
-
-
-def _show(response: Any) -> None:
-    started = response.started_at_utc.ToDatetime(UTC).isoformat(timespec="seconds")
-    outcomes = ", ".join(f"{number} {name}" for name, number in sorted(response.outcomes.items())) or "none yet"
-    lines = [
-        f"homebred {response.version}, up since {started}, {response.resident_bytes / MEGABYTE:.0f} MB",
-        f"policy    {response.policy_digest}" + (" under a site ceiling" if response.ceiling_digest else ""),
-        f"link      {response.link}",
-        f"answering {response.streams} now; recorded: {outcomes}",
-        "specialists" + ("" if response.specialists else ": none; add one with `homebred models add`"),
-    ]
-    lines += [f"  {one.id:<28} {one.engine:<10} {_state(one)}" for one in response.specialists]
-    lines += [
-        f"worker {one.process_id} {one.engine} {one.engine_version}: {one.running} running, {one.queued} queued, "
-        f"{one.slots} slots, {one.threads} threads, {one.resident_bytes / MEGABYTE:.0f} MB"
-        for one in response.workers
-    ]
-    typer.echo("\n".join(lines))
+    return _fields(reviews) | {"oldest_filed_at_utc": oldest}

@@ -1,25 +1,24 @@
-"""The wire's messages in the JSON that commands print: enums as the contract's words, fields in its order."""
+"""What the daemon answers in the JSON that commands print: enums as the contract's words, fields in its order."""
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import Any
 
-from homebred_protocol.v1 import inference_pb2 as wire
+from homebred_protocol.client import Decision, Outcome
 
 Json = dict[str, Any]
 
 
-def decision_json(decision: wire.RouteDecision) -> Json:
+def decision_json(decision: Decision) -> Json:
     """A decision as `homebred route` prints it, with its route id."""
     return {
-        "selected_runtime": _word(wire.Runtime.Name(decision.selected_runtime), "RUNTIME_"),
+        "selected_runtime": str(decision.selected_runtime),
         "selected_model_or_stack": decision.selected_model_or_stack,
         "local_reason": decision.local_reason,
         "redaction_required": decision.redaction_required,
         "evidence_required": decision.evidence_required,
-        "fallback_target": _word(wire.FallbackTarget.Name(decision.fallback_target), "FALLBACK_TARGET_"),
-        "route_created_at_utc": decision.route_created_at_utc.ToDatetime(UTC).isoformat(),
+        "fallback_target": str(decision.fallback_target),
+        "route_created_at_utc": decision.route_created_at_utc.isoformat(),
         "reason_code": decision.reason_code,
         "classes": list(decision.classes),
         "policy_digest": decision.policy_digest,
@@ -29,32 +28,26 @@ def decision_json(decision: wire.RouteDecision) -> Json:
     }
 
 
-def outcome_json(outcome: wire.Outcome) -> Json:
+def outcome_json(outcome: Outcome) -> Json:
     """How a task ended."""
     problem = outcome.problem
     return {
-        "status": _word(wire.OutcomeStatus.Name(outcome.status), "OUTCOME_STATUS_"),
+        "status": str(outcome.status),
         "weak": outcome.weak,
         "findings": list(outcome.findings),
         "answered_by": outcome.answered_by,
         "finish_reason": outcome.finish_reason,
-        "prompt_tokens": outcome.usage.prompt_tokens,
-        "cached_tokens": outcome.usage.cached_tokens,
-        "completion_tokens": outcome.usage.completion_tokens,
-        "confidence": outcome.confidence if outcome.HasField("confidence") else None,
-        "error": {"code": problem.code, "message": problem.message, "hint": problem.hint}
-        if outcome.HasField("problem")
-        else None,
+        "prompt_tokens": outcome.prompt_tokens,
+        "cached_tokens": outcome.cached_tokens,
+        "completion_tokens": outcome.completion_tokens,
+        "confidence": outcome.confidence,
+        "error": None if problem is None else {"code": problem.code, "message": problem.message, "hint": problem.hint},
     }
 
 
-def timings_json(outcome: wire.Outcome) -> Json:
+def timings_json(outcome: Outcome) -> Json:
     """Milliseconds from acceptance."""
     return {
-        "first_token_ms": outcome.first_token_ms if outcome.HasField("first_token_ms") else None,
+        "first_token_ms": outcome.first_token_ms,
         "total_ms": outcome.total_ms,
     }
-
-
-def _word(name: str, prefix: str) -> str:
-    return name.removeprefix(prefix).lower()

@@ -49,6 +49,11 @@ class Detector(Protocol):
         """`sha256:…` over everything that shapes the result, so that a decision can name its detector."""
         ...
 
+    @property
+    def entity_types(self) -> frozenset[str]:
+        """Every entity type that it can find."""
+        ...
+
     def detect(self, text: str) -> tuple[Span, ...]:
         """Every span found, overlapping ones included: a key inside a URL must still raise its class."""
         ...

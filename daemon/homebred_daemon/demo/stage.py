@@ -10,26 +10,28 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from homebred_daemon.adapters.grpc_client import DaemonClient
+from homebred_daemon.adapters.grpc_client import in_our_words
 from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.demo.content import POLICY
-from homebred_daemon.errors import DaemonUnreachableError, HomebredError
+from homebred_daemon.errors import HomebredError
+from homebred_protocol.client import Client, Control, DaemonUnreachableError
 
 READY_WITHIN_S = 30.0
 STOPPED_WITHIN_S = 15.0
-POLL_S = 0.02
+POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningDaemon:
     """A daemon process that answers."""
 
-    client: DaemonClient
+    client: Client
+    control: Control
     ready_s: float
     """From starting the process to its first answer."""
 
@@ -69,9 +71,10 @@ class Stage:
         with log.open("ab") as sink:
             process = subprocess.Popen(command, stdout=sink, stderr=sink, env=_environment())  # noqa: S603  # our own
         try:
-            with DaemonClient(runtime / "homebred.sock") as client:
-                _wait_until_it_answers(client, runtime / "homebred.sock", process, log)
-                yield RunningDaemon(client=client, ready_s=time.monotonic() - started_s)
+            socket = runtime / "homebred.sock"
+            with in_our_words(), Client(socket) as client, Control(socket, patience_s=POLL_S) as control:
+                _wait_until_it_answers(control, process, log)
+                yield RunningDaemon(client=client, control=control, ready_s=time.monotonic() - started_s)
         finally:
             _stop(process, log)
 
@@ -81,17 +84,11 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("HOMEBRED_")}
 
 
-def _wait_until_it_answers(client: DaemonClient, socket: Path, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_it_answers(control: Control, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline_s = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < deadline_s and process.poll() is None:
-        if not socket.exists():  # a refused connection would make grpc wait a whole second before the next
-            time.sleep(POLL_S)
-            continue
-        try:
-            client.status()
-        except DaemonUnreachableError:
-            time.sleep(POLL_S)
-        else:
+        with suppress(DaemonUnreachableError):  # after POLL_S
+            control.status()
             return
     raise _failure("the daemon did not start", log)
 

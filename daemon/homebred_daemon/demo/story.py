@@ -23,7 +23,7 @@ from homebred_daemon.demo.screen import Screen
 from homebred_daemon.demo.stage import RunningDaemon, Stage
 from homebred_daemon.errors import HomebredError
 from homebred_daemon.services.replaying import replay
-from homebred_protocol.v1 import inference_pb2 as wire
+from homebred_protocol.client import Answer, Decision, Outcome, Task
 
 MEGABYTE = 1_000_000
 NEEDS_A_GPU = (
@@ -92,7 +92,7 @@ class Story:
             with self._stage.daemon(link) as daemon:
                 for scene in scenes:
                     self._show_task(scene)
-                    self._show_decision(daemon.client.route(_wire_task(scene)))
+                    self._show_decision(daemon.client.route(_task(scene)))
 
     def answered(self) -> None:
         """Chapter: every task decided and answered by a running daemon; then the link goes away."""
@@ -129,49 +129,42 @@ class Story:
 
     def _answer(self, scene: SceneTask, daemon: RunningDaemon) -> None:
         self._show_task(scene)
-        pieces: list[str] = []
-        decision = outcome = None
-        for event in daemon.client.generate(wire.GenerateRequest(task=_wire_task(scene))):
-            match event.WhichOneof("event"):
-                case "decision":
-                    decision = event.decision
-                    self._show_decision(decision)
-                case "delta":
-                    if not pieces:
+        begun = False
+        with daemon.client.stream(_task(scene)) as events:
+            for event in events:
+                if isinstance(event, Decision):
+                    self._show_decision(event)
+                elif isinstance(event, str):
+                    if not begun:
                         self._screen.begin_answer()
-                    pieces.append(event.delta)
-                    self._screen.piece(event.delta)
-                case "outcome":
-                    outcome = event.outcome
-        if pieces:
+                    begun = True
+                    self._screen.piece(event)
+            answer = events.answer()
+        if begun:
             self._screen.end_answer()
-        if decision is None or outcome is None:
-            raise HomebredError(f"task {scene.task['task_id']} ended without an outcome")
-        self._show_outcome(outcome)
-        self.figures.tasks.append(_task_record(scene, decision, outcome, "".join(pieces)))
+        self._show_outcome(answer.outcome)
+        self.figures.tasks.append(_task_record(scene, answer))
 
     def _show_task(self, scene: SceneTask) -> None:
         self._screen.task(f"Row {scene.row} · {ROWS[scene.row]}", scene.story, str(scene.task.get("text", "")))
 
-    def _show_decision(self, decision: wire.RouteDecision) -> None:
+    def _show_decision(self, decision: Decision) -> None:
         self._screen.fact("decision", f"{decision.reason_code} → {decision.selected_model_or_stack}")
         self._screen.fact("because", decision.local_reason)
         self._screen.fact("labels", ", ".join(decision.classes))
 
-    def _show_outcome(self, outcome: wire.Outcome) -> None:
-        status = wire.OutcomeStatus.Name(outcome.status).removeprefix("OUTCOME_STATUS_").lower()
+    def _show_outcome(self, outcome: Outcome) -> None:
         words = {
             "answer": f"answered by {outcome.answered_by}",
             "degraded": f"degraded: answered by {outcome.answered_by}, since there is no cloud lane yet",
             "review": "a person must answer this",
-            "error": outcome.problem.message,
         }
         findings = f" · {', '.join(outcome.findings)}" if outcome.findings else ""
-        first = f" · first token {outcome.first_token_ms:.0f} ms" if outcome.HasField("first_token_ms") else ""
-        self._screen.fact("outcome", f"{words[status]}{first} · {outcome.total_ms / 1000:.2f} s{findings}")
+        first = f" · first token {outcome.first_token_ms:.0f} ms" if outcome.first_token_ms is not None else ""
+        self._screen.fact("outcome", f"{words[outcome.status]}{first} · {outcome.total_ms / 1000:.2f} s{findings}")
 
     def _weigh(self, daemon: RunningDaemon) -> None:
-        status = daemon.client.status()
+        status = daemon.control.status()
         self.figures.daemon_mb = round(status.resident_bytes / MEGABYTE, 1)
         self.figures.worker_mb = round(sum(one.resident_bytes for one in status.workers) / MEGABYTE, 1)
 
@@ -190,12 +183,11 @@ class _Bars:
         self._bars.advance(self._known[name])
 
 
-def _wire_task(scene: SceneTask) -> wire.Task:
-    task = dict(scene.task)
-    schema = task.pop("response_schema", None)
-    if schema is not None:
-        raise HomebredError("the demo's tasks bring no schemas of their own")
-    return wire.Task(**task)
+def _task(scene: SceneTask) -> Task:
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in scene.task.items()
+    }
+    return Task(**values)
 
 
 def _fitness_record(one: Measured) -> dict[str, Any]:
@@ -219,7 +211,8 @@ def _fitness_row(one: Measured) -> tuple[str, ...]:
     return (one.specialist_id, one.workflow, *figures, verdict)
 
 
-def _task_record(scene: SceneTask, decision: wire.RouteDecision, outcome: wire.Outcome, answer: str) -> dict[str, Any]:
+def _task_record(scene: SceneTask, answer: Answer) -> dict[str, Any]:
+    decision, outcome = answer.decision, answer.outcome
     return {
         "task_id": scene.task["task_id"],
         "row": scene.row,
@@ -227,11 +220,11 @@ def _task_record(scene: SceneTask, decision: wire.RouteDecision, outcome: wire.O
         "reason_code": decision.reason_code,
         "selected_model_or_stack": decision.selected_model_or_stack,
         "classes": list(decision.classes),
-        "status": wire.OutcomeStatus.Name(outcome.status).removeprefix("OUTCOME_STATUS_").lower(),
+        "status": str(outcome.status),
         "findings": list(outcome.findings),
         "answered_by": outcome.answered_by,
-        "answer": answer,
-        "first_token_ms": outcome.first_token_ms if outcome.HasField("first_token_ms") else None,
+        "answer": answer.streamed,
+        "first_token_ms": outcome.first_token_ms,
         "total_ms": outcome.total_ms,
     }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from homebred_daemon.ports.policies import PolicyInForce, PolicyOrigin
 from homebred_engines import api
 
 
@@ -21,6 +22,10 @@ class SpecialistState:
     loaded: bool = False
     note: str = ""
     """What a person should know of it; empty: nothing."""
+    pinned: bool = False
+    """Whether its model is never unloaded to make room for another."""
+    parked: bool = False
+    """Whether its model kept failing and is not tried again before an operator has it loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +35,22 @@ class WorkerState:
     pid: int
     stats: api.WorkerStats | None
     """None: it ended, or did not say in time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewsState:
+    """How the review queue stands."""
+
+    capacity: int
+    """Open items at most."""
+    waiting: int
+    claimed: int
+    answered: int
+    """Since the queue was made, as the next two."""
+    declined: int
+    expired: int
+    oldest_filed_at_utc: datetime | None
+    """Of the open ones; None: there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +68,34 @@ class DaemonState:
     """Tasks being answered now."""
     outcomes: Mapping[str, int]
     """Recorded outcomes by status."""
+    reviews: ReviewsState
+    policy_origin: PolicyOrigin
+    is_draining: bool
+    """Whether no more tasks are taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyChange:
+    """What came of a policy that was offered."""
+
+    digest: str
+    """Of the policy now in force, or that would be."""
+    previous_digest: str
+    warnings: tuple[str, ...]
+    """What it may not have meant."""
+
+
+class LogLevels(Protocol):
+    """How much the daemon writes about itself."""
+
+    @property
+    def level(self) -> str:
+        """The least severe entry that is written: `debug`, `info`, `warning` or `error`."""
+        ...
+
+    def set_level(self, level: str) -> None:
+        """Another one, until the daemon ends. Raises RequestError for a word that is none."""
+        ...
 
 
 class Caretaker(Protocol):
@@ -62,4 +111,21 @@ class Caretaker(Protocol):
         Raises:
             StateError: the store cannot be read, or the ledger cannot be written.
         """
+        ...
+
+    def policy(self) -> PolicyInForce:
+        """The policy that tasks accepted now are decided under."""
+        ...
+
+    async def set_policy(self, body: bytes, *, check_only: bool = False) -> PolicyChange:
+        """Takes another policy, for tasks accepted from now on and after a restart; empty: the configured one again.
+
+        Raises:
+            RequestError: it is wrong, with every complaint; the old one still holds.
+            StateError: it could not be stored; the old one still holds.
+        """
+        ...
+
+    def drain(self, *, resume: bool = False) -> int:
+        """Takes no more tasks, or takes them again; the number of those being answered."""
         ...

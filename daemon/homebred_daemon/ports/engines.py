@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -70,6 +70,10 @@ class EngineWorker(Protocol):
         """How it stands."""
         ...
 
+    async def ended(self) -> api.EngineFailedError:
+        """Waits until the process has ended, however that came; what there is to say of it."""
+        ...
+
     async def stop(self) -> None:
         """Ends the process."""
         ...
@@ -92,4 +96,8 @@ class EnginePool(Protocol):
         Raises:
             homebred_engines.api.EngineError: before or between events.
         """
+        ...
+
+    def out_of_service(self) -> Collection[ServedModel]:
+        """Models that failed and would refuse a request now; usually none."""
         ...

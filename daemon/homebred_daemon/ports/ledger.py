@@ -46,6 +46,28 @@ class OutcomeRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackRecord:
+    """What a caller says of an answer; content-free."""
+
+    route_id: str
+    recorded_at_utc: datetime
+    verdict: str
+    """`good`, `bad` or `corrected`."""
+    has_correction: bool
+    """Whether the caller said what the answer should have been."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedRoute:
+    """What became of a route, and whose it was."""
+
+    caller: tuple[str, ...]
+    """Attested principals."""
+    status: str
+    """Of its outcome; empty: it has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedDecision:
     """One row of a ledger, as found."""
 
@@ -67,8 +89,11 @@ class LedgerCheck:
     altered_outcomes: int = 0
     altered_gaps: int = 0
     """Counts of dropped decisions that are not as they were written."""
+    altered_feedback: int = 0
+    altered_marks: int = 0
+    """Notes of the daemon's own, of how far everything has its outcome, that are not as they were written."""
     stray_outcomes: int = 0
-    """Outcomes of routes that no decision has."""
+    """Outcomes of routes that no decision has, and feedback on such."""
     unfinished: int = 0
     """Decisions without an outcome: not asked for, taken by a crash, under way, or removed."""
 
@@ -76,6 +101,7 @@ class LedgerCheck:
     def is_sound(self) -> bool:
         """Whether nothing is altered, missing or astray."""
         altered = self.altered_documents + self.altered_outcomes + self.altered_gaps
+        altered += self.altered_feedback + self.altered_marks
         return not (self.missing_decisions + altered + self.stray_outcomes)
 
 
@@ -108,6 +134,18 @@ class Ledger(LedgerReader, Protocol):
 
     def record_outcome(self, outcome: OutcomeRecord) -> None:
         """Stores what became of a route."""
+        ...
+
+    def record_feedback(self, feedback: FeedbackRecord) -> None:
+        """Stores what a caller says of a route, instead of what it said before."""
+        ...
+
+    def route(self, route_id: str) -> RecordedRoute | None:
+        """A route's caller and status; None where there is no such decision, or it is altered."""
+        ...
+
+    def unfinished(self, limit: int) -> Sequence[str]:
+        """The oldest routes without an outcome, at most so many; dear only where there are some."""
         ...
 
     def status_counts(self) -> dict[str, int]:

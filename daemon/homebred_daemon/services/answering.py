@@ -1,18 +1,21 @@
 """One task from acceptance to outcome: decide, record, ask, verify, record.
 
 Every accepted task ends in exactly one outcome (I7): an answer, a degraded answer, a review item or an error. It holds
-no way out of the device: a cloud lane will be handed in, and never to a local-only task. It keeps no content.
+no way out of the device: a cloud lane will be handed in, and never to a local-only task. It keeps no content: what a
+person must answer is filed with the review desk, before anybody hears that it is.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar, assert_never
 
 from homebred_daemon.core.decision import RouteDecision, Runtime
+from homebred_daemon.core.review import ReviewItem
 from homebred_daemon.core.routing import DecisionInputs, degraded_stack
 from homebred_daemon.core.verification import Finding, is_slow, is_weak
 from homebred_daemon.errors import (
@@ -25,6 +28,7 @@ from homebred_daemon.errors import (
 )
 from homebred_daemon.inbound.answering import AcceptedTask, Decided, Emit, Outcome
 from homebred_daemon.ports.ledger import LedgerEntry, OutcomeRecord
+from homebred_daemon.services.admission import Admission
 from homebred_daemon.services.asking import Asking, AttemptFailedError, Generated
 from homebred_daemon.services.standing import Means, Standing
 
@@ -43,8 +47,7 @@ class Answering:
     def __init__(self, standing: Standing, means: Means) -> None:
         self.standing = standing
         """Replaced whole when policy or models change; running tasks finish on what they began with."""
-        self.streams = 0
-        """Tasks being answered now."""
+        self.admission = Admission()
         self._means = means
 
     async def route(self, accepted: AcceptedTask) -> RouteDecision:
@@ -62,15 +65,12 @@ class Answering:
         Cancelled, it records the outcome, and emits none.
 
         Raises:
-            RequestError: the task was not accepted; nothing was emitted.
+            RequestError: the task was not accepted; nothing was emitted or recorded.
         """
         standing = self.standing
-        self._admit(standing, accepted)
-        self.streams += 1
-        try:
+        with self.admission.admitted():
+            self._admit(standing, accepted)
             await _Run(standing, self._means, accepted, emit).to_outcome()
-        finally:
-            self.streams -= 1
 
     def _admit(self, standing: Standing, accepted: AcceptedTask) -> None:
         if not standing.allows(accepted):
@@ -90,8 +90,17 @@ async def _decided(standing: Standing, means: Means, accepted: AcceptedTask) -> 
         link=standing.link,
         now=means.clock.now(),
         caller=accepted.caller,
+        unavailable=_out_of_service(standing, means),
     )
     return await _beside_the_loop(decide, accepted)
+
+
+def _out_of_service(standing: Standing, means: Means) -> frozenset[str]:
+    """Specialists whose model failed and is not asked now: a task goes straight to another one."""
+    models = means.pool.out_of_service()
+    if not models:
+        return frozenset()
+    return frozenset(name for name, served in standing.specialists.items() if served.model in models)
 
 
 async def _beside_the_loop(decide: Callable[[], T], accepted: AcceptedTask) -> T:
@@ -109,36 +118,60 @@ class _Run:
         self._emit = emit
         self._started_s = means.clock.monotonic_s()
         self._route_id = ""
+        self._is_accepted = False
+        """Until then it can be refused, and nothing of it is recorded."""
+        self._room = ExitStack()
+        """Holds the task's room in the review queue, where it needs some."""
+        self._has_room = False
+        self._filing: asyncio.Future[ReviewItem] | None = None
+        """The task on its way to a person; None: it goes to none so far."""
+        self._why_review = ""
         self._owes_outcome = False
         """Whether the ledger has, or is about to have, a decision of this task without its outcome."""
         self._findings: list[Finding] = []
         """What the way to the answer left behind; the answer's own findings join them."""
 
     async def to_outcome(self) -> None:
-        """Runs the task to its one outcome, within its deadline."""
+        """Runs the task to its one outcome, within its deadline.
+
+        Raises:
+            OverloadedError: only a person could answer it, and the review queue is full; nothing was recorded.
+        """
+        with self._room:
+            outcome = await self._outcome()
+        await self._emit(await self._recorded(outcome))
+
+    async def _outcome(self) -> Outcome:
         try:
             async with asyncio.timeout(self._accepted.deadline_s):
-                outcome = await self._answered()
+                return await self._answered()
         except TimeoutError:
+            if await self._is_filed():
+                return self._for_a_person()
             late = DeadlineError(f"the task was not answered within {self._accepted.deadline_s:g} s")
-            outcome = self._without_answer("error", late)
+            return self._without_answer("error", late)
         except HomebredError as error:
-            outcome = self._without_answer("error", error)
+            if not self._is_accepted:
+                raise
+            return self._without_answer("error", error)
         except asyncio.CancelledError:
             record = self._record("error", error_code="cancelled", findings=tuple(self._findings))
-            await self._recorded(Outcome(record=record, weak=False))
+            gone = self._for_a_person() if await self._is_filed() else Outcome(record=record, weak=False)
+            await self._recorded(gone)
             raise
         except Exception as error:  # noqa: BLE001  # our own fault: the caller hears so, its cause goes to the log
-            outcome = self._without_answer("error", defect(error))
-        await self._emit(await self._recorded(outcome))
+            return self._without_answer("error", defect(error))
 
     async def _answered(self) -> Outcome:
         inputs, decision = await _decided(self._standing, self._means, self._accepted)
         for number in range(1, MAX_DECISIONS + 1):
-            await self._announce(inputs, decision)
             stack, status = self._stack(inputs, decision)
+            if not stack and not self._is_accepted:
+                self._make_room()
+            self._is_accepted = True
+            await self._announce(inputs, decision)
             if not stack:
-                return self._without_answer("review", NeedsReviewError(decision.local_reason))
+                return await self._handed_over(decision)
             asking = Asking(self._standing, self._accepted, self._means, self._emit, self._route_id)
             try:
                 return self._with_answer(status, await asking.ask(stack))
@@ -153,7 +186,7 @@ class _Run:
                     self._standing.decider.decide_again,
                     inputs,
                     self._accepted.text,
-                    failed=failure.specialist_id,
+                    failed=_out_of_service(self._standing, self._means) | {failure.specialist_id},
                     now=self._means.clock.now(),
                 )
                 inputs, decision = await _beside_the_loop(again, self._accepted)
@@ -171,6 +204,36 @@ class _Run:
             case Runtime.NO_OP:
                 return (), "review"
         assert_never(decision.selected_runtime)
+
+    def _make_room(self) -> None:
+        """Holds a place in the review queue until the task is filed. Raises OverloadedError where it is full."""
+        if not self._has_room:
+            self._room.enter_context(self._means.reviews.room(len(self._accepted.text)))
+            self._has_room = True
+
+    async def _handed_over(self, decision: RouteDecision) -> Outcome:
+        """The task is with a person, on the disk, before anybody hears so."""
+        self._why_review = decision.local_reason
+        self._make_room()  # where an engine failed first, nobody could tell that it would be needed
+        self._filing = self._means.reviews.file(self._route_id, self._accepted, decision)
+        await asyncio.shield(self._filing)
+        return self._for_a_person()
+
+    async def _is_filed(self) -> bool:
+        """Whether the task is with a person; waits for a filing that has begun, whoever gives up meanwhile."""
+        if self._filing is None:
+            return False
+        while not self._filing.done():
+            with suppress(asyncio.CancelledError):  # filing is short, and what comes of it must be recorded
+                await asyncio.wait([self._filing])
+        return self._filing.exception() is None
+
+    def _for_a_person(self) -> Outcome:
+        hint = (
+            "the task is kept on this device until a person answers it or its retention is over: ask GetReview with "
+            f"this route id, or run `homebred review wait {self._route_id}`"
+        )
+        return self._without_answer("review", NeedsReviewError(self._why_review, hint=hint))
 
     async def _announce(self, inputs: DecisionInputs, decision: RouteDecision) -> None:
         """The decision is in the ledger before anybody acts on it."""

@@ -1,17 +1,27 @@
-"""Looks after the running daemon: gathers the state of every part, takes up a changed model store."""
+"""Looks after the running daemon: gathers the state of every part, takes up a changed model store or another policy.
+
+It answers no task and loads no model.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from datetime import datetime
 
 from homebred_daemon.core.shelf import StoredSpecialist
-from homebred_daemon.inbound.caretaking import DaemonState, SpecialistState, WorkerState
+from homebred_daemon.errors import ConfigurationError, RequestError
+from homebred_daemon.inbound.caretaking import DaemonState, PolicyChange, ReviewsState, SpecialistState, WorkerState
+from homebred_daemon.ports.policies import PolicyInForce, PolicyStore
 from homebred_daemon.ports.specialists import SpecialistStore
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.models import Site, standing_of
 from homebred_daemon.services.recording import Recorder
-from homebred_daemon.services.standing import Served, Standing
+from homebred_daemon.services.residency import Residency
+from homebred_daemon.services.review_desk import ReviewDesk
+from homebred_daemon.services.standing import Standing
+from homebred_protocol.documents.policy import advice
 
 
 class Caretaking:
@@ -21,18 +31,28 @@ class Caretaking:
         self,
         *,
         site: Site,
+        policy: PolicyInForce,
+        policies: PolicyStore,
         store: SpecialistStore,
         answering: Answering,
         pool: WorkerPool,
+        residency: Residency,
         recorder: Recorder,
+        reviews: ReviewDesk,
         started_at_utc: datetime,
     ) -> None:
         self._site = site
+        self._policy = policy
+        self._policies = policies
         self._store = store
         self._answering = answering
         self._pool = pool
+        self._residency = residency
         self._recorder = recorder
+        self._reviews = reviews
         self._started_at_utc = started_at_utc
+        self._changing = asyncio.Lock()
+        """Held while what stands changes: two changes at once would each undo the other."""
 
     async def state(self) -> DaemonState:
         """The state of every part; a worker that is slow to say how it stands has only its pid."""
@@ -46,10 +66,54 @@ class Caretaking:
         Raises:
             StateError: the store cannot be read, or the ledger cannot be written.
         """
-        standing = await standing_of(self._site, self._store, self._recorder)
-        self._answering.standing = standing
-        self._pool.keep_only({served.model for served in standing.specialists.values()})
+        async with self._changing:
+            standing = await standing_of(self._site, self._store, self._recorder)
+            self._residency.take_up(standing)
         return await self._state(workers=())
+
+    def policy(self) -> PolicyInForce:
+        """The policy that tasks accepted now are decided under."""
+        return self._policy
+
+    async def set_policy(self, body: bytes, *, check_only: bool = False) -> PolicyChange:
+        """Takes another policy, for tasks accepted from now on and after a restart; empty: the configured one again.
+
+        Raises:
+            RequestError: it is wrong, with every complaint; the old one still holds.
+            StateError: it could not be stored; the old one still holds.
+        """
+        async with self._changing:
+            offered = await asyncio.to_thread(self._offered, body)
+            change = PolicyChange(
+                digest=offered.site.policy.digest,
+                previous_digest=self._policy.site.policy.digest,
+                warnings=advice(offered.site.policy, self._site.detector.entity_types),
+            )
+            if not check_only:
+                await self._take(offered, body)
+        return change
+
+    def drain(self, *, resume: bool = False) -> int:
+        """Takes no more tasks, or takes them again; the number of those being answered."""
+        self._answering.admission.is_draining = not resume
+        return self._answering.admission.streams
+
+    def _offered(self, body: bytes) -> PolicyInForce:
+        try:
+            return self._policies.offered(body) if body else self._policies.configured()
+        except ConfigurationError as error:
+            raise RequestError(error.message, hint=error.hint) from error
+
+    async def _take(self, offered: PolicyInForce, body: bytes) -> None:
+        """Keeps it, then has it hold: after a crash in between, it holds from the next start on."""
+        site = self._site.under(offered.site)
+        standing = await standing_of(site, self._store, self._recorder)
+        if body:
+            await asyncio.to_thread(self._policies.keep, body)
+        else:
+            await asyncio.to_thread(self._policies.forget)
+        self._site, self._policy = site, offered
+        self._residency.take_up(standing)
 
     async def _state(self, workers: tuple[WorkerState, ...]) -> DaemonState:
         standing = self._answering.standing
@@ -65,23 +129,36 @@ class Caretaking:
                 *(SpecialistState(id=damaged.id, note=damaged.why) for damaged in standing.shelf.damaged),
             ),
             workers=workers,
-            streams=self._answering.streams,
+            streams=self._answering.admission.streams,
             outcomes=await self._recorder.status_counts(),
+            policy_origin=self._policy.origin,
+            is_draining=self._answering.admission.is_draining,
+            reviews=await self._reviews_state(),
+        )
+
+    async def _reviews_state(self) -> ReviewsState:
+        counts = await self._reviews.counts()
+        return ReviewsState(
+            capacity=self._reviews.capacity,
+            waiting=counts.waiting,
+            claimed=counts.claimed,
+            answered=counts.answered,
+            declined=counts.declined,
+            expired=counts.expired,
+            oldest_filed_at_utc=counts.oldest_filed_at_utc,
         )
 
     def _specialist(self, stored: StoredSpecialist, standing: Standing) -> SpecialistState:
         served = standing.specialists.get(stored.manifest.id)
-        return SpecialistState(
-            id=stored.manifest.id,
-            engine=stored.manifest.engine,
-            base_digest=stored.base_digest,
-            available=served is not None,
-            loaded=served is not None and self._pool.is_loaded(served.model),
-            note=self._note(stored, served),
-        )
-
-    def _note(self, stored: StoredSpecialist, served: Served | None) -> str:
+        state = SpecialistState(id=stored.manifest.id, engine=stored.manifest.engine, base_digest=stored.base_digest)
         if served is None:
-            return "its base model is missing or cut short: add it again"
-        failure = self._pool.last_failure(served.model)
-        return f"its engine failed: {failure}" if failure else stored.note
+            return replace(state, note="its base model is missing or cut short: add it again")
+        condition = self._pool.condition(served.model)
+        return replace(
+            state,
+            available=True,
+            loaded=self._pool.is_loaded(served.model),
+            note=condition.note or stored.note,
+            pinned=self._pool.is_pinned(served.model),
+            parked=condition.is_parked,
+        )

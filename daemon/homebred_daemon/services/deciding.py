@@ -30,9 +30,19 @@ class Decider:
     detector: Detector
 
     def decide(
-        self, task: Task, text: str, *, link: Link, now: datetime, caller: tuple[str, ...] = ()
+        self,
+        task: Task,
+        text: str,
+        *,
+        link: Link,
+        now: datetime,
+        caller: tuple[str, ...] = (),
+        unavailable: frozenset[str] = frozenset(),
     ) -> tuple[DecisionInputs, RouteDecision]:
-        """The route of a task whose content is `text`, and exactly what it depended on."""
+        """The route of a task whose content is `text`, and exactly what it depended on.
+
+        `unavailable` names specialists that cannot be asked now.
+        """
         spans = self.detector.detect(text)
         inputs = DecisionInputs(
             task=task,
@@ -43,14 +53,18 @@ class Decider:
             caller=caller,
             detected=raised_classes(spans, self.policy.detection_classes),
             detector_digest=self.detector.digest,
+            unavailable=unavailable,
         )
         return self._measured(inputs, lambda: self._risk(text, spans))
 
     def decide_again(
-        self, before: DecisionInputs, text: str, *, failed: str, now: datetime
+        self, before: DecisionInputs, text: str, *, failed: frozenset[str], now: datetime
     ) -> tuple[DecisionInputs, RouteDecision]:
-        """The route after a specialist failed before its first token: the same task with that one unavailable."""
-        inputs = replace(before, now=now, unavailable=before.unavailable | {failed})
+        """The route after a specialist failed before its first token: the same task with those unavailable.
+
+        `failed` may name further specialists, such as those on the same model.
+        """
+        inputs = replace(before, now=now, unavailable=before.unavailable | failed)
         return self._measured(inputs, lambda: self._risk(text, self.detector.detect(text)))
 
     def _measured(self, inputs: DecisionInputs, measure: Callable[[], float]) -> tuple[DecisionInputs, RouteDecision]:

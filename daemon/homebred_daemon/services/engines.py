@@ -1,23 +1,25 @@
 """Keeps engine workers: one a model file, loaded at first use and once only, the longest unused unloaded at the bound.
 
-Loads and stops are the pool's own: a caller who leaves takes neither along. It neither chooses specialists nor starts
-processes itself, and it does not nurse a crashing worker: one that ended is forgotten, and the next request starts
-another.
+Loads and stops are the pool's own: a caller who leaves takes neither along. A worker that crashes or hangs is replaced
+by the next request once its model may be tried again (`supervising.py`); until then requests fail at once. It chooses
+no specialists and starts no processes itself.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Coroutine
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Coroutine, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
+from homebred_daemon.core.supervision import Event
 from homebred_daemon.inbound.caretaking import WorkerState
 from homebred_daemon.ports.clock import Clock
-from homebred_daemon.ports.engines import EngineLauncher, EngineWorker, Prompt, ServedModel
-from homebred_daemon.services.loading import load_within
-from homebred_daemon.services.places import Loaded, Place, Places
+from homebred_daemon.ports.engines import EngineLauncher, Prompt, ServedModel
+from homebred_daemon.services.loading import LoadFailure, Room, loaded_worker
+from homebred_daemon.services.places import Place, Places, Resident
+from homebred_daemon.services.supervising import Condition, OnChange, Supervisor, unheard
+from homebred_daemon.services.watching import WorkerHungError, describe_or_frozen, hang_of
 from homebred_engines import api
 
 MAX_WAITING = 64
@@ -25,42 +27,21 @@ MAX_WAITING = 64
 RETRY_AFTER_S = 1.0
 STATS_WITHIN_S = 1.0
 """Who asks for the workers' state is not kept longer than this."""
-FROZEN_AFTER_S = 5.0
-"""A worker that has not said in this time how it stands never will; a busy machine makes it slow, but not so slow."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
-    """What workers may take."""
-
-    max_models: int
-    """Models loaded at once."""
-    slots: int
-    """Generations side by side on one model."""
-    threads: int
-    """0: cores - 1."""
-    load_timeout_s: float
-    """A model that takes longer to load has failed."""
-    memory_budget_bytes: int
-    """Of all models together, with their caches; each may take its equal share. 0: what the machine has available."""
-
-    @property
-    def memory_share_bytes(self) -> int:
-        """What one model may take, so that as many as may be loaded fit; 0: what the machine has available."""
-        return self.memory_budget_bytes // self.max_models
 
 
 class WorkerPool:
     """The loaded models of this device, for as long as `running` lasts."""
 
-    def __init__(self, launcher: EngineLauncher, clock: Clock, room: Room) -> None:
+    def __init__(
+        self, launcher: EngineLauncher, clock: Clock, room: Room, *, on_health_change: OnChange = unheard
+    ) -> None:
         self._launcher = launcher
         self._clock = clock
         self._room = room
         self._places = Places(room.max_models)
-        self._last_failures: dict[ServedModel, str] = {}
+        self._supervisor = Supervisor(clock, on_health_change)
         self._tasks = asyncio.TaskGroup()
         self._stops: set[asyncio.Task[Any]] = set()
         self._abandonable: set[asyncio.Task[Any]] = set()
@@ -86,44 +67,92 @@ class WorkerPool:
         """Streams one generation on the model's worker; waits for room and loads the model first where needed.
 
         Raises:
+            ModelRestingError: the model failed and is not asked now.
             homebred_engines.api.EngineError: before or between events.
         """
-        place = self._places.hold(model)
-        try:
-            worker = await self._loaded(place)
-            stream = worker.generate(
-                prompt.messages, prompt.options, request_id=prompt.request_id, fairness_key=prompt.fairness_key
-            )
-            async with aclosing(stream) as events:
-                async for event in events:
-                    yield event
-            self._last_failures.pop(model, None)
-        except (api.EngineFailedError, api.ModelRefusedError) as error:
-            self._last_failures[model] = str(error)
-            raise
-        finally:
-            place.holders -= 1
-            place.used_s = self._clock.monotonic_s()
-            self._settle()
+        with self._held(model) as place:
+            resident = await self._seated(place)
+            try:
+                self._watch(place, resident)
+                stream = resident.worker.generate(
+                    prompt.messages, prompt.options, request_id=prompt.request_id, fairness_key=prompt.fairness_key
+                )
+                async with aclosing(stream) as events:
+                    async for event in events:
+                        yield event
+                if place.resident is resident:
+                    self._supervisor.succeeded(model)
+            except api.EngineFailedError as error:
+                raise self._broke_off(place, resident, error) from error
+            finally:
+                resident.streams -= 1
+
+    async def load(self, model: ServedModel) -> WorkerState:
+        """Has the model loaded now, whatever happened to it before; waits for room like a request.
+
+        Raises:
+            homebred_engines.api.EngineError: it cannot be loaded.
+        """
+        self._supervisor.revive(model)
+        with self._held(model) as place:
+            resident = await self._seated(place)
+            resident.streams -= 1
+            return WorkerState(pid=resident.worker.pid, stats=await self._stats(place, resident))
+
+    async def unload(self, model: ServedModel) -> bool:
+        """Frees the model once its running answers have ended, and returns when it is gone; whether there was one.
+
+        Who asks for it meanwhile waits, and then has it loaded again.
+        """
+        place = self._places.find(model)
+        if place is None:
+            return False
+        if place.resident is None and place.has_room and place.loading is not None:
+            await asyncio.wait([place.loading])
+        resident = place.resident
+        if resident is None:
+            return False
+        place.is_closing = True
+        self._settle()
+        await resident.gone.wait()
+        return True
+
+    def pin(self, models: frozenset[ServedModel]) -> None:
+        """From now on these models, and no others, are never unloaded to make room; fewer than may be loaded."""
+        self._places.pin(models)
+        self._settle()
+
+    def is_pinned(self, model: ServedModel) -> bool:
+        """Whether the model is never unloaded to make room."""
+        return self._places.is_pinned(model)
+
+    @property
+    def max_models(self) -> int:
+        """Models loaded at once."""
+        return self._room.max_models
 
     def is_loaded(self, model: ServedModel) -> bool:
         """Whether the model can answer without loading."""
         place = self._places.find(model)
         return place is not None and place.is_loaded
 
-    def last_failure(self, model: ServedModel) -> str:
-        """Why the model's last load or generation failed; empty: it did not."""
-        return self._last_failures.get(model, "")
+    def condition(self, model: ServedModel) -> Condition:
+        """What is to be said of the model's failures."""
+        return self._supervisor.condition(model)
+
+    def out_of_service(self) -> frozenset[ServedModel]:
+        """Models that failed and may not be asked now."""
+        return self._supervisor.out_of_service()
 
     async def worker_states(self) -> tuple[WorkerState, ...]:
         """How the workers that are up stand, asked side by side; one that is slow to say has only its pid.
 
-        One that does not say at all is retired, so that the next request starts another.
+        One that does not say at all is retired as hung.
         """
         asked = [
-            (place, place.worker.pid, self._own(self._stats(place, place.worker), self._abandonable))
+            (place, place.resident.worker.pid, self._own(self._stats(place, place.resident), self._abandonable))
             for place in self._places
-            if place.worker is not None and place.is_loaded
+            if place.resident is not None and place.is_loaded
         ]
         if asked:
             await asyncio.wait([task for _, _, task in asked], timeout=STATS_WITHIN_S)
@@ -137,23 +166,46 @@ class WorkerPool:
     def keep_only(self, models: Collection[ServedModel]) -> None:
         """Has every other model leave, as soon as nobody uses it."""
         self._places.keep_only(models)
-        self._last_failures = {model: why for model, why in self._last_failures.items() if model in models}
+        self._supervisor.keep_only(models)
         self._settle()
 
-    async def _loaded(self, place: Place) -> EngineWorker:
-        """The place's worker, with its model loaded: once, however many wait and whoever of them leaves.
+    @contextmanager
+    def _held(self, model: ServedModel) -> Iterator[Place]:
+        """The model's place, which is not given away meanwhile."""
+        place = self._places.hold(model)
+        try:
+            yield place
+        finally:
+            place.holders -= 1
+            place.used_s = self._clock.monotonic_s()
+            self._settle()
+
+    async def _seated(self, place: Place) -> Resident:
+        """The place's worker, with its model loaded and one stream more: once, however many wait and whoever leaves.
 
         Raises:
+            ModelRestingError: no worker may be started for it now.
             homebred_engines.api.QueueFullError: too many wait for room.
             Exception: what the load failed with, to all who waited for it.
         """
-        if place.doubt is not None:
-            await asyncio.wait([place.doubt])
-        if not self._is_open:
-            raise _stopping()
-        if place.worker is not None and place.worker.is_alive:
-            return place.worker
+        while True:
+            if place.doubt is not None:
+                await asyncio.wait([place.doubt])
+            if not self._is_open:
+                raise _stopping()
+            resident = place.resident
+            if resident is not None and not resident.worker.is_alive:
+                await resident.over.wait()  # how it ended decides whether another may be started
+            elif resident is not None and not self._places.is_closed_to_newcomers(place, self._clock.monotonic_s()):
+                resident.streams += 1
+                return resident
+            else:
+                await self._load_waited_for(place)
+
+    async def _load_waited_for(self, place: Place) -> None:
+        """Returns once its model was loaded, for whom it has not left again already."""
         if place.loading is None:
+            self._supervisor.admit(place.model)
             place.loading = asyncio.get_running_loop().create_future()
             self._places.wait_for_room(place)
             self._settle()
@@ -166,7 +218,6 @@ class WorkerPool:
         loaded = await asyncio.shield(place.loading)
         if isinstance(loaded, Exception):
             raise loaded
-        return loaded
 
     def _settle(self) -> None:
         """Does what is to be done since something has changed."""
@@ -176,52 +227,88 @@ class WorkerPool:
             self._own(self._load(place), self._abandonable)
 
     async def _load(self, place: Place) -> None:
-        """Loads a newcomer and tells all who wait."""
-        loaded = await self._load_outcome(place.model)
+        """Loads a newcomer, once those on their way out have freed their memory, and tells all who wait."""
+        if self._stops:
+            await asyncio.wait(self._stops)
+        worker = await loaded_worker(self._launcher, self._room, place.model)
         loading, place.loading = place.loading, None
         place.used_s = self._clock.monotonic_s()
-        if isinstance(loaded, Exception):
+        loaded: Resident | Exception
+        if isinstance(worker, LoadFailure):
+            loaded = worker.error
             place.has_room = False
+            self._supervisor.failed(place.model, worker.event, worker.error)
         else:
-            place.worker = loaded
+            loaded = place.resident = Resident(worker=worker, since_s=place.used_s)
+            self._own(self._attend(place, loaded), self._abandonable)
         if loading is not None:
             loading.set_result(loaded)
         self._settle()
 
-    async def _load_outcome(self, model: ServedModel) -> Loaded:
-        """A new worker with the model loaded, once those on their way out have freed their memory."""
-        try:
-            if self._stops:
-                await asyncio.wait(self._stops)
-            worker = await self._launcher.start(model.engine)
-            try:
-                await load_within(self._room.load_timeout_s, worker, self._load_options(model))
-            except BaseException:
-                await worker.stop()
-                raise
-        except Exception as error:  # noqa: BLE001  # told to all who wait; raised here, it would end the pool
-            return error
-        return worker
+    async def _attend(self, place: Place, resident: Resident) -> None:
+        """Hears of the worker's end, whenever it comes; an end that the pool did not want is a failure."""
+        self._failed(place, resident, await resident.worker.ended())
 
-    async def _stats(self, place: Place, worker: EngineWorker) -> api.WorkerStats | None:
+    def _watch(self, place: Place, resident: Resident) -> None:
+        """Has the worker looked at until it has nothing left to do."""
+        if resident.watch is None:
+            resident.watch = self._own(self._watched(place, resident), self._abandonable)
+
+    async def _watched(self, place: Place, resident: Resident) -> None:
+        hung = await hang_of(
+            resident.worker,
+            self._clock,
+            stall_timeout_s=self._room.stall_timeout_s,
+            is_used=lambda: resident.streams > 0,
+        )
+        resident.watch = None
+        if hung is not None:
+            self._condemn(place, resident, hung)
+
+    def _broke_off(self, place: Place, resident: Resident, error: api.EngineFailedError) -> api.EngineFailedError:
+        """What became of a generation whose engine failed, in the words of whoever ended its worker."""
+        if not resident.worker.is_alive:
+            self._failed(place, resident, error)
+        elif not resident.over.is_set() and self._supervisor.faulted(place.model, error):
+            self._condemn(place, resident, error)
+        verdict = resident.verdict
+        return error if verdict is None else type(verdict)(verdict.why, hint=verdict.hint)
+
+    def _condemn(self, place: Place, resident: Resident, verdict: api.EngineFailedError) -> None:
+        """Ends a worker that does not do its work."""
+        if not resident.over.is_set():
+            resident.verdict = verdict
+            self._failed(place, resident, verdict)
+
+    def _failed(self, place: Place, resident: Resident, error: api.EngineFailedError) -> None:
+        """A worker crashed or is condemned: counted once, whoever notices; its model rests."""
+        if resident.over.is_set():
+            return
+        served_s = self._clock.monotonic_s() - resident.since_s
+        self._supervisor.failed(place.model, Event.FAILURE, error, served_s=served_s)
+        if self._places.is_waiting(place) and place.loading is not None:  # for its next turn, which does not come now
+            self._places.leave_queue(place)
+            loading, place.loading = place.loading, None
+            loading.set_result(error)
+        self._end(place.vacated())
+        self._settle()
+
+    async def _stats(self, place: Place, resident: Resident) -> api.WorkerStats | None:
         """How a worker stands; None: it ended while it was asked, or it is frozen and now retired."""
         try:
-            async with asyncio.timeout(FROZEN_AFTER_S):
-                return await worker.describe()
-        except TimeoutError:
-            if place.worker is worker:
-                self._end(place.vacated())
-                self._settle()
-        except api.EngineError:
-            pass  # it ended as we asked: its pid is all there is to say
+            return await describe_or_frozen(resident.worker)
+        except WorkerHungError as hung:
+            self._condemn(place, resident, hung)
         return None
 
-    async def _stop(self, worker: EngineWorker) -> None:
+    async def _stop(self, resident: Resident) -> None:
         try:
-            await worker.stop()
+            await resident.worker.stop()
         except Exception as error:  # noqa: BLE001  # nobody waits for it; raised, it would end the pool
             context = {"message": "an engine worker could not be stopped", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
+        finally:
+            resident.gone.set()
 
     def _close(self) -> None:
         """Ends every worker; who still waits for one is told."""
@@ -233,9 +320,10 @@ class WorkerPool:
             task.cancel()
         self._end(self._places.clear())
 
-    def _end(self, workers: list[EngineWorker]) -> None:
-        for worker in workers:
-            self._own(self._stop(worker), self._stops)
+    def _end(self, residents: list[Resident]) -> None:
+        for resident in residents:
+            resident.over.set()
+            self._own(self._stop(resident), self._stops)
 
     def _own(self, work: Coroutine[Any, Any, T], among: set[asyncio.Task[Any]]) -> asyncio.Task[T]:
         """Runs the work as the pool's own task."""
@@ -243,16 +331,6 @@ class WorkerPool:
         among.add(task)
         task.add_done_callback(among.discard)
         return task
-
-    def _load_options(self, model: ServedModel) -> api.LoadOptions:
-        return api.LoadOptions(
-            model_path=model.path,
-            model_digest=model.digest,
-            context_tokens=model.context_tokens,
-            slots=self._room.slots,
-            threads=self._room.threads,
-            memory_budget_bytes=self._room.memory_share_bytes,
-        )
 
 
 def _stopping() -> api.EngineFailedError:

@@ -5,12 +5,13 @@ It loads no model: a specialist is taken up by its files alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.records import canonical
 from homebred_daemon.core.sensitivity import Detector
 from homebred_daemon.core.shelf import Shelf, registry_document
+from homebred_daemon.document_files import SitePolicy
 from homebred_daemon.ports.engines import ServedModel
 from homebred_daemon.ports.specialists import SpecialistStore
 from homebred_daemon.services.deciding import Decider
@@ -33,6 +34,15 @@ class Site:
     link: Link
     context_tokens: int
     """Context of one generation, where a specialist names none, in tokens."""
+
+    def under(self, site_policy: SitePolicy) -> Site:
+        """The same device under another policy."""
+        return replace(self, policy=site_policy.policy, documents=ledger_documents(site_policy))
+
+
+def ledger_documents(site_policy: SitePolicy) -> tuple[tuple[str, str, bytes], ...]:
+    """What the ledger keeps of a policy: kind, digest and bytes of each document."""
+    return tuple((read.kind, read.digest, read.body) for read in site_policy.documents)
 
 
 async def standing_of(site: Site, store: SpecialistStore, recorder: Recorder) -> Standing:

@@ -7,12 +7,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from homebred_daemon.ports.engines import EngineWorker, ServedModel
+from homebred_engines import api
 
-Loaded = EngineWorker | Exception
+STAY_S = 10.0
+"""A busy model that others wait for serves at least so long before it takes no more requests and makes room."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Resident:
+    """One worker with its model loaded, from then until its process is gone."""
+
+    worker: EngineWorker
+    since_s: float
+    """Monotonic time at which its model was loaded."""
+    streams: int = 0
+    """Generations that use it."""
+    verdict: api.EngineFailedError | None = None
+    """Why the pool ended it in the middle of its work; None: it did not."""
+    watch: asyncio.Task[Any] | None = None
+    """Looks whether it hangs, while it is busy."""
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once it is asked nothing more, and what led to that is known to all."""
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once its process has ended."""
+
+
+Loaded = Resident | Exception
 """What became of a load: the worker, or why there is none."""
 
 
@@ -21,7 +45,7 @@ class Place:
     """One model: waiting for room, loading, or loaded."""
 
     model: ServedModel
-    worker: EngineWorker | None = None
+    resident: Resident | None = None
     """Set once its model is loaded."""
     loading: asyncio.Future[Loaded] | None = None
     """Shared by all who wait until it is loaded; None: nobody has asked, or it is done."""
@@ -35,11 +59,18 @@ class Place:
     """Finds out whether its worker, slow to say how it stands, is frozen; who asks meanwhile waits for it."""
     is_wanted: bool = True
     """Whether the model store still has it; if not, it leaves when it is idle."""
+    is_closing: bool = False
+    """Whether its worker takes no more requests, and leaves when those it has have ended; who asks waits for room."""
 
     @property
     def is_loaded(self) -> bool:
         """Whether it can answer without loading."""
-        return self.worker is not None and self.worker.is_alive
+        return self.resident is not None and self.resident.worker.is_alive
+
+    @property
+    def requests_waiting(self) -> int:
+        """Requests that wait until it is loaded."""
+        return self.holders - (self.resident.streams if self.resident else 0)
 
     @property
     def is_idle(self) -> bool:
@@ -48,21 +79,21 @@ class Place:
 
     @property
     def must_leave(self) -> bool:
-        """Whether its worker ended by itself, or its model is gone from the store and nobody uses it any more."""
-        has_ended = self.worker is not None and not self.worker.is_alive
-        return has_ended or (self.is_idle and not self.is_wanted)
+        """Whether it is closing and its last answer has ended, or its model is gone from the store and it is idle."""
+        has_drained = self.is_closing and self.resident is not None and not self.resident.streams
+        return has_drained or (self.is_idle and not self.is_wanted)
 
-    def vacated(self) -> list[EngineWorker]:
+    def vacated(self) -> list[Resident]:
         """The worker that was here, if there was one; it is to be stopped."""
-        worker, self.worker, self.has_room, self.doubt = self.worker, None, False, None
-        return [] if worker is None else [worker]
+        resident, self.resident, self.has_room, self.doubt, self.is_closing = self.resident, None, False, None, False
+        return [] if resident is None else [resident]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moves:
     """What is to be done now."""
 
-    leaving: list[EngineWorker]
+    leaving: list[Resident]
     """To be stopped."""
     newcomers: list[Place]
     """They have room from now on: to be loaded once those who leave have left."""
@@ -75,6 +106,7 @@ class Places:
         self._max_models = max_models
         self._by_model: dict[ServedModel, Place] = {}
         self._queue: list[Place] = []
+        self._pinned: frozenset[ServedModel] = frozenset()
 
     def __iter__(self) -> Iterator[Place]:
         """All of them."""
@@ -94,6 +126,10 @@ class Places:
         """Puts the place last in the queue."""
         self._queue.append(place)
 
+    def leave_queue(self, place: Place) -> None:
+        """It waits no longer; harmless where it did not."""
+        self._queue = [queued for queued in self._queue if queued is not place]
+
     def is_waiting(self, place: Place) -> bool:
         """Whether it is in the queue."""
         return place in self._queue
@@ -101,36 +137,75 @@ class Places:
     @property
     def requests_waiting(self) -> int:
         """Requests whose models are in the queue."""
-        return sum(place.holders for place in self._queue)
+        return sum(place.requests_waiting for place in self._queue)
 
     def keep_only(self, models: Collection[ServedModel]) -> None:
         """Marks what is no longer wanted."""
         for place in self:
             place.is_wanted = place.model in models
 
+    def pin(self, models: frozenset[ServedModel]) -> None:
+        """From now on these, and no others, are never asked to make room; some room must be left for the rest."""
+        self._pinned = models
+
+    def is_pinned(self, model: ServedModel) -> bool:
+        """Whether it is never asked to make room."""
+        return model in self._pinned
+
+    def is_closed_to_newcomers(self, place: Place, now_s: float) -> bool:
+        """Whether a loaded place takes no more requests.
+
+        While models wait for room and all that have it are busy, the longest loaded of these close one by one, one for
+        each that waits: what they are answering comes to its end, and nobody waits for ever.
+        """
+        if not place.is_closing and self._queue:
+            held = [other for other in self if other.has_room]
+            waiting = sum(not queued.has_room for queued in self._queue)
+            closing = sum(other.is_closing for other in held)
+            place.is_closing = closing < waiting and place is _longest_busy(held, self._pinned, now_s)
+        return place.is_closing
+
     def settle(self) -> Moves:
         """Has those leave that must, and gives room to those who wait for it, first come first served."""
-        leaving = [worker for place in self if place.must_leave for worker in place.vacated()]
+        leaving = [resident for place in self if place.must_leave for resident in place.vacated()]
         newcomers = []
-        self._queue = [place for place in self._queue if place.holders]  # nobody wants the others any more
-        while self._queue and (made := self._made_room()) is not None:
+        for place in [place for place in self._queue if not place.requests_waiting]:  # nobody wants them any more
+            self.leave_queue(place)
+            place.loading = None
+        # One that is still closing cannot have its next turn yet; those behind it need not wait for that.
+        while (first := next((place for place in self._queue if not place.has_room), None)) is not None:
+            made = self._made_room()
+            if made is None:
+                break
             leaving += made
-            newcomers.append(self._queue.pop(0))
-            newcomers[-1].has_room = True
+            self.leave_queue(first)
+            newcomers.append(first)
+            first.has_room = True
         self._by_model = {place.model: place for place in self if place.has_room or place.holders}
         return Moves(leaving=leaving, newcomers=newcomers)
 
-    def clear(self) -> list[EngineWorker]:
+    def clear(self) -> list[Resident]:
         """Forgets all places; the workers that were there."""
-        leaving = [worker for place in self for worker in place.vacated()]
+        leaving = [resident for place in self for resident in place.vacated()]
         self._queue.clear()
         self._by_model.clear()
         return leaving
 
-    def _made_room(self) -> list[EngineWorker] | None:
-        """Who leaves so that one more model has room: nobody, or the longest unused; None: all are busy."""
+    def _made_room(self) -> list[Resident] | None:
+        """Who leaves so that one more model has room: nobody, or the longest unused; None: all are busy or pinned."""
         held = [place for place in self if place.has_room]
         if len(held) < self._max_models:
             return []
-        idle = [place for place in held if place.is_idle]
+        idle = [place for place in held if place.is_idle and place.model not in self._pinned]
         return min(idle, key=lambda place: place.used_s).vacated() if idle else None
+
+
+def _longest_busy(held: list[Place], pinned: frozenset[ServedModel], now_s: float) -> Place | None:
+    """Of those that could close, the one that was loaded first, if it has had its time."""
+    since_s = {
+        place: place.resident.since_s
+        for place in held
+        if place.resident is not None and not place.is_closing and place.model not in pinned
+    }
+    longest = min(since_s, key=since_s.__getitem__, default=None)
+    return longest if longest is not None and now_s - since_s[longest] >= STAY_S else None

@@ -7,13 +7,16 @@ that a crash takes at most the outcomes of tasks under way, whose decisions rema
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
-from homebred_daemon.ports.ledger import Ledger, LedgerEntry, OutcomeRecord
+from homebred_daemon.ports.ledger import FeedbackRecord, Ledger, LedgerEntry, OutcomeRecord, RecordedRoute
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +81,30 @@ class Recorder:
         Raises:
             StateError: it could not be stored.
         """
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._ledger.keep_document, kind, digest, body)
+        await self._on_thread(partial(self._ledger.keep_document, kind, digest, body))
 
     async def status_counts(self) -> dict[str, int]:
         """Recorded outcomes by status."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._ledger.status_counts)
+        return await self._on_thread(self._ledger.status_counts)
+
+    async def feedback(self, feedback: FeedbackRecord) -> None:
+        """Returns when what a caller says is committed.
+
+        Raises:
+            StateError: it could not be stored.
+        """
+        await self._on_thread(partial(self._ledger.record_feedback, feedback))
+
+    async def route(self, route_id: str) -> RecordedRoute | None:
+        """A route's caller and status; None where there is none."""
+        return await self._on_thread(partial(self._ledger.route, route_id))
+
+    async def unfinished(self, limit: int) -> Sequence[str]:
+        """The oldest routes without an outcome, at most so many."""
+        return await self._on_thread(partial(self._ledger.unfinished, limit))
+
+    async def _on_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _put(self, entry: LedgerEntry | OutcomeRecord) -> asyncio.Future[None]:
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()

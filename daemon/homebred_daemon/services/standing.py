@@ -14,6 +14,7 @@ from homebred_daemon.ports.engines import EnginePool, ServedModel
 from homebred_daemon.ports.schemas import SchemaChecker
 from homebred_daemon.services.deciding import Decider
 from homebred_daemon.services.recording import Recorder
+from homebred_daemon.services.review_desk import ReviewDesk
 from homebred_protocol.documents.policy import WorkflowPolicy
 from homebred_protocol.documents.specialist import SpecialistManifest
 
@@ -53,5 +54,6 @@ class Means:
     recorder: Recorder
     pool: EnginePool
     schemas: SchemaChecker
+    reviews: ReviewDesk
     clock: Clock
     new_route_id: Callable[[], str]

@@ -78,6 +78,8 @@ class DescribeResponse(_message.Message):
     THREADS_FIELD_NUMBER: _builtins.int
     RESIDENT_BYTES_FIELD_NUMBER: _builtins.int
     GENERATED_TOKENS_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    COMPUTING_FIELD_NUMBER: _builtins.int
     engine: _builtins.str
     """"llamacpp", "echo", …"""
     engine_version: _builtins.str
@@ -95,6 +97,10 @@ class DescribeResponse(_message.Message):
     """of this process"""
     generated_tokens: _builtins.int
     """since start"""
+    progress: _builtins.int
+    """moves with every batch of a prompt read and every token made, of any generation"""
+    computing: _builtins.int
+    """of the running ones, those that wait for the engine rather than for their reader"""
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """"json_schema", "logprobs", "seed", "stop", "prefix_cache", "embeddings" """
@@ -114,10 +120,12 @@ class DescribeResponse(_message.Message):
         threads: _builtins.int = ...,
         resident_bytes: _builtins.int = ...,
         generated_tokens: _builtins.int = ...,
+        progress: _builtins.int = ...,
+        computing: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "context_tokens", b"context_tokens", "engine", b"engine", "engine_version", b"engine_version", "generated_tokens", b"generated_tokens", "model_digest", b"model_digest", "queue_limit", b"queue_limit", "queued", b"queued", "resident_bytes", b"resident_bytes", "running", b"running", "slots", b"slots", "threads", b"threads"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "computing", b"computing", "context_tokens", b"context_tokens", "engine", b"engine", "engine_version", b"engine_version", "generated_tokens", b"generated_tokens", "model_digest", b"model_digest", "progress", b"progress", "queue_limit", b"queue_limit", "queued", b"queued", "resident_bytes", b"resident_bytes", "running", b"running", "slots", b"slots", "threads", b"threads"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from functools import partial
 from typing import Any
 
@@ -8,11 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.answering_stage import ESCALATABLE, PRIVATE, PUBLIC, WORKFLOW, Actor, Stage, accepted_task
+from tests.support.fake_reviews import FakeReviewStore
 from tests.support.manual_clock import run_with
 from tests.support.scripted_pool import Ends, Hangs, Play, Step, Sure, Takes, says
+from typing_extensions import override
 
+from homebred_daemon.core.review import ReviewItem
 from homebred_daemon.errors import NeedsReviewError, NotPermittedError, OverloadedError, RequestError
 from homebred_daemon.inbound.answering import Decided
+from homebred_daemon.ports.review import Bounds, Sealed
 from homebred_daemon.services.answering import MAX_DECISIONS
 from homebred_engines import api
 
@@ -204,6 +209,130 @@ async def test_a_task_that_no_machine_may_answer_ends_in_review_and_says_so() ->
     assert outcome.problem.hint
 
 
+# People
+
+
+async def test_what_a_person_must_answer_is_filed_before_anybody_hears_so() -> None:
+    stage = Stage({"a": UNFIT()})
+    filed: list[tuple[int, int]] = []
+    stage.on_event = lambda event: filed.append((stage.reviews.open_items(), len(stage.ledger.outcomes)))
+    await stage.answer(PUBLIC, caller=("uid:7", "gid:8"))
+    assert filed == [(0, 0), (1, 1)]
+    (item,) = stage.reviews.held.values()
+    assert (item.route_id, item.task_id, item.filed_by) == ("r1", "t", "uid:7")
+    assert (item.workflow, item.classes, item.reason_code) == (WORKFLOW, ("public",), "no_route")
+
+
+async def test_the_caller_hears_that_the_task_is_kept_and_how_to_get_the_answer() -> None:
+    stage = Stage({})
+    await stage.answer(PRIVATE)
+    problem = stage.outcomes[0].problem
+    assert problem is not None
+    assert "GetReview" in problem.hint
+    assert "homebred review wait r1" in problem.hint
+
+
+async def test_a_full_review_queue_refuses_acceptance_and_nothing_is_recorded() -> None:
+    stage = Stage({"a": Actor(plays=[says("hello")], fitness=0.9)})
+    async with stage.answering() as answering:
+        answering.standing = Stage({}).standing()
+        for _ in range(3):
+            await answering.answer(accepted_task(), stage.hear)
+        stage.heard.clear()
+        with pytest.raises(OverloadedError, match="the review queue is full") as refused:
+            await answering.answer(accepted_task(), stage.hear)
+        assert (stage.heard, len(stage.ledger.entries)) == ([], 3)
+        assert refused.value.retry_after_s > 0
+        answering.standing = stage.standing()  # what a machine may answer is still taken
+        await answering.answer(accepted_task(), stage.hear)
+    assert stage.heard[-1] == "answer by a"
+
+
+async def test_a_queue_that_is_full_only_once_an_engine_has_failed_is_an_error_the_caller_hears() -> None:
+    stage = Stage({"a": Actor(plays=[(BROKEN,)])})
+    async with stage.answering() as answering:
+        answering.standing = Stage({}).standing()
+        for _ in range(3):
+            await answering.answer(accepted_task(), stage.hear)
+        answering.standing = stage.standing()
+        stage.heard.clear()
+        await answering.answer(accepted_task(PRIVATE), stage.hear)
+    assert stage.heard == [
+        "decided r4 local a: local_only",
+        "decided r5 after r4 no_op none: no_candidate",
+        "error overloaded: fallback",
+    ]
+    assert stage.written()[-2:] == ["r4 error engine_failed", "r5 error overloaded: fallback"]
+
+
+async def test_tasks_on_their_way_to_a_person_hold_their_room() -> None:
+    stage = Stage({})
+    async with stage.answering() as answering:
+        told = await asyncio.gather(
+            *(answering.answer(accepted_task(), stage.hear) for _ in range(5)), return_exceptions=True
+        )
+    assert [type(one) for one in told] == [type(None)] * 3 + [OverloadedError] * 2
+    assert (stage.reviews.open_items(), len(stage.ledger.entries)) == (3, 3)
+
+
+async def test_where_the_queue_cannot_be_written_the_caller_hears_why() -> None:
+    stage = Stage({})
+    async with stage.answering() as answering:
+        stage.reviews.is_full = True
+        await answering.answer(accepted_task(), stage.hear)
+        stage.reviews.is_full = False
+    assert stage.heard == ["decided r1 no_op none: no_route", "error bad_state"]
+    assert stage.written() == ["r1 error bad_state"]
+
+
+async def test_a_caller_who_leaves_while_its_task_is_filed_still_has_its_item() -> None:
+    stage = Stage({})
+    gate = threading.Event()
+    stage.reviews = GatedStore(gate)
+    async with stage.answering() as answering, asyncio.TaskGroup() as group:
+        task = group.create_task(answering.answer(accepted_task(), stage.hear))
+        await asyncio.to_thread(stage.reviews.entered.wait, 10)
+        for _ in range(3):
+            task.cancel()
+            await asyncio.sleep(0)
+        gate.set()
+    assert task.cancelled()
+    assert (stage.written(), stage.reviews.open_items()) == (["r1 review needs_review"], 1)
+
+
+def test_a_deadline_that_ends_while_a_task_is_filed_takes_nothing_from_it() -> None:
+    stage = Stage({})
+    gate = threading.Event()
+    stage.reviews = store = GatedStore(gate)
+
+    async def late() -> None:
+        async with stage.answering() as answering, asyncio.TaskGroup() as group:
+            group.create_task(answering.answer(accepted_task(deadline_s=5), stage.hear))
+            await asyncio.to_thread(store.entered.wait, 10)
+            stage.clock.pass_s(6)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            gate.set()
+
+    run_with(stage.clock, late())
+    assert stage.heard == ["decided r1 no_op none: no_route", "review needs_review"]
+
+
+class GatedStore(FakeReviewStore):
+    """Files only once its gate stands open."""
+
+    def __init__(self, gate: threading.Event) -> None:
+        super().__init__()
+        self.gate = gate
+        self.entered = threading.Event()
+
+    @override
+    def file(self, item: ReviewItem, sealed: Sealed, bounds: Bounds) -> None:
+        self.entered.set()
+        assert self.gate.wait(10)
+        super().file(item, sealed, bounds)
+
+
 async def test_detection_keeps_a_task_at_home_that_would_have_escalated() -> None:
     stage = Stage({"a": UNFIT(plays=[says("hello")])})
     heard = await stage.answer(ESCALATABLE, text="the key is sk-live")
@@ -281,10 +410,10 @@ async def test_a_cancelled_task_closes_its_stream_and_leaves_an_outcome() -> Non
         async with asyncio.TaskGroup() as group:
             task = group.create_task(answering.answer(accepted_task(), stage.hear))
             await spoken.wait()
-            assert answering.streams == 1
+            assert answering.admission.streams == 1
             task.cancel()
         assert task.cancelled()
-        assert answering.streams == 0
+        assert answering.admission.streams == 0
     assert stage.heard == ["decided r1 local a: margin_met", "<< hel"]
     assert stage.written() == ["r1 error cancelled"]
     assert stage.pool.closed == ["a"]
@@ -404,6 +533,8 @@ def test_i7_every_accepted_task_ends_in_exactly_one_outcome_and_so_does_every_de
     assert (outcome.problem is None) == (outcome.record.status in {"answer", "degraded"})
     assert 1 <= len(stage.ledger.entries) <= MAX_DECISIONS
     assert [record.route_id for record in stage.ledger.outcomes] == [one.route_id for one in stage.ledger.entries]
+    reviewed = {record.route_id for record in stage.ledger.outcomes if record.status == "review"}
+    assert reviewed == set(stage.reviews.held)
     if outcome.record.error_code != "deadline_exceeded":  # time may be up just as a failed route's outcome is written
         assert stage.ledger.outcomes[-1] == outcome.record
 
@@ -424,3 +555,5 @@ def test_i7_a_task_cancelled_at_any_moment_leaves_one_outcome_for_each_decision(
 
     run_with(stage.clock, cancelled_after_turns())
     assert [record.route_id for record in stage.ledger.outcomes] == [one.route_id for one in stage.ledger.entries]
+    reviewed = {record.route_id for record in stage.ledger.outcomes if record.status == "review"}
+    assert reviewed == set(stage.reviews.held)

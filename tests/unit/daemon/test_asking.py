@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import pytest
-from tests.support.answering_stage import Actor, Stage, accepted_task
+from tests.support.answering_stage import Actor, Stage, accepted_task, review_desk
 from tests.support.scripted_pool import USAGE, Ends, Play, Step, Sure, Takes, says
 
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
@@ -25,6 +25,7 @@ def asking(stage: Stage, accepted: AcceptedTask | None = None) -> Asking:
         recorder=Recorder(stage.ledger),
         pool=stage.pool,
         schemas=JsonSchemaChecker(),
+        reviews=review_desk(stage.reviews, stage.clock),
         clock=stage.clock,
         new_route_id=lambda: "unused",
     )

@@ -7,7 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from tests.support.answering_stage import accepted_task, review_desk
 from tests.support.fake_ledger import FakeLedger
+from tests.support.fake_policies import FakePolicies
+from tests.support.fake_reviews import FakeReviewStore
 from tests.support.fake_workers import STATS, Fleet
 from tests.support.keyword_detector import KeywordDetector
 from tests.support.ledger_entries import OUTCOME
@@ -17,14 +20,17 @@ from tests.support.shelves import FakeStore, stored
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.shelf import DamagedSpecialist, Shelf
-from homebred_daemon.errors import StateError
-from homebred_daemon.inbound.caretaking import SpecialistState, WorkerState
+from homebred_daemon.errors import RequestError, StateError
+from homebred_daemon.inbound.caretaking import ReviewsState, SpecialistState, WorkerState
 from homebred_daemon.ports.engines import Prompt
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.caretaking import Caretaking
-from homebred_daemon.services.engines import Room, WorkerPool
+from homebred_daemon.services.engines import WorkerPool
+from homebred_daemon.services.loading import Room
 from homebred_daemon.services.models import Site, standing_of
 from homebred_daemon.services.recording import Recorder
+from homebred_daemon.services.residency import Residency
+from homebred_daemon.services.review_desk import ReviewDesk
 from homebred_daemon.services.standing import Means
 from homebred_engines import api
 from homebred_protocol.documents.policy import Policy
@@ -36,18 +42,41 @@ SITE = Site(
     link=Link.DOWN,
     context_tokens=512,
 )
+STRICT = b"version = 1\nescalation = false\n"
 PROMPT = Prompt(request_id="r", fairness_key="", messages=(), options=api.GenerateOptions())
 
 
 class House:
     """A daemon's parts, with a fake store and fake workers."""
 
-    def __init__(self, store: FakeStore, answering: Answering, pool: WorkerPool, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        *,
+        store: FakeStore,
+        answering: Answering,
+        pool: WorkerPool,
+        ledger: FakeLedger,
+        recorder: Recorder,
+        reviews: ReviewDesk,
+    ) -> None:
         self.answering = answering
         self.pool = pool
         self.recorder = recorder
+        self.reviews = reviews
+        self.ledger = ledger
+        self.policies = FakePolicies()
+        self.residency = Residency(answering, pool)
         self.caretaking = Caretaking(
-            site=SITE, store=store, answering=answering, pool=pool, recorder=recorder, started_at_utc=STARTED
+            site=SITE,
+            policy=self.policies.in_force(),
+            policies=self.policies,
+            store=store,
+            answering=answering,
+            pool=pool,
+            residency=self.residency,
+            recorder=recorder,
+            reviews=reviews,
+            started_at_utc=STARTED,
         )
 
     async def use(self, specialist_id: str) -> None:
@@ -58,18 +87,28 @@ class House:
 
 @asynccontextmanager
 async def house(store: FakeStore, fleet: Fleet | None = None) -> AsyncIterator[House]:
-    recorder, clock, numbers = Recorder(FakeLedger()), ManualClock(), itertools.count()
+    ledger, clock, numbers = FakeLedger(), ManualClock(), itertools.count()
+    recorder = Recorder(ledger)
     room = Room(max_models=2, slots=1, threads=1, load_timeout_s=60, memory_budget_bytes=0)
     pool = WorkerPool(fleet or Fleet.free(), clock, room)
+    desk = review_desk(FakeReviewStore(), clock)
     means = Means(
         recorder=recorder,
         pool=pool,
         schemas=JsonSchemaChecker(),
+        reviews=desk,
         clock=clock,
         new_route_id=lambda: str(next(numbers)),
     )
-    async with recorder.running(), pool.running():
-        yield House(store, Answering(await standing_of(SITE, store, recorder), means), pool, recorder)
+    async with recorder.running(), desk.running(), pool.running():
+        yield House(
+            store=store,
+            answering=Answering(await standing_of(SITE, store, recorder), means),
+            pool=pool,
+            ledger=ledger,
+            recorder=recorder,
+            reviews=desk,
+        )
 
 
 async def test_the_state_names_what_holds() -> None:
@@ -80,6 +119,21 @@ async def test_the_state_names_what_holds() -> None:
     assert state.registry_digest == home.answering.standing.decider.registry.digest
     assert (state.link, state.streams, state.outcomes) == ("down", 0, {"answer": 1})
     assert (state.started_at_utc, state.specialists, state.workers) == (STARTED, (), ())
+
+
+async def test_the_state_tells_how_the_review_queue_stands() -> None:
+    async with house(FakeStore()) as home:
+        for number in range(2):
+            await home.answering.answer(accepted_task({"task_id": f"t{number}"}), _listen)
+        await home.reviews.claim("", by="uid:9", lease_s=0)
+        state = await home.caretaking.state()
+    assert state.reviews == ReviewsState(
+        capacity=3, waiting=1, claimed=1, answered=0, declined=0, expired=0, oldest_filed_at_utc=STARTED
+    )
+
+
+async def _listen(_: object) -> None:
+    pass
 
 
 async def test_every_specialist_says_whether_it_can_be_served_and_if_not_why() -> None:
@@ -102,7 +156,7 @@ async def test_every_specialist_says_whether_it_can_be_served_and_if_not_why() -
     a, b, gone, odd, torn = state.specialists
     assert a == SpecialistState(id="a", engine="echo", base_digest="sha256:base", available=True, loaded=True)
     assert (b.available, b.loaded) == (True, False)
-    assert b.note.startswith("its engine failed: The model file was refused")
+    assert b.note.startswith("parked after 1 failure: It is a picture of a cat.")
     assert (gone.available, gone.note) == (False, "its base model is missing or cut short: add it again")
     assert odd.note == "its fitness cannot be read"
     assert torn == SpecialistState(id="torn", note="its manifest cannot be read")
@@ -169,3 +223,59 @@ async def test_where_the_store_cannot_be_read_what_held_still_holds() -> None:
         with pytest.raises(StateError):
             await home.caretaking.reload_models()
         assert home.answering.standing is held
+
+
+async def test_a_policy_holds_for_tasks_accepted_from_then_on_and_its_document_is_kept_for_replay() -> None:
+    async with house(FakeStore()) as home:
+        before = home.answering.standing
+        change = await home.caretaking.set_policy(STRICT)
+        assert (change.previous_digest, change.digest) != (change.digest, change.previous_digest)
+        assert home.answering.standing.decider.policy.escalation is False
+        assert before.decider.policy.escalation is True
+        assert home.ledger.document("policy", change.digest) == STRICT
+        assert (await home.caretaking.state()).policy_origin == "set"
+        assert home.policies.kept == STRICT
+        await home.caretaking.reload_models()
+        assert home.answering.standing.decider.policy.digest == change.digest
+
+
+async def test_an_empty_policy_brings_the_configured_one_back() -> None:
+    async with house(FakeStore()) as home:
+        await home.caretaking.set_policy(STRICT)
+        change = await home.caretaking.set_policy(b"")
+        assert change.digest == home.policies.configured().site.policy.digest
+        assert (home.caretaking.policy().origin, home.policies.kept) == ("default", None)
+
+
+async def test_a_wrong_policy_is_refused_and_the_old_one_stays() -> None:
+    async with house(FakeStore()) as home:
+        held = home.answering.standing
+        with pytest.raises(RequestError, match="escalation") as refusal:
+            await home.caretaking.set_policy(b"escalation = 7")
+        assert refusal.value.hint
+        assert (home.answering.standing, home.policies.kept) == (held, None)
+
+
+async def test_a_policy_that_is_only_checked_changes_nothing_and_says_what_it_may_not_have_meant() -> None:
+    async with house(FakeStore()) as home:
+        held = home.answering.standing
+        change = await home.caretaking.set_policy(b"air_gap = true\nescalation = true\n", check_only=True)
+        assert change.warnings
+        assert (home.answering.standing, home.policies.kept) == (held, None)
+
+
+async def test_a_policy_that_cannot_be_kept_does_not_hold() -> None:
+    async with house(FakeStore()) as home:
+        held = home.answering.standing
+        home.policies.is_full = True
+        with pytest.raises(StateError):
+            await home.caretaking.set_policy(STRICT)
+        assert home.answering.standing is held
+
+
+async def test_a_drained_daemon_takes_no_tasks_until_it_is_resumed() -> None:
+    async with house(FakeStore()) as home:
+        assert home.caretaking.drain() == 0
+        assert (await home.caretaking.state()).is_draining
+        home.caretaking.drain(resume=True)
+        assert not (await home.caretaking.state()).is_draining

@@ -72,23 +72,29 @@ def test_a_state_folder_of_another_user_is_a_warning(tmp_path: Path) -> None:
     assert state_folder_finding(tmp_path / "below").status == "error"
 
 
-def test_the_built_in_policy_is_fine() -> None:
-    assert policy_finding(None, None).status == "ok"
+def test_the_built_in_policy_is_fine(tmp_path: Path) -> None:
+    assert policy_finding(tmp_path, policy_file=None, ceiling_file=None).status == "ok"
 
 
 def test_a_policy_that_may_not_be_meant_so_is_a_warning(tmp_path: Path) -> None:
     file = tmp_path / "p.toml"
     file.write_text('air_gap = true\nlocal_only_classes = ["client"]\n')
-    finding = policy_finding(file, None)
+    finding = policy_finding(tmp_path, policy_file=file, ceiling_file=None)
     assert finding.status == "warning"
     assert "air_gap" in finding.why
     assert_helps(finding)
 
 
+def test_a_policy_that_was_set_is_the_one_that_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text("escalation = 7\n")
+    finding = policy_finding(tmp_path, policy_file=None, ceiling_file=None)
+    assert (finding.status, "policy.toml:1" in finding.what) == ("error", True)
+
+
 def test_a_wrong_policy_is_an_error_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "p.toml"
     file.write_text("air_gap = 1\n")
-    finding = policy_finding(file, None)
+    finding = policy_finding(tmp_path, policy_file=file, ceiling_file=None)
     assert finding.status == "error"
     assert f"{file}:1" in finding.what
     assert_helps(finding)

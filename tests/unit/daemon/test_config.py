@@ -302,5 +302,6 @@ def test_a_client_finds_the_socket_where_the_daemon_would_listen(tmp_path: Path,
 def test_a_client_that_names_the_socket_needs_no_readable_file() -> None:
     assert client_socket(Path("/s"), Path("/nonexistent"), {}) == Path("/s")
     assert client_socket(None, Path("/nonexistent"), {"HOMEBRED_PATHS__SOCKET": "/s"}) == Path("/s")
+    assert client_socket(None, None, {"HOMEBRED_SOCKET": "/s", "HOMEBRED_PATHS__SOCKET": "/t"}) == Path("/s")
     with pytest.raises(ConfigurationError, match="cannot be read"):
         client_socket(None, Path("/nonexistent"), {})

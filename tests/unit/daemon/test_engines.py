@@ -1,57 +1,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
 from tests.support.fake_workers import STATS, Fleet
 from tests.support.manual_clock import ManualClock, run_with
+from tests.support.worker_pools import ask, asked, model, pool_of, prompt, settled, until
 
 from homebred_daemon.inbound.caretaking import WorkerState
-from homebred_daemon.ports.engines import Prompt, ServedModel
-from homebred_daemon.services.engines import MAX_WAITING, Room, WorkerPool
+from homebred_daemon.services.engines import MAX_WAITING
+from homebred_daemon.services.loading import Room
 from homebred_engines import api
-
-
-def model(name: str, engine: str = "echo") -> ServedModel:
-    return ServedModel(engine=engine, path=name, digest=f"sha256:{name}", context_tokens=512)
-
-
-def prompt(request_id: str = "r") -> Prompt:
-    messages = (api.Message(role="user", content="hello"),)
-    return Prompt(request_id=request_id, fairness_key="", messages=messages, options=api.GenerateOptions())
-
-
-@asynccontextmanager
-async def pool_of(fleet: Fleet, max_models: int = 2, clock: ManualClock | None = None) -> AsyncIterator[WorkerPool]:
-    room = Room(max_models=max_models, slots=2, threads=3, load_timeout_s=60, memory_budget_bytes=1 << 30)
-    pool = WorkerPool(fleet, clock or ManualClock(), room)
-    async with pool.running():
-        yield pool
-
-
-async def ask(pool: WorkerPool, name: str, request_id: str = "r") -> str:
-    events = [event async for event in pool.generate(model(name), prompt(request_id))]
-    return "".join(event.text for event in events if isinstance(event, api.Delta))
-
-
-async def asked(pool: WorkerPool, name: str, request_id: str = "r") -> str | Exception:
-    """What `ask` answers or fails with."""
-    try:
-        return await ask(pool, name, request_id)
-    except (api.EngineError, OSError) as error:
-        return error
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Lets others run until it holds."""
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0)
-    raise AssertionError("it never came to that")
 
 
 async def test_a_model_is_loaded_at_its_first_use_and_once_only() -> None:
@@ -110,25 +71,27 @@ async def test_a_load_goes_on_without_those_who_asked_for_it() -> None:
     assert fleet.told.count("m loads") == 1
 
 
-async def test_a_load_that_fails_is_told_to_all_who_wait_and_tried_again_by_the_next() -> None:
-    fleet = Fleet.free()
-    fleet.refuses = frozenset({"m"})
-    async with pool_of(fleet, max_models=1) as pool:
+async def test_a_load_that_fails_is_told_to_all_who_wait_and_tried_again_after_a_rest() -> None:
+    fleet, clock = Fleet.free(), ManualClock()
+    fleet.fails_to_load = frozenset({"m"})
+    async with pool_of(fleet, max_models=1, clock=clock) as pool:
         failures = await asyncio.gather(*(asked(pool, "m", f"r{number}") for number in range(16)))
-        assert {type(failure) for failure in failures} == {api.ModelRefusedError}
+        assert {type(failure) for failure in failures} == {api.EngineFailedError}
         assert (fleet.told, await pool.worker_states()) == (["echo starts", "m loads", "m stops"], ())
-        assert "picture of a cat" in pool.last_failure(model("m"))
-        fleet.refuses = frozenset()
+        assert "died while it loaded" in pool.condition(model("m")).note
+        fleet.fails_to_load = frozenset()
+        clock.pass_s(1)
         assert await ask(pool, "m") == "01"
-        assert pool.last_failure(model("m")) == ""
+        assert pool.condition(model("m")).note == ""
 
 
 async def test_a_failure_that_is_no_engines_reaches_the_caller_and_the_pool_goes_on() -> None:
-    fleet = Fleet.free()
+    fleet, clock = Fleet.free(), ManualClock()
     fleet.is_broken = True
-    async with pool_of(fleet) as pool:
+    async with pool_of(fleet, clock=clock) as pool:
         assert isinstance(await asked(pool, "m"), OSError)
         fleet.is_broken = False
+        clock.pass_s(1)
         assert await ask(pool, "m") == "01"
 
 
@@ -238,24 +201,11 @@ async def test_cascades_that_cross_each_other_both_come_through() -> None:
         assert list(answers) == [["01", "01"], ["01", "01"]]
 
 
-async def test_a_worker_that_died_is_forgotten_and_the_next_request_starts_another() -> None:
-    fleet = Fleet.free()
-    async with pool_of(fleet) as pool:
-        await ask(pool, "m")
-        fleet.workers[0].dies_after = 1
-        with pytest.raises(api.EngineFailedError, match="It died"):
-            await ask(pool, "m")
-        assert not pool.is_loaded(model("m"))
-        assert "It died" in pool.last_failure(model("m"))
-        assert await ask(pool, "m") == "01"
-        assert await pool.worker_states() == (WorkerState(pid=fleet.workers[1].pid, stats=STATS),)
-
-
 async def test_a_dead_worker_takes_no_room() -> None:
     fleet = Fleet.free()
     async with pool_of(fleet, max_models=1) as pool:
         await ask(pool, "a")
-        fleet.workers[0].is_alive = False
+        fleet.workers[0].die()
         await ask(pool, "b")
     assert fleet.told.index("a stops") < fleet.told.index("b loads"), "its process is reaped first"
 
@@ -283,7 +233,7 @@ async def test_a_worker_that_cannot_be_stopped_is_reported_and_the_pool_goes_on(
     assert reported == ["an engine worker could not be stopped"]
 
 
-def test_a_worker_that_never_says_how_it_stands_is_retired_and_the_next_request_starts_another() -> None:
+def test_a_worker_that_never_says_how_it_stands_is_retired_as_hung() -> None:
     fleet, clock = Fleet.free(), ManualClock()
 
     async def retired() -> None:
@@ -299,12 +249,16 @@ def test_a_worker_that_never_says_how_it_stands_is_retired_and_the_next_request_
                 WorkerState(pid=frozen.pid, stats=None),
                 WorkerState(pid=sound.pid, stats=STATS),
             )
-            doubting = group.create_task(ask(pool, "m", "r2"))
+            doubting = group.create_task(asked(pool, "m", "r2"))
             await asyncio.sleep(0)
             assert "m answers r2" not in fleet.told, "it waits until the doubt is settled"
-            clock.pass_s(5)
-            assert await doubting == "01"
-            assert fleet.told[-5:] == ["m stops", "echo starts", "m loads", "m answers r2", "m ends r2"]
+            for _ in range(2):
+                clock.pass_s(2.5)
+                await settled()
+            assert "did not answer for 5 s" in str(await doubting)
+            clock.pass_s(1)
+            assert await ask(pool, "m", "r3") == "01"
+            assert fleet.told[-5:] == ["m stops", "echo starts", "m loads", "m answers r3", "m ends r3"]
             assert {state.pid for state in await pool.worker_states()} == {sound.pid, fleet.workers[2].pid}
 
     run_with(clock, retired())
@@ -350,7 +304,7 @@ async def test_a_failure_of_a_model_that_left_the_store_is_forgotten() -> None:
     async with pool_of(fleet) as pool:
         await asked(pool, "m")
         pool.keep_only(())
-        assert pool.last_failure(model("m")) == ""
+        assert pool.condition(model("m")).note == ""
 
 
 async def test_a_stream_closed_half_way_frees_its_model() -> None:

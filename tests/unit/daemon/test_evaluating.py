@@ -224,6 +224,10 @@ class ScriptedWorker(ScriptedEngine):
     async def describe(self) -> api.WorkerStats:
         return api.WorkerStats(engine=api.EngineStats(engine="scripted", engine_version="7", capabilities=()))
 
+    async def ended(self) -> api.EngineFailedError:
+        await asyncio.Event().wait()
+        raise AssertionError("it never ends of itself")
+
     async def stop(self) -> None:
         self.stops += 1
 

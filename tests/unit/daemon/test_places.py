@@ -2,24 +2,24 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.support.fake_workers import FakeWorker, Fleet
+from tests.support.fake_workers import Fleet
 
 from homebred_daemon.ports.engines import ServedModel
-from homebred_daemon.services.places import Place, Places
+from homebred_daemon.services.places import Place, Places, Resident
 
 
 def model(name: str) -> ServedModel:
     return ServedModel(engine="echo", path=name, digest=f"sha256:{name}", context_tokens=512)
 
 
-async def loaded(places: Places, name: str, *, used_s: float = 0.0, holders: int = 0) -> FakeWorker:
+async def loaded(places: Places, name: str, *, used_s: float = 0.0, since_s: float = 0.0, holders: int = 0) -> Resident:
     """Has a model take its room; its worker."""
     place = places.hold(model(name))
     places.wait_for_room(place)
     assert place in places.settle().newcomers
-    worker = await Fleet.free().start("echo")
-    place.worker, place.used_s, place.holders = worker, used_s, holders
-    return worker
+    place.resident = Resident(worker=await Fleet.free().start("echo"), since_s=since_s, streams=holders)
+    place.used_s, place.holders = used_s, holders
+    return place.resident
 
 
 def waiting(places: Places, name: str) -> Place:
@@ -45,7 +45,7 @@ async def test_the_longest_unused_leaves_and_is_forgotten() -> None:
     older, newer = await loaded(places, "a", used_s=5), await loaded(places, "b", used_s=4)
     waiting(places, "c")
     assert places.settle().leaving == [newer]
-    assert older.is_alive
+    assert not older.over.is_set()
     assert names(places) == ["a", "c"]
 
 
@@ -83,15 +83,6 @@ async def test_who_is_wanted_by_nobody_any_more_leaves_the_queue() -> None:
     left.holders = 0
     places.settle()
     assert (places.is_waiting(left), places.is_waiting(stays), names(places)) == (False, True, ["a", "c"])
-
-
-async def test_a_worker_that_ended_leaves_its_room_even_while_it_is_held() -> None:
-    places = Places(1)
-    ended = await loaded(places, "a", holders=1)
-    ended.is_alive = False
-    newcomer = waiting(places, "b")
-    moves = places.settle()
-    assert (moves.leaving, moves.newcomers) == ([ended], [newcomer])
 
 
 async def test_what_the_store_no_longer_has_leaves_once_it_is_idle() -> None:

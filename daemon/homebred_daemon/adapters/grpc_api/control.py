@@ -2,54 +2,111 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import grpc
 from typing_extensions import override
 
-from homebred_daemon.adapters.grpc_api.failures import abort
-from homebred_daemon.errors import HomebredError
-from homebred_daemon.inbound.caretaking import Caretaker, DaemonState, SpecialistState, WorkerState
+from homebred_daemon.adapters.grpc_api.failures import aborting
+from homebred_daemon.adapters.grpc_api.models import ModelsServicer, worker_message
+from homebred_daemon.adapters.grpc_api.reviews import ReviewFace, ReviewRpcs
+from homebred_daemon.inbound.caretaking import Caretaker, DaemonState, LogLevels, ReviewsState, SpecialistState
+from homebred_daemon.inbound.residency import ModelKeeper
 from homebred_protocol.v1 import control_pb2 as wire
-from homebred_protocol.v1 import control_pb2_grpc
 
 KILOBYTE = 1024
 
 
-class ControlServicer(control_pb2_grpc.ControlServicer):
+class ControlServicer(ReviewRpcs, ModelsServicer):
     """`homebred.v1.Control`."""
 
-    def __init__(self, caretaker: Caretaker) -> None:
+    def __init__(
+        self,
+        caretaker: Caretaker,
+        models: ModelKeeper,
+        reviews: ReviewFace,
+        log_levels: LogLevels,
+        *,
+        report_defect: Callable[[BaseException], None],
+    ) -> None:
+        ReviewRpcs.__init__(self, reviews)
+        ModelsServicer.__init__(self, models, report_defect=report_defect)
         self._caretaker = caretaker
+        self._log_levels = log_levels
 
     @override
+    @aborting
     async def GetStatus(
         self,
         request: wire.GetStatusRequest,
         context: grpc.aio.ServicerContext[wire.GetStatusRequest, wire.GetStatusResponse],
     ) -> wire.GetStatusResponse:
         """The state of every part."""
-        try:
-            return _state(await self._caretaker.state())
-        except HomebredError as error:
-            await abort(context, error)
+        return _state(await self._caretaker.state(), log_level=self._log_levels.level)
 
     @override
+    @aborting
     async def ReloadModels(
         self,
         request: wire.ReloadModelsRequest,
         context: grpc.aio.ServicerContext[wire.ReloadModelsRequest, wire.ReloadModelsResponse],
     ) -> wire.ReloadModelsResponse:
         """Takes up what has changed in the model store."""
-        try:
-            state = await self._caretaker.reload_models()
-        except HomebredError as error:
-            await abort(context, error)
+        state = await self._caretaker.reload_models()
         return wire.ReloadModelsResponse(registry_digest=state.registry_digest, specialists=len(state.specialists))
 
+    @override
+    @aborting
+    async def GetPolicy(
+        self,
+        request: wire.GetPolicyRequest,
+        context: grpc.aio.ServicerContext[wire.GetPolicyRequest, wire.GetPolicyResponse],
+    ) -> wire.GetPolicyResponse:
+        """The policy in force, as it was written."""
+        held = self._caretaker.policy()
+        policy = held.site.policy
+        return wire.GetPolicyResponse(
+            digest=policy.digest, document=held.site.body, origin=held.origin, ceiling_digest=policy.ceiling_digest
+        )
 
-def _state(state: DaemonState) -> wire.GetStatusResponse:
+    @override
+    @aborting
+    async def SetPolicy(
+        self,
+        request: wire.SetPolicyRequest,
+        context: grpc.aio.ServicerContext[wire.SetPolicyRequest, wire.SetPolicyResponse],
+    ) -> wire.SetPolicyResponse:
+        """Takes another policy, or says what is wrong with it."""
+        change = await self._caretaker.set_policy(request.document, check_only=request.check_only)
+        return wire.SetPolicyResponse(
+            digest=change.digest, previous_digest=change.previous_digest, warnings=change.warnings
+        )
+
+    @override
+    @aborting
+    async def Drain(
+        self, request: wire.DrainRequest, context: grpc.aio.ServicerContext[wire.DrainRequest, wire.DrainResponse]
+    ) -> wire.DrainResponse:
+        """Takes no more tasks, or takes them again."""
+        streams = self._caretaker.drain(resume=request.resume)
+        return wire.DrainResponse(draining=not request.resume, streams=streams)
+
+    @override
+    @aborting
+    async def SetLogLevel(
+        self,
+        request: wire.SetLogLevelRequest,
+        context: grpc.aio.ServicerContext[wire.SetLogLevelRequest, wire.SetLogLevelResponse],
+    ) -> wire.SetLogLevelResponse:
+        """Writes more or less about the daemon itself."""
+        previous = self._log_levels.level
+        self._log_levels.set_level(request.level)
+        return wire.SetLogLevelResponse(previous=previous)
+
+
+def _state(state: DaemonState, *, log_level: str) -> wire.GetStatusResponse:
     response = wire.GetStatusResponse(
         version=version("homebred"),
         policy_digest=state.policy_digest,
@@ -57,10 +114,14 @@ def _state(state: DaemonState) -> wire.GetStatusResponse:
         registry_digest=state.registry_digest,
         link=state.link,
         specialists=[_specialist(one) for one in state.specialists],
-        workers=[_worker(one) for one in state.workers],
+        workers=[worker_message(one) for one in state.workers],
         streams=state.streams,
         outcomes=state.outcomes,
         resident_bytes=_resident_bytes(),
+        draining=state.is_draining,
+        log_level=log_level,
+        policy_origin=state.policy_origin,
+        reviews=_reviews(state.reviews),
     )
     response.started_at_utc.FromDatetime(state.started_at_utc)
     return response
@@ -74,24 +135,8 @@ def _specialist(specialist: SpecialistState) -> wire.SpecialistStatus:
         available=specialist.available,
         loaded=specialist.loaded,
         note=specialist.note,
-    )
-
-
-def _worker(worker: WorkerState) -> wire.WorkerStatus:
-    stats = worker.stats
-    if stats is None:
-        return wire.WorkerStatus(process_id=worker.pid)
-    return wire.WorkerStatus(
-        engine=stats.engine.engine,
-        engine_version=stats.engine.engine_version,
-        model_digest=stats.engine.model_digest,
-        process_id=worker.pid,
-        running=stats.running,
-        queued=stats.queued,
-        slots=stats.engine.slots,
-        threads=stats.engine.threads,
-        resident_bytes=stats.resident_bytes,
-        generated_tokens=stats.generated_tokens,
+        pinned=specialist.pinned,
+        parked=specialist.parked,
     )
 
 
@@ -99,3 +144,17 @@ def _resident_bytes() -> int:
     """Memory of this process that is in RAM (proc(5), VmRSS)."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) * KILOBYTE for line in lines if line.startswith("VmRSS:"))
+
+
+def _reviews(reviews: ReviewsState) -> wire.ReviewStatus:
+    message = wire.ReviewStatus(
+        waiting=reviews.waiting,
+        claimed=reviews.claimed,
+        capacity=reviews.capacity,
+        answered=reviews.answered,
+        declined=reviews.declined,
+        expired=reviews.expired,
+    )
+    if reviews.oldest_filed_at_utc is not None:
+        message.oldest_filed_at_utc.FromDatetime(reviews.oldest_filed_at_utc)
+    return message

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import grpc
 from google.protobuf import any_pb2
@@ -23,7 +26,24 @@ from homebred_daemon.errors import (
     RequestError,
     StateError,
     UnattestedError,
+    UnreadError,
+    defect,
 )
+
+
+class Reporting(Protocol):
+    """A servicer that says where its own faults go."""
+
+    @property
+    def report_defect(self) -> Callable[[BaseException], None]:
+        """Hears of a fault of our own."""
+        ...
+
+
+Servicer = TypeVar("Servicer", bound=Reporting)
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+Context = TypeVar("Context", bound="grpc.aio.ServicerContext[Any, Any]")
 
 DETAILS_KEY = "grpc-status-details-bin"
 DOMAIN = "homebred"
@@ -33,6 +53,7 @@ CODES: tuple[tuple[type[HomebredError], grpc.StatusCode], ...] = (  # the first 
     (NotPermittedError, grpc.StatusCode.PERMISSION_DENIED),
     (NotFoundError, grpc.StatusCode.NOT_FOUND),
     (ConflictError, grpc.StatusCode.ABORTED),
+    (UnreadError, grpc.StatusCode.ABORTED),
     (DrainingError, grpc.StatusCode.UNAVAILABLE),
     (OverloadedError, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (RequestError, grpc.StatusCode.INVALID_ARGUMENT),
@@ -66,5 +87,26 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: HomebredErro
         packed = any_pb2.Any()
         packed.Pack(detail)
         status.details.append(packed)
-    await context.abort(code, error.message, ((DETAILS_KEY, status.SerializeToString()),))
+    try:
+        await context.abort(code, error.message, ((DETAILS_KEY, status.SerializeToString()),))
+    except grpc.aio.InternalError:
+        raise asyncio.CancelledError from None  # the call ended meanwhile: nobody is there to hear of the error
     raise AssertionError("abort does not return")
+
+
+def aborting(
+    call: Callable[[Servicer, Request, Context], Awaitable[Response]],
+) -> Callable[[Servicer, Request, Context], Awaitable[Response]]:
+    """A unary call that ends with the error's status where it fails; our own faults keep their words to themselves."""
+
+    @wraps(call)
+    async def answered(self: Servicer, request: Request, context: Context) -> Response:
+        try:
+            return await call(self, request, context)
+        except HomebredError as error:
+            await abort(context, error)
+        except Exception as error:  # noqa: BLE001  # our own fault; its words may quote a task
+            self.report_defect(error)
+            await abort(context, defect(error))
+
+    return answered

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, NoReturn, cast
 
@@ -10,30 +9,36 @@ import grpc
 from typing_extensions import override
 
 from homebred_daemon.adapters.grpc_api.failures import abort
-from homebred_daemon.adapters.grpc_api.translate import accepted_task, decision_message, event_message
+from homebred_daemon.adapters.grpc_api.listener import Listener
+from homebred_daemon.adapters.grpc_api.reviews import AfterwardsRpcs, ReviewFace
+from homebred_daemon.adapters.grpc_api.translate import accepted_task, decision_message
 from homebred_daemon.errors import HomebredError, OverloadedError, defect
-from homebred_daemon.inbound.answering import AcceptedTask, Answerer, AnswerEvent, Outcome
+from homebred_daemon.inbound.answering import AcceptedTask, Answerer
 from homebred_protocol.v1 import inference_pb2 as wire
 from homebred_protocol.v1 import inference_pb2_grpc
 
 
-class InferenceServicer(inference_pb2_grpc.InferenceServicer):
-    """`homebred.v1.Inference` over the answering service."""
+class InferenceServicer(AfterwardsRpcs, inference_pb2_grpc.InferenceServicer):
+    """`homebred.v1.Inference` over the answering service; what a caller asks afterwards is `AfterwardsRpcs`'."""
 
     def __init__(
         self,
         answering: Answerer,
+        reviews: ReviewFace,
         *,
         caller_of: Callable[[grpc.aio.ServicerContext[Any, Any]], tuple[str, ...]],
         default_deadline_s: float,
         max_streams: int,
+        unread_timeout_s: float,
         new_task_id: Callable[[], str],
         report_defect: Callable[[BaseException], None],
     ) -> None:
+        super().__init__(reviews)
         self._answering = answering
         self._caller_of = caller_of
         self._default_deadline_s = default_deadline_s
         self._max_streams = max_streams
+        self._unread_timeout_s = unread_timeout_s
         self._streams = 0
         self._new_task_id = new_task_id
         self._report_defect = report_defect
@@ -44,23 +49,12 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
     ) -> None:
         """Streams decision, deltas and outcome; an outcome that is an error also ends the call as one."""
         failed: HomebredError | None = None
-        one_at_a_time = asyncio.Lock()
-
-        async def write(event: AnswerEvent) -> None:
-            async with one_at_a_time:
-                await context.write(event_message(event))
-
-        async def emit(event: AnswerEvent) -> None:
-            nonlocal failed
-            if isinstance(event, Outcome) and event.record.status == "error":
-                failed = event.problem
-            # Were a write cancelled on its way, as by a deadline, grpc could neither write nor end the call any more.
-            await asyncio.shield(write(event))
-
+        listener = Listener(context, self._unread_timeout_s)
         self._streams += 1
         try:
             self._refuse_surplus()
-            await self._answering.answer(self._accepted(request, context), emit)
+            await self._answering.answer(self._accepted(request, context), listener.hear)
+            failed = listener.problem
         except HomebredError as error:
             failed = error
         except Exception as error:  # noqa: BLE001  # our own fault; its words may quote the task

@@ -1,67 +1,40 @@
-"""Builds the gRPC server on the daemon's Unix socket, with health and reflection, and takes it down again.
+"""Builds the gRPC server behind its relay, with health and reflection, and takes it down again.
 
-The socket is open to the daemon's own user alone: whoever can connect is that user, or root.
+gRPC itself listens on a private socket that nobody else can reach; the public one is the relay's. Who may call what is
+`access`'s to say.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import socket
-import stat
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from homebred_daemon.errors import StateError
+from homebred_daemon.adapters.grpc_api.access import AccessInterceptor
+from homebred_daemon.adapters.grpc_api.relay import Relay
+from homebred_daemon.core.access import AccessRules
 from homebred_protocol.v1 import control_pb2, control_pb2_grpc, inference_pb2, inference_pb2_grpc
 
 INFERENCE = inference_pb2.DESCRIPTOR.services_by_name["Inference"].full_name
 CONTROL = control_pb2.DESCRIPTOR.services_by_name["Control"].full_name
-SOCKET_UMASK = 0o177
-OPERATORS_CALLS = 16
-"""Calls beyond the streams, so that status and health answer under load."""
+CALLS_OF_A_CONNECTION: Final = 1024
+"""Beyond it a client waits before it sends another call. More than callers may have under way in all, so that those
+over that limit hear of it; together with the bound on connections it bounds what a flood of calls can cost."""
 
 
-class SocketPath:
-    """The right to one socket path: grpcio would silently take the path of a live server."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiLimits:
+    """What the API bounds."""
 
-    def __init__(self, path: Path) -> None:
-        """Takes the path's lock and removes what a killed server left there.
-
-        Raises:
-            StateError: another process serves it, or something that is no socket stands there.
-        """
-        self.path = path
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.exists():
-                self._remove_leftover()
-        except BlockingIOError:
-            raise StateError(
-                f"another daemon serves {path}", hint="stop that one first, or give this one another runtime_dir"
-            ) from None
-        except OSError as error:
-            raise StateError(
-                f"the socket {path} cannot be made: {error.strerror}",
-                hint="check that its folder exists and belongs to this user, or choose another with --runtime-dir",
-            ) from error
-
-    def release(self) -> None:
-        """Gives the path back."""
-        os.close(self._lock)
-
-    def _remove_leftover(self) -> None:
-        if not stat.S_ISSOCK(self.path.lstat().st_mode):
-            raise StateError(f"{self.path} is not a socket", hint="move it away, or choose another socket path")
-        with socket.socket(socket.AF_UNIX) as probe:
-            if probe.connect_ex(str(self.path)) == 0:
-                raise StateError(f"another process serves {self.path}", hint="stop it first")
-        self.path.unlink()
+    max_message_bytes: int
+    """Longest message either way; grpc itself ends a call with a longer one."""
+    max_streams: int
+    """Answers streamed at once."""
 
 
 class ApiServer:
@@ -69,20 +42,24 @@ class ApiServer:
 
     def __init__(
         self,
-        socket_path: SocketPath,
+        relay: Relay,
+        private_socket: Path,
         *,
         inference: inference_pb2_grpc.InferenceServicer,
         control: control_pb2_grpc.ControlServicer,
-        max_message_bytes: int,
-        max_streams: int,
+        rules: AccessRules,
+        limits: ApiLimits,
     ) -> None:
-        self._socket_path = socket_path
+        self._relay = relay
+        self._private_socket = private_socket
+        self._relaying = AsyncExitStack()
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
-            maximum_concurrent_rpcs=max_streams + OPERATORS_CALLS,
+            interceptors=[AccessInterceptor(relay.peer_of, rules, max_streams=limits.max_streams)],
             options=[
-                ("grpc.max_receive_message_length", max_message_bytes),
-                ("grpc.max_send_message_length", max_message_bytes),
+                ("grpc.max_receive_message_length", limits.max_message_bytes),
+                ("grpc.max_send_message_length", limits.max_message_bytes),
+                ("grpc.max_concurrent_streams", CALLS_OF_A_CONNECTION),
                 ("grpc.so_reuseport", 0),
             ],
         )
@@ -93,17 +70,17 @@ class ApiServer:
         reflection.enable_server_reflection(names, self._server)
 
     async def start(self) -> None:
-        """Binds the socket and says SERVING."""
-        umask = os.umask(SOCKET_UMASK)
-        try:
-            self._server.add_insecure_port(f"unix:{self._socket_path.path}")
-            await self._server.start()
-        finally:
-            os.umask(umask)
+        """Says SERVING, and lets clients in."""
+        self._server.add_insecure_port(f"unix:{self._private_socket}")
+        self._private_socket.chmod(0o600)
+        await self._server.start()
         for service in ("", INFERENCE, CONTROL):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        await self._relaying.enter_async_context(self._relay.running())
 
     async def stop(self, grace_s: float) -> None:
-        """Takes no more calls, gives running ones `grace_s` seconds, then cancels them."""
+        """Takes no more clients and calls, gives running calls `grace_s` seconds, then cancels them."""
+        self._relay.accept_no_more()
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_s)
+        await self._relaying.aclose()

@@ -50,6 +50,7 @@ class SqlFolder:
 
 
 LEDGER = SqlFolder("ledger_sql")
+REVIEW = SqlFolder("review_sql")
 
 
 def connect(path: Path, sql: SqlFolder, *, synchronous: Literal["NORMAL", "FULL"] = "NORMAL") -> sqlite3.Connection:

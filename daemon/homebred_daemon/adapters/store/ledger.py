@@ -17,19 +17,30 @@ from homebred_daemon.adapters.store.reading import connect_read_only
 from homebred_daemon.adapters.store.rows import (
     decision_row,
     document_row,
+    feedback_row,
     gap_row,
     is_intact,
+    mark_row,
     outcome_row,
     parsed,
     stored_decision,
 )
 from homebred_daemon.core.routing import DecisionInputs
 from homebred_daemon.errors import StateError
-from homebred_daemon.ports.ledger import LedgerCheck, LedgerEntry, OutcomeRecord, RecordedDecision
+from homebred_daemon.ports.ledger import (
+    FeedbackRecord,
+    LedgerCheck,
+    LedgerEntry,
+    OutcomeRecord,
+    RecordedDecision,
+    RecordedRoute,
+)
 from homebred_protocol.digests import digest_of
 
 DROPPED_AT_ONCE = 1_000
 """How many decisions go at the bound, so that dropping is rare."""
+MARKED_EVERY = 1_000
+"""How many decisions lie between two notes of how far all of them have their outcomes."""
 
 
 class SqliteLedger:
@@ -77,6 +88,8 @@ class SqliteLedger:
                 digest = row["row_digest"]
                 self._connection.execute(self._queries["add_decision"], row)
             if entries:
+                if seq // MARKED_EVERY > (seq - len(entries)) // MARKED_EVERY:
+                    self._mark_finished(seq - len(entries))
                 self._keep_to_bound(seq, entries[-1].decision.route_created_at_utc)
 
     def record_outcome(self, outcome: OutcomeRecord) -> None:
@@ -86,6 +99,29 @@ class SqliteLedger:
         """
         with self._writing():
             self._connection.execute(self._queries["add_outcome"], outcome_row(outcome))
+
+    def record_feedback(self, feedback: FeedbackRecord) -> None:
+        """Stores what a caller says of a route, instead of what it said before; nothing where the route is gone."""
+        with self._writing():
+            self._connection.execute(self._queries["add_feedback"], feedback_row(feedback))
+
+    def route(self, route_id: str) -> RecordedRoute | None:
+        """A route's caller and status; None where there is no such decision, or it is altered."""
+        row = self._one("route", route_id=route_id)
+        if row is None:
+            return None
+        values = dict(row)
+        status = values.pop("status") or ""
+        if not is_intact(values):
+            return None
+        return RecordedRoute(caller=tuple(parsed(values["inputs"])["caller"]), status=status)
+
+    def unfinished(self, limit: int) -> Sequence[str]:
+        """The oldest routes without an outcome; it looks no further back than all were known to have theirs."""
+        last = self._one("last_decision")
+        with self._writing():
+            self._mark_finished(last["seq"] if last is not None else 0)
+        return [row["route_id"] for row in self._rows("unfinished_after", seq=self._finished(), limit=limit)]
 
     def document(self, kind: str, digest: str) -> bytes | None:
         """A kept document's bytes; None where it is absent or no longer fits its digest."""
@@ -115,6 +151,8 @@ class SqliteLedger:
             altered_documents=sum(not is_intact(dict(row)) for row in self._rows("documents")),
             altered_outcomes=sum(not is_intact(dict(row)) for row in self._rows("outcomes")),
             altered_gaps=sum(not is_intact(dict(gap)) for gap in gaps),
+            altered_feedback=sum(not is_intact(dict(row)) for row in self._rows("feedback")),
+            altered_marks=sum(not is_intact(dict(row)) for row in self._rows("marks")),
             stray_outcomes=self._number("stray_outcomes"),
             unfinished=self._number("unfinished"),
         )
@@ -130,9 +168,23 @@ class SqliteLedger:
             return
         bound = last_seq - self._max_decisions + min(DROPPED_AT_ONCE, self._max_decisions // 2)
         self._connection.execute(self._queries["drop_outcomes_before"], {"seq": bound})
+        self._connection.execute(self._queries["drop_feedback_before"], {"seq": bound})
         dropped = self._connection.execute(self._queries["drop_decisions_before"], {"seq": bound}).rowcount
         self._connection.execute(self._queries["drop_documents_before"], {"seq": bound})
         self._connection.execute(self._queries["add_gap"], gap_row(now, last_seq=bound, decisions=dropped))
+
+    def _mark_finished(self, last_seq: int) -> None:
+        """Notes up to where every decision, of those up to the last one given, has its outcome."""
+        before = self._finished()
+        first_open = self._one("unfinished_after", seq=before, limit=1)
+        finished = last_seq if first_open is None else min(first_open["seq"] - 1, last_seq)
+        if finished > before:
+            self._connection.execute(self._queries["set_mark"], mark_row(finished))
+
+    def _finished(self) -> int:
+        """Up to which decision all have their outcomes, as far as was noted; 0 where the note is none of ours."""
+        row = self._one("marks")
+        return int(row["seq"]) if row is not None and is_intact(dict(row)) else 0
 
     def _missing(self, *, dropped: int) -> int:
         """Decisions that are neither held nor counted as dropped."""

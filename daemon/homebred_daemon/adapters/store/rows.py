@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from homebred_daemon.core.records import DECISION_FIELDS, canonical, decision_record, inputs_record
-from homebred_daemon.ports.ledger import LedgerEntry, OutcomeRecord
+from homebred_daemon.ports.ledger import FeedbackRecord, LedgerEntry, OutcomeRecord
 from homebred_protocol.digests import digest_of
 
 
@@ -38,6 +38,12 @@ def gap_row(now: datetime, *, last_seq: int, decisions: int) -> dict[str, Any]:
     """A row of `gaps`: decisions dropped at the bound, up to this one."""
     row: dict[str, Any] = {"last_seq": last_seq, "decisions": decisions}
     row |= {"recorded_at_utc": now.isoformat(), "reason": "ledger bound reached"}
+    return row | {"row_digest": _row_digest(row)}
+
+
+def mark_row(seq: int) -> dict[str, Any]:
+    """A row of `marks`: every decision up to this one has its outcome."""
+    row: dict[str, Any] = {"name": "finished", "seq": seq}
     return row | {"row_digest": _row_digest(row)}
 
 
@@ -74,6 +80,15 @@ def outcome_row(outcome: OutcomeRecord) -> dict[str, Any]:
     row = asdict(outcome)
     row["recorded_at_utc"] = outcome.recorded_at_utc.isoformat()
     row["findings"] = canonical(list(outcome.findings))
+    row["row_digest"] = _row_digest(row)
+    return row
+
+
+def feedback_row(feedback: FeedbackRecord) -> dict[str, Any]:
+    """A row of `feedback`."""
+    row = asdict(feedback)
+    row["recorded_at_utc"] = feedback.recorded_at_utc.isoformat()
+    row["has_correction"] = int(feedback.has_correction)
     row["row_digest"] = _row_digest(row)
     return row
 

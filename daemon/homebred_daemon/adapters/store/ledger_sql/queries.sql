@@ -64,6 +64,10 @@ SELECT * FROM outcomes ORDER BY recorded_at_utc, route_id;
 -- The outcomes of decisions about to be dropped.
 DELETE FROM outcomes WHERE route_id IN (SELECT route_id FROM decisions WHERE seq <= :seq);
 
+-- name: drop_feedback_before
+-- What was said of decisions about to be dropped.
+DELETE FROM feedback WHERE route_id IN (SELECT route_id FROM decisions WHERE seq <= :seq);
+
 -- name: drop_decisions_before
 -- The oldest decisions, at the bound.
 DELETE FROM decisions WHERE seq <= :seq;
@@ -88,8 +92,9 @@ SELECT * FROM gaps ORDER BY last_seq;
 SELECT min(seq) AS first, max(seq) AS last, count(*) AS number FROM decisions;
 
 -- name: stray_outcomes
--- Outcomes of routes that nobody decided.
-SELECT count(*) AS number FROM outcomes WHERE route_id NOT IN (SELECT route_id FROM decisions);
+-- Outcomes of routes that nobody decided, and feedback on such.
+SELECT count(*) AS number FROM (SELECT route_id FROM outcomes UNION ALL SELECT route_id FROM feedback)
+WHERE route_id NOT IN (SELECT route_id FROM decisions);
 
 -- name: unfinished
 -- Decisions of which nobody knows what became.
@@ -98,3 +103,37 @@ SELECT count(*) AS number FROM decisions WHERE route_id NOT IN (SELECT route_id 
 -- name: status_counts
 -- Outcomes by status.
 SELECT status, count(*) AS number FROM outcomes GROUP BY status ORDER BY status;
+
+-- name: add_feedback
+-- A caller's last word on a route, unless its decision was dropped meanwhile.
+INSERT INTO feedback (route_id, recorded_at_utc, verdict, has_correction, row_digest)
+SELECT :route_id, :recorded_at_utc, :verdict, :has_correction, :row_digest
+WHERE EXISTS (SELECT 1 FROM decisions WHERE route_id = :route_id)
+ON CONFLICT (route_id) DO UPDATE
+SET recorded_at_utc = excluded.recorded_at_utc, verdict = excluded.verdict,
+    has_correction = excluded.has_correction, row_digest = excluded.row_digest;
+
+-- name: feedback
+-- Everything that callers said.
+SELECT * FROM feedback ORDER BY route_id;
+
+-- name: route
+-- What a decision depended on, and how it ended.
+SELECT decisions.*, outcomes.status AS status
+FROM decisions LEFT JOIN outcomes ON outcomes.route_id = decisions.route_id
+WHERE decisions.route_id = :route_id;
+
+-- name: unfinished_after
+-- Decisions after this one without an outcome.
+SELECT seq, route_id FROM decisions
+WHERE seq > :seq AND NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes.route_id = decisions.route_id)
+ORDER BY seq LIMIT :limit;
+
+-- name: marks
+-- How far every decision has its outcome.
+SELECT * FROM marks;
+
+-- name: set_mark
+-- Moves it.
+INSERT INTO marks (name, seq, row_digest) VALUES (:name, :seq, :row_digest)
+ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, row_digest = excluded.row_digest;

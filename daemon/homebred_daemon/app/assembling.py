@@ -1,0 +1,119 @@
+"""Puts one daemon together from settings, and takes it apart again, in the order that the package states."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from uuid import uuid4
+
+from homebred_daemon.adapters.accounts import resolve_access
+from homebred_daemon.adapters.detectors.patterns import default_detector
+from homebred_daemon.adapters.json_schema import JsonSchemaChecker
+from homebred_daemon.adapters.model_store import ModelStore
+from homebred_daemon.adapters.policy_files import PolicyFiles
+from homebred_daemon.adapters.system_clock import SystemClock
+from homebred_daemon.adapters.worker_folders import remove_leftovers
+from homebred_daemon.app.serving import Services, api_server, listening, only_daemon_here
+from homebred_daemon.app.stores import open_recorder, open_reviews, recover_at_start
+from homebred_daemon.app.workers import worker_pool
+from homebred_daemon.config import Settings
+from homebred_daemon.core.link import Link
+from homebred_daemon.ports.policies import PolicyInForce
+from homebred_daemon.services.answering import Answering
+from homebred_daemon.services.caretaking import Caretaking
+from homebred_daemon.services.feedback import Feedback
+from homebred_daemon.services.models import Site, ledger_documents, standing_of
+from homebred_daemon.services.residency import Residency
+from homebred_daemon.services.standing import Means
+
+STOP_GRACE_S = 1.0
+"""For calls that are no tasks, and for the last words of those that drain_s has cut off."""
+WARM_UP = "MRN 4471203, call +49 30 1234567"
+"""The detector compiles its patterns with the first text that calls for them: better now than with the first task."""
+
+
+@asynccontextmanager
+async def daemon(settings: Settings, inherited: socket.socket | None = None) -> AsyncIterator[None]:
+    """A serving daemon, for as long as the context lasts.
+
+    Args:
+        settings: what holds.
+        inherited: a listening Unix socket to serve on, as systemd hands it over; None: the daemon makes its own.
+
+    Raises:
+        HomebredError: it refuses to start; nothing was left behind.
+    """
+    policies, clock = _policies(settings), SystemClock()
+    policy = policies.in_force()
+    site = _site(settings, policy)
+    access = resolve_access(
+        group=settings.access.group, operators=settings.access.operators, reviewers=settings.access.reviewers
+    )
+    async with AsyncExitStack() as stack:
+        stack.enter_context(only_daemon_here(settings, owns_socket=inherited is None))
+        remove_leftovers(settings.paths.runtime_dir)
+        recorder = await stack.enter_async_context(open_recorder(settings))
+        reviews = await stack.enter_async_context(open_reviews(settings, clock))
+        await recover_at_start(recorder, reviews, clock)
+        store = ModelStore(settings.paths.state_dir / "models")
+        pool = worker_pool(settings, clock)
+        await stack.enter_async_context(pool.running())
+        means = Means(
+            recorder=recorder,
+            pool=pool,
+            schemas=JsonSchemaChecker(),
+            reviews=reviews,
+            clock=clock,
+            new_route_id=lambda: str(uuid4()),
+        )
+        answering = Answering(await standing_of(site, store, recorder), means)
+        residency = Residency(answering, pool)
+        caretaker = Caretaking(
+            site=site,
+            policy=policy,
+            policies=policies,
+            store=store,
+            answering=answering,
+            pool=pool,
+            residency=residency,
+            recorder=recorder,
+            reviews=reviews,
+            started_at_utc=clock.now(),
+        )
+        services = Services(
+            answering=answering,
+            caretaker=caretaker,
+            residency=residency,
+            reviews=reviews,
+            feedback=Feedback(recorder, reviews, clock),
+        )
+        listener = stack.enter_context(listening(settings, access, inherited))
+        server = api_server(settings, access, listener, services)
+        stack.push_async_callback(server.stop, STOP_GRACE_S)
+        stack.push_async_callback(_drained, caretaker, answering, settings.requests.drain_s)
+        site.detector.detect(WARM_UP)
+        await server.start()
+        await caretaker.reload_models()  # a model added while we started found nobody to tell
+        yield
+
+
+def _policies(settings: Settings) -> PolicyFiles:
+    policy = settings.policy
+    return PolicyFiles(settings.paths.state_dir, policy_file=policy.file, ceiling_file=policy.site_ceiling_file)
+
+
+def _site(settings: Settings, policy: PolicyInForce) -> Site:
+    return Site(
+        policy=policy.site.policy,
+        documents=ledger_documents(policy.site),
+        detector=default_detector(),
+        link=Link(settings.link.state),
+        context_tokens=settings.engine.context_tokens,
+    )
+
+
+async def _drained(caretaker: Caretaking, answering: Answering, limit_s: float) -> None:
+    """Takes no more tasks and waits for those under way; operators are answered meanwhile."""
+    caretaker.drain()
+    await answering.admission.idle_within(limit_s)

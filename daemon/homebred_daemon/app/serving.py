@@ -1,0 +1,101 @@
+"""The daemon's face: the right to be the only one, the socket, the relay and the gRPC server."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+from homebred_daemon.adapters import logs
+from homebred_daemon.adapters.accounts import Access
+from homebred_daemon.adapters.grpc_api.control import ControlServicer
+from homebred_daemon.adapters.grpc_api.inference import InferenceServicer
+from homebred_daemon.adapters.grpc_api.relay import Relay, RelayRules
+from homebred_daemon.adapters.grpc_api.reviews import ReviewFace
+from homebred_daemon.adapters.grpc_api.server import ApiLimits, ApiServer
+from homebred_daemon.adapters.grpc_api.sockets import LOCK_NAME, OwnSocket, SoleRight, private_socket
+from homebred_daemon.config import Settings
+from homebred_daemon.core.access import Role, roles_of
+from homebred_daemon.errors import RequestError
+from homebred_daemon.services.answering import Answering
+from homebred_daemon.services.caretaking import Caretaking
+from homebred_daemon.services.feedback import Feedback
+from homebred_daemon.services.residency import Residency
+from homebred_daemon.services.review_desk import ReviewDesk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the calls of the socket lead to."""
+
+    answering: Answering
+    caretaker: Caretaking
+    residency: Residency
+    reviews: ReviewDesk
+    feedback: Feedback
+
+
+@contextmanager
+def only_daemon_here(settings: Settings, *, owns_socket: bool) -> Iterator[None]:
+    """The right to everything that two daemons could not share; taken before any of it is opened or bound."""
+    paths = settings.paths
+    with ExitStack() as stack:
+        stack.callback(SoleRight(paths.state_dir / LOCK_NAME).release)
+        stack.callback(SoleRight(paths.runtime_dir / LOCK_NAME).release)
+        if owns_socket:
+            stack.callback(SoleRight(paths.socket.with_name(paths.socket.name + ".lock")).release)
+        yield
+
+
+@contextmanager
+def listening(settings: Settings, access: Access, inherited: socket.socket | None) -> Iterator[socket.socket]:
+    """The public socket: the inherited one, which whoever made it keeps, or the daemon's own."""
+    if inherited is not None:
+        yield inherited
+        return
+    own = OwnSocket(settings.paths.socket, gid=access.socket_gid)
+    try:
+        yield own.listener
+    finally:
+        own.remove()
+
+
+def api_server(settings: Settings, access: Access, listener: socket.socket, services: Services) -> ApiServer:
+    """The gRPC server behind its relay; it serves once it is started."""
+    requests = settings.requests
+    backend = private_socket(settings.paths.runtime_dir)
+    relay = Relay(
+        listener, backend, RelayRules(unread_timeout_s=requests.unread_timeout_s, on_refusal=_log_refused_connection)
+    )
+    face = ReviewFace(
+        reviews=services.reviews,
+        feedbacks=services.feedback,
+        caller_of=lambda context: relay.peer_of(context).principals,
+        sees_all=lambda context: Role.REVIEWER in roles_of(relay.peer_of(context), access.rules),
+        report_defect=logs.defect,
+    )
+    inference = InferenceServicer(
+        services.answering,
+        face,
+        caller_of=face.caller_of,
+        default_deadline_s=requests.default_deadline_s,
+        max_streams=requests.max_streams,
+        unread_timeout_s=requests.unread_timeout_s,
+        report_defect=logs.defect,
+        new_task_id=lambda: str(uuid4()),
+    )
+    control = ControlServicer(services.caretaker, services.residency, face, logs.Levels(), report_defect=logs.defect)
+    return ApiServer(
+        relay,
+        backend,
+        inference=inference,
+        control=control,
+        rules=access.rules,
+        limits=ApiLimits(max_message_bytes=requests.max_message_bytes, max_streams=requests.max_streams),
+    )
+
+
+def _log_refused_connection(refusal: RequestError) -> None:
+    logs.logger().warning("connection refused", why=refusal.message)

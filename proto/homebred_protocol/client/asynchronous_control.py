@@ -1,0 +1,146 @@
+"""The same as `control`, from asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import grpc
+
+from homebred_protocol.client.asynchronous import AsyncConnection
+from homebred_protocol.client.connecting import PATIENCE_S, TIMEOUT_S
+from homebred_protocol.client.control import resolution
+from homebred_protocol.client.retrying import Repeat
+from homebred_protocol.client.translating import STATE_NUMBERS
+from homebred_protocol.client.values import ReviewState
+from homebred_protocol.v1 import control_pb2 as wire
+from homebred_protocol.v1 import control_pb2_grpc
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from homebred_protocol.v1.control_pb2_grpc import ControlAsyncStub
+
+HARMLESS, UNTAKEN = Repeat.HARMLESS, Repeat.UNTAKEN
+
+
+class AsyncControl:
+    """Operators' and reviewers' calls; every one raises a CallError where it fails."""
+
+    def __init__(
+        self, socket: Path | str | None = None, *, patience_s: float = PATIENCE_S, timeout_s: float = TIMEOUT_S
+    ) -> None:
+        """Connects at the first call.
+
+        Args:
+            socket: The daemon's; None: $HOMEBRED_SOCKET, else the installed daemon's.
+            patience_s: How long a call that may be made again is, from its first failure; 0: never.
+            timeout_s: Bound of a call that is short by its nature, all its tries together.
+        """
+        self._connection = AsyncConnection(socket, patience_s=patience_s)
+        self._timeout_s = timeout_s
+
+    async def __aenter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Closes it."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connection; calls in flight are cancelled."""
+        await self._connection.close()
+
+    async def status(self) -> wire.GetStatusResponse:
+        """The state of every part."""
+        return await self._connection.call(self._control.GetStatus, wire.GetStatusRequest(), HARMLESS, self._timeout_s)
+
+    async def reload_models(self) -> wire.ReloadModelsResponse:
+        """Takes up what has changed in the model store."""
+        return await self._connection.call(self._control.ReloadModels, wire.ReloadModelsRequest(), HARMLESS, None)
+
+    async def load_model(self, specialist_id: str) -> wire.LoadModelResponse:
+        """Loads a specialist's model now; one that was parked gets another chance."""
+        request = wire.LoadModelRequest(specialist_id=specialist_id)
+        return await self._connection.call(self._control.LoadModel, request, UNTAKEN, None)
+
+    async def unload_model(self, specialist_id: str) -> wire.UnloadModelResponse:
+        """Frees a model once its running answers have ended."""
+        request = wire.UnloadModelRequest(specialist_id=specialist_id)
+        return await self._connection.call(self._control.UnloadModel, request, UNTAKEN, None)
+
+    async def pin_model(self, specialist_id: str, *, pinned: bool = True) -> wire.PinModelResponse:
+        """A pinned model is never unloaded to make room; holds until the daemon ends."""
+        request = wire.PinModelRequest(specialist_id=specialist_id, pinned=pinned)
+        return await self._connection.call(self._control.PinModel, request, HARMLESS, self._timeout_s)
+
+    async def get_policy(self) -> wire.GetPolicyResponse:
+        """The policy in force, as it was written."""
+        return await self._connection.call(self._control.GetPolicy, wire.GetPolicyRequest(), HARMLESS, self._timeout_s)
+
+    async def set_policy(self, document: bytes, *, check_only: bool = False) -> wire.SetPolicyResponse:
+        """Takes another policy, TOML; an empty one goes back to the configured one."""
+        request = wire.SetPolicyRequest(document=document, check_only=check_only)
+        return await self._connection.call(self._control.SetPolicy, request, UNTAKEN, self._timeout_s)
+
+    async def drain(self) -> wire.DrainResponse:
+        """Takes no more tasks; running ones go on."""
+        return await self._connection.call(self._control.Drain, wire.DrainRequest(), HARMLESS, self._timeout_s)
+
+    async def resume(self) -> wire.DrainResponse:
+        """Takes tasks again."""
+        return await self._connection.call(
+            self._control.Drain, wire.DrainRequest(resume=True), HARMLESS, self._timeout_s
+        )
+
+    async def set_log_level(self, level: str) -> wire.SetLogLevelResponse:
+        """`debug`, `info`, `warning` or `error`; holds until the daemon ends."""
+        request = wire.SetLogLevelRequest(level=level)
+        return await self._connection.call(self._control.SetLogLevel, request, UNTAKEN, self._timeout_s)
+
+    async def list_reviews(self, states: Sequence[ReviewState] = (), *, limit: int = 0) -> wire.ListReviewsResponse:
+        """What waits for a person, oldest first, without content; no states: those that are open."""
+        request = wire.ListReviewsRequest(states=[STATE_NUMBERS[state] for state in states], limit=limit)
+        return await self._connection.call(self._control.ListReviews, request, HARMLESS, self._timeout_s)
+
+    async def watch_reviews(self) -> AsyncGenerator[wire.Review, None]:
+        """What is in the queue, then its every change; begin anew where it breaks. `aclose` ends the call."""
+        call = self._control.WatchReviews(wire.WatchReviewsRequest())
+        try:
+            async for review in call:
+                yield review
+        except grpc.aio.AioRpcError as error:
+            raise self._connection.failure(error) from None
+        finally:
+            call.cancel()
+
+    async def claim_review(self, route_id: str = "", *, lease_s: float = 0.0) -> wire.ClaimReviewResponse:
+        """Takes one, or the oldest that waits, for oneself until the lease ends.
+
+        Not made again where the connection broke: the claim may stand, and would then be somebody else's to this one.
+        """
+        request = wire.ClaimReviewRequest(route_id=route_id, lease_s=lease_s)
+        return await self._connection.call(self._control.ClaimReview, request, UNTAKEN, self._timeout_s)
+
+    async def show_review(self, route_id: str) -> wire.ShowReviewResponse:
+        """Its content."""
+        request = wire.ShowReviewRequest(route_id=route_id)
+        return await self._connection.call(self._control.ShowReview, request, HARMLESS, self._timeout_s)
+
+    async def resolve_review(
+        self, route_id: str, claim_id: str, *, output: str | None = None, declined: str | None = None
+    ) -> wire.ResolveReviewResponse:
+        """Ends it, with an answer or with why there is none."""
+        request = resolution(route_id, claim_id, output, declined)
+        return await self._connection.call(self._control.ResolveReview, request, HARMLESS, self._timeout_s)
+
+    async def release_review(self, route_id: str, claim_id: str) -> wire.ReleaseReviewResponse:
+        """Gives it back."""
+        request = wire.ReleaseReviewRequest(route_id=route_id, claim_id=claim_id)
+        return await self._connection.call(self._control.ReleaseReview, request, UNTAKEN, self._timeout_s)
+
+    @property
+    def _control(self) -> ControlAsyncStub:
+        return control_pb2_grpc.ControlStub(self._connection.channel)

@@ -1,0 +1,276 @@
+"""Calls the daemon and waits for it.
+
+A client may be used from several threads at once; a stream belongs to one thread, but any may close it. A client
+belongs to the process that made it: it refuses to work in a forked child, which makes its own.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import grpc
+
+from homebred_protocol.client import translating
+from homebred_protocol.client.connecting import OPTIONS, PATIENCE_S, TIMEOUT_S, socket_path, target
+from homebred_protocol.client.errors import CallError, DeadlineError
+from homebred_protocol.client.failures import failure
+from homebred_protocol.client.retrying import OUTCOME_GRACE_S, Repeat, Tries
+from homebred_protocol.client.reviewing import Polls
+from homebred_protocol.client.values import Answer, Decision, Event, Review, Task, Verdict
+from homebred_protocol.v1 import inference_pb2, inference_pb2_grpc
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+
+
+class Connection:
+    """One connection and the calls on it, made again where that is right."""
+
+    def __init__(self, socket: Path | str | None, *, patience_s: float) -> None:
+        self.socket = socket_path(socket)
+        self.channel = grpc.insecure_channel(target(self.socket), options=OPTIONS)
+        self._patience_s = patience_s
+        self._process = os.getpid()
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """Cancels what is in flight; a forked child's copy is left alone."""
+        if self._process == os.getpid():
+            self._closed.set()
+            self.channel.close()
+
+    def call(
+        self,
+        method: grpc.UnaryUnaryMultiCallable[_Request, _Response],
+        request: _Request,
+        repeat: Repeat,
+        timeout_s: float | None,
+    ) -> _Response:
+        """One answer to one request.
+
+        Raises:
+            CallError: the last try's.
+        """
+        tries = self.tries(repeat, timeout_s)
+        while True:
+            try:
+                return method(request, timeout=tries.left_s(time.monotonic()))
+            except grpc.RpcError as error:
+                failed = self.failure(error)
+            self.wait(tries, failed)
+
+    def tries(self, repeat: Repeat, deadline_s: float | None) -> Tries:
+        """The tries of a call that begins now."""
+        if self._process != os.getpid():
+            raise RuntimeError("this client was made before a fork: make one in the child")
+        return Tries(repeat, patience_s=self._patience_s, deadline_s=deadline_s, now_s=time.monotonic())
+
+    def wait(self, tries: Tries, failed: CallError, *, heard: bool = False) -> None:
+        """Until the next try.
+
+        Raises:
+            CallError: there is none.
+        """
+        luck = random.random()  # noqa: S311  # spreads callers, keeps no secret
+        wait_s = tries.wait_s(failed, heard=heard, now_s=time.monotonic(), luck=luck)
+        if wait_s is None or self.pause(wait_s):
+            raise failed
+
+    def pause(self, seconds: float) -> bool:
+        """Waits; whether the connection was closed meanwhile."""
+        return self._closed.wait(seconds)
+
+    def failure(self, error: Any) -> CallError:
+        """What a call that grpc ended means."""
+        return failure(error.code().name, error.details(), error.trailing_metadata(), self.socket)
+
+
+class Client:
+    """What an application needs: `with Client() as client: print(client.ask("two teas").text)`."""
+
+    def __init__(
+        self, socket: Path | str | None = None, *, patience_s: float = PATIENCE_S, timeout_s: float = TIMEOUT_S
+    ) -> None:
+        """Connects at the first call.
+
+        Args:
+            socket: The daemon's; None: $HOMEBRED_SOCKET, else the installed daemon's.
+            patience_s: How long a call that may be made again is, from its first failure; 0: never.
+            timeout_s: Bound of every call but `ask` and `stream`, all its tries together.
+        """
+        self._connection = Connection(socket, patience_s=patience_s)
+        self._inference = inference_pb2_grpc.InferenceStub(self._connection.channel)
+        self._timeout_s = timeout_s
+
+    def __enter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes it."""
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection; calls in flight are cancelled."""
+        self._connection.close()
+
+    def ask(self, task: Task | str) -> Answer:
+        """The whole answer. A task that went to a person has one, too: see `Answer.needs_review`.
+
+        Raises:
+            CallError: the task ended as an error, or the call did.
+        """
+        with self.stream(task) as stream:
+            return stream.answer()
+
+    def stream(self, task: Task | str) -> Stream:
+        """The answer's events as they come; the task is sent when the first is asked for."""
+        return Stream(self._connection, self._inference, translating.request_message(_task(task)))
+
+    def route(self, task: Task | str) -> Decision:
+        """Where the task would go, and why: a dry run, without a record."""
+        request = inference_pb2.RouteRequest(task=translating.task_message(_task(task)))
+        response = self._connection.call(self._inference.Route, request, Repeat.HARMLESS, self._timeout_s)
+        return translating.decision(response.decision)
+
+    def get_review(self, route_id: str, *, wait_s: float = 0.0) -> Review:
+        """How a task of one's own stands that went to a person; the daemon may wait so long for its end.
+
+        Raises:
+            NotFoundError: it is somebody else's, or its record is no longer kept.
+        """
+        request = inference_pb2.GetReviewRequest(route_id=route_id, wait_s=wait_s)
+        timeout_s = self._timeout_s + wait_s
+        return translating.review(self._connection.call(self._inference.GetReview, request, Repeat.HARMLESS, timeout_s))
+
+    def wait_for_review(self, route_id: str, *, timeout_s: float) -> Review:
+        """The review once it has `ended`, or as it stands when the time is up; the daemon may restart meanwhile.
+
+        Raises:
+            NotFoundError: as `get_review` does.
+        """
+        polls = Polls(timeout_s, time.monotonic())
+        while True:
+            review = self.get_review(route_id, wait_s=polls.wait_s(time.monotonic()))
+            pause_s = polls.pause_s(review, time.monotonic())
+            if pause_s is None or self._connection.pause(pause_s):
+                return review
+
+    def feedback(self, route_id: str, verdict: Verdict, *, corrected_output: str = "") -> None:
+        """Tells how good an answer was; with CORRECTED also what it should have been. A route's last feedback holds."""
+        request = translating.feedback_message(route_id, verdict, corrected_output)
+        self._connection.call(self._inference.Feedback, request, Repeat.HARMLESS, self._timeout_s)
+
+
+class Stream:
+    """Decisions, pieces of the answer, then exactly one outcome; one that is an error is followed by the error itself.
+
+    Closing it before its end cancels the task: leave it by `with`, `close` or its end.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        inference: inference_pb2_grpc.InferenceStub,
+        request: inference_pb2.GenerateRequest,
+    ) -> None:
+        """Made by `Client.stream`."""
+        self._connection = connection
+        self._inference = inference
+        self._request = request
+        self._tries = connection.tries(Repeat.UNTAKEN, translating.deadline_s(request))
+        self._heard = translating.Heard()
+        self._call: Any = None
+        self._ended = False
+
+    def __enter__(self) -> Self:
+        """The stream itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes it."""
+        self.close()
+
+    def close(self) -> None:
+        """Cancels what has not ended; from any thread."""
+        self._ended = True
+        if self._call is not None:
+            self._call.cancel()
+
+    def answer(self) -> Answer:
+        """Reads to the end: the whole answer, what was read before included.
+
+        Raises:
+            CallError: the task ended as an error, or the call did.
+        """
+        for _ in self:
+            pass
+        return self._heard.answer()
+
+    def __iter__(self) -> Self:
+        """The stream itself."""
+        return self
+
+    def __next__(self) -> Event:
+        """The next event.
+
+        Raises:
+            CallError: the task ended as an error, or the call did.
+        """
+        while not self._is_over():
+            try:
+                event = translating.event(next(self._begun()))
+            except StopIteration:
+                self._ended = True
+                self._heard.answer()  # a stream without its outcome is a failure
+                break
+            except grpc.RpcError as error:
+                failed = self._connection.failure(error)
+            else:
+                if event is None:
+                    continue
+                self._heard.add(event)
+                return event
+            if self._is_over():
+                break
+            self._again(failed)
+        raise StopIteration
+
+    def _is_over(self) -> bool:
+        """Asked again after every wait: another thread may have closed it meanwhile."""
+        return self._ended
+
+    def _begun(self) -> Any:
+        """The call of this try; each try is told what is left of the deadline."""
+        if self._call is None:
+            left_s = self._tries.left_s(time.monotonic())
+            timeout_s = None
+            if left_s is not None:
+                if left_s <= 0:
+                    self._ended = True
+                    raise DeadlineError
+                self._request.task.deadline_s, timeout_s = left_s, left_s + OUTCOME_GRACE_S
+            self._call = self._inference.Generate(self._request, timeout=timeout_s)
+            if self._is_over():  # closed by another thread, which saw no call
+                self._call.cancel()
+        return self._call
+
+    def _again(self, failed: CallError) -> None:
+        self._call = None
+        try:
+            self._connection.wait(self._tries, failed, heard=self._heard.anything)
+        except CallError:
+            self._ended = True
+            raise
+
+
+def _task(task: Task | str) -> Task:
+    return Task(task) if isinstance(task, str) else task

@@ -1,0 +1,60 @@
+"""A worker pool over fake workers, and those who ask it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from tests.support.fake_workers import Fleet
+from tests.support.manual_clock import ManualClock
+
+from homebred_daemon.ports.engines import Prompt, ServedModel
+from homebred_daemon.services.engines import WorkerPool
+from homebred_daemon.services.loading import Room
+from homebred_engines import api
+
+
+def model(name: str, engine: str = "echo") -> ServedModel:
+    return ServedModel(engine=engine, path=name, digest=f"sha256:{name}", context_tokens=512)
+
+
+def prompt(request_id: str = "r") -> Prompt:
+    messages = (api.Message(role="user", content="hello"),)
+    return Prompt(request_id=request_id, fairness_key="", messages=messages, options=api.GenerateOptions())
+
+
+@asynccontextmanager
+async def pool_of(fleet: Fleet, max_models: int = 2, clock: ManualClock | None = None) -> AsyncIterator[WorkerPool]:
+    room = Room(max_models=max_models, slots=2, threads=3, load_timeout_s=60, memory_budget_bytes=1 << 30)
+    pool = WorkerPool(fleet, clock or ManualClock(), room)
+    async with pool.running():
+        yield pool
+
+
+async def ask(pool: WorkerPool, name: str, request_id: str = "r") -> str:
+    events = [event async for event in pool.generate(model(name), prompt(request_id))]
+    return "".join(event.text for event in events if isinstance(event, api.Delta))
+
+
+async def asked(pool: WorkerPool, name: str, request_id: str = "r") -> str | Exception:
+    """What `ask` answers or fails with."""
+    try:
+        return await ask(pool, name, request_id)
+    except (api.EngineError, OSError) as error:
+        return error
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Lets others run until it holds."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never came to that")
+
+
+async def settled() -> None:
+    """Lets others run as far as they come without time passing."""
+    for _ in range(50):
+        await asyncio.sleep(0)

@@ -1,0 +1,76 @@
+"""What an operator reads of a daemon's state."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from homebred_daemon.cli.status_view import Rates, rates_between, status_lines
+from homebred_protocol.v1 import control_pb2 as wire
+
+STARTED = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+
+
+def state(*, started: datetime = STARTED, **fields: object) -> wire.GetStatusResponse:
+    made = wire.GetStatusResponse(version="0.1.0", policy_digest="sha256:" + "ab" * 32, link="up", **fields)  # type: ignore[arg-type]  # as a test writes it
+    made.started_at_utc.FromDatetime(started)
+    return made
+
+
+def shown(status: wire.GetStatusResponse, *, after: timedelta = timedelta(hours=3, minutes=20)) -> str:
+    return "\n".join(status_lines(status, now=STARTED + after))
+
+
+@pytest.mark.parametrize(
+    ("after", "words"),
+    [
+        (timedelta(seconds=42), "up 42 s"),
+        (timedelta(minutes=7, seconds=3), "up 7 min"),
+        (timedelta(hours=3, minutes=20), "up 3 h 20 min"),
+        (timedelta(days=12, hours=4), "up 12 d 4 h"),
+        (timedelta(seconds=-5), "up 0 s"),
+    ],
+)
+def test_how_long_it_is_up_is_said_in_the_units_that_matter(after: timedelta, words: str) -> None:
+    assert words in shown(state(), after=after)
+
+
+def test_what_an_operator_must_see_is_said_aloud() -> None:
+    parked = wire.SpecialistStatus(id="a", engine="echo", available=True, parked=True, note="it crashed 5 times")
+    gone = wire.SpecialistStatus(id="b", note="its base model is missing")
+    reviews = wire.ReviewStatus(waiting=2, claimed=1, capacity=3)
+    text = shown(state(draining=True, specialists=[parked, gone], reviews=reviews))
+    assert "DRAINING" in text
+    assert "PARKED: it crashed 5 times" in text
+    assert "cannot be served: its base model is missing" in text
+    assert "FULL" in text
+
+
+def test_a_quiet_daemon_raises_no_alarm() -> None:
+    reviews = wire.ReviewStatus(capacity=3, answered=4)
+    reviews.oldest_filed_at_utc.FromDatetime(STARTED)
+    text = shown(state(reviews=reviews))
+    assert "0 waiting, 0 claimed, the oldest for 3 h 20 min; 4 answered" in text
+    assert not any(alarm in text for alarm in ("DRAINING", "PARKED", "FULL"))
+
+
+def test_a_worker_that_is_silent_is_named_as_such() -> None:
+    silent = wire.WorkerStatus(process_id=7)
+    sound = wire.WorkerStatus(process_id=8, engine="echo", engine_version="1", slots=4)
+    text = shown(state(workers=[silent, sound]))
+    assert "worker 7: does not say how it stands" in text
+    assert "worker 8 echo 1: 0 running" in text
+
+
+def test_rates_are_those_between_two_looks_at_one_daemon() -> None:
+    before = state(outcomes={"answer": 1}, workers=[wire.WorkerStatus(process_id=7, generated_tokens=100)])
+    now = state(outcomes={"answer": 4, "review": 1}, workers=[wire.WorkerStatus(process_id=7, generated_tokens=300)])
+    assert rates_between(before, now, 2.0) == Rates(outcomes_per_s=2.0, tokens_per_s=100.0)
+    assert rates_between(None, now, 2.0) == Rates()
+    assert rates_between(before, now, 0.0) == Rates()
+    restarted = state(started=STARTED + timedelta(hours=1))
+    assert rates_between(before, restarted, 2.0) == Rates()
+    assert "(2.0 tasks/s, 100 tokens/s)" in "\n".join(
+        status_lines(now, now=STARTED, rates=rates_between(before, now, 2.0))
+    )
