@@ -12,12 +12,12 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tests.support.wire_client import DaemonClient
 from tests.support.bounded_disks import bound_files, fill, make_room, small_disk, without_rights
 from tests.support.daemon_process import Site
 from tests.support.killed_daemons import Tally, started
 from tests.support.ledger_entries import entries, keep_documents
 from tests.support.obligations import Heard, check_kept, listen
+from tests.support.wire_client import DaemonClient
 
 from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_protocol.v1 import inference_pb2 as wire

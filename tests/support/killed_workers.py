@@ -7,7 +7,6 @@ from collections.abc import Callable
 from random import Random
 
 import grpc
-from tests.support.wire_client import DaemonClient
 from tests.support.daemon_process import Site
 from tests.support.killed_daemons import (
     FIRST_EVENT_WITHIN_S,
@@ -20,6 +19,7 @@ from tests.support.killed_daemons import (
     worker_processes,
 )
 from tests.support.obligations import Heard, check_kept
+from tests.support.wire_client import DaemonClient
 
 from homebred_protocol.v1 import control_pb2, control_pb2_grpc
 from homebred_protocol.v1 import inference_pb2 as wire

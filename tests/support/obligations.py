@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.wire_client import DaemonClient
+
 from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.errors import HomebredError
 from homebred_daemon.services.replaying import replay

@@ -23,12 +23,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
-from tests.support.wire_client import DaemonClient
 from tests.support.bad_callers import ASKED, POURED
 from tests.support.daemon_process import Site
 from tests.support.killed_daemons import wait_until_up, worker_processes
 from tests.support.obligations import STATUS_WORDS
 from tests.support.power_cuts import REPOSITORY
+from tests.support.wire_client import DaemonClient
 
 from homebred_protocol.v1 import control_pb2, inference_pb2_grpc
 from homebred_protocol.v1 import inference_pb2 as wire

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from homebred_daemon.adapters.durable_files import flush_file
 from homebred_daemon.adapters.store.database import REVIEW, connect, transaction
 from homebred_daemon.core.review import ReviewItem, State
 from homebred_daemon.errors import NotFoundError, OverloadedError, StateError
@@ -32,6 +33,11 @@ class SqliteReviewStore:
         self._queries = REVIEW.queries()
         self._connection = connect(path, REVIEW, synchronous="FULL")
         self._connection.execute("PRAGMA secure_delete = ON")  # deleted rows are overwritten with zeros
+        try:
+            self._forget_log()  # a crash may have come between a deletion and its end
+        except BaseException:
+            self._connection.close()
+            raise
 
     def close(self) -> None:
         """Folds the write-ahead log into the file and closes it."""
@@ -183,6 +189,15 @@ class SqliteReviewStore:
         """Empties the write-ahead log, which still held the pages as they were before something was shredded."""
         with self._readable():
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        log = self._path.with_name(f"{self._path.name}-wal")
+        try:
+            with suppress(FileNotFoundError), log.open("rb") as emptied:
+                flush_file(emptied)  # SQLite does not: a power cut could bring the old log back
+        except OSError as error:
+            raise StateError(
+                f"the review queue's log {log} could not be emptied: {error.strerror}",
+                hint="what was shredded may still be on the disk; check the disk, then start the daemon again",
+            ) from error
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
