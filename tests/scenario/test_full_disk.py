@@ -81,7 +81,7 @@ def test_a_full_disk_stops_tasks_and_nothing_else_and_room_is_enough_to_go_on(
             before = [listen(client, TASK) for _ in range(3)]
             under_way: list[Heard] = []
 
-            def once_full() -> None:
+            def once_full(_: str) -> None:
                 if not under_way:
                     under_way.append(Heard())
                     disk.fill()

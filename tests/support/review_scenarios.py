@@ -71,8 +71,8 @@ def check(root: Path, told: tuple[str, ...]) -> None:
     _check_shredded(root, done)
     with closing(SqliteReviewStore(root / QUEUE)) as store:
         states = {route_id: _state(store, route_id) for route_id in FILED}
-        filed = {route_id for route_id in FILED if f"filed {route_id}" in done}
-        _assert_gone(root, {route_id for route_id in filed if states[route_id] in {"", "expired"}})
+        acknowledged = {route_id for route_id in FILED if f"filed {route_id}" in done}
+        _assert_gone(root, {route_id for route_id in acknowledged if states[route_id] in {"", "expired"}})
         for route_id in FILED:
             _check_item(store, route_id, states[route_id], done)
         filed = [route_id for route_id in FILED if states[route_id] != ""]
