@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.wire_client import DaemonClient
 
-from homebred_daemon.adapters.grpc_client import DaemonClient
 from homebred_daemon.errors import HomebredError
 from homebred_protocol.v1 import inference_pb2 as wire
 
