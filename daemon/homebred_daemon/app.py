@@ -42,8 +42,8 @@ from homebred_daemon.services.feedback import Feedback
 from homebred_daemon.services.models import Site, standing_of
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.recovery import recover
-from homebred_daemon.services.review_desk import ReviewDesk
 from homebred_daemon.services.review_book import ReviewBook, ReviewTerms
+from homebred_daemon.services.review_desk import ReviewDesk
 from homebred_daemon.services.standing import Means
 from homebred_engines.hardening import forbid_dumps
 

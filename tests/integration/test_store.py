@@ -15,7 +15,16 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.support.ledger_entries import ENTRY, OUTCOME, REGISTRY, REGISTRY_BODY, entries, entry, keep_documents
+from tests.support.ledger_entries import (
+    ENTRY,
+    FEEDBACK,
+    OUTCOME,
+    REGISTRY,
+    REGISTRY_BODY,
+    entries,
+    entry,
+    keep_documents,
+)
 
 from homebred_daemon.adapters.store.database import LEDGER, connect, transaction
 from homebred_daemon.adapters.store.ledger import SqliteLedger
@@ -35,12 +44,14 @@ def path(tmp_path: Path) -> Path:
 
 
 def filled(path: Path) -> None:
-    """Three decisions, of which one has its outcome, a gap before them and a policy that nobody has used yet."""
+    """Three decisions, one with its outcome and feedback, a gap before them, and a policy that nobody has used yet."""
     with closing(SqliteLedger(path, max_decisions=5)) as ledger:
         keep_documents(ledger)
         ledger.record_decisions(entries("a", "b", "c"))
         ledger.record_decisions([ENTRY, *entries("r2", "r3")])
         ledger.record_outcome(OUTCOME)
+        ledger.record_feedback(FEEDBACK)
+        ledger.unfinished(9)
         ledger.keep_document("policy", digest_of(b"version = 1"), b"version = 1")
 
 
@@ -106,7 +117,7 @@ def test_a_newer_database_is_refused_and_left_as_it_is(path: Path) -> None:
         connection.execute("CREATE TABLE later (x)")
         connection.execute(f"PRAGMA user_version = {len(LEDGER.migrations()) + 1}")
     before = path.read_bytes()
-    with pytest.raises(StateError, match=r"version 2; this program knows versions up to 1") as caught:
+    with pytest.raises(StateError, match=r"version 3; this program knows versions up to 2") as caught:
         SqliteLedger(path)
     assert caught.value.hint.startswith("install the newer homebred")
     with pytest.raises(RequestError, match="not a ledger"):
@@ -371,7 +382,7 @@ def test_no_column_can_be_altered_unseen(path: Path, table: str, column: str, ki
     assert seen >= len(rows)
 
 
-def test_no_row_can_be_taken_out_unseen_but_the_newest_and_a_document_that_no_decision_names(path: Path) -> None:
+def test_no_row_can_be_taken_out_unseen_but_the_newest_what_nobody_names_and_what_was_said_of_it(path: Path) -> None:
     filled(path)
     assert replayed(path).check == LedgerCheck(unfinished=2)
     pristine = path.read_bytes()
@@ -385,8 +396,8 @@ def test_no_row_can_be_taken_out_unseen_but_the_newest_and_a_document_that_no_de
         report = replayed(path)
         if report.is_sound and report.check.unfinished <= 2:
             unseen.append((table, row))
-    assert {table for table, _ in every} == {"decisions", "documents", "gaps", "outcomes"}
-    assert unseen == [("decisions", 6), ("documents", 4)]
+    assert {table for table, _ in every} == {"decisions", "documents", "feedback", "gaps", "marks", "outcomes"}
+    assert unseen == [("decisions", 6), ("documents", 4), ("feedback", 1), ("marks", 1)]
 
 
 def test_a_newest_decision_cannot_be_taken_out_unseen_once_it_has_its_outcome(path: Path) -> None:

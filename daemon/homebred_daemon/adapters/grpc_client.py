@@ -73,6 +73,52 @@ class DaemonClient:
         with self._failures():
             return self._control.ReloadModels(control_pb2.ReloadModelsRequest())
 
+    # What a person must answer, and what a caller says of answers
+
+    def get_review(self, route_id: str, *, wait_s: float = 0.0) -> inference_pb2.GetReviewResponse:
+        """What became of a task that went to a person; waits for its end, at most so many seconds."""
+        with self._failures():
+            return self._inference.GetReview(inference_pb2.GetReviewRequest(route_id=route_id, wait_s=wait_s))
+
+    def feedback(self, request: inference_pb2.FeedbackRequest) -> None:
+        """Says how good an answer was."""
+        with self._failures():
+            self._inference.Feedback(request)
+
+    def list_reviews(self, request: control_pb2.ListReviewsRequest) -> control_pb2.ListReviewsResponse:
+        """What waits for a person."""
+        with self._failures():
+            return self._control.ListReviews(request)
+
+    def watch_reviews(self) -> Generator[control_pb2.Review, None, None]:
+        """What waits for a person, then every change, until it is closed."""
+        with self._failures():
+            call = self._control.WatchReviews(control_pb2.WatchReviewsRequest())
+            try:
+                yield from call
+            finally:
+                call.cancel()
+
+    def claim_review(self, request: control_pb2.ClaimReviewRequest) -> control_pb2.ClaimReviewResponse:
+        """Takes one for oneself."""
+        with self._failures():
+            return self._control.ClaimReview(request)
+
+    def show_review(self, route_id: str) -> control_pb2.ShowReviewResponse:
+        """One with its content."""
+        with self._failures():
+            return self._control.ShowReview(control_pb2.ShowReviewRequest(route_id=route_id))
+
+    def resolve_review(self, request: control_pb2.ResolveReviewRequest) -> control_pb2.Review:
+        """Ends one."""
+        with self._failures():
+            return self._control.ResolveReview(request).review
+
+    def release_review(self, request: control_pb2.ReleaseReviewRequest) -> control_pb2.Review:
+        """Gives one back."""
+        with self._failures():
+            return self._control.ReleaseReview(request).review
+
     @contextmanager
     def _failures(self) -> Iterator[None]:
         try:

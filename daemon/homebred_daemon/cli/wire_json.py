@@ -48,6 +48,44 @@ def outcome_json(outcome: wire.Outcome) -> Json:
     }
 
 
+def review_json(review: Any) -> Json:
+    """A task that a person must answer, without its content."""
+    return {
+        "route_id": review.route_id,
+        "state": review_state(review),
+        "task_id": review.task_id,
+        "workflow": review.workflow,
+        "classes": list(review.classes),
+        "reason_code": review.reason_code,
+        "filed_by": review.filed_by,
+        "filed_at_utc": _time(review, "filed_at_utc"),
+        "expires_at_utc": _time(review, "expires_at_utc"),
+        "claimed_by": review.claimed_by,
+        "claim_ends_at_utc": _time(review, "claim_ends_at_utc"),
+    }
+
+
+def review_result_json(result: wire.GetReviewResponse) -> Json:
+    """What became of a task that went to a person."""
+    return {
+        "route_id": result.route_id,
+        "state": review_state(result),
+        "output": result.output,
+        "note": result.note,
+        "filed_at_utc": _time(result, "filed_at_utc"),
+        "expires_at_utc": _time(result, "expires_at_utc"),
+    }
+
+
+def review_state(review: Any) -> str:
+    """The state of a review in a word."""
+    return _word(wire.ReviewState.Name(review.state), "REVIEW_STATE_")
+
+
+def _time(message: Any, name: str) -> str | None:
+    return getattr(message, name).ToDatetime(UTC).isoformat() if message.HasField(name) else None
+
+
 def timings_json(outcome: wire.Outcome) -> Json:
     """Milliseconds from acceptance."""
     return {
