@@ -67,7 +67,7 @@ def next_steps(route_id: str, claim_id: str) -> str:
 
 
 def wait_for(daemon: Any, route_id: str, *, wait_s: float) -> Any:
-    """How a task stands once it has ended, or when the time is over; a daemon that restarts meanwhile is asked again."""
+    """How a task stands once it has ended, or when the time is over; a restarting daemon is asked again."""
     until_s = time.monotonic() + wait_s
     while True:
         left_s = max(until_s - time.monotonic(), 0.0)
