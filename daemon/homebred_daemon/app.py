@@ -44,6 +44,7 @@ from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.recovery import recover
 from homebred_daemon.services.review_book import ReviewBook, ReviewTerms
 from homebred_daemon.services.review_desk import ReviewDesk
+from homebred_daemon.services.review_listeners import MAX_WAITERS, MAX_WATCHERS
 from homebred_daemon.services.standing import Means
 from homebred_engines.hardening import forbid_dumps
 
@@ -113,6 +114,7 @@ async def daemon(settings: Settings) -> AsyncIterator[None]:
         face = _review_face(reviews, Feedback(recorder, reviews, clock))
         server = _server(settings, socket_path, answering, face, ControlServicer(caretaker, face))
         stack.push_async_callback(server.stop, STOP_GRACE_S)
+        stack.callback(reviews.dismiss)
         site.detector.detect(WARM_UP)
         await server.start()
         await caretaker.reload_models()  # a model added while we started found nobody to tell
@@ -231,7 +233,7 @@ def _server(
         inference=inference,
         control=control,
         max_message_bytes=settings.requests.max_message_bytes,
-        max_streams=settings.requests.max_streams,
+        max_streams=settings.requests.max_streams + MAX_WATCHERS + MAX_WAITERS,  # all of these are held open
     )
 
 

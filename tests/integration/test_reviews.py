@@ -214,6 +214,25 @@ def test_a_key_that_others_can_read_stops_the_start_with_what_to_do(site: Site) 
     assert "next:  chmod 0600" in site.log
 
 
+def test_a_stop_waits_for_nobody_who_watches_or_waits(site: Site) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        with site.daemon() as client:
+            route_id = sent(client)
+            watching = client.watch_reviews()
+            next(watching)
+            waiting = pool.submit(client.get_review, route_id, wait_s=60)
+            while_waiting = pool.submit(lambda: [one.state for one in watching])
+            time.sleep(0.3)
+            assert site.process is not None
+            site.process.terminate()
+            started_s = time.monotonic()
+            assert waiting.result(10).state == wire.REVIEW_STATE_WAITING
+            with pytest.raises(HomebredError) as refused:
+                while_waiting.result(10)
+            assert code_of(refused) == "draining"
+        assert time.monotonic() - started_s < 4
+
+
 # Recovery
 
 

@@ -16,7 +16,14 @@ from typing_extensions import override
 
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.core.review import ReviewItem, State
-from homebred_daemon.errors import ConflictError, HomebredError, NotFoundError, OverloadedError, StateError
+from homebred_daemon.errors import (
+    ConflictError,
+    DrainingError,
+    HomebredError,
+    NotFoundError,
+    OverloadedError,
+    StateError,
+)
 from homebred_daemon.inbound.reviewing import Resolution, Shown
 from homebred_daemon.ports.review import Change, ReviewCounts, Rule
 from homebred_daemon.services.review_book import ReviewBook
@@ -222,6 +229,21 @@ def test_who_waits_hears_that_nobody_answered() -> None:
         assert waiting.result().item.state is State.EXPIRED
 
     house.play(script())
+
+
+async def test_who_waits_is_sent_home_with_how_it_stands_when_the_daemon_stops() -> None:
+    async with opened() as house:
+        await house.file()
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(house.wait(wait_s=60))
+            for _ in range(3):
+                await house.desk.counts()
+            assert not waiting.done()
+            house.desk.dismiss()
+        assert waiting.result().item.state is State.WAITING
+        assert (await house.wait(wait_s=60)).item.state is State.WAITING
+        with pytest.raises(DrainingError):
+            await anext(house.desk.watch())
 
 
 # Watching

@@ -8,7 +8,7 @@ import pytest
 from tests.support.review_items import review_item
 
 from homebred_daemon.core.review import ReviewItem, State
-from homebred_daemon.errors import OverloadedError
+from homebred_daemon.errors import DrainingError, OverloadedError
 from homebred_daemon.ports.review import Change
 from homebred_daemon.services.review_listeners import MAX_WAITERS, MAX_WATCHERS, Listener, Listeners
 
@@ -76,6 +76,21 @@ async def test_who_waits_for_one_task_hears_of_that_one_and_of_its_end_for_good(
             await asyncio.sleep(0)
             assert not hearing.done()
             listeners.tell(erased("a"))
+
+
+async def test_when_the_daemon_stops_everybody_hears_what_is_left_and_then_so() -> None:
+    listeners = Listeners()
+    with listeners.watching() as watcher, listeners.waiting("a") as waiter:
+        listeners.tell(filed("b"))
+        listeners.dismiss()
+        assert await told(watcher, 1) == ["b waiting"]
+        with pytest.raises(DrainingError):
+            await watcher.next()
+        await waiter.changed()
+        assert waiter.is_dismissed
+    for kind in (listeners.watching(), listeners.waiting("a")):
+        with pytest.raises(DrainingError), kind:
+            pass
 
 
 async def test_each_kind_is_bounded_and_room_is_given_back() -> None:
