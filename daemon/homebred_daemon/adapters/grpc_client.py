@@ -73,6 +73,21 @@ class DaemonClient:
         with self._failures():
             return self._control.ReloadModels(control_pb2.ReloadModelsRequest())
 
+    def load_model(self, specialist_id: str) -> control_pb2.WorkerStatus:
+        """Loads a specialist's model now, parked or not, and waits until it can answer; its worker."""
+        with self._failures():
+            return self._control.LoadModel(control_pb2.LoadModelRequest(specialist_id=specialist_id)).worker
+
+    def unload_model(self, specialist_id: str) -> bool:
+        """Frees a specialist's model once its running answers have ended; whether it was loaded."""
+        with self._failures():
+            return self._control.UnloadModel(control_pb2.UnloadModelRequest(specialist_id=specialist_id)).was_loaded
+
+    def pin_model(self, specialist_id: str, *, pinned: bool) -> None:
+        """Has a specialist's model stay loaded when others need room, or no longer."""
+        with self._failures():
+            self._control.PinModel(control_pb2.PinModelRequest(specialist_id=specialist_id, pinned=pinned))
+
     @contextmanager
     def _failures(self) -> Iterator[None]:
         try:

@@ -1,4 +1,7 @@
-"""`homebred models`: the specialists and base models on this device. It needs no daemon; a running one is told."""
+"""`homebred models`: the specialists and base models on this device.
+
+What concerns the store needs no daemon, and a running one is told; `load`, `unload`, `pin` and `unpin` are the daemon's.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from homebred_daemon.cli.models_view import (
     show_shelf,
     size_text,
     stored_json,
+    worker_json,
 )
 from homebred_daemon.cli.progress import byte_progress, row_progress
 from homebred_daemon.core.measurements import Measurement
@@ -29,12 +33,13 @@ from homebred_daemon.services.evaluating import Bench, Evaluation, measure
 from homebred_protocol.documents.golden import GoldenSet
 
 if TYPE_CHECKING:
+    from homebred_daemon.adapters.grpc_client import DaemonClient
     from homebred_daemon.settings import Settings
 
 MEGABYTE = 1_000_000
 LONGEST_TEMPORARY = 50  # a worker's socket goes below it, and a socket's path holds 107 bytes (unix(7))
 
-app = typer.Typer(help="Add, list, remove and evaluate models.")
+app = typer.Typer(help="Add, list, remove and evaluate models; load, unload and pin them in the daemon.")
 
 Config = Annotated[Path | None, typer.Option("--config", help="Configuration file.")]
 StateDir = Annotated[str | None, typer.Option("--state-dir", help="The state folder; the store is its `models`.")]
@@ -131,6 +136,63 @@ def evaluate(
         return
     show_evaluations(measured, shows_wrong=shows_wrong)
     _echo_told(told)
+
+
+Socket = Annotated[Path | None, typer.Option("--socket", help="The daemon's socket.")]
+
+
+@app.command("load")
+def load(specialist_id: SpecialistId, *, config: Config = None, socket: Socket = None, as_json: AsJson = False) -> None:
+    """Have the daemon load a specialist's model now, one that is parked after failures too."""
+    with _daemon(socket, config) as daemon:
+        worker = daemon.load_model(specialist_id)
+    if as_json:
+        write_json({"id": specialist_id, "loaded": True, "worker": worker_json(worker)})
+        return
+    typer.echo(f"loaded: {specialist_id}, in worker {worker.process_id}, {size_text(worker.resident_bytes)}")
+
+
+@app.command("unload")
+def unload(
+    specialist_id: SpecialistId, *, config: Config = None, socket: Socket = None, as_json: AsJson = False
+) -> None:
+    """Have the daemon free a specialist's model once its running answers have ended; its next use loads it again."""
+    with _daemon(socket, config) as daemon:
+        was_loaded = daemon.unload_model(specialist_id)
+    if as_json:
+        write_json({"id": specialist_id, "was_loaded": was_loaded})
+        return
+    typer.echo(f"unloaded: {specialist_id}" if was_loaded else f"{specialist_id} was not loaded")
+
+
+@app.command("pin")
+def pin(specialist_id: SpecialistId, *, config: Config = None, socket: Socket = None, as_json: AsJson = False) -> None:
+    """Have a specialist's model stay loaded when others need room, until it is unpinned or the daemon ends."""
+    _pin(specialist_id, pinned=True, config=config, socket=socket, as_json=as_json)
+
+
+@app.command("unpin")
+def unpin(
+    specialist_id: SpecialistId, *, config: Config = None, socket: Socket = None, as_json: AsJson = False
+) -> None:
+    """Let a specialist's model be unloaded when others need room."""
+    _pin(specialist_id, pinned=False, config=config, socket=socket, as_json=as_json)
+
+
+def _pin(specialist_id: str, *, pinned: bool, config: Path | None, socket: Path | None, as_json: bool) -> None:
+    with _daemon(socket, config) as daemon:
+        daemon.pin_model(specialist_id, pinned=pinned)
+    if as_json:
+        write_json({"id": specialist_id, "pinned": pinned})
+        return
+    typer.echo(f"{'pinned' if pinned else 'unpinned'}: {specialist_id}")
+
+
+def _daemon(socket: Path | None, config: Path | None) -> DaemonClient:
+    from homebred_daemon.adapters.grpc_client import DaemonClient  # noqa: PLC0415  # grpc only where a call is made
+    from homebred_daemon.cli.connection import socket_of  # noqa: PLC0415
+
+    return DaemonClient(socket_of(socket, config))
 
 
 def _golden_sets(
