@@ -1,6 +1,6 @@
 """`homebred models`: the specialists and base models on this device.
 
-What concerns the store needs no daemon, and a running one is told; `load`, `unload`, `pin` and `unpin` are the daemon's.
+What concerns the store needs no daemon, and a running one is told; `load`, `unload`, `pin` and `unpin` call it.
 """
 
 from __future__ import annotations

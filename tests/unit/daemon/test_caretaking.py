@@ -128,10 +128,11 @@ async def test_parked_and_pinned_models_are_shown_as_such() -> None:
         for name in ("cat", "b"):
             with pytest.raises(api.EngineError):
                 await home.use(name)
-        a, b, cat = sorted((await home.caretaking.state()).specialists, key=lambda one: one.id)
-    assert (a.pinned, a.parked, a.note) == (True, False, "")
-    assert (cat.pinned, cat.parked, cat.note) == (False, True, "parked after 1 failure: It is a picture of a cat.")
-    assert (b.parked, b.note) == (
+        pinned, parked, resting = (await home.caretaking.state()).specialists
+    assert (pinned.pinned, pinned.parked, pinned.note) == (True, False, "")
+    assert (parked.pinned, parked.parked) == (False, True)
+    assert parked.note == "parked after 1 failure: It is a picture of a cat."
+    assert (resting.parked, resting.note) == (
         False,
         "1 failure in a row, not asked for another 1 s: It died while it loaded.",
     )
