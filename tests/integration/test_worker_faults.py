@@ -209,14 +209,18 @@ async def test_a_stuck_worker_is_found_though_its_caller_has_left(launcher: Laun
 
 
 async def test_a_caller_who_does_not_read_is_no_hang(launcher: Launcher) -> None:
-    served = model(launcher, "m")
-    messages = (api.Message(role="user", content="word " * 400),)
+    words, word = 3_000, "w" * 4_000 + " "  # more than any window between two processes holds
+    served = replace(model(launcher, "m"), context_tokens=4 * words)
+    messages = (api.Message(role="user", content=word * words),)
     prompt = Prompt(request_id="r", fairness_key="", messages=messages, options=api.GenerateOptions())
     async with pool_of(launcher, replace(ROOM, stall_timeout_s=0.5)) as pool:
-        async with aclosing(pool.generate(replace(served, context_tokens=8192), prompt)) as events:
+        async with aclosing(pool.generate(served, prompt)) as events:
             await anext(events)
             await asyncio.sleep(5)
-            assert len([event async for event in events]) == 400
+            (state,) = await pool.worker_states()
+            assert state.stats is not None
+            assert (state.stats.running, state.stats.computing) == (1, 0)
+            assert [await anext(events) for _ in range(words - 1)]
         assert len(launcher.workers) == 1
 
 
