@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from homebred_daemon.cli.connection import caller
 from homebred_daemon.cli.exits import write_json
 from homebred_daemon.errors import RequestError
 
@@ -26,13 +27,11 @@ def feedback(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Say how good an answer was; your last word on it holds."""
-    from homebred_daemon.adapters.grpc_client import calling  # noqa: PLC0415  # grpc only where a call is made
-    from homebred_daemon.cli.connection import socket_of  # noqa: PLC0415
-    from homebred_protocol.client import Verdict  # noqa: PLC0415
+    from homebred_protocol.client import Verdict  # noqa: PLC0415  # only where a call is made
 
     if verdict not in VERDICTS:
         raise RequestError(f"{verdict!r} is no verdict", hint=f"say one of: {', '.join(VERDICTS)}")
-    with calling(socket_of(socket, config)) as daemon:
+    with caller(socket, config) as daemon:
         daemon.feedback(route, Verdict(verdict), corrected_output=output)
     if as_json:
         write_json({"route_id": route, "verdict": verdict})

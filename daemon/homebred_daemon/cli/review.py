@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from homebred_daemon.cli.connection import controller
 from homebred_daemon.cli.exits import write_json
 from homebred_daemon.errors import NotFoundError, RequestError
 
@@ -50,7 +50,7 @@ def list_(
     from homebred_daemon.cli.wire_json import review_json  # noqa: PLC0415
 
     states = _states(STATES if every else state or ())
-    with _daemon(config, socket) as daemon:
+    with controller(socket, config) as daemon:
         listed = daemon.list_reviews(states, limit=limit)
     if as_json:
         write_json({"reviews": [review_json(one) for one in listed.reviews], "more": listed.more})
@@ -71,7 +71,7 @@ def claim(
     from homebred_daemon.cli.review_view import next_steps, show_whole  # noqa: PLC0415
     from homebred_daemon.cli.wire_json import review_json  # noqa: PLC0415
 
-    with _daemon(config, socket) as daemon:
+    with controller(socket, config) as daemon:
         route_id = _whole_id(daemon, route) if route else ""
         claimed = daemon.claim_review(route_id, lease_s=lease_s)
         if as_json:
@@ -89,7 +89,7 @@ def show(route: Route, *, config: Config = None, socket: Socket = None, as_json:
     from homebred_daemon.cli.review_view import SHORT_ID, show_whole  # noqa: PLC0415
     from homebred_daemon.cli.wire_json import review_json, review_state  # noqa: PLC0415
 
-    with _daemon(config, socket) as daemon:
+    with controller(socket, config) as daemon:
         shown = daemon.show_review(_whole_id(daemon, route))
     if as_json:
         messages = [{"role": message.role, "content": message.content} for message in shown.messages]
@@ -116,7 +116,7 @@ def resolve(
 ) -> None:
     """End one: with the answer, or by saying why there is none. It may be sent again: it is taken once."""
     resolution = _resolution(source, output, output_file, decline)
-    with _daemon(config, socket) as daemon:
+    with controller(socket, config) as daemon:
         resolved = daemon.resolve_review(_whole_id(daemon, route), claim_id, **resolution)
         _tell(resolved.review, as_json=as_json)
 
@@ -126,14 +126,14 @@ def release(
     route: Route, *, claim_id: Claim, config: Config = None, socket: Socket = None, as_json: AsJson = False
 ) -> None:
     """Give one back."""
-    with _daemon(config, socket) as daemon:
+    with controller(socket, config) as daemon:
         _tell(daemon.release_review(_whole_id(daemon, route), claim_id).review, as_json=as_json)
 
 
 @app.command()
 def watch(*, config: Config = None, socket: Socket = None, as_json: AsJson = False) -> None:
     """Show what waits, and every change of it until interrupted."""
-    with _daemon(config, socket) as daemon:
+    with controller(socket, config) as daemon:
         for review in daemon.watch_reviews():
             _tell(review, as_json=as_json)
             sys.stdout.flush()
@@ -159,13 +159,6 @@ def wait(
     else:
         show_result(result)
     raise typer.Exit(result_exit(result))
-
-
-def _daemon(config: Path | None, socket: Path | None) -> AbstractContextManager[Control]:
-    from homebred_daemon.adapters.grpc_client import controlling  # noqa: PLC0415  # grpc only where a call is made
-    from homebred_daemon.cli.connection import socket_of  # noqa: PLC0415
-
-    return controlling(socket_of(socket, config))
 
 
 def _tell(review: Review, *, as_json: bool) -> None:
