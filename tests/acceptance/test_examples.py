@@ -1,4 +1,4 @@
-"""The examples as a developer runs them: processes of their own, on a real daemon; a script where it must be made to wait."""
+"""The examples as a developer runs them: as processes on a real daemon, or on a scripted one where it must hesitate."""
 
 from __future__ import annotations
 
@@ -145,17 +145,19 @@ def test_the_factory_counts_every_line(site: Site) -> None:
 def test_the_factory_goes_on_over_a_restart_of_the_daemon(site: Site) -> None:
     site.add_echo("factory-events", workflow="event.normalise", script={"token_delay_s": 0.01})
     command = [sys.executable, str(EXAMPLES / "factory.py"), "--socket", str(site.socket), "--events", "120"]
-    with site.daemon(killed=True) as client:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as factory:
-            ends_s = time.monotonic() + 20
-            while client.status().outcomes["answer"] < 20:
-                assert time.monotonic() < ends_s
-                time.sleep(0.02)
-            assert site.process is not None
-            site.process.kill()
-            site.process.wait()
-            with site.daemon():
-                out, _ = factory.communicate(timeout=60)
+    with (
+        site.daemon(killed=True) as client,
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as factory,
+    ):
+        ends_s = time.monotonic() + 20
+        while client.status().outcomes["answer"] < 20:
+            assert time.monotonic() < ends_s
+            time.sleep(0.02)
+        assert site.process is not None
+        site.process.kill()
+        site.process.wait()
+        with site.daemon():
+            out, _ = factory.communicate(timeout=60)
     assert (factory.returncode, json.loads(out)) == (0, {"answered": 120})
 
 
@@ -165,7 +167,5 @@ def test_an_example_is_short_says_how_it_is_run_and_needs_the_library_alone(path
     tree = ast.parse(text)
     assert len(text.splitlines()) <= 80
     assert f"python docs/examples/{path.name}" in (ast.get_docstring(tree) or "")
-    imported = {
-        node.module.partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module
-    }
-    assert imported - set(sys.stdlib_module_names) == {"homebred_protocol"}
+    modules = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert {module.partition(".")[0] for module in modules} - sys.stdlib_module_names == {"homebred_protocol"}
