@@ -1,7 +1,7 @@
 # `make demo` runs the main job, `make test` everything that can be checked; both set up what they need.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv model demo test lint types imports hygiene protos unit suite bench lock
+.PHONY: help venv model demo test test-all test-tools lint types imports hygiene protos unit suite bench lock
 
 BIN := .venv/bin
 MODELS := .cache/models
@@ -45,8 +45,14 @@ protos: .venv/.made
 unit: .venv/.made ## the unit suite alone, in seconds
 	$(BIN)/pytest -q tests/unit tests/architecture
 
-suite: .venv/.made $(MODEL)
+suite: .venv/.made $(MODEL) test-tools
 	$(BIN)/pytest -q --ignore tests/unit --ignore tests/architecture
+
+test-tools:
+	@packaging/tools/test_tools.sh
+
+test-all: .venv/.made $(MODEL) test-tools lint types imports hygiene protos unit ## everything, thoroughly: half an hour
+	$(BIN)/pytest -q -s --thorough --ignore tests/unit --ignore tests/architecture
 
 bench: .venv/.made $(MODEL) ## figures against the targets, into bench.jsonl
 	$(BIN)/python -m tests.bench --model $(MODEL)

@@ -1,11 +1,25 @@
-"""For every test: interrupts arrive, whatever started this run."""
+"""For every test: interrupts arrive, whatever started this run; and whether it should be thorough."""
 
 from __future__ import annotations
 
+import os
 import signal
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--thorough`: every fault point and 200 kills a place, for minutes; without it a seeded sample."""
+    parser.addoption("--thorough", action="store_true", default=bool(os.environ.get("HOMEBRED_THOROUGH")))
 
 
 def pytest_configure() -> None:
     """A shell's background job ignores SIGINT, and so would every process that its tests start."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def thorough(request: pytest.FixtureRequest) -> bool:
+    """Whether to go through everything, whatever time it takes."""
+    return bool(request.config.getoption("--thorough"))

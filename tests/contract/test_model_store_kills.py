@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from tests.support.specialists import write_specialist
+from tests.support.stored_specialists import leftovers_in, specialists_of, titles_of
 
 from homebred_daemon.adapters.model_store import ModelStore
-from homebred_daemon.core.shelf import StoredSpecialist
 
 OLD, NEW = "Says it again", "Says it better"
 Survivors = Callable[[str], Iterator[ModelStore]]
@@ -47,28 +47,6 @@ def killed(tmp_path: Path, old: Path, new: Path) -> Survivors:
             yield store
 
     return run
-
-
-def leftovers_in(root: Path) -> list[Path]:
-    """What belongs to no specialist that can be read."""
-    stored = ModelStore(root).contents()
-    assert not stored.damaged
-    needed = {Path(specialist.base_path) for specialist in stored.specialists}
-    folders = {root / "specialists" / specialist.manifest.id for specialist in stored.specialists}
-    unneeded = [path for path in (root / "blobs").rglob("*") if path.is_file() and path not in needed]
-    strays = [path for path in root.rglob(".*") if path.name != ".lock"]
-    return unneeded + strays + [path for path in (root / "specialists").iterdir() if path not in folders]
-
-
-def specialists_of(store: ModelStore) -> tuple[StoredSpecialist, ...]:
-    """The store's specialists, every byte of them read."""
-    shelf = store.contents(verifies=True)
-    assert all(specialist.base_is_intact for specialist in shelf.specialists)
-    return shelf.specialists
-
-
-def titles_of(store: ModelStore) -> list[str]:
-    return [specialist.manifest.title for specialist in specialists_of(store)]
 
 
 def test_a_killed_add_leaves_nothing_new_or_all_of_it_and_can_be_repeated(killed: Survivors, new: Path) -> None:

@@ -18,8 +18,8 @@ from typing import Any
 import grpc
 import pytest
 from tests.support.daemon_process import Site
+from tests.support.wire_client import DaemonClient
 
-from homebred_daemon.adapters.grpc_client import DaemonClient
 from homebred_protocol.v1 import inference_pb2 as wire
 from homebred_protocol.v1 import inference_pb2_grpc
 

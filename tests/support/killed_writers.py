@@ -12,11 +12,11 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.support.stored_specialists import measured
+
 from homebred_daemon.adapters.model_store import ModelStore
-from homebred_daemon.core.measurements import Measurement
 
 Step = Callable[[str], None]
 SPECIALIST = "parrot"
@@ -35,18 +35,7 @@ def remove(store: ModelStore, offer: Path, step: Step) -> None:
 
 
 def record(store: ModelStore, offer: Path, step: Step) -> None:
-    stored = store.get(SPECIALIST)
-    measurement = Measurement(
-        fitness=1.0,
-        samples=3,
-        golden_digest="sha256:g",
-        manifest_digest=stored.manifest.digest,
-        base_digest=stored.base_digest,
-        measured_at_utc=datetime(2026, 11, 23, tzinfo=UTC),
-        engine="echo",
-        engine_version="1",
-    )
-    store.record_fitness(SPECIALIST, {"say.again": measurement})
+    store.record_fitness(SPECIALIST, {"say.again": measured(store.get(SPECIALIST))})
 
 
 SCENARIOS = {scenario.__name__: scenario for scenario in (add, replace, remove, record)}

@@ -274,10 +274,13 @@ class ModelStore:
 
     def _remove_leftovers(self) -> None:
         """Undoes what a killed writer left unfinished; the writers' lock is held."""
-        for old in self._specialists.glob(f"{_REPLACED_PREFIX}*"):
+        replaced = list(self._specialists.glob(f"{_REPLACED_PREFIX}*"))
+        for old in replaced:
             target = self._specialists / old.name.removeprefix(_REPLACED_PREFIX)
             if not target.exists():
                 old.rename(target)
+        if replaced:
+            flush_folder(self._specialists)  # else a power cut could bring back the old one, half removed
         for path in list(self._specialists.iterdir()):
             if path.name.startswith((LEFTOVER_PREFIX, _REPLACED_PREFIX, _REMOVED_PREFIX)):
                 _remove(path)

@@ -20,6 +20,7 @@ from typing_extensions import override
 
 import homebred_engines
 import homebred_protocol
+from homebred_daemon.adapters.worker_folders import PREFIX, Hold, made_and_held
 from homebred_engines.api import EngineFailedError
 from homebred_engines.queueing import DEFAULT_QUEUE_LIMIT
 
@@ -95,9 +96,12 @@ class WorkerExit:
 class WorkerChild:
     """One child process, from `start` to `end`."""
 
-    def __init__(self, settings: WorkerSettings, folder: Path, transport: asyncio.SubprocessTransport) -> None:
+    def __init__(
+        self, settings: WorkerSettings, folder: Path, hold: Hold, transport: asyncio.SubprocessTransport
+    ) -> None:
         self._settings = settings
         self._folder = folder
+        self._hold = hold
         self._transport = transport
         self._output = cast("_Output", transport.get_protocol())
         self._is_told_to_end = False
@@ -106,13 +110,14 @@ class WorkerChild:
     @classmethod
     async def start(cls, settings: WorkerSettings) -> WorkerChild:
         """Spawns the worker and waits for its ready line. Raises EngineFailedError."""
-        folder = await asyncio.to_thread(_make_private_folder, settings.runtime_dir)
+        folder, hold = await asyncio.to_thread(made_and_held, _make_private_folder, settings.runtime_dir)
         try:
             transport = await _spawn(settings, folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
+            hold.release()
             raise
-        child = cls(settings, folder, transport)
+        child = cls(settings, folder, hold, transport)
         try:
             await child._wait_until_ready()
         except BaseException:
@@ -157,6 +162,7 @@ class WorkerChild:
         finally:
             self._transport.close()  # kills what still runs
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+            self._hold.release()
 
     def failure(self, why: str, *, hint: str = "") -> EngineFailedError:
         """An error with what is known of the process."""
@@ -246,7 +252,7 @@ def _make_private_folder(runtime_dir: Path) -> Path:
 
 def _private_folder(runtime_dir: Path) -> Path:
     runtime_dir.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="engine-", dir=runtime_dir)).resolve()
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=runtime_dir)).resolve()
     try:
         _furnish(folder)
     except BaseException:

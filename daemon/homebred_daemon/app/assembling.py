@@ -13,6 +13,7 @@ from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.adapters.policy_files import PolicyFiles
 from homebred_daemon.adapters.system_clock import SystemClock
+from homebred_daemon.adapters.worker_folders import remove_leftovers
 from homebred_daemon.app.serving import Services, api_server, listening, only_daemon_here
 from homebred_daemon.app.stores import open_recorder, open_reviews, recover_at_start
 from homebred_daemon.app.workers import worker_pool
@@ -51,6 +52,7 @@ async def daemon(settings: Settings, inherited: socket.socket | None = None) -> 
     )
     async with AsyncExitStack() as stack:
         stack.enter_context(only_daemon_here(settings, owns_socket=inherited is None))
+        remove_leftovers(settings.paths.runtime_dir)
         recorder = await stack.enter_async_context(open_recorder(settings))
         reviews = await stack.enter_async_context(open_reviews(settings, clock))
         await recover_at_start(recorder, reviews, clock)

@@ -1,0 +1,28 @@
+"""What each store says and holds when the disk is full or broken, at any of its calls."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+from tests.support.failing_disks import prove
+from tests.support.store_scenarios import SCENARIOS
+
+SEED = 20261123
+SAMPLE = 6
+BY_HAND = {"recover"}
+"""Scenarios whose own calls stand for another process."""
+
+
+@pytest.mark.parametrize("when", ["once", "on"])
+@pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
+@pytest.mark.parametrize("scenario", sorted(SCENARIOS.keys() - BY_HAND))
+def test_a_failing_call_is_told_and_the_store_stays_sound(
+    scenario: str,
+    error: str,
+    when: Literal["once", "on"],
+    thorough: bool,  # noqa: FBT001 - a fixture
+) -> None:
+    tally = prove(scenario, error, when, sample=0 if thorough else SAMPLE, seed=SEED)
+    print(f"{scenario}, {error} {when}: {dict(tally)}")  # noqa: T201 - with `pytest -s`: what was gone through
+    assert tally["refused"] or scenario == "ledger again"

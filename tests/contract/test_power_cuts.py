@@ -1,0 +1,79 @@
+"""What each store holds after the power goes at any operation, and that a missing fsync would be found."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.support.power_cuts import REPOSITORY, prove, recorded
+from tests.support.store_scenarios import SCENARIOS
+
+SEED = 20261123
+
+
+@pytest.mark.parametrize("scenario", sorted(SCENARIOS.keys() - {"ledger again"}))  # that one is for failing disks
+def test_a_power_cut_at_any_operation_breaks_no_promise(scenario: str, tmp_path: Path, thorough: bool) -> None:  # noqa: FBT001 - a fixture
+    journal = recorded(scenario, tmp_path)
+    tally = prove(scenario, journal, seed=SEED, choices=20 if thorough else 2)
+    print(f"{scenario}: {tally}")  # noqa: T201 - with `pytest -s`: what was gone through
+    assert tally.cuts > tally.different > tally.operations / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One planted fault: every occurrence of `sound` in a file becomes `faulty`."""
+
+    scenario: str
+    file: str
+    sound: str
+    faulty: str
+
+
+ADAPTERS = "homebred_daemon/adapters/"
+FILES, MODELS, BLOBS = ADAPTERS + "durable_files.py", ADAPTERS + "model_store.py", ADAPTERS + "blob_store.py"
+DATABASE, LEDGER = ADAPTERS + "store/database.py", ADAPTERS + "store/ledger.py"
+
+# fmt: off
+MUTANTS = [
+    Mutant("document", FILES, "os.fsync(file.fileno())", "pass"),
+    Mutant("document", FILES, "    os.fsync(descriptor)", "    pass"),
+    Mutant("document", FILES, "    flush_folder(path.parent)", "    pass"),
+    Mutant("document", FILES, "        flush_folder(folder.parent)", "        pass"),
+    Mutant("document", FILES, "new.rename(path)", "path.write_bytes(new.read_bytes())"),
+    Mutant("add", FILES, "os.fsync(file.fileno())", "pass"),
+    Mutant("add", FILES, "    os.fsync(descriptor)", "    pass"),
+    Mutant("add", BLOBS, "flush_file(copy)", "pass"),
+    Mutant("add", BLOBS, "flush_folder(self._folder)", "pass"),
+    Mutant("add", MODELS, "            flush_folder(folder)", "            pass"),
+    Mutant("replace", MODELS, "flush_folder(self._specialists)\n            shutil.rmtree(old", "shutil.rmtree(old"),
+    Mutant("replace", MODELS, "target.rename(old)", "shutil.rmtree(target)"),
+    Mutant("remove", MODELS, "flush_folder(self._specialists)\n            shutil.rmtree(gone", "shutil.rmtree(gone"),
+    Mutant("recover", MODELS, "flush_folder(self._specialists)  # else", "pass  # else"),
+    Mutant("record", FILES, "os.fsync(file.fileno())", "pass"),
+    Mutant("record", FILES, "    flush_folder(path.parent)", "    pass"),
+    Mutant("ledger", DATABASE, "PRAGMA synchronous = {synchronous}", "PRAGMA synchronous = OFF"),
+    Mutant("ledger", LEDGER, "with transaction(self._connection):", "if True:"),
+    Mutant("ledger", DATABASE, "PRAGMA journal_mode = WAL", "PRAGMA journal_mode = MEMORY"),
+]
+# fmt: on
+
+
+def planted(mutant: Mutant, folder: Path) -> Path:
+    """A copy of the packages with the fault in it."""
+    for package in ("daemon/homebred_daemon", "proto/homebred_protocol", "engines/homebred_engines"):
+        shutil.copytree(REPOSITORY / package, folder / Path(package).name, ignore=shutil.ignore_patterns("__pycache__"))
+    path = folder / mutant.file
+    text = path.read_text()
+    assert mutant.sound in text, f"{mutant.file} no longer holds {mutant.sound!r}: plant the fault anew"
+    path.write_text(text.replace(mutant.sound, mutant.faulty))
+    return folder
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"{mutant.scenario}:{mutant.sound.strip()[:40]}")
+def test_a_planted_fault_is_found(mutant: Mutant, tmp_path: Path) -> None:
+    packages = planted(mutant, tmp_path / "packages")
+    journal = recorded(mutant.scenario, tmp_path / "recorded", packages)
+    with pytest.raises(AssertionError, match="the power went after operation"):
+        prove(mutant.scenario, journal, seed=SEED, choices=2)
