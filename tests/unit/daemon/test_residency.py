@@ -9,7 +9,7 @@ from tests.support.answering_stage import Actor, Stage
 from tests.support.fake_workers import STATS, Fleet
 from tests.support.worker_pools import ask, asked, model, pool_of, until
 
-from homebred_daemon.errors import EngineUnavailableError, HomebredError, NotFoundError, OverloadedError, RequestError
+from homebred_daemon.errors import EngineUnavailableError, NotFoundError, OverloadedError, RequestError
 from homebred_daemon.inbound.caretaking import WorkerState
 from homebred_daemon.services.engines import MAX_WAITING, WorkerPool
 from homebred_daemon.services.residency import Residency
@@ -45,15 +45,6 @@ async def test_loading_takes_a_model_out_of_parking() -> None:
         fleet.refuses = frozenset()
         await residency.load_model("m")
         assert await ask(pool, "m") == "01"
-
-
-async def test_a_load_that_fails_for_a_reason_of_ours_is_a_defect() -> None:
-    fleet = Fleet.free()
-    fleet.is_broken = True
-    async with house(fleet, "m") as (residency, _):
-        with pytest.raises(HomebredError) as failure:
-            await residency.load_model("m")
-        assert failure.value.code == "internal"
 
 
 async def test_a_load_among_too_many_who_wait_is_told_to_come_back() -> None:
