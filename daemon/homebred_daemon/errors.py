@@ -143,6 +143,16 @@ class NeedsReviewError(HomebredError):
     hint = "ask for the person's answer with GetReview, or run `homebred review wait`"
 
 
+def release_frames(error: BaseException | None) -> None:
+    """Lets go of the frames that an error passed through, once it was told.
+
+    A frame that holds its own error is freed by the garbage collector alone, late, and the whole task's text with it.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+
+
 def defect(cause: BaseException) -> HomebredError:
     """An error of our own making, without its words: they may quote a task."""
     error = HomebredError(

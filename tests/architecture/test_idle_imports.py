@@ -26,6 +26,7 @@ FORBIDDEN = {
         "sqlalchemy": CONTROLLER,
         "homebred_fleet": CONTROLLER,
         "tuf": "lazily, when a release arrives",
+        "cryptography": "with the first task for a person: some megabytes that most devices do without for long",
         "jsonschema_rs": "at first use: 15 MB that most tasks do without",
         "rich": "only where a terminal is drawn to",
         "typer": "only on the command line",

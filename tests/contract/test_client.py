@@ -202,32 +202,23 @@ async def test_what_would_fail_again_is_sent_once(
 
 async def test_a_task_whose_fate_is_unknown_is_not_sent_again(speaker: Speaker, daemon: ScriptedDaemon) -> None:
     daemon.will("Generate", Held())
-    asked = asyncio.ensure_future(speaker.call("ask", "x"))  # noqa: TID251  # awaited below
-    await eventually(lambda: bool(daemon.heard))
-    await asyncio.to_thread(daemon.stop)
     with pytest.raises(ConnectionLostError):
-        await asked
+        await asyncio.gather(speaker.call("ask", "x"), stopped_once_called(daemon))
     assert len(daemon.heard) == 1
 
 
 async def test_a_harmless_call_is_made_again_when_the_daemon_is_back(speaker: Speaker, daemon: ScriptedDaemon) -> None:
     daemon.will("Route", Held(), wire.RouteResponse(decision=wire.RouteDecision(reason_code="margin_met")))
-    asked = asyncio.ensure_future(speaker.call("route", "x"))  # noqa: TID251  # awaited below
-    await eventually(lambda: bool(daemon.heard))
-    await asyncio.to_thread(daemon.stop)
-    await asyncio.sleep(0.2)
-    daemon.start()
-    assert (await asked).reason_code == "margin_met"
+    decision, _ = await asyncio.gather(speaker.call("route", "x"), stopped_once_called(daemon, started_again=True))
+    assert decision.reason_code == "margin_met"
 
 
 async def test_a_daemon_that_is_not_there_yet_is_waited_for(way: str, tmp_path: Path) -> None:
     daemon = ScriptedDaemon(tmp_path / "s")
     daemon.will("Generate", WHOLE)
     async with speaking(way, daemon.socket, patience_s=10) as speaker:
-        asked = asyncio.ensure_future(speaker.call("ask", "x"))  # noqa: TID251  # awaited below
-        await asyncio.sleep(0.3)
-        daemon.start()
-        assert (await asked).text == "one two"
+        answer, _ = await asyncio.gather(speaker.call("ask", "x"), started(daemon, after_s=0.3))
+        assert answer.text == "one two"
     daemon.stop()
 
 
@@ -415,11 +406,9 @@ def test_closing_the_client_ends_waiting_for_another_try(tmp_path: Path) -> None
 async def test_cancelling_the_reader_cancels_the_task(daemon: ScriptedDaemon) -> None:
     daemon.will("Generate", [DECISION, ONE, Held()])
     async with speaking("asyncio", daemon.socket) as speaker:
-        asked = asyncio.ensure_future(speaker.call("ask", "x"))  # noqa: TID251  # awaited below
-        await eventually(lambda: bool(daemon.heard))
-        asked.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asked
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await speaker.call("ask", "x")
         assert await asyncio.to_thread(daemon.left.wait, SOON_S)
 
 
@@ -435,8 +424,16 @@ def test_the_table_above_knows_every_call_of_control() -> None:
     assert offered - {name for name, _, _ in CONTROL.values()} == {"close", "resume", "watch_reviews"}
 
 
-async def eventually(happened: Any) -> None:
+async def stopped_once_called(daemon: ScriptedDaemon, *, started_again: bool = False) -> None:
     ends_s = time.monotonic() + SOON_S
-    while not happened():
+    while not daemon.heard:
         assert time.monotonic() < ends_s
         await asyncio.sleep(0.005)
+    await asyncio.to_thread(daemon.stop)
+    if started_again:
+        await started(daemon, after_s=0.2)
+
+
+async def started(daemon: ScriptedDaemon, *, after_s: float) -> None:
+    await asyncio.sleep(after_s)
+    daemon.start()

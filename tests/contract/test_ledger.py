@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from tests.support.fake_ledger import FakeLedger
-from tests.support.ledger_entries import DECIDER, ENTRY, OUTCOME, POLICY_BODY, entries, keep_documents
+from tests.support.ledger_entries import DECIDER, ENTRY, FEEDBACK, OUTCOME, POLICY_BODY, entries, keep_documents
 
 from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.core.records import decision_record, read_inputs
 from homebred_daemon.errors import StateError
-from homebred_daemon.ports.ledger import Ledger, LedgerCheck
+from homebred_daemon.ports.ledger import Ledger, LedgerCheck, RecordedRoute
 from homebred_daemon.services.replaying import replay
 from homebred_protocol.digests import digest_of
 
@@ -72,6 +72,40 @@ def test_a_route_has_one_outcome(ledger: Ledger) -> None:
         ledger.record_outcome(replace(OUTCOME, status="error"))
     assert ledger.status_counts() == {"answer": 1}
     assert ledger.check() == LedgerCheck()
+
+
+def test_a_route_tells_whose_it_was_and_how_it_ended(ledger: Ledger) -> None:
+    ledger.record_decisions([ENTRY, *entries("r2")])
+    ledger.record_outcome(OUTCOME)
+    assert ledger.route("r1") == RecordedRoute(caller=("uid:7",), status="answer")
+    assert ledger.route("r2") == RecordedRoute(caller=("uid:7",), status="")
+    assert ledger.route("r3") is None
+
+
+def test_the_last_word_on_a_route_holds_and_is_no_fault(ledger: Ledger) -> None:
+    ledger.record_decisions([ENTRY])
+    ledger.record_outcome(OUTCOME)
+    for verdict in ("good", "bad"):
+        ledger.record_feedback(replace(FEEDBACK, verdict=verdict))
+    assert ledger.check() == LedgerCheck()
+
+
+def test_feedback_on_what_nobody_decided_is_not_kept(ledger: Ledger) -> None:
+    ledger.record_feedback(FEEDBACK)
+    assert ledger.check() == LedgerCheck()
+
+
+def test_unfinished_routes_come_the_oldest_first_and_at_most_so_many(ledger: Ledger) -> None:
+    assert ledger.unfinished(9) == []
+    ledger.record_decisions([*entries("a"), ENTRY, *entries("b", "c")])
+    ledger.record_outcome(OUTCOME)
+    assert ledger.unfinished(2) == ["a", "b"]
+    for route_id in ("a", "c"):
+        ledger.record_outcome(replace(OUTCOME, route_id=route_id))
+    assert ledger.unfinished(9) == ["b"]
+    ledger.record_outcome(replace(OUTCOME, route_id="b"))
+    ledger.record_decisions(entries("d"))
+    assert ledger.unfinished(9) == ["d"]
 
 
 def test_decisions_without_outcomes_are_counted_and_no_fault(ledger: Ledger) -> None:

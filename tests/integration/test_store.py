@@ -15,10 +15,19 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.support.ledger_entries import ENTRY, OUTCOME, REGISTRY, REGISTRY_BODY, entries, entry, keep_documents
+from tests.support.ledger_entries import (
+    ENTRY,
+    FEEDBACK,
+    OUTCOME,
+    REGISTRY,
+    REGISTRY_BODY,
+    entries,
+    entry,
+    keep_documents,
+)
 
-from homebred_daemon.adapters.store.database import LEDGER, connect, transaction
-from homebred_daemon.adapters.store.ledger import SqliteLedger
+from homebred_daemon.adapters.store.database import LEDGER, REVIEW, SqlFolder, connect, transaction
+from homebred_daemon.adapters.store.ledger import MARKED_EVERY, SqliteLedger
 from homebred_daemon.adapters.store.reading import require_ledger
 from homebred_daemon.errors import RequestError, StateError
 from homebred_daemon.ports.ledger import LedgerCheck, LedgerEntry
@@ -35,12 +44,14 @@ def path(tmp_path: Path) -> Path:
 
 
 def filled(path: Path) -> None:
-    """Three decisions, of which one has its outcome, a gap before them and a policy that nobody has used yet."""
+    """Three decisions, one with its outcome and feedback, a gap before them, and a policy that nobody has used yet."""
     with closing(SqliteLedger(path, max_decisions=5)) as ledger:
         keep_documents(ledger)
         ledger.record_decisions(entries("a", "b", "c"))
         ledger.record_decisions([ENTRY, *entries("r2", "r3")])
         ledger.record_outcome(OUTCOME)
+        ledger.record_feedback(FEEDBACK)
+        ledger.unfinished(9)
         ledger.keep_document("policy", digest_of(b"version = 1"), b"version = 1")
 
 
@@ -63,21 +74,37 @@ def schema_of(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in rows]
 
 
-def test_the_schema_file_is_the_sum_of_the_migrations(path: Path) -> None:
-    with closing(connect(path, LEDGER)) as migrated, closing(sqlite3.connect(":memory:")) as written:
-        written.executescript(LEDGER.schema())
+@pytest.mark.parametrize("sql", [LEDGER, REVIEW], ids=lambda sql: sql.name)
+def test_the_schema_file_is_the_sum_of_the_migrations(path: Path, sql: SqlFolder) -> None:
+    with closing(connect(path, sql)) as migrated, closing(sqlite3.connect(":memory:")) as written:
+        written.executescript(sql.schema())
         assert schema_of(migrated) == schema_of(written)
-        assert migrated.execute("PRAGMA user_version").fetchone()[0] == len(LEDGER.migrations())
+        assert migrated.execute("PRAGMA user_version").fetchone()[0] == len(sql.migrations())
 
 
-def test_every_named_query_is_described_used_and_understood_by_the_schema(path: Path) -> None:
-    source = (STORE / "ledger.py").read_text()
-    with closing(connect(path, LEDGER)) as connection:
-        for name, statement in LEDGER.queries().items():
+@pytest.mark.parametrize(("sql", "module"), [(LEDGER, "ledger.py"), (REVIEW, "review.py")])
+def test_every_named_query_is_described_used_and_understood_by_the_schema(
+    path: Path, sql: SqlFolder, module: str
+) -> None:
+    source = (STORE / module).read_text()
+    with closing(connect(path, sql)) as connection:
+        for name, statement in sql.queries().items():
             assert statement.startswith("-- "), name
             assert f'"{name}"' in source, f"{name} is not used"
             values = dict.fromkeys(re.findall(r":(\w+)", statement))
             connection.execute(f"EXPLAIN {statement}", values)
+
+
+def test_a_ledger_of_the_first_version_is_taken_over_with_all_that_it_holds(path: Path) -> None:
+    with written_by_hand(path) as connection:
+        connection.executescript(LEDGER.migrations()[0])
+        connection.execute("PRAGMA user_version = 1")
+    with closing(SqliteLedger(path)) as ledger:
+        keep_documents(ledger)
+        ledger.record_decisions(entries("a"))
+        ledger.record_feedback(replace(FEEDBACK, route_id="a"))
+        assert ledger.unfinished(9) == ["a"]
+    assert replayed(path).is_sound
 
 
 def test_opening_again_changes_nothing(path: Path) -> None:
@@ -106,7 +133,7 @@ def test_a_newer_database_is_refused_and_left_as_it_is(path: Path) -> None:
         connection.execute("CREATE TABLE later (x)")
         connection.execute(f"PRAGMA user_version = {len(LEDGER.migrations()) + 1}")
     before = path.read_bytes()
-    with pytest.raises(StateError, match=r"version 2; this program knows versions up to 1") as caught:
+    with pytest.raises(StateError, match=r"version 3; this program knows versions up to 2") as caught:
         SqliteLedger(path)
     assert caught.value.hint.startswith("install the newer homebred")
     with pytest.raises(RequestError, match="not a ledger"):
@@ -293,6 +320,54 @@ def test_a_reader_sees_one_state_of_a_ledger_whose_bound_is_reached_meanwhile(pa
             assert reader.check() == LedgerCheck(unfinished=3)
 
 
+def test_feedback_goes_with_its_decision_at_the_bound(path: Path) -> None:
+    with closing(SqliteLedger(path, max_decisions=4)) as ledger:
+        keep_documents(ledger)
+        ledger.record_decisions([ENTRY])
+        ledger.record_feedback(FEEDBACK)
+        ledger.record_decisions([entry(f"s{number}") for number in range(5)])
+        ledger.record_feedback(FEEDBACK)
+        assert ledger._number("stray_outcomes") == 0
+        assert list(ledger._rows("feedback")) == []
+    assert replayed(path).is_sound
+
+
+# What a crash leaves open
+
+
+def test_what_is_open_is_looked_for_no_further_back_than_all_was_known_to_be_finished(path: Path) -> None:
+    with closing(SqliteLedger(path)) as ledger:
+        for number in range(0, 2 * MARKED_EVERY + 200, 100):
+            batch = [f"r{each}" for each in range(number, number + 100)]
+            ledger.record_decisions(entries(*batch))
+            for route_id in batch:
+                ledger.record_outcome(replace(OUTCOME, route_id=route_id))
+        last = 2 * MARKED_EVERY + 200
+        assert last - ledger._finished() <= MARKED_EVERY + 100
+        assert ledger.unfinished(9) == []
+        assert ledger._finished() == last
+
+
+def test_a_decision_that_stays_open_is_not_passed_over(path: Path) -> None:
+    with closing(SqliteLedger(path)) as ledger:
+        ledger.record_decisions(entries("open"))
+        for number in range(2 * MARKED_EVERY):
+            ledger.record_decisions(entries(f"r{number}"))
+            ledger.record_outcome(replace(OUTCOME, route_id=f"r{number}"))
+        assert ledger.unfinished(9) == ["open"]
+
+
+@pytest.mark.parametrize("alteration", ["UPDATE marks SET seq = 99", "DELETE FROM marks"])
+def test_a_note_that_is_none_of_ours_hides_nothing_that_is_open(path: Path, alteration: str) -> None:
+    with closing(SqliteLedger(path)) as ledger:
+        ledger.record_decisions(entries("a"))
+        ledger.record_outcome(replace(OUTCOME, route_id="a"))
+        assert ledger.unfinished(9) == []
+        ledger.record_decisions(entries("b"))
+        ledger._connection.execute(alteration)
+        assert ledger.unfinished(9) == ["b"]
+
+
 # Privacy
 
 
@@ -371,7 +446,7 @@ def test_no_column_can_be_altered_unseen(path: Path, table: str, column: str, ki
     assert seen >= len(rows)
 
 
-def test_no_row_can_be_taken_out_unseen_but_the_newest_and_a_document_that_no_decision_names(path: Path) -> None:
+def test_no_row_can_be_taken_out_unseen_but_the_newest_what_nobody_names_and_what_was_said_of_it(path: Path) -> None:
     filled(path)
     assert replayed(path).check == LedgerCheck(unfinished=2)
     pristine = path.read_bytes()
@@ -385,8 +460,8 @@ def test_no_row_can_be_taken_out_unseen_but_the_newest_and_a_document_that_no_de
         report = replayed(path)
         if report.is_sound and report.check.unfinished <= 2:
             unseen.append((table, row))
-    assert {table for table, _ in every} == {"decisions", "documents", "gaps", "outcomes"}
-    assert unseen == [("decisions", 6), ("documents", 4)]
+    assert {table for table, _ in every} == {"decisions", "documents", "feedback", "gaps", "marks", "outcomes"}
+    assert unseen == [("decisions", 6), ("documents", 4), ("feedback", 1), ("marks", 1)]
 
 
 def test_a_newest_decision_cannot_be_taken_out_unseen_once_it_has_its_outcome(path: Path) -> None:

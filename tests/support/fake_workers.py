@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from homebred_engines import api
@@ -31,6 +31,9 @@ class Fleet:
     """Models that cannot be loaded."""
     fails_to_load: frozenset[str] = frozenset()
     """Models whose load kills the worker."""
+    dies_after: int | None = None
+    """Pieces after which the workers that start from now on end of themselves."""
+    on_start: Callable[[], None] = lambda: None
     is_broken: bool = False
     """Whether no worker can be started, for a reason that is no engine's."""
     workers: list[FakeWorker] = field(default_factory=list)
@@ -49,7 +52,8 @@ class Fleet:
         if self.is_broken:
             raise OSError("no space left on device")
         self.told.append(f"{engine} starts")
-        self.workers.append(FakeWorker(self, next(_PIDS)))
+        self.on_start()
+        self.workers.append(FakeWorker(self, next(_PIDS), dies_after=self.dies_after))
         self.workers[-1].describing.set()
         return self.workers[-1]
 
@@ -83,6 +87,8 @@ class FakeWorker:
     """Pieces after which it ends."""
     fails_after: int | None = None
     """Pieces after which a generation fails, and the worker lives."""
+    fault: api.EngineError = field(default_factory=lambda: api.EngineFailedError("It stumbled."))
+    """What it then fails with."""
 
     def die(self) -> None:
         """Ends of itself."""
@@ -113,12 +119,15 @@ class FakeWorker:
         try:
             for number in range(2):
                 if self.fails_after == number:
-                    raise api.EngineFailedError("It stumbled.")
+                    raise self.fault
                 if self.dies_after == number:
                     self.die()
                     raise api.EngineFailedError("It died.")
                 yield api.Delta(text=str(number), tokens=1)
-                await self.fleet.speaking.wait()
+                while not self.fleet.speaking.is_set():
+                    if not self.is_alive:
+                        raise api.EngineFailedError("During a call it was ended.")
+                    await asyncio.sleep(0)
             yield api.Finished(reason=api.FinishReason.STOP, usage=api.Usage())
         finally:
             self.fleet.told.append(f"{self.model} ends {request_id}")

@@ -11,7 +11,7 @@ from tests.support.keyword_detector import KeywordDetector
 
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.records import canonical
-from homebred_daemon.ports.ledger import Ledger, LedgerEntry, OutcomeRecord
+from homebred_daemon.ports.ledger import FeedbackRecord, Ledger, LedgerEntry, OutcomeRecord
 from homebred_daemon.services.deciding import Decider
 from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.policy import bounded, read_ceiling, read_policy
@@ -71,3 +71,4 @@ OUTCOME = OutcomeRecord(
     total_ms=99.25,
     confidence=0.75,
 )
+FEEDBACK = FeedbackRecord(route_id="r1", recorded_at_utc=NOW, verdict="corrected", has_correction=True)

@@ -16,7 +16,7 @@ from homebred_daemon.adapters.grpc_client import in_our_words
 from homebred_protocol.client import Control
 from homebred_protocol.client.blocking import Connection
 from homebred_protocol.client.retrying import Repeat
-from homebred_protocol.v1 import control_pb2_grpc, inference_pb2, inference_pb2_grpc
+from homebred_protocol.v1 import control_pb2, control_pb2_grpc, inference_pb2, inference_pb2_grpc
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -59,3 +59,17 @@ class DaemonClient(Control):
         """A dry run."""
         request = inference_pb2.RouteRequest(task=task)
         return self._connection.call(self._inference.Route, request, Repeat.HARMLESS, 60.0).decision
+
+    @override
+    def watch_reviews(self) -> Generator[control_pb2.Review, None, None]:
+        with in_our_words():
+            yield from super().watch_reviews()
+
+    def get_review(self, route_id: str, *, wait_s: float = 0.0) -> inference_pb2.GetReviewResponse:
+        """What became of a task that went to a person; waits for its end, at most so many seconds."""
+        request = inference_pb2.GetReviewRequest(route_id=route_id, wait_s=wait_s)
+        return self._connection.call(self._inference.GetReview, request, Repeat.HARMLESS, 60.0 + wait_s)
+
+    def feedback(self, request: inference_pb2.FeedbackRequest) -> None:
+        """Says how good an answer was."""
+        self._connection.call(self._inference.Feedback, request, Repeat.HARMLESS, 60.0)

@@ -1,6 +1,6 @@
 """The client library for the daemon's own commands: its errors become HomebredErrors, in the daemon's words.
 
-Nothing is tried again: a person at a terminal hears at once how it stands.
+Nothing is tried again unless that is asked for: a person at a terminal hears at once how it stands.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class RemoteError(HomebredError):
 
 
 @contextmanager
-def calling(socket: Path) -> Iterator[client.Client]:
-    """What applications can do, for as long as the connection is open.
+def calling(socket: Path, *, patience_s: float = 0) -> Iterator[client.Client]:
+    """What applications can do, for as long as the connection is open; a restart of the daemon is waited for so long.
 
     Raises:
         HomebredError: whatever a call in it raised.
     """
-    with in_our_words(), client.Client(socket, patience_s=0) as daemon:
+    with in_our_words(), client.Client(socket, patience_s=patience_s) as daemon:
         yield daemon
 
 

@@ -91,6 +91,7 @@ async def daemon(settings: Settings, inherited: socket.socket | None = None) -> 
         listener = stack.enter_context(listening(settings, access, inherited))
         server = api_server(settings, access, listener, services)
         stack.push_async_callback(server.stop, STOP_GRACE_S)
+        stack.callback(reviews.dismiss)
         stack.push_async_callback(_drained, caretaker, answering, settings.requests.drain_s)
         site.detector.detect(WARM_UP)
         await server.start()

@@ -1,4 +1,7 @@
-"""`homebred ask`: sends one task to the daemon and shows decision, answer and outcome as they come."""
+"""`homebred ask`: sends one task to the daemon and shows decision, answer and outcome as they come.
+
+Where a person must answer it can wait for that, too.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from homebred_daemon.cli.exits import Exit, write_json
 from homebred_daemon.errors import RequestError
 
 if TYPE_CHECKING:
-    from homebred_protocol.client import Decision, Event, Outcome, Task
+    from homebred_protocol.client import Decision, Event, Outcome, Review, Task
 
 app = typer.Typer()
 
@@ -30,6 +33,9 @@ def ask(
     schema: Annotated[Path | None, typer.Option("--schema", help="JSON Schema that the answer must fit.")] = None,
     max_tokens: Annotated[int | None, typer.Option("--max-tokens", min=1, help="Tokens of answer at most.")] = None,
     deadline_s: Annotated[float | None, typer.Option("--deadline", min=0.001, help="Seconds to the outcome.")] = None,
+    wait_s: Annotated[
+        float, typer.Option("--wait", min=0, help="Seconds to wait where a person must answer.", metavar="SECONDS")
+    ] = 0.0,
     config: Annotated[Path | None, typer.Option("--config", help="Configuration file that names the socket.")] = None,
     socket: Annotated[Path | None, typer.Option("--socket", help="The daemon's socket.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object at the end.")] = False,
@@ -47,7 +53,7 @@ def ask(
         schema=None if schema is None else _text_of(schema),
         max_tokens=max_tokens,
     )
-    raise typer.Exit(_exchange(task, config=config, socket=socket, as_json=as_json))
+    raise typer.Exit(_exchange(task, config=config, socket=socket, as_json=as_json, wait_s=wait_s))
 
 
 @dataclass(slots=True)
@@ -57,22 +63,26 @@ class _Heard:
     decisions: list[Decision] = field(default_factory=list)
     answer: list[str] = field(default_factory=list)
     outcome: Outcome | None = None
+    review: Review | None = None
+    """What a person made of it; None: nobody was waited for."""
 
 
-def _exchange(task: Task, *, config: Path | None, socket: Path | None, as_json: bool) -> Exit:
+def _exchange(task: Task, *, config: Path | None, socket: Path | None, as_json: bool, wait_s: float) -> Exit:
     from homebred_daemon.adapters.grpc_client import calling  # noqa: PLC0415  # grpc only where a call is made
     from homebred_daemon.cli.connection import socket_of  # noqa: PLC0415
 
-    heard = _Heard()
-    with calling(socket_of(socket, config)) as daemon, daemon.stream(task) as events:
+    heard, called = _Heard(), socket_of(socket, config)
+    with calling(called) as daemon, daemon.stream(task) as events:
         for event in events:
             _take(event, heard, aloud=not as_json)
             if as_json and heard.outcome is not None and heard.outcome.status == "error":
                 break  # the JSON below tells of it, whole
+    if not as_json and heard.outcome is not None:
+        _tell_outcome(heard.outcome)
+    if heard.outcome is not None and heard.outcome.status == "review" and wait_s:
+        return _wait(called, heard, wait_s=wait_s, as_json=as_json)
     if as_json:
         _print_json(heard)
-    elif heard.outcome is not None:
-        _tell_outcome(heard.outcome)
     return _exit_of(heard.outcome)
 
 
@@ -92,9 +102,26 @@ def _take(event: Event, heard: _Heard, *, aloud: bool) -> None:
         heard.outcome = event
 
 
-def _print_json(heard: _Heard) -> None:
-    from homebred_daemon.cli.wire_json import decision_json, outcome_json, timings_json  # noqa: PLC0415
+def _wait(socket: Path, heard: _Heard, *, wait_s: float, as_json: bool) -> Exit:
+    from homebred_daemon.cli.review_view import result_exit, show_result, waited_for  # noqa: PLC0415
 
+    heard.review = waited_for(socket, heard.decisions[-1].route_id, wait_s=wait_s)
+    if as_json:
+        _print_json(heard)
+    else:
+        show_result(heard.review)
+    return result_exit(heard.review)
+
+
+def _print_json(heard: _Heard) -> None:
+    from homebred_daemon.cli.wire_json import (  # noqa: PLC0415
+        decision_json,
+        outcome_json,
+        review_result_json,
+        timings_json,
+    )
+
+    reviewed = {} if heard.review is None else {"review": review_result_json(heard.review)}
     write_json(
         {
             "decision": decision_json(heard.decisions[-1]) if heard.decisions else None,
@@ -102,6 +129,7 @@ def _print_json(heard: _Heard) -> None:
             "answer": "".join(heard.answer),
             "outcome": outcome_json(heard.outcome) if heard.outcome is not None else None,
             "timings": timings_json(heard.outcome) if heard.outcome is not None else None,
+            **reviewed,
         }
     )
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from homebred_daemon.cli.connection import controller
 from homebred_daemon.cli.exits import Exit, write_json
 
 app = typer.Typer()
@@ -24,10 +25,7 @@ def drain(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> int:
     """Take no more tasks; running answers go on. Exit status 1 where some still run when the wait is over."""
-    from homebred_daemon.adapters.grpc_client import controlling  # noqa: PLC0415  # grpc only where a call is made
-    from homebred_daemon.cli.connection import socket_of  # noqa: PLC0415
-
-    with controlling(socket_of(socket, config)) as daemon:
+    with controller(socket, config) as daemon:
         state = daemon.resume() if resume else daemon.drain()
         deadline_s = time.monotonic() + wait_s
         while not resume and state.streams and time.monotonic() < deadline_s:

@@ -21,7 +21,7 @@ class Exit(IntEnum):
     UNREACHABLE = 3
     """The daemon does not answer."""
     REFUSED = 4
-    """Not permitted, or overloaded."""
+    """Not permitted, overloaded, or somebody else was faster."""
     FAILED = 5
     """An engine, the device's own files or homebred itself failed."""
     INTERRUPTED = 130
@@ -33,9 +33,11 @@ class Exit(IntEnum):
 OF_CODE = {
     "bad_configuration": Exit.USAGE,
     "bad_request": Exit.USAGE,
+    "not_found": Exit.USAGE,
     "daemon_unreachable": Exit.UNREACHABLE,
     "not_permitted": Exit.REFUSED,
     "overloaded": Exit.REFUSED,
+    "conflict": Exit.REFUSED,
 }
 """Exit status by error code; every other code is FAILED."""
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from homebred_daemon.cli.connection import controller
 from homebred_daemon.cli.exits import write_json
 
 app = typer.Typer()
@@ -21,10 +22,7 @@ def log_level(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Have the daemon write more or less, until it ends; what it writes never holds a task's content."""
-    from homebred_daemon.adapters.grpc_client import controlling  # noqa: PLC0415  # grpc only where a call is made
-    from homebred_daemon.cli.connection import socket_of  # noqa: PLC0415
-
-    with controlling(socket_of(socket, config)) as daemon:
+    with controller(socket, config) as daemon:
         previous = daemon.set_log_level(level).previous
     if as_json:
         write_json({"level": level, "previous": previous})

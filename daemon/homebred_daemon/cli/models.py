@@ -1,4 +1,7 @@
-"""`homebred models`: the specialists and base models on this device. It needs no daemon; a running one is told."""
+"""`homebred models`: the specialists and base models on this device.
+
+What concerns the store needs no daemon, and a running one is told; `load`, `unload`, `pin` and `unpin` call it.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import typer
 
 from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.adapters.specialist_folder import read_golden_file
+from homebred_daemon.cli.connection import controller
 from homebred_daemon.cli.exits import Exit, write_json
 from homebred_daemon.cli.models_view import (
     evaluation_json,
@@ -20,6 +24,7 @@ from homebred_daemon.cli.models_view import (
     show_shelf,
     size_text,
     stored_json,
+    worker_json,
 )
 from homebred_daemon.cli.progress import byte_progress, row_progress
 from homebred_daemon.core.measurements import Measurement
@@ -34,7 +39,7 @@ if TYPE_CHECKING:
 MEGABYTE = 1_000_000
 LONGEST_TEMPORARY = 50  # a worker's socket goes below it, and a socket's path holds 107 bytes (unix(7))
 
-app = typer.Typer(help="Add, list, remove and evaluate models.")
+app = typer.Typer(help="Add, list, remove and evaluate models; load, unload and pin them in the daemon.")
 
 Config = Annotated[Path | None, typer.Option("--config", help="Configuration file.")]
 StateDir = Annotated[str | None, typer.Option("--state-dir", help="The state folder; the store is its `models`.")]
@@ -131,6 +136,56 @@ def evaluate(
         return
     show_evaluations(measured, shows_wrong=shows_wrong)
     _echo_told(told)
+
+
+Socket = Annotated[Path | None, typer.Option("--socket", help="The daemon's socket.")]
+
+
+@app.command("load")
+def load(specialist_id: SpecialistId, *, config: Config = None, socket: Socket = None, as_json: AsJson = False) -> None:
+    """Have the daemon load a specialist's model now, one that is parked after failures too."""
+    with controller(socket, config) as daemon:
+        worker = daemon.load_model(specialist_id).worker
+    if as_json:
+        write_json({"id": specialist_id, "loaded": True, "worker": worker_json(worker)})
+        return
+    typer.echo(f"loaded: {specialist_id}, in worker {worker.process_id}, {size_text(worker.resident_bytes)}")
+
+
+@app.command("unload")
+def unload(
+    specialist_id: SpecialistId, *, config: Config = None, socket: Socket = None, as_json: AsJson = False
+) -> None:
+    """Have the daemon free a specialist's model once its running answers have ended; its next use loads it again."""
+    with controller(socket, config) as daemon:
+        was_loaded = daemon.unload_model(specialist_id).was_loaded
+    if as_json:
+        write_json({"id": specialist_id, "was_loaded": was_loaded})
+        return
+    typer.echo(f"unloaded: {specialist_id}" if was_loaded else f"{specialist_id} was not loaded")
+
+
+@app.command("pin")
+def pin(specialist_id: SpecialistId, *, config: Config = None, socket: Socket = None, as_json: AsJson = False) -> None:
+    """Have a specialist's model stay loaded when others need room, until it is unpinned or the daemon ends."""
+    _pin(specialist_id, pinned=True, config=config, socket=socket, as_json=as_json)
+
+
+@app.command("unpin")
+def unpin(
+    specialist_id: SpecialistId, *, config: Config = None, socket: Socket = None, as_json: AsJson = False
+) -> None:
+    """Let a specialist's model be unloaded when others need room."""
+    _pin(specialist_id, pinned=False, config=config, socket=socket, as_json=as_json)
+
+
+def _pin(specialist_id: str, *, pinned: bool, config: Path | None, socket: Path | None, as_json: bool) -> None:
+    with controller(socket, config) as daemon:
+        daemon.pin_model(specialist_id, pinned=pinned)
+    if as_json:
+        write_json({"id": specialist_id, "pinned": pinned})
+        return
+    typer.echo(f"{'pinned' if pinned else 'unpinned'}: {specialist_id}")
 
 
 def _golden_sets(

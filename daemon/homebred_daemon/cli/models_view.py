@@ -37,6 +37,11 @@ def stored_json(stored: StoredSpecialist) -> dict[str, Any]:
     }
 
 
+def worker_json(worker: Any) -> dict[str, Any]:
+    """One engine worker, as `homebred status` shows it."""
+    return {field.name: getattr(worker, field.name) for field in worker.DESCRIPTOR.fields}
+
+
 def shelf_json(shelf: Shelf) -> dict[str, Any]:
     """Everything in the store."""
     return {

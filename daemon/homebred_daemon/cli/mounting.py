@@ -21,6 +21,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("homebred_daemon.cli.config", "Show effective settings and where each came from."),
     "models": ("homebred_daemon.cli.models", "Add, list, remove and evaluate models."),
     "ask": ("homebred_daemon.cli.ask", "Ask the daemon; the answer is streamed."),
+    "review": ("homebred_daemon.cli.review", "Work the queue of tasks that a person must answer."),
+    "feedback": ("homebred_daemon.cli.feedback", "Say how good an answer was."),
     "status": ("homebred_daemon.cli.status", "Show the state of every part of the daemon."),
     "drain": ("homebred_daemon.cli.drain", "Have the daemon take no more tasks, or take them again."),
     "log-level": ("homebred_daemon.cli.log_level", "Have the daemon write more or less about itself."),

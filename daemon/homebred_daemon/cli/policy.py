@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from homebred_daemon.adapters.detectors.patterns import default_detector
+from homebred_daemon.cli.connection import controller
 from homebred_daemon.cli.exits import Exit, write_json
 from homebred_daemon.document_files import Complaint, built_in_policy, ceiling_document, policy_document
 from homebred_daemon.errors import RequestError
 from homebred_protocol.documents.policy import advice, bounded
 
 if TYPE_CHECKING:
-    from homebred_protocol.client import Control
     from homebred_protocol.v1.control_pb2 import SetPolicyResponse
 
 app = typer.Typer(help="Print, check, show or set the policy.")
@@ -60,7 +59,7 @@ def check(
 @app.command("show")
 def show(*, config: ConfigOption = None, socket: SocketOption = None, json: JsonOption = False) -> None:
     """Print the policy that the running daemon decides by, as it was written."""
-    with _daemon(socket, config) as daemon:
+    with controller(socket, config) as daemon:
         held = daemon.get_policy()
     document = held.document.decode("utf-8")
     if json:
@@ -88,7 +87,7 @@ def set_policy(
         raise RequestError(f"{file} cannot be read: {error.strerror}", hint="correct the path") from None
     if not body.strip():
         raise RequestError(f"{file} is empty", hint="to go back to the configured policy, run `homebred policy reset`")
-    with _daemon(socket, config) as daemon:
+    with controller(socket, config) as daemon:
         change = daemon.set_policy(body, check_only=check_only)
     _show_change(change, in_force=not check_only, json=json)
 
@@ -96,7 +95,7 @@ def set_policy(
 @app.command("reset")
 def reset(*, config: ConfigOption = None, socket: SocketOption = None, json: JsonOption = False) -> None:
     """Go back to the policy that the configuration names, else to the built-in one."""
-    with _daemon(socket, config) as daemon:
+    with controller(socket, config) as daemon:
         change = daemon.set_policy(b"")
     _show_change(change, in_force=True, json=json)
 
@@ -110,13 +109,6 @@ def _show_change(change: SetPolicyResponse, *, in_force: bool, json: bool) -> No
         typer.echo(f"warning: {warning}")
     verb = "is" if in_force else "would be"
     typer.echo(f"{change.digest} {verb} in force, in place of {change.previous_digest}")
-
-
-def _daemon(socket: Path | None, config: Path | None) -> AbstractContextManager[Control]:
-    from homebred_daemon.adapters.grpc_client import controlling  # noqa: PLC0415  # grpc only where a call is made
-    from homebred_daemon.cli.connection import socket_of  # noqa: PLC0415
-
-    return controlling(socket_of(socket, config))
 
 
 def _show(file: Path, complaints: list[Complaint], warnings: tuple[str, ...]) -> None:

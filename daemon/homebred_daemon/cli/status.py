@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from homebred_daemon.cli.connection import controller
 from homebred_daemon.cli.exits import write_json
 from homebred_daemon.cli.status_view import rates_between, status_lines
 from homebred_protocol.client.errors import DaemonUnreachableError
@@ -28,10 +29,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object; with --watch one a line.")] = False,
 ) -> None:
     """Show the state of every part."""
-    from homebred_daemon.adapters.grpc_client import controlling  # noqa: PLC0415  # grpc only where a call is made
-    from homebred_daemon.cli.connection import socket_of  # noqa: PLC0415
-
-    with controlling(socket_of(socket, config)) as daemon:
+    with controller(socket, config) as daemon:
         if watch:
             _watch(daemon.status, interval_s=interval_s, as_json=as_json)
         elif as_json:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import UTC
+from typing import Any, Literal
 
-from homebred_protocol.client import Decision, Outcome
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from homebred_protocol.client import Decision, Outcome, Review
+from homebred_protocol.v1 import control_pb2, inference_pb2
 
 Json = dict[str, Any]
+TimeName = Literal["filed_at_utc", "expires_at_utc", "claim_ends_at_utc"]
 
 
 def decision_json(decision: Decision) -> Json:
@@ -43,6 +48,45 @@ def outcome_json(outcome: Outcome) -> Json:
         "confidence": outcome.confidence,
         "error": None if problem is None else {"code": problem.code, "message": problem.message, "hint": problem.hint},
     }
+
+
+def review_json(review: control_pb2.Review) -> Json:
+    """A task that a person must answer, without its content."""
+    return {
+        "route_id": review.route_id,
+        "state": review_state(review),
+        "task_id": review.task_id,
+        "workflow": review.workflow,
+        "classes": list(review.classes),
+        "reason_code": review.reason_code,
+        "filed_by": review.filed_by,
+        "filed_at_utc": _time(review, "filed_at_utc"),
+        "expires_at_utc": _time(review, "expires_at_utc"),
+        "claimed_by": review.claimed_by,
+        "claim_ends_at_utc": _time(review, "claim_ends_at_utc"),
+    }
+
+
+def review_result_json(result: Review) -> Json:
+    """What became of a task that went to a person."""
+    return {
+        "route_id": result.route_id,
+        "state": str(result.state),
+        "output": result.output or "",
+        "note": result.note,
+        "filed_at_utc": None if result.filed_at_utc is None else result.filed_at_utc.isoformat(),
+        "expires_at_utc": None if result.expires_at_utc is None else result.expires_at_utc.isoformat(),
+    }
+
+
+def review_state(review: control_pb2.Review) -> str:
+    """The state of a review in a word."""
+    return inference_pb2.ReviewState.Name(review.state).removeprefix("REVIEW_STATE_").lower()
+
+
+def _time(message: control_pb2.Review, name: TimeName) -> str | None:
+    moment: Timestamp = getattr(message, name)
+    return moment.ToDatetime(UTC).isoformat() if message.HasField(name) else None
 
 
 def timings_json(outcome: Outcome) -> Json:

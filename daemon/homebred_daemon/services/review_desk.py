@@ -137,11 +137,11 @@ class ReviewDesk:
         """How a task stands for who filed it; waits for its end, at most so long. Raises as `Reviews.wait`."""
         look = partial(self._looked_at, route_id, caller, sees_all)
         shown = await self._do(look)
-        if not shown.item.is_open or wait_s <= 0:
+        if not shown.item.is_open or wait_s <= 0 or self._listeners.is_over:
             return shown
         with self._listeners.waiting(route_id) as listener, suppress(TimeoutError):
             async with asyncio.timeout(min(wait_s, MAX_WAIT_S)):
-                while (shown := await self._do(look)).item.is_open:
+                while (shown := await self._do(look)).item.is_open and not listener.is_dismissed:
                     await listener.changed()
         return shown
 
@@ -193,6 +193,10 @@ class ReviewDesk:
         return await self._do(lambda now: self._changed(release(now=now)))
 
     # For those who look after the daemon
+
+    def dismiss(self) -> None:
+        """Lets everybody go who watches or waits: the daemon is about to stop."""
+        self._listeners.dismiss()
 
     async def counts(self) -> ReviewCounts:
         """How the queue stands."""

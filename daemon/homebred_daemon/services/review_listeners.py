@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from homebred_daemon.core.review import ReviewItem
-from homebred_daemon.errors import OverloadedError
+from homebred_daemon.errors import DrainingError, OverloadedError
 from homebred_daemon.ports.review import Change
 
 MAX_WATCHERS = 8
@@ -25,6 +25,8 @@ class Listener:
     def __init__(self, route_id: str = "") -> None:
         self.route_id = route_id
         """Empty: all."""
+        self.is_dismissed = False
+        """Whether nothing more will be told."""
         self._unread: dict[str, ReviewItem] = {}
         self._changed = asyncio.Event()
 
@@ -43,14 +45,25 @@ class Listener:
         self._unread = {item.route_id: item for item in items if item.route_id not in self._unread} | self._unread
         self._changed.set()
 
+    def dismiss(self) -> None:
+        """Tells it that the daemon stops."""
+        self.is_dismissed = True
+        self._changed.set()
+
     async def changed(self) -> None:
         """Returns once something was heard since this returned last."""
         await self._changed.wait()
         self._changed.clear()
 
     async def next(self) -> ReviewItem:
-        """The next unread item."""
+        """The next unread item.
+
+        Raises:
+            DrainingError: the daemon stops.
+        """
         while not self._unread:
+            if self.is_dismissed:
+                raise _draining()
             await self.changed()
         return self._unread.pop(next(iter(self._unread)))
 
@@ -61,11 +74,19 @@ class Listeners:
     def __init__(self) -> None:
         self._watching: set[Listener] = set()
         self._waiting: set[Listener] = set()
+        self.is_over = False
+        """Whether everybody was sent home."""
 
     def tell(self, change: Change) -> None:
         """Tells everybody whom it concerns."""
         for listener in (*self._watching, *self._waiting):
             listener.hear(change)
+
+    def dismiss(self) -> None:
+        """Sends everybody home, and takes no more: calls that are held open would hold up the daemon's stop."""
+        self.is_over = True
+        for listener in (*self._watching, *self._waiting):
+            listener.dismiss()
 
     @contextmanager
     def watching(self) -> Iterator[Listener]:
@@ -73,8 +94,9 @@ class Listeners:
 
         Raises:
             OverloadedError: too many watch.
+            DrainingError: the daemon stops.
         """
-        with _among(self._watching, Listener(), MAX_WATCHERS, "watch the review queue") as listener:
+        with self._among(self._watching, Listener(), MAX_WATCHERS, "watch the review queue") as listener:
             yield listener
 
     @contextmanager
@@ -83,19 +105,25 @@ class Listeners:
 
         Raises:
             OverloadedError: too many wait.
+            DrainingError: the daemon stops.
         """
-        with _among(self._waiting, Listener(route_id), MAX_WAITERS, "wait for a person's answer") as listener:
+        with self._among(self._waiting, Listener(route_id), MAX_WAITERS, "wait for a person's answer") as listener:
             yield listener
 
+    @contextmanager
+    def _among(self, listeners: set[Listener], one: Listener, most: int, what: str) -> Iterator[Listener]:
+        if self.is_over:
+            raise _draining()
+        if len(listeners) >= most:
+            raise OverloadedError(
+                f"{most} callers {what}, and no more may", hint="ask again in a while", retry_after_s=RETRY_AFTER_S
+            )
+        listeners.add(one)
+        try:
+            yield one
+        finally:
+            listeners.discard(one)
 
-@contextmanager
-def _among(listeners: set[Listener], one: Listener, most: int, what: str) -> Iterator[Listener]:
-    if len(listeners) >= most:
-        raise OverloadedError(
-            f"{most} callers {what}, and no more may", hint="ask again in a while", retry_after_s=RETRY_AFTER_S
-        )
-    listeners.add(one)
-    try:
-        yield one
-    finally:
-        listeners.discard(one)
+
+def _draining() -> DrainingError:
+    return DrainingError("the daemon is about to stop", retry_after_s=RETRY_AFTER_S)

@@ -31,6 +31,7 @@ from homebred_protocol.client.errors import (
     OverloadedError,
     RequestError,
     UnattestedError,
+    UnreadError,
     UnsupportedError,
 )
 from homebred_protocol.client.values import (
@@ -98,6 +99,7 @@ __all__ = [
     "Stream",
     "Task",
     "UnattestedError",
+    "UnreadError",
     "UnsupportedError",
     "Verdict",
 ]

@@ -8,6 +8,7 @@
     │   ├── UnattestedError
     │   ├── NotFoundError
     │   ├── ConflictError           somebody else was faster
+    │   ├── UnreadError             the answer was not read for too long, and is lost
     │   └── UnsupportedError        the daemon is older than this library
     ├── OverloadedError             not now: `retry_after_s` says when
     │   └── DrainingError
@@ -92,6 +93,13 @@ class ConflictError(RequestError):
 
     code = "conflict"
     hint = "look at its present state, then decide again"
+
+
+class UnreadError(RequestError):
+    """The answer was not read for so long that the daemon dropped it."""
+
+    code = "unread"
+    hint = "read the answer as it comes, or close the stream"
 
 
 class UnsupportedError(RequestError):

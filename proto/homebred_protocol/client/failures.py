@@ -22,6 +22,7 @@ from homebred_protocol.client.errors import (
     OverloadedError,
     RequestError,
     UnattestedError,
+    UnreadError,
     UnsupportedError,
 )
 from homebred_protocol.v1 import inference_pb2, status_pb2
@@ -44,6 +45,7 @@ BY_CODE: dict[str, type[CallError]] = {
         OverloadedError,
         RequestError,
         UnattestedError,
+        UnreadError,
         UnsupportedError,
     )
 }

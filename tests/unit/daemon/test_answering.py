@@ -74,6 +74,30 @@ async def test_a_failure_before_the_first_token_is_decided_again_without_that_sp
     assert stage.ledger.entries[1].inputs.unavailable == {"a"}
 
 
+async def test_a_task_goes_straight_past_a_specialist_whose_model_is_not_asked_now() -> None:
+    stage = Stage({"a": Actor(plays=[says("hello")]), "b": Actor(plays=[says("hello")], size_rank=1)})
+    stage.pool.resting = frozenset({stage.actors["a"].served("a").model})
+    assert await stage.answer() == ["decided r1 local b: margin_met", "<< hello", "answer by b"]
+    assert stage.ledger.entries[0].inputs.unavailable == {"a"}
+
+
+async def test_specialists_that_share_a_failed_model_are_not_tried_one_after_the_other() -> None:
+    names = "abcd"
+    stage = Stage({name: Actor(plays=[(BROKEN,)], size_rank=rank) for rank, name in enumerate(names)})
+
+    def rest(_: object) -> None:
+        stage.pool.resting = frozenset(stage.actors[name].served(name).model for name in "abc")
+
+    stage.on_event = rest
+    stage.pool.script = {**stage.pool.script, "d": [says("hello")]}
+    assert await stage.answer() == [
+        "decided r1 local a: margin_met",
+        "decided r2 after r1 local d: margin_met",
+        "<< hello",
+        "answer by d: fallback",
+    ]
+
+
 async def test_a_failure_after_the_first_token_is_final() -> None:
     stage = Stage({"a": Actor(plays=[("hel", BROKEN)]), "b": Actor(plays=[says("hello")])})
     assert await stage.answer() == ["decided r1 local a: margin_met", "<< hel", "error engine_unavailable"]

@@ -162,6 +162,27 @@ async def test_every_specialist_says_whether_it_can_be_served_and_if_not_why() -
     assert torn == SpecialistState(id="torn", note="its manifest cannot be read")
 
 
+async def test_parked_and_pinned_models_are_shown_as_such() -> None:
+    shelf = Shelf(
+        specialists=(stored("a"), stored("cat", base_digest="sha256:cat"), stored("b", base_digest="sha256:b"))
+    )
+    fleet = Fleet.free()
+    fleet.refuses, fleet.fails_to_load = frozenset({"/models/sha256:cat"}), frozenset({"/models/sha256:b"})
+    async with house(FakeStore(shelf), fleet) as home:
+        home.residency.pin_model("a", pinned=True)
+        for name in ("cat", "b"):
+            with pytest.raises(api.EngineError):
+                await home.use(name)
+        pinned, parked, resting = (await home.caretaking.state()).specialists
+    assert (pinned.pinned, pinned.parked, pinned.note) == (True, False, "")
+    assert (parked.pinned, parked.parked) == (False, True)
+    assert parked.note == "parked after 1 failure: It is a picture of a cat."
+    assert (resting.parked, resting.note) == (
+        False,
+        "1 failure in a row, not asked for another 1 s: It died while it loaded.",
+    )
+
+
 async def test_workers_are_described_and_one_that_ends_as_it_is_asked_has_only_its_pid() -> None:
     fleet = Fleet.free()
     async with house(FakeStore(Shelf(specialists=(stored("a"),))), fleet) as home:

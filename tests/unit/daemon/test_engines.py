@@ -184,6 +184,7 @@ async def test_only_so_many_wait_for_room_and_the_next_is_told_to_come_back() ->
                 await ask(pool, name)
             assert refused.value.retry_after_s > 0
         group.create_task(ask(pool, "a"))  # it needs no room
+        await until(lambda: fleet.told.count("a answers r") == 2)
         fleet.speaking.set()
         assert await asyncio.gather(*waiting) == ["01"] * MAX_WAITING
     assert sum(line.endswith("loads") for line in fleet.told) == 4

@@ -5,7 +5,7 @@ import asyncio
 from tests.support.fake_workers import Fleet
 
 from homebred_daemon.ports.engines import ServedModel
-from homebred_daemon.services.places import Place, Places, Resident
+from homebred_daemon.services.places import STAY_S, Moves, Place, Places, Resident
 
 
 def model(name: str) -> ServedModel:
@@ -115,3 +115,72 @@ async def test_clearing_forgets_all_and_names_whose_workers_are_left() -> None:
     waiting(places, "b")
     assert places.clear() == [worker]
     assert (names(places), places.requests_waiting) == ([], 0)
+
+
+async def test_a_pinned_model_is_never_the_one_that_makes_room() -> None:
+    places = Places(2)
+    await loaded(places, "pinned", used_s=1)
+    other = await loaded(places, "other", used_s=2)
+    places.pin(frozenset({model("pinned")}))
+    waiting(places, "c")
+    assert places.settle().leaving == [other]
+    assert places.is_pinned(model("pinned"))
+
+
+async def test_a_closing_place_leaves_when_its_last_answer_ends_though_others_wait_for_its_next_turn() -> None:
+    places = Places(1)
+    resident = await loaded(places, "a", holders=1)
+    place = waiting(places, "a")
+    place.is_closing = True
+    assert (places.settle(), places.is_waiting(place)) == (Moves(leaving=[], newcomers=[]), True)
+    resident.streams = 0
+    moves = places.settle()
+    assert (moves.leaving, moves.newcomers, place.is_closing) == ([resident], [place], False)
+
+
+async def test_who_waits_behind_a_closing_place_need_not_wait_for_it() -> None:
+    places = Places(2)
+    await loaded(places, "closing", holders=1)
+    idle = await loaded(places, "idle")
+    waiting(places, "closing").is_closing = True
+    newcomer = waiting(places, "b")
+    moves = places.settle()
+    assert (moves.leaving, moves.newcomers) == ([idle], [newcomer])
+
+
+async def test_a_busy_model_closes_after_its_time_once_another_waits() -> None:
+    places = Places(1)
+    await loaded(places, "a", holders=1)
+    held = places.find(model("a"))
+    assert held is not None
+    assert not places.is_closed_to_newcomers(held, 1000), "nobody waits"
+    waiting(places, "b")
+    places.settle()
+    assert not places.is_closed_to_newcomers(held, STAY_S - 1)
+    assert places.is_closed_to_newcomers(held, STAY_S)
+
+
+async def test_only_as_many_close_as_wait_and_the_longest_loaded_first() -> None:
+    places = Places(3)
+    for since_s, name in ((2.0, "second"), (1.0, "first"), (0.0, "pinned")):
+        await loaded(places, name, since_s=since_s, holders=1)
+    places.pin(frozenset({model("pinned")}))
+    waiting(places, "newcomer")
+    places.settle()
+    closed = {
+        place.model.path: places.is_closed_to_newcomers(place, 100) for place in places if place.resident is not None
+    }
+    assert closed == {"second": False, "first": True, "pinned": False}
+    waiting(places, "another")
+    assert [places.is_closed_to_newcomers(place, 100) for place in places if place.model == model("second")] == [True]
+
+
+async def test_a_turn_that_nobody_waits_for_any_more_can_be_asked_for_again() -> None:
+    places = Places(1)
+    await loaded(places, "a", holders=1)
+    place = waiting(places, "a")
+    place.loading = asyncio.get_running_loop().create_future()
+    place.holders -= 1
+    places.settle()
+    assert not places.is_waiting(place)
+    assert place.loading is None

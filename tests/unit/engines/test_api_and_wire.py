@@ -68,6 +68,8 @@ _stats = st.builds(
     queue_limit=_UINT32,
     resident_bytes=st.integers(0, 2**64 - 1),
     generated_tokens=st.integers(0, 2**64 - 1),
+    progress=st.integers(0, 2**64 - 1),
+    computing=st.integers(0, 2**32 - 1),
 )
 _ERRORS = [
     api.ModelRefusedError("why"),

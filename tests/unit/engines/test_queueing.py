@@ -83,6 +83,30 @@ def test_leaving_the_queue_lets_the_others_move_up() -> None:
     assert _drain(queue) == ["b"]
 
 
+def test_one_key_may_fill_the_queue_but_locks_nobody_out() -> None:
+    queue = FairQueue(slots=1, limit=4)
+    queue.admit("running")
+    queue.next_runnable()
+    greedy = [queue.admit("greedy") for _ in range(4)]
+    assert queue.make_way("greedy") is None
+    with pytest.raises(QueueFullError):
+        queue.admit("greedy")
+    assert queue.make_way("modest") is greedy[-1]
+    queue.admit("modest")
+    assert queue.make_way("modest") is greedy[-2]
+    queue.admit("modest")
+    assert queue.make_way("modest") is None, "now both have their share"
+    with pytest.raises(QueueFullError):
+        queue.admit("modest")
+
+
+def test_nobody_makes_way_while_there_are_places() -> None:
+    queue = FairQueue(slots=1, limit=4)
+    for _ in range(3):
+        queue.admit("greedy")
+    assert queue.make_way("modest") is None
+
+
 @given(st.lists(st.tuples(st.sampled_from(["admit", "next", "leave"]), st.sampled_from("abc"), st.integers(0, 9))))
 def test_counts_hold_and_nobody_is_lost(steps: list[tuple[str, str, int]]) -> None:
     queue = FairQueue(slots=2, limit=3)
@@ -90,6 +114,10 @@ def test_counts_hold_and_nobody_is_lost(steps: list[tuple[str, str, int]]) -> No
     ran: Counter[Ticket] = Counter()
     for action, key, position in steps:
         if action == "admit":
+            displaced = queue.make_way(key)
+            if displaced is not None:
+                assert displaced.key != key
+                here.remove(displaced)
             try:
                 here.append(queue.admit(key))
             except QueueFullError:

@@ -12,7 +12,7 @@ from homebred_daemon.adapters.grpc_api.failures import abort
 from homebred_daemon.adapters.grpc_api.listener import Listener
 from homebred_daemon.adapters.grpc_api.reviews import AfterwardsRpcs, ReviewFace
 from homebred_daemon.adapters.grpc_api.translate import accepted_task, decision_message
-from homebred_daemon.errors import HomebredError, OverloadedError, defect
+from homebred_daemon.errors import HomebredError, OverloadedError, defect, release_frames
 from homebred_daemon.inbound.answering import AcceptedTask, Answerer
 from homebred_protocol.v1 import inference_pb2 as wire
 from homebred_protocol.v1 import inference_pb2_grpc
@@ -61,8 +61,12 @@ class InferenceServicer(AfterwardsRpcs, inference_pb2_grpc.InferenceServicer):
             failed = defect(error)
         finally:
             self._streams -= 1
-        if failed is not None:
-            await self._abort(context, failed)
+        try:
+            if failed is not None:
+                await self._abort(context, failed)
+        finally:
+            release_frames(failed)
+            release_frames(listener.problem)
 
     @override
     async def Route(

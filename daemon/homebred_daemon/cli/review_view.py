@@ -1,0 +1,108 @@
+"""How reviews are shown to people, and how a command waits for one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from homebred_daemon.cli.exits import Exit
+from homebred_daemon.cli.models_view import show_table
+from homebred_daemon.cli.wire_json import review_json
+from homebred_protocol.client import Review
+from homebred_protocol.v1 import control_pb2 as wire
+
+SHORT_ID = 8
+_KEPT = frozenset("\n\t")
+
+
+def show_reviews(reviews: Sequence[wire.Review], *, more: bool) -> None:
+    """A line for each."""
+    if not reviews:
+        typer.echo("nothing waits for a person")
+        return
+    show_table(("route", "state", "filed", "by", "workflow", "classes", "why"), [_cells(one) for one in reviews])
+    if more:
+        typer.echo("there are more; see them with --limit")
+    typer.echo("next: homebred review claim [ROUTE]")
+
+
+def show_change(review: wire.Review) -> None:
+    """One line as it comes."""
+    typer.echo("  ".join(cell for cell in _cells(review) if cell))
+
+
+def show_whole(shown: wire.ShowReviewResponse) -> None:
+    """A review with its content."""
+    review = review_json(shown.review)
+    for name in ("route_id", "state", "workflow", "reason_code", "filed_by", "filed_at_utc", "expires_at_utc"):
+        typer.echo(f"{name:<15} {review[name]}")
+    typer.echo(f"{'classes':<15} {', '.join(review['classes'])}")
+    if review["claimed_by"]:
+        until = f" until {review['claim_ends_at_utc']}" if review["claim_ends_at_utc"] else ""
+        typer.echo(f"{'claimed_by':<15} {review['claimed_by']}{until}")
+    for message in shown.messages:
+        typer.echo(f"\n[{message.role}]\n{printable(message.content)}")
+    if shown.response_schema:
+        typer.echo(f"\n[the answer must fit]\n{printable(shown.response_schema)}")
+    if shown.output:
+        typer.echo(f"\n[answered]\n{printable(shown.output)}")
+    if shown.note:
+        typer.echo(f"\n[declined]\n{printable(shown.note)}")
+
+
+def next_steps(route_id: str, claim_id: str) -> str:
+    """What to type once a review is claimed."""
+    short = route_id[:SHORT_ID]
+    return (
+        f"next: homebred review resolve {short} --claim {claim_id} --output 'THE ANSWER'\n"
+        f"  or: homebred review resolve {short} --claim {claim_id} --decline 'WHY'\n"
+        f"  or: homebred review release {short} --claim {claim_id}"
+    )
+
+
+def waited_for(socket: Path, route_id: str, *, wait_s: float) -> Review:
+    """How a task stands once it has ended, or when the time is over; a restarting daemon is asked again."""
+    from homebred_daemon.adapters.grpc_client import calling  # noqa: PLC0415  # grpc only where a call is made
+
+    with calling(socket, patience_s=wait_s) as daemon:
+        return daemon.wait_for_review(route_id, timeout_s=wait_s)
+
+
+def show_result(result: Review) -> None:
+    """What became of a task: the answer on standard output, all else on standard error."""
+    if result.output is not None:
+        sys.stdout.write(printable(result.output) + ("" if result.output.endswith("\n") else "\n"))
+        sys.stdout.flush()
+    why = f": {printable(result.note)}" if result.note else ""
+    sys.stderr.write(f"[{result.state}{why}]\n")
+    if not result.ended:
+        sys.stderr.write(f"next:  homebred review wait {result.route_id}\n")
+
+
+def result_exit(result: Review) -> Exit:
+    """The status of a command that asked for a person's answer."""
+    return Exit.NEGATIVE if result.output is None else Exit.OK
+
+
+def printable(text: str) -> str:
+    """Text without what could steer a terminal: it comes from whoever sent the task."""
+    return "".join(sign if sign in _KEPT or sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
+def _cells(review: wire.Review) -> tuple[str, ...]:
+    record = review_json(review)
+    filed = record["filed_at_utc"][:19].replace("T", " ") if record["filed_at_utc"] else ""
+    classes = ", ".join(record["classes"])
+    holder = f" by {record['claimed_by']}" if record["claimed_by"] else ""
+    return (
+        record["route_id"][:SHORT_ID],
+        f"{record['state']}{holder}",
+        filed,
+        record["filed_by"],
+        record["workflow"],
+        classes,
+        record["reason_code"],
+    )
