@@ -15,9 +15,6 @@ from homebred_daemon.errors import HomebredError
 from homebred_daemon.services.replaying import replay
 from homebred_protocol.v1 import inference_pb2 as wire
 
-UNFINISHED_ARE_ALLOWED = False
-"""Whether a decision may lack its outcome once the daemon is up again: until a start ends what a kill cut short."""
-
 STATUS_WORDS = {
     wire.OUTCOME_STATUS_ANSWER: "answer",
     wire.OUTCOME_STATUS_DEGRADED: "degraded",
@@ -64,8 +61,10 @@ def listen(client: DaemonClient, task: wire.Task, on_event: Callable[[str], obje
     return heard
 
 
-def check_kept(ledger_path: Path, told: Iterable[Heard]) -> int:
+def check_kept(ledger_path: Path, told: Iterable[Heard], *, may_be_unfinished: bool = False) -> int:
     """Whether the ledger has what callers heard, and is sound; how many decisions have no outcome.
+
+    A start gives each decision the outcome that a fault took; until then it may lack one.
 
     Raises:
         AssertionError: something that a caller heard is gone, or became something else.
@@ -89,7 +88,7 @@ def check_kept(ledger_path: Path, told: Iterable[Heard]) -> int:
         if heard.outcomes == ["review"]:
             assert heard.routes[-1] in queued, f"{heard}: nobody will ever see it"
     unfinished = decided - outcomes.keys()
-    assert not unfinished or UNFINISHED_ARE_ALLOWED, f"nobody knows what became of {unfinished}"
+    assert not unfinished or may_be_unfinished, f"nobody knows what became of {unfinished}"
     return len(unfinished)
 
 
