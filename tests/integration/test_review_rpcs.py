@@ -73,7 +73,7 @@ async def opened(tmp_path: Path, desk: ReviewDesk | None = None) -> AsyncIterato
         reviews=desk,
         feedbacks=Feedback(recorder, desk, clock),
         caller_of=caller_of,
-        sees_all=lambda caller: REVIEWER in caller,
+        sees_all=lambda context: REVIEWER in caller_of(context),
         report_defect=defects.append,
     )
     control_pb2_grpc.add_ControlServicer_to_server(Control(face), server)  # type: ignore[abstract]  # half of it

@@ -321,7 +321,7 @@ def command(site: Site, *arguments: str, stdin: str = "") -> Ended:
 
 
 def sole_route(client: DaemonClient) -> str:
-    (review,) = client.list_reviews(control_pb2.ListReviewsRequest()).reviews
+    (review,) = client.list_reviews().reviews
     return review.route_id
 
 

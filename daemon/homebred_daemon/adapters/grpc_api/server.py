@@ -22,9 +22,11 @@ from homebred_protocol.v1 import control_pb2, control_pb2_grpc, inference_pb2, i
 
 INFERENCE = inference_pb2.DESCRIPTOR.services_by_name["Inference"].full_name
 CONTROL = control_pb2.DESCRIPTOR.services_by_name["Control"].full_name
-CALLS_OF_A_CONNECTION: Final = 1024
-"""Beyond it a client waits before it sends another call. More than callers may have under way in all, so that those
-over that limit hear of it; together with the bound on connections it bounds what a flood of calls can cost."""
+CALLS_OF_A_CONNECTION: Final = 256
+"""Beyond it, and beyond what all callers may have under way, a client waits before it sends another call."""
+UNSEEN_CALLS: Final = 2048
+"""Calls that have come and that nobody has looked at yet: from here on grpc drops some of them, and at twice as many
+all. It says no more than CANCELLED then; but short of it every call over the limits of `access` is told so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,9 @@ class ApiServer:
             options=[
                 ("grpc.max_receive_message_length", limits.max_message_bytes),
                 ("grpc.max_send_message_length", limits.max_message_bytes),
-                ("grpc.max_concurrent_streams", CALLS_OF_A_CONNECTION),
+                ("grpc.max_concurrent_streams", max(CALLS_OF_A_CONNECTION, 2 * limits.max_streams)),
+                ("grpc.server.max_pending_requests", UNSEEN_CALLS),
+                ("grpc.server.max_pending_requests_hard_limit", 2 * UNSEEN_CALLS),
                 ("grpc.so_reuseport", 0),
             ],
         )
