@@ -21,7 +21,7 @@ $(MODEL): .venv/.made packaging/locks/embedded-model.lock
 	@$(BIN)/python packaging/tools/fetch_model.py $(MODELS) >/dev/null && touch $(MODEL)
 
 demo: .venv/.made $(MODEL) ## the whole story on this machine, about three minutes
-	@$(BIN)/homebred demo --model $(MODEL)
+	@$(BIN)/homebred demo --model $(MODEL) --apps docs/examples
 
 test: .venv/.made $(MODEL) lint types imports hygiene protos unit suite ## lint, types, imports, every test
 
