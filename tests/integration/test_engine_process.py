@@ -200,10 +200,13 @@ async def test_the_worker_cannot_be_dumped(runtime_dir: Path) -> None:
 
 
 async def test_the_worker_goes_before_the_daemon_when_memory_ends(runtime_dir: Path) -> None:
-    own = int(Path("/proc/self/oom_score_adj").read_text(encoding="ascii"))
     async with echo_worker(runtime_dir) as worker:
-        path = Path("/proc") / str(worker.pid) / "oom_score_adj"
-        assert int(await asyncio.to_thread(path.read_text, "ascii")) == min(1000, own + 500)
+        own, its = await asyncio.to_thread(lambda: (_oom_score("self"), _oom_score(str(worker.pid))))
+    assert its == min(1000, own + 500)
+
+
+def _oom_score(process: str) -> int:
+    return int(Path("/proc", process, "oom_score_adj").read_text(encoding="ascii"))
 
 
 def _read_limits_and_owner(pid: int) -> tuple[dict[str, list[str]], int]:
