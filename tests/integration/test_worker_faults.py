@@ -360,9 +360,7 @@ async def test_a_stop_cut_short_kills_at_once(launcher: Launcher) -> None:
     async with aclosing(worker.generate([api.Message(role="user", content=FREEZE)], api.GenerateOptions())) as events:
         await anext(events)
         with pytest.raises(TimeoutError):  # or the cancellation would come before the freeze
-            async with asyncio.timeout(0.5):
-                await anext(events)
-                await asyncio.Event().wait()
+            await asyncio.wait_for(anext(events), 0.5)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
             await worker.stop()
