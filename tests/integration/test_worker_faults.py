@@ -359,6 +359,8 @@ async def test_a_stop_cut_short_kills_at_once(launcher: Launcher) -> None:
     await worker.load(api.LoadOptions(model_path="", model_digest="sha256:0"))
     async with aclosing(worker.generate([api.Message(role="user", content=FREEZE)], api.GenerateOptions())) as events:
         await anext(events)
+        with pytest.raises(TimeoutError):  # or the cancellation would come before the freeze
+            await asyncio.wait_for(anext(events), 0.5)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
             await worker.stop()
