@@ -102,8 +102,8 @@ class Hardship:
         status = daemon.control.status()
         self._require_nothing_lost(status)
         self.screen.say(
-            f"homebredd is up again after {daemon.ready_s:.2f} s. {status.reviews.waiting} tasks still wait for a person,"
-            " and the answer that was cut off stands in the ledger as an error."
+            f"homebredd is up again after {daemon.ready_s:.2f} s. {status.reviews.waiting} tasks still wait for a"
+            " person, and the answer that was cut off stands in the ledger as an error."
         )
         self.record |= {"ready_after_kill_s": round(daemon.ready_s, 3), "waiting_after_kill": status.reviews.waiting}
 
