@@ -15,12 +15,12 @@ class Task:
 
 
 def failed(task: Task) -> HomebredError:
+    held = task
     kept: HomebredError = RequestError()
     try:
-        raise kept from TimeoutError()
-    except HomebredError as error:
-        assert error.__traceback__ is not None
-        assert task is not None
+        raise kept from TimeoutError(bool(held))
+    except HomebredError:
+        pass  # as a handler that tells it later
     return kept  # its traceback holds this frame, and this frame holds it
 
 
