@@ -13,6 +13,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from typing_extensions import override
 
 from homebred_daemon.adapters.grpc_api.access import OPERATORS_CALLS, OTHER_CALLS, ROLES, AccessInterceptor, Context
 from homebred_daemon.core.access import AccessRules, Peer, Role
@@ -51,17 +52,18 @@ class Everything(grpc.GenericRpcHandler):
     def __init__(self) -> None:
         self.release = asyncio.Event()
 
+    @override
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         method = handler_call_details.method
         if method.endswith("/Generate"):
             return grpc.unary_stream_rpc_method_handler(self.hold)
         if method.endswith("/WatchReviews"):
-            return grpc.unary_stream_rpc_method_handler(self.count)  # type: ignore[arg-type]  # the stubs know no coroutines
+            return grpc.unary_stream_rpc_method_handler(self.count)
         if method.endswith("/ServerReflectionInfo"):
-            return grpc.stream_stream_rpc_method_handler(self.echo)  # type: ignore[arg-type]
+            return grpc.stream_stream_rpc_method_handler(self.echo)
         if method.endswith("/Unknown"):
             return None
-        return grpc.unary_unary_rpc_method_handler(self.answer)  # type: ignore[arg-type]
+        return grpc.unary_unary_rpc_method_handler(self.answer)
 
     async def answer(self, request: bytes, _: Context) -> bytes:
         return request
@@ -81,7 +83,8 @@ class Everything(grpc.GenericRpcHandler):
 
 @dataclass(slots=True)
 class Served:
-    channel: grpc.aio.Channel
+    channel: Any
+    """A grpc.aio.Channel, whose stubs take no bare bytes."""
     handler: Everything
 
     async def call(self, method: str, who: str) -> list[bytes]:
@@ -107,7 +110,7 @@ async def served(folder: Path) -> AsyncIterator[Served]:
 
 def told(error: grpc.aio.AioRpcError) -> tuple[grpc.StatusCode, str, wire.Problem, float]:
     """Status code, machine code, problem, and the delay of the retry advice in seconds (0: none)."""
-    status = rpc_status.from_call(error)  # type: ignore[arg-type]  # it reads the same attributes
+    status = rpc_status.from_call(error)
     info, problem, retry = error_details_pb2.ErrorInfo(), wire.Problem(), error_details_pb2.RetryInfo()
     for detail in status.details:
         for kind in (info, problem, retry):

@@ -26,7 +26,7 @@ def site(tmp_path: Path) -> Site:
 
 def verdict(error: grpc.aio.AioRpcError) -> str:
     """What the caller hears, and whether it is told when to come again."""
-    status = rpc_status.from_call(error)  # type: ignore[arg-type]  # it reads the same attributes
+    status = rpc_status.from_call(error)
     if status is None:
         return f"bare {error.code().name}: {error.details()}"
     retry, problem = error_details_pb2.RetryInfo(), wire.Problem()

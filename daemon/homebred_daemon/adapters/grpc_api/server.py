@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection
 from homebred_daemon.adapters.grpc_api.access import AccessInterceptor
 from homebred_daemon.adapters.grpc_api.relay import Relay
 from homebred_daemon.core.access import AccessRules
+from homebred_daemon.errors import StateError
 from homebred_protocol.v1 import control_pb2, control_pb2_grpc, inference_pb2, inference_pb2_grpc
 
 INFERENCE = inference_pb2.DESCRIPTOR.services_by_name["Inference"].full_name
@@ -74,9 +75,19 @@ class ApiServer:
         reflection.enable_server_reflection(names, self._server)
 
     async def start(self) -> None:
-        """Says SERVING, and lets clients in."""
-        self._server.add_insecure_port(f"unix:{self._private_socket}")
-        self._private_socket.chmod(0o600)
+        """Says SERVING, and lets clients in.
+
+        Raises:
+            StateError: the private socket cannot be made.
+        """
+        try:
+            self._server.add_insecure_port(f"unix:{self._private_socket}")
+            self._private_socket.chmod(0o600)
+        except (RuntimeError, OSError) as error:
+            raise StateError(
+                f"gRPC cannot listen at {self._private_socket}",
+                hint="look at its folder, or choose another runtime_dir",
+            ) from error
         await self._server.start()
         for service in ("", INFERENCE, CONTROL):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
