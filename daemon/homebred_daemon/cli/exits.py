@@ -21,7 +21,7 @@ class Exit(IntEnum):
     UNREACHABLE = 3
     """The daemon does not answer."""
     REFUSED = 4
-    """Not permitted, or overloaded."""
+    """Not permitted, overloaded, or about to stop."""
     FAILED = 5
     """An engine, the device's own files or homebred itself failed."""
     INTERRUPTED = 130
@@ -35,7 +35,9 @@ OF_CODE = {
     "bad_request": Exit.USAGE,
     "daemon_unreachable": Exit.UNREACHABLE,
     "not_permitted": Exit.REFUSED,
+    "unattested": Exit.REFUSED,
     "overloaded": Exit.REFUSED,
+    "draining": Exit.REFUSED,
 }
 """Exit status by error code; every other code is FAILED."""
 
