@@ -57,6 +57,8 @@ test-all: .venv/.made $(MODEL) test-tools lint types imports hygiene protos unit
 bench: .venv/.made $(MODEL) ## figures against the targets, into bench.jsonl
 	$(BIN)/python -m tests.bench --model $(MODEL)
 
-lock: ## resolves requirements.lock anew (needs uv)
+lock: ## resolves requirements.lock and packaging/locks/device.lock anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --extra daemon --extra fleet --extra llamacpp \
 	    --group dev pyproject.toml -o requirements.lock --quiet
+	uv pip compile --universal --python-version 3.11 --generate-hashes --extra daemon --extra llamacpp \
+	    --constraint requirements.lock pyproject.toml -o packaging/locks/device.lock --quiet

@@ -11,6 +11,7 @@
     │   └── OverloadedError
     │       └── DrainingError
     ├── StateError           the device's own files cannot be used
+    │   └── SecondDaemonError
     ├── DaemonUnreachableError
     ├── EngineUnavailableError
     ├── DeadlineError        time was up before there was an answer
@@ -113,6 +114,13 @@ class StateError(HomebredError):
     """The device's own files cannot be used."""
 
     code = "bad_state"
+
+
+class SecondDaemonError(StateError):
+    """Another daemon serves here already."""
+
+    code = "second_daemon"
+    hint = "stop that one first, or give this one folders of its own"
 
 
 class DaemonUnreachableError(HomebredError):

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from tests.support.recorded_journal import RecordedJournal
 
 from homebred_daemon.adapters.engine_process import EngineProcess
 from homebred_daemon.adapters.system_clock import SystemClock
@@ -75,7 +76,7 @@ def model(launcher: Launcher, name: str, **script: object) -> ServedModel:
 
 @asynccontextmanager
 async def pool_of(launcher: Launcher, room: Room = ROOM) -> AsyncIterator[WorkerPool]:
-    pool = WorkerPool(launcher, SystemClock(), room)
+    pool = WorkerPool(launcher, SystemClock(), room, RecordedJournal())
     async with asyncio.timeout(BOUND_S), pool.running():
         yield pool
 
