@@ -63,6 +63,7 @@ class ApiServer:
                 ("grpc.max_receive_message_length", limits.max_message_bytes),
                 ("grpc.max_send_message_length", limits.max_message_bytes),
                 ("grpc.max_concurrent_streams", max(CALLS_OF_A_CONNECTION, 2 * limits.max_streams)),
+                ("grpc.http.overload_protection", 0),  # it refuses barely and early; UNSEEN_CALLS bounds what it would
                 ("grpc.server.max_pending_requests", UNSEEN_CALLS),
                 ("grpc.server.max_pending_requests_hard_limit", 2 * UNSEEN_CALLS),
                 ("grpc.so_reuseport", 0),
