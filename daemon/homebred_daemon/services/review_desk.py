@@ -141,7 +141,7 @@ class ReviewDesk:
         """How a task stands for who filed it; waits for its end, at most so long. Raises as `Reviews.wait`."""
         look = partial(self._looked_at, route_id, caller, sees_all)
         shown = await self._do(look)
-        if not shown.item.is_open or wait_s <= 0 or self._listeners.is_over:
+        if not (shown.item.is_open and wait_s > 0) or self._listeners.is_over:  # wait_s may be no number at all
             return shown
         with self._listeners.waiting(route_id) as listener, suppress(TimeoutError):
             async with asyncio.timeout(min(wait_s, MAX_WAIT_S)):

@@ -50,13 +50,8 @@ class SqliteReviewStore:
                     "what waits for a person takes all the space that it may", retry_after_s=RETRY_AFTER_S
                 )
             self._run("add_item", **_row(item))
-            self._run(
-                "add_content",
-                route_id=item.route_id,
-                data_key=sealed.data_key,
-                content=sealed.content,
-                size_bytes=size_bytes,
-            )
+            slot = self._put_key(sealed.data_key)
+            self._run("add_content", route_id=item.route_id, slot=slot, content=sealed.content, size_bytes=size_bytes)
 
     def change(self, route_id: str, rule: Rule, *, resolution: bytes | None = None) -> Change:
         """Applies a rule to an item as it stands. Raises NotFoundError, StateError and what the rule raises."""
@@ -83,7 +78,10 @@ class SqliteReviewStore:
             surplus = self._surplus(max_ended, limit)
             for change in surplus:
                 self._apply(change)
-            forgotten = self._run("forget_corrections", now=_text(now))
+            forgotten = [
+                self._forget_correction(row["route_id"])
+                for row in self._rows("due_corrections", now=_text(now), limit=limit)
+            ]
         if forgotten or surplus or any(_shreds(change) for change in changes):
             self._forget_log()
         return changes + surplus
@@ -131,10 +129,8 @@ class SqliteReviewStore:
     def keep_correction(self, route_id: str, sealed: Sealed | None, *, until: datetime, max_corrections: int) -> None:
         """Keeps what an answer should have been, or, with None, forgets it. Raises OverloadedError, StateError."""
         with self._writing():
-            if sealed is None:
-                forgotten = self._run("forget_correction", route_id=route_id)
-            else:
-                forgotten = 0
+            forgotten = self._forget_correction(route_id)
+            if sealed is not None:
                 if self._number("other_corrections", route_id=route_id) >= max_corrections:
                     raise OverloadedError(
                         f"{max_corrections} corrections are kept, and no more may be",
@@ -142,9 +138,9 @@ class SqliteReviewStore:
                         retry_after_s=RETRY_AFTER_S,
                     )
                 self._run(
-                    "keep_correction",
+                    "add_correction",
                     route_id=route_id,
-                    data_key=sealed.data_key,
+                    slot=self._put_key(sealed.data_key),
                     content=sealed.content,
                     due_at_utc=_text(until),
                 )
@@ -169,7 +165,28 @@ class SqliteReviewStore:
         if before.is_open and (after is None or not after.is_open):
             self._run("count", name=COUNTED[State.EXPIRED if after is None else after.state])
         if _shreds(change):
-            self._run("shred", route_id=before.route_id)
+            self._shred("content_slot", "erase_content", before.route_id)
+
+    def _put_key(self, data_key: bytes) -> int:
+        """Keeps a sealed key in a slot that is free, else in one of its own; which it is."""
+        (free,) = self._rows("free_slot")
+        if free["slot"] is None:
+            (added,) = self._rows("add_key", data_key=data_key)
+            return int(added["slot"])
+        self._run("put_key", slot=free["slot"], data_key=data_key)
+        return int(free["slot"])
+
+    def _shred(self, find: str, erase: str, route_id: str) -> bool:
+        """Overwrites a key and deletes what is sealed with it, by the two queries named; whether there was any."""
+        row = self._one(find, route_id=route_id)
+        if row is None:
+            return False
+        self._run("shred", slot=row["slot"])
+        self._run(erase, route_id=route_id)
+        return True
+
+    def _forget_correction(self, route_id: str) -> bool:
+        return self._shred("correction_slot", "erase_correction", route_id)
 
     def _surplus(self, max_ended: int, limit: int) -> list[Change]:
         """The end of the ended items that are too many; the youngest stay."""
@@ -205,9 +222,8 @@ class SqliteReviewStore:
                 hint="stop the daemon and restore the file from a copy, or move it aside to start anew",
             ) from error
 
-    def _run(self, query: str, /, **values: Any) -> int:
-        """Runs a statement; how many rows it touched."""
-        return self._connection.execute(self._queries[query], values).rowcount
+    def _run(self, query: str, /, **values: Any) -> None:
+        self._connection.execute(self._queries[query], values)
 
     def _rows(self, query: str, /, **values: Any) -> list[sqlite3.Row]:
         with self._readable():
