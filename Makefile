@@ -1,7 +1,7 @@
 # `make demo` runs the main job, `make test` everything that can be checked; both set up what they need.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv model demo test test-all test-tools lint types imports hygiene protos unit suite bench lock
+.PHONY: help venv model demo test test-all test-tools lint types imports hygiene protos unit suite bench booted deb lock
 
 BIN := .venv/bin
 MODELS := .cache/models
@@ -56,6 +56,12 @@ test-all: .venv/.made $(MODEL) test-tools lint types imports hygiene protos unit
 
 bench: .venv/.made $(MODEL) ## figures against the targets, into bench.jsonl
 	$(BIN)/python -m tests.bench --model $(MODEL)
+
+deb: .venv/.made ## dist/homebred_VERSION_ARCH.deb; ARCH=arm64 for a device of another kind
+	@$(BIN)/python packaging/tools/build_deb.py $(if $(ARCH),--arch $(ARCH))
+
+booted: .venv/.made ## the package in a machine that systemd runs; part of `make test` (needs root)
+	$(BIN)/pytest -q -s -m booted tests/scenario
 
 lock: ## resolves requirements.lock and packaging/locks/device.lock anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --extra daemon --extra fleet --extra llamacpp \

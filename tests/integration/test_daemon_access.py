@@ -181,19 +181,10 @@ def test_an_access_rule_with_an_unknown_name_stops_the_start(site: Site) -> None
 
 
 HANDED_OVER = """
-import asyncio, signal, socket, sys
-from pathlib import Path
-from homebred_daemon.app import daemon
-from homebred_daemon.config import load
-
-async def serve():
-    stopped = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    flags = dict(zip(sys.argv[1::2], sys.argv[2::2]))
-    async with daemon(load(None, flags, {}), inherited=socket.socket(fileno=3)):
-        await stopped.wait()
-
-asyncio.run(serve())
+import os, sys
+from homebred_daemon.app import run
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "homebred"}
+sys.exit(run(sys.argv[1:]))
 """
 
 

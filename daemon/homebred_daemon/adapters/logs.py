@@ -1,16 +1,16 @@
 """The daemon's log: events of the catalogue, as JSON lines, text, or entries of the systemd journal.
 
-The only importer of structlog. Whatever the catalogue does not allow is not written, so that no entry holds content.
+The only importer of structlog, for the text. Whatever the catalogue does not allow is not written, so that no entry
+holds content.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from homebred_daemon import messages
@@ -18,24 +18,8 @@ from homebred_daemon.adapters.journald import SOCKET, JournalSocket, is_journal
 from homebred_daemon.errors import ConfigurationError, RequestError
 from homebred_daemon.log_events import FIELDS, Entry, Event, Severity, Shape, Value
 
-
-@contextmanager
-def _hidden(module: str) -> Iterator[None]:
-    """Makes a module look absent while the context lasts, unless it is loaded already."""
-    if module in sys.modules:
-        yield
-        return
-    sys.modules[module] = None  # type: ignore[assignment]  # importlib's own mark for "not importable"
-    try:
-        yield
-    finally:
-        del sys.modules[module]
-
-
-# structlog imports rich wherever it is installed: 6 MB and 0.1 s that an idle daemon does without.
-with _hidden("rich"):
-    import structlog
-
+Output = Callable[[Entry], None]
+"""Writes one entry; raises OSError where it cannot."""
 IDENTIFIER = "homebredd"
 BURST = 200
 """Entries of one kind within the window; what is more is left out and counted."""
@@ -52,7 +36,7 @@ LEVELS = {
 class StructuredJournal:
     """Fulfils `ports.journal.Journal` and `inbound.caretaking.LogLevels` over one of the outputs below."""
 
-    def __init__(self, output: Any, level: str, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, output: Output, level: str, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._output = output
         self._level = level
         self._monotonic_s = monotonic_s
@@ -100,18 +84,15 @@ class StructuredJournal:
 
     def _write(self, entry: Entry) -> None:
         try:
-            self._output.info(entry.event.name, entry=entry)
+            self._output(entry)
             if self._lost:
-                lost = messages.ENTRIES_LOST.entry({"count": self._lost})
-                self._output.info(lost.event.name, entry=lost)
+                self._output(messages.ENTRIES_LOST.entry({"count": self._lost}))
                 self._lost = 0
         except (OSError, ValueError):  # ValueError: standard error was closed
             self._lost += 1
 
 
-def opened(
-    output_format: str, level: str, environ: Mapping[str, str], stream: TextIO = sys.stderr
-) -> StructuredJournal:
+def opened(output_format: str, level: str, environ: Mapping[str, str], stream: TextIO) -> StructuredJournal:
     """The log as `[log]` says.
 
     Raises:
@@ -128,49 +109,47 @@ def opened(
     return StructuredJournal(lines(stream, as_json=output_format == "json"), level)
 
 
-def lines(stream: TextIO, *, as_json: bool) -> Any:
+def lines(stream: TextIO, *, as_json: bool) -> Output:
     """An output of one line an entry."""
-    renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
-    return structlog.wrap_logger(
-        structlog.WriteLogger(stream),
-        processors=[_as_dict, structlog.processors.TimeStamper(fmt="iso", utc=True), renderer],
-        wrapper_class=structlog.BoundLogger,
-    )
+    render = json.dumps if as_json else _console()
+
+    def write(entry: Entry) -> None:
+        stream.write(render(_as_dict(entry)) + "\n")
+        stream.flush()
+
+    return write
 
 
-def native(journal: JournalSocket) -> Any:
+def native(journal: JournalSocket) -> Output:
     """An output into the systemd journal."""
-    return structlog.wrap_logger(_Native(journal), processors=[_as_fields], wrapper_class=structlog.BoundLogger)
+    return lambda entry: journal.send(_as_fields(entry))
 
 
-class _Native:
-    """What structlog hands an entry's fields to."""
+def _console() -> Callable[[dict[str, Any]], str]:
+    """Structlog's text for people; 3 MB that only a daemon in a terminal pays."""
+    import structlog  # noqa: PLC0415
 
-    def __init__(self, journal: JournalSocket) -> None:
-        self._journal = journal
+    renderer = structlog.dev.ConsoleRenderer(colors=False)
 
-    def info(self, fields: Mapping[str, str]) -> None:
-        self._journal.send(fields)
+    def render(line: dict[str, Any]) -> str:
+        figures = {name: value for name, value in line.items() if name not in ("message", "message_id")}
+        return str(renderer(None, "", figures | {"event": line["message"]}))
+
+    return render
 
 
-def _as_dict(logger: Any, method: str, event_dict: MutableMapping[str, Any]) -> dict[str, Any]:
+def _as_dict(entry: Entry) -> dict[str, Any]:
     """An entry as JSON and the console show it."""
-    del logger, method
-    entry: Entry = event_dict["entry"]
     event = entry.event
     line: dict[str, Any] = {"event": event.name, "level": event.severity.name.lower(), "message": entry.sentence}
     line |= {"next": entry.next_step} if entry.next_step else {}
     line |= {name: json.loads(text) if name in NUMBERS else text for name, text in entry.fields.items()}
     line |= {"refused_fields": " ".join(entry.refused)} if entry.refused else {}
-    return line | {"message_id": event.message_id}
+    return line | {"message_id": event.message_id, "timestamp": datetime.now(UTC).isoformat()}
 
 
-def _as_fields(
-    logger: Any, method: str, event_dict: MutableMapping[str, Any]
-) -> tuple[tuple[dict[str, str]], dict[str, Any]]:
+def _as_fields(entry: Entry) -> dict[str, str]:
     """An entry as the journal keeps it: systemd.journal-fields(7), then one field for each of ours."""
-    del logger, method
-    entry: Entry = event_dict["entry"]
     event = entry.event
     fields = {
         "MESSAGE": entry.sentence,
@@ -182,4 +161,4 @@ def _as_fields(
     fields |= {"HOMEBRED_NEXT": entry.next_step} if entry.next_step else {}
     fields |= {f"HOMEBRED_{name.upper()}": text for name, text in entry.fields.items()}
     fields |= {"HOMEBRED_REFUSED_FIELDS": " ".join(entry.refused)} if entry.refused else {}
-    return (fields,), {}
+    return fields
