@@ -11,6 +11,7 @@
     │   └── OverloadedError
     │       └── DrainingError
     ├── StateError           the device's own files cannot be used
+    │   └── UnwritableError  … written: a full disk, as a rule
     │   └── SecondDaemonError
     ├── DaemonUnreachableError
     ├── EngineUnavailableError
@@ -114,6 +115,10 @@ class StateError(HomebredError):
     """The device's own files cannot be used."""
 
     code = "bad_state"
+
+
+class UnwritableError(StateError):
+    """The device's own files cannot be written; they can be read."""
 
 
 class SecondDaemonError(StateError):

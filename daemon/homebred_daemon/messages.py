@@ -129,6 +129,14 @@ RECOVERED = Event(
     next_step="See the entries before the last start for the cause.",
     fields=("interrupted", "reviews"),
 )
+RECOVERY_POSTPONED = Event(
+    name="recovery_postponed",
+    severity=Severity.ERROR,
+    message_id="91c0144f09fa4e2f91505c13e70bc31c",
+    sentence="What may have been interrupted before could not be closed in the ledger: {error_code}.",
+    next_step="Free disk space, then restart the daemon; until there is room no task is taken.",
+    fields=("error_code",),
+)
 WORKER_STARTED = Event(
     name="worker_started",
     severity=Severity.INFO,
@@ -311,6 +319,7 @@ EVENTS: tuple[Event, ...] = (
     MANAGER_SILENT,
     MANAGER_HEARS,
     RECOVERED,
+    RECOVERY_POSTPONED,
     WORKER_STARTED,
     WORKER_GONE,
     WORKER_ENDED,

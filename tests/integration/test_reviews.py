@@ -248,7 +248,7 @@ def test_what_a_crash_left_open_has_its_outcome_before_the_next_start_takes_task
     with closing(SqliteLedger(site.state / "ledger.sqlite", read_only=True)) as ledger:
         report = replay(ledger)
     assert (report.is_sound, report.check.unfinished) == (True, 0)
-    assert "the daemon had not ended in good order" in site.log
+    assert "The daemon had not ended in good order: 1 tasks were interrupted" in site.log
 
 
 def test_a_task_that_was_filed_but_not_told_of_is_a_review_after_the_crash(site: Site) -> None:

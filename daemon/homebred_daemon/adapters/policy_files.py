@@ -25,7 +25,14 @@ class PolicyFiles:
 
     def in_force(self) -> PolicyInForce:
         """As the port says."""
-        if not self._kept.exists():
+        try:
+            is_set = self._kept.exists()
+        except OSError as error:
+            raise StateError(
+                f"the state folder {self._kept.parent} cannot be looked into: {error.strerror}",
+                hint="run as the user it belongs to, or choose another with --state-dir",
+            ) from error
+        if not is_set:
             return self.configured()
         return PolicyInForce(site=under_ceiling(policy_document(self._kept), self._ceiling_file), origin="set")
 

@@ -14,6 +14,7 @@ from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.adapters.store.review import SqliteReviewStore
 from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.config import Settings
+from homebred_daemon.errors import UnwritableError
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.recovery import recover
@@ -56,7 +57,14 @@ async def open_reviews(settings: Settings, clock: SystemClock, journal: Journal)
 
 
 async def recover_at_start(recorder: Recorder, reviews: ReviewDesk, clock: SystemClock, journal: Journal) -> None:
-    """Gives every decision that a crash left open its outcome."""
-    recovered = await recover(recorder, reviews, clock)
+    """Gives every decision that a crash left open its outcome.
+
+    On a full disk the daemon starts all the same: it says how it stands, takes no task, and goes on once there is room.
+    """
+    try:
+        recovered = await recover(recorder, reviews, clock)
+    except UnwritableError as error:
+        journal.note(messages.RECOVERY_POSTPONED, error_code=error.code)
+        return
     if recovered.reviews or recovered.interrupted:
         journal.note(messages.RECOVERED, interrupted=recovered.interrupted, reviews=recovered.reviews)
