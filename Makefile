@@ -1,7 +1,7 @@
 # `make demo` runs the main job, `make test` everything that can be checked; both set up what they need.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv model demo test test-all test-tools lint types imports hygiene protos unit suite bench lock
+.PHONY: help venv model demo test test-all test-tools lint types imports hygiene protos unit suite bench booted deb lock
 
 BIN := .venv/bin
 MODELS := .cache/models
@@ -21,7 +21,7 @@ $(MODEL): .venv/.made packaging/locks/embedded-model.lock
 	@$(BIN)/python packaging/tools/fetch_model.py $(MODELS) >/dev/null && touch $(MODEL)
 
 demo: .venv/.made $(MODEL) ## the whole story on this machine, about three minutes
-	@$(BIN)/homebred demo --model $(MODEL)
+	@$(BIN)/homebred demo --model $(MODEL) --apps docs/examples
 
 test: .venv/.made $(MODEL) lint types imports hygiene protos unit suite ## lint, types, imports, every test
 
@@ -57,6 +57,14 @@ test-all: .venv/.made $(MODEL) test-tools lint types imports hygiene protos unit
 bench: .venv/.made $(MODEL) ## figures against the targets, into bench.jsonl
 	$(BIN)/python -m tests.bench --model $(MODEL)
 
-lock: ## resolves requirements.lock anew (needs uv)
+deb: .venv/.made ## dist/homebred_VERSION_ARCH.deb; ARCH=arm64 for a device of another kind
+	@$(BIN)/python packaging/tools/build_deb.py $(if $(ARCH),--arch $(ARCH))
+
+booted: .venv/.made ## the package in a machine that systemd runs; part of `make test` (needs root)
+	$(BIN)/pytest -q -s -m booted tests/scenario
+
+lock: ## resolves requirements.lock and packaging/locks/device.lock anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --extra daemon --extra fleet --extra llamacpp \
 	    --group dev pyproject.toml -o requirements.lock --quiet
+	uv pip compile --universal --python-version 3.11 --generate-hashes --extra daemon --extra llamacpp \
+	    --constraint requirements.lock pyproject.toml -o packaging/locks/device.lock --quiet

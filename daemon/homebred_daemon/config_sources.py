@@ -20,7 +20,7 @@ FILE_VARIABLE = "HOMEBRED_CONFIG"
 PREFIX = "HOMEBRED_"
 SOCKET_VARIABLE = "HOMEBRED_SOCKET"
 NO_SETTINGS = frozenset({FILE_VARIABLE, SOCKET_VARIABLE, "HOMEBRED_DEMO_MODEL"})
-"""Variables of the same prefix that set nothing of the daemon: which file holds, whom to call, the demo's model."""
+"""Variables of the same prefix that set nothing of the daemon: its file, its callers' socket, the demo's model."""
 DELIMITER = "__"
 SOCKET_NAME = "homebred.sock"
 DEFAULT_RUNTIME_DIR = Path("/run/homebred")

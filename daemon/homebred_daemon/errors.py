@@ -11,6 +11,8 @@
     │   └── OverloadedError
     │       └── DrainingError
     ├── StateError           the device's own files cannot be used
+    │   └── UnwritableError  … written: a full disk, as a rule
+    │   └── SecondDaemonError
     ├── DaemonUnreachableError
     ├── EngineUnavailableError
     ├── DeadlineError        time was up before there was an answer
@@ -115,6 +117,17 @@ class StateError(HomebredError):
     code = "bad_state"
 
 
+class UnwritableError(StateError):
+    """The device's own files cannot be written; they can be read."""
+
+
+class SecondDaemonError(StateError):
+    """Another daemon serves here already."""
+
+    code = "second_daemon"
+    hint = "stop that one first, or give this one folders of its own"
+
+
 class DaemonUnreachableError(HomebredError):
     """The daemon does not answer."""
 
@@ -148,7 +161,9 @@ def release_frames(error: BaseException | None) -> None:
 
     A frame that holds its own error is freed by the garbage collector alone, late, and the whole task's text with it.
     """
-    while error is not None:
+    released: set[int] = set()  # errors may be each other's cause, or their own: `raise error from error`
+    while error is not None and id(error) not in released:
+        released.add(id(error))
         error.__traceback__ = None
         error = error.__cause__ or error.__context__
 

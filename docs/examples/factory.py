@@ -21,7 +21,7 @@ from dataclasses import replace
 
 from homebred_protocol.client import AsyncClient, CallError, ConnectionLostError, DeadlineError, OverloadedError, Task
 
-EVENT = Task(workflow="event.normalise", data_classes=("internal",), deadline_s=30.0)
+EVENT = Task(workflow="event.normalise", data_classes=("internal",), deadline_s=60.0)
 SHIFT = ["coolant is leaking on lathe 15", "press 4 is jammed again", "too hot: oven 3", "mixer #8 stopped"]
 
 
@@ -55,7 +55,7 @@ async def main() -> int:
     """Reads the log to its end."""
     parser = argparse.ArgumentParser(description="Normalises the lines of a shift log.")
     parser.add_argument("--events", type=int, help="make up so many lines instead of reading standard input")
-    parser.add_argument("--in-flight", type=int, default=8, help="lines at the same time")
+    parser.add_argument("--in-flight", type=int, default=4, help="lines at the same time")
     parser.add_argument("--socket", help="the daemon's socket; by default $HOMEBRED_SOCKET or the installed daemon's")
     arguments = parser.parse_args()
     read = (line.strip() for line in sys.stdin if line.strip())

@@ -95,7 +95,7 @@ def test_an_error_is_json_where_json_was_asked_for() -> None:
 @pytest.mark.parametrize(
     ("words", "completions"),
     [
-        ("homebred re", ["redact", "replay"]),
+        ("homebred re", ["redact", "replay", "review"]),
         ("homebred policy ", ["default", "check"]),
         ("homebred route --re", ["--registry"]),
     ],

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tests.bench.crowded_slots import BEHIND_LONG_PREFILL, SLOT_FREE
 from tests.bench.decisions import KNOWN_WORKFLOW, LEDGER_COMMIT
 from tests.bench.detection import DETECT
 from tests.bench.figures import Aim, Bench, Conditions, Found, line
@@ -36,6 +37,8 @@ BENCHES: tuple[Bench, ...] = (
     ROUTE,
     STREAM,
     FIRST_TOKEN,
+    BEHIND_LONG_PREFILL,
+    SLOT_FREE,
     TOKENS_PER_S,
 )
 

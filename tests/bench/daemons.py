@@ -60,7 +60,7 @@ class Home:
     def log(self) -> Path:
         return self.folder / "homebredd.log"
 
-    def keep_generalist(self, engine: str, base: Path) -> None:
+    def keep_generalist(self, engine: str, base: Path, *, context_tokens: int = CONTEXT_TOKENS) -> None:
         """Puts a specialist for any task into the model store.
 
         Its fitness is stated, not measured: the router must take it, and nothing here says how good it is.
@@ -73,7 +73,7 @@ class Home:
             f'id = "{SPECIALIST}"',
             'title = "Answers anything, for the benches"',
             f'engine = "{engine}"',
-            f"max_context = {CONTEXT_TOKENS}",
+            f"max_context = {context_tokens}",
             f'[base]\nfile = "{base.name}"',
             '[workflows."*"]\n',
         ]

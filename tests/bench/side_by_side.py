@@ -39,10 +39,15 @@ class Product:
 
 @contextmanager
 def loaded_product(
-    home: Home, model: Path, *, command: Sequence[str] = (), variables: Mapping[str, str] = MappingProxyType({})
+    home: Home,
+    model: Path,
+    *,
+    command: Sequence[str] = (),
+    variables: Mapping[str, str] = MappingProxyType({}),
+    context_tokens: int = CONTEXT_TOKENS,
 ) -> Iterator[Product]:
     """The product serving the model as a generalist."""
-    home.keep_generalist("llamacpp", model)
+    home.keep_generalist("llamacpp", model, context_tokens=context_tokens)
     with ExitStack() as stack:
         daemon = stack.enter_context(running_daemon(home, command=command, variables=variables))
         client = stack.enter_context(Client(daemon.socket))

@@ -93,7 +93,7 @@ def test_a_member_in_more_groups_than_a_short_answer_holds_is_known_by_all_of_th
         assert heard["text"] == "hello"
         crowd = call_as(site.socket, "status", groups=(*range(100_000, 101_100), KIOSK_GID))
     assert crowd["code"] == "daemon_unreachable"
-    assert "more than 1024 groups" in site.log
+    assert '"event": "connection_refused"' in site.log
 
 
 @needs_root
@@ -133,7 +133,7 @@ def test_a_method_that_nobody_serves_is_unimplemented(site: Site) -> None:
         grpc.insecure_channel(f"unix:{site.socket}") as channel,
         pytest.raises(grpc.RpcError) as refusal,
     ):
-        channel.unary_unary("/homebred.v1.Control/Explode")(b"")
+        channel.unary_unary("/homebred.v1.Control/Explode")(b"")  # type: ignore[arg-type]  # bare bytes, as grpc takes them
     assert refusal.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
@@ -181,19 +181,10 @@ def test_an_access_rule_with_an_unknown_name_stops_the_start(site: Site) -> None
 
 
 HANDED_OVER = """
-import asyncio, signal, socket, sys
-from pathlib import Path
-from homebred_daemon.app import daemon
-from homebred_daemon.config import load
-
-async def serve():
-    stopped = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    flags = dict(zip(sys.argv[1::2], sys.argv[2::2]))
-    async with daemon(load(None, flags, {}), inherited=socket.socket(fileno=3)):
-        await stopped.wait()
-
-asyncio.run(serve())
+import os, sys
+from homebred_daemon.app import run
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "homebred"}
+sys.exit(run(sys.argv[1:]))
 """
 
 

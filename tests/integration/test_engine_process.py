@@ -199,6 +199,16 @@ async def test_the_worker_cannot_be_dumped(runtime_dir: Path) -> None:
         assert owner == 0, "the kernel gives the files of a non-dumpable process to root"
 
 
+async def test_the_worker_goes_before_the_daemon_when_memory_ends(runtime_dir: Path) -> None:
+    async with echo_worker(runtime_dir) as worker:
+        own, its = await asyncio.to_thread(lambda: (_oom_score("self"), _oom_score(str(worker.pid))))
+    assert its == min(1000, own + 500)
+
+
+def _oom_score(process: str) -> int:
+    return int(Path("/proc", process, "oom_score_adj").read_text(encoding="ascii"))
+
+
 def _read_limits_and_owner(pid: int) -> tuple[dict[str, list[str]], int]:
     process = Path("/proc") / str(pid)
     rows = (process / "limits").read_text(encoding="ascii").splitlines()

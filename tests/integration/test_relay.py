@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
+from typing_extensions import override
 
 from homebred_daemon.adapters.grpc_api.relay import Relay, RelayRules
 from homebred_daemon.core.access import Peer
@@ -79,6 +81,11 @@ async def serving(folder: Path, serve: Serve) -> AsyncIterator[None]:
         yield
 
 
+def stop_reading(writer: asyncio.StreamWriter) -> None:
+    assert isinstance(writer.transport, asyncio.Transport)
+    writer.transport.pause_reading()
+
+
 async def echo_then_bye(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while data := await reader.read(65_536):
         writer.write(data)
@@ -111,7 +118,7 @@ async def test_who_does_not_read_holds_the_server_back_and_costs_no_memory(tmp_p
 
     async with serving(tmp_path, flood), relaying(tmp_path) as bench:
         _, writer = await bench.client()
-        writer.transport.pause_reading()
+        stop_reading(writer)
         await asyncio.sleep(0.3)
         before = written
         await asyncio.sleep(0.3)
@@ -131,7 +138,7 @@ async def test_a_connection_that_takes_nothing_is_closed_after_the_bound(tmp_pat
 
     async with serving(tmp_path, flood), relaying(tmp_path, unread_timeout_s=0.2) as bench:
         _, writer = await bench.client()
-        writer.transport.pause_reading()
+        stop_reading(writer)
         await bench.until(1)
         await bench.until(0)
         writer.transport.abort()
@@ -206,8 +213,9 @@ class WhoAmI(grpc.GenericRpcHandler):
         self.names: set[str] = set()
         self.peers: list[Peer] = []
 
+    @override
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
-        return grpc.unary_unary_rpc_method_handler(self.answer)  # type: ignore[arg-type]  # the stubs know no coroutines
+        return grpc.unary_unary_rpc_method_handler(self.answer)
 
     async def answer(self, request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         self.names.add(context.peer())
@@ -233,8 +241,8 @@ async def asked(folder: Path) -> AsyncIterator[tuple[WhoAmI, Bench]]:
 
 async def ask(path: str) -> bytes:
     async with grpc.aio.insecure_channel(f"unix:{path}") as channel:
-        answer: bytes = await channel.unary_unary("/any/Method")(b"")
-        return answer
+        method: Any = channel.unary_unary("/any/Method")
+        return bytes(await method(b""))
 
 
 async def test_a_call_finds_the_process_that_makes_it(tmp_path: Path) -> None:

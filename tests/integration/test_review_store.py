@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import settings
@@ -25,7 +26,7 @@ from homebred_daemon.adapters.store.review import SqliteReviewStore
 from homebred_daemon.core.review import State
 from homebred_daemon.errors import ConfigurationError, HomebredError, StateError
 from homebred_daemon.inbound.reviewing import Resolution
-from homebred_daemon.ports.review import ReviewStore, Sealed
+from homebred_daemon.ports.review import Bounds, ReviewStore, Sealed
 from homebred_daemon.services.review_book import ReviewBook
 
 KEY = bytes(range(32))
@@ -85,6 +86,27 @@ def test_what_is_shredded_leaves_neither_its_key_nor_its_ciphertext(store: Sqlit
     assert [piece for piece in pieces if piece in bytes_in(tmp_path)] == []
 
 
+@pytest.mark.parametrize("seed", [24, 27, *range(4)])
+def test_no_copy_of_a_shredded_key_stays_behind_in_a_page(store: SqliteReviewStore, path: Path, seed: int) -> None:
+    chance = Random(seed)
+    bounds, alive, gone = Bounds(max_open=999, max_bytes=10**9), set[str](), list[bytes]()
+    for number in range(200):
+        route_id, size = f"r{chance.random()}", chance.choice([40, 100, 400, 900, 3000, 9000])
+        sealed = Sealed(data_key=chance.randbytes(60), content=chance.randbytes(size))
+        store.file(review_item(route_id, filed_s=number), sealed, bounds)
+        alive.add(route_id)
+        if chance.random() < 0.6:
+            ends = chance.sample(sorted(alive), min(len(alive), chance.randint(1, 3)))
+            gone += [kept.data_key for kept in map(store.sealed, ends) if kept is not None]
+            for each in ends:
+                store.change(each, lambda item: replace(item, expires_at_utc=after_s(-1)))
+            store.settle(after_s(0), lambda _: None, max_ended=999, limit=999)
+            alive -= set(ends)
+    held = bytes_in(path.parent)
+    assert [key for key in gone if key in held] == []
+    assert all(kept.data_key in held for kept in map(store.sealed, alive) if kept is not None)
+
+
 def test_a_correction_that_was_taken_back_leaves_nothing_either(store: SqliteReviewStore, tmp_path: Path) -> None:
     made = book(store)
     made.keep_correction("r1", "two teas", now=after_s(0))
@@ -103,7 +125,9 @@ def test_an_acknowledged_item_is_on_the_disk(store: SqliteReviewStore) -> None:
 # Damage
 
 
-BLOBS = ["data_key", "content", "resolution"]
+TABLES = {"data_key": "data_keys", "content": "contents", "resolution": "contents"}
+BLOBS = list(TABLES)
+SLOTS = {"r1": 1, "r2": 2}
 
 
 @pytest.mark.parametrize("column", BLOBS)
@@ -111,10 +135,10 @@ BLOBS = ["data_key", "content", "resolution"]
 def test_a_byte_that_was_altered_is_noticed(store: SqliteReviewStore, path: Path, column: str, byte: int) -> None:
     made = answered(store)
     with closing(connect(path, REVIEW)) as connection:
-        (blob,) = connection.execute(f"SELECT {column} FROM contents").fetchone()  # noqa: S608  # the schema's own name
+        (blob,) = connection.execute(f"SELECT {column} FROM {TABLES[column]}").fetchone()  # noqa: S608  # the schema's
         altered = bytearray(blob)
         altered[byte] ^= 1
-        connection.execute(f"UPDATE contents SET {column} = ?", (bytes(altered),))  # noqa: S608
+        connection.execute(f"UPDATE {TABLES[column]} SET {column} = ?", (bytes(altered),))  # noqa: S608
     with pytest.raises(StateError, match="review r1 cannot be opened"):
         made.show("r1")
 
@@ -127,8 +151,8 @@ def test_rows_that_were_swapped_are_noticed(store: SqliteReviewStore, path: Path
     with closing(connect(path, REVIEW)) as connection:
         for taker, giver in (("r1", second), ("r2", first)):
             for column in columns:
-                statement = f"UPDATE contents SET {column} = ? WHERE route_id = ?"  # noqa: S608  # the schema's own name
-                connection.execute(statement, (getattr(giver, column), taker))
+                statement = f"UPDATE {TABLES[column]} SET {column} = ? WHERE slot = ?"  # noqa: S608  # the schema's
+                connection.execute(statement, (getattr(giver, column), SLOTS[taker]))
     for route_id in ("r1", "r2"):
         with pytest.raises(StateError):
             made.show(route_id)

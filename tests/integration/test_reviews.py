@@ -248,7 +248,7 @@ def test_what_a_crash_left_open_has_its_outcome_before_the_next_start_takes_task
     with closing(SqliteLedger(site.state / "ledger.sqlite", read_only=True)) as ledger:
         report = replay(ledger)
     assert (report.is_sound, report.check.unfinished) == (True, 0)
-    assert "the daemon had not ended in good order" in site.log
+    assert "The daemon had not ended in good order: 1 tasks were interrupted" in site.log
 
 
 def test_a_task_that_was_filed_but_not_told_of_is_a_review_after_the_crash(site: Site) -> None:
@@ -320,11 +320,17 @@ def command(site: Site, *arguments: str, stdin: str = "") -> Ended:
     return homebred(*arguments, "--socket", str(site.socket), stdin=stdin)
 
 
+def sole_route(client: DaemonClient) -> str:
+    (review,) = client.list_reviews().reviews
+    return review.route_id
+
+
 def test_a_person_works_the_queue_at_a_terminal(site: Site, daemon: DaemonClient) -> None:
     asked = command(site, "ask", TEXT, "--class", "patient")
     assert asked.status == 1
     assert "homebred review wait" in asked.err
     route_id = asked.err.split("homebred review wait ")[1].split("`")[0]
+    assert route_id == sole_route(daemon)
     listed = command(site, "review", "list")
     assert route_id[:8] in listed.out
     assert "Xylophonia" not in listed.out
@@ -337,6 +343,8 @@ def test_a_person_works_the_queue_at_a_terminal(site: Site, daemon: DaemonClient
     waited = command(site, "review", "wait", route_id)
     assert (waited.status, waited.out) == (0, "yes, she may\n")
     assert command(site, "feedback", route_id, "good").status == 0
+    nothing = command(site, "review", "claim")
+    assert (nothing.status, "nothing waits for a person" in nothing.err) == (1, True)
 
 
 def test_the_json_of_every_command_is_one_object(site: Site, daemon: DaemonClient) -> None:

@@ -38,8 +38,8 @@ SMALL_WINDOW = (
 VANISHING = """
 import sys, time, grpc
 from homebred_protocol.v1 import inference_pb2 as wire, inference_pb2_grpc
-options = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 8192)]
-channel = grpc.insecure_channel("unix:" + sys.argv[1], options=options)
+small_window = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 8192)]
+channel = grpc.insecure_channel("unix:" + sys.argv[1], options=small_window)
 stub = inference_pb2_grpc.InferenceStub(channel)
 task = wire.Task(text=sys.stdin.read(), workflow="much", data_classes=["patient"])
 streams = [stub.Generate(wire.GenerateRequest(task=task)) for _ in range(int(sys.argv[2]))]

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from tests.support.recorded_journal import RecordedJournal
 
 from homebred_daemon.adapters.engine_process import EngineProcess
 from homebred_daemon.adapters.system_clock import SystemClock
@@ -75,7 +76,7 @@ def model(launcher: Launcher, name: str, **script: object) -> ServedModel:
 
 @asynccontextmanager
 async def pool_of(launcher: Launcher, room: Room = ROOM) -> AsyncIterator[WorkerPool]:
-    pool = WorkerPool(launcher, SystemClock(), room)
+    pool = WorkerPool(launcher, SystemClock(), room, RecordedJournal())
     async with asyncio.timeout(BOUND_S), pool.running():
         yield pool
 
@@ -359,6 +360,8 @@ async def test_a_stop_cut_short_kills_at_once(launcher: Launcher) -> None:
     await worker.load(api.LoadOptions(model_path="", model_digest="sha256:0"))
     async with aclosing(worker.generate([api.Message(role="user", content=FREEZE)], api.GenerateOptions())) as events:
         await anext(events)
+        with pytest.raises(TimeoutError):  # or the cancellation would come before the freeze
+            await asyncio.wait_for(anext(events), 0.5)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
             await worker.stop()

@@ -18,6 +18,7 @@ from tests.support.fake_ledger import FakeLedger
 from tests.support.fake_reviews import FakeReviewStore, FakeSealer
 from tests.support.keyword_detector import KeywordDetector
 from tests.support.manual_clock import ManualClock
+from tests.support.recorded_journal import RecordedJournal
 from tests.support.review_items import TERMS
 from tests.support.scripted_pool import Play, ScriptedPool
 
@@ -151,11 +152,15 @@ class Stage:
         return [f"{entry.route_id} {outcomes.get(entry.route_id, 'open')}" for entry in self.ledger.entries]
 
 
-def review_desk(store: ReviewStore, clock: ManualClock, terms: ReviewTerms = TERMS) -> ReviewDesk:
+def review_desk(
+    store: ReviewStore, clock: ManualClock, terms: ReviewTerms = TERMS, journal: RecordedJournal | None = None
+) -> ReviewDesk:
     """A desk whose claims are c1, c2, …"""
     numbers = itertools.count(1)
     book = ReviewBook(store, FakeSealer(), JsonSchemaChecker(), terms)
-    return ReviewDesk(book, terms, clock, new_claim_id=lambda: f"c{next(numbers)}", report=lambda error: None)
+    return ReviewDesk(
+        book, terms, clock, new_claim_id=lambda: f"c{next(numbers)}", journal=journal or RecordedJournal()
+    )
 
 
 def accepted_task(

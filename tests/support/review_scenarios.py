@@ -45,10 +45,13 @@ def act(root: Path, tell: Callable[[str], None]) -> None:
             _resolve(store, route_id, ending)
             tell(f"{_ENDS[ending]} {route_id}")
         for at_s in (LEASE_S + 60, LATER_S, MUCH_LATER_S):
-            now = after_s(at_s)
-            keep_s = TERMS.retention_s
-            store.settle(now, partial(passed, keep_s=keep_s, now=now), max_ended=10, limit=100)
+            _settle(store, at_s)
             tell(f"settled {at_s:.0f}")
+
+
+def _settle(store: SqliteReviewStore, at_s: float) -> None:
+    now = after_s(at_s)
+    store.settle(now, partial(passed, keep_s=TERMS.retention_s, now=now), max_ended=10, limit=100)
 
 
 def _claim(store: SqliteReviewStore, route_id: str) -> None:
@@ -70,6 +73,7 @@ def check(root: Path, told: tuple[str, ...]) -> None:
     done = set(told)
     _check_shredded(root, done)
     with closing(SqliteReviewStore(root / QUEUE)) as store:
+        _settle(store, 0.0)  # as the daemon does before all else
         states = {route_id: _state(store, route_id) for route_id in FILED}
         acknowledged = {route_id for route_id in FILED if f"filed {route_id}" in done}
         _assert_gone(root, {route_id for route_id in acknowledged if states[route_id] in {"", "expired"}})

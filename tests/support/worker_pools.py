@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from tests.support.fake_workers import Fleet
 from tests.support.manual_clock import ManualClock
+from tests.support.recorded_journal import RecordedJournal
 
 from homebred_daemon.ports.engines import Prompt, ServedModel
 from homebred_daemon.services.engines import WorkerPool
@@ -25,9 +26,11 @@ def prompt(request_id: str = "r") -> Prompt:
 
 
 @asynccontextmanager
-async def pool_of(fleet: Fleet, max_models: int = 2, clock: ManualClock | None = None) -> AsyncIterator[WorkerPool]:
+async def pool_of(
+    fleet: Fleet, max_models: int = 2, clock: ManualClock | None = None, journal: RecordedJournal | None = None
+) -> AsyncIterator[WorkerPool]:
     room = Room(max_models=max_models, slots=2, threads=3, load_timeout_s=60, memory_budget_bytes=1 << 30)
-    pool = WorkerPool(fleet, clock or ManualClock(), room)
+    pool = WorkerPool(fleet, clock or ManualClock(), room, journal or RecordedJournal())
     async with pool.running():
         yield pool
 

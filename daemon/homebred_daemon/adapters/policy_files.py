@@ -29,8 +29,8 @@ class PolicyFiles:
             is_set = self._kept.exists()
         except OSError as error:
             raise StateError(
-                f"the policy {self._kept} cannot be looked for: {error.strerror}",
-                hint="run as the user that the state folder belongs to, or choose another with --state-dir",
+                f"the state folder {self._kept.parent} cannot be looked into: {error.strerror}",
+                hint="run as the user it belongs to, or choose another with --state-dir",
             ) from error
         if not is_set:
             return self.configured()

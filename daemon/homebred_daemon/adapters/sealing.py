@@ -1,8 +1,8 @@
 """Seals what waits for a person: AES-256-GCM under a key of the item's own, itself sealed under the device's key.
 
 `cryptography` is loaded at the first use: an idle daemon does without it. What a sealed body says nobody can tell
-without the device's key; deleting an item's sealed key shreds the item for whoever has that key too. This module keeps
-nothing, and cannot tell an altered body from one that was sealed under another key: both are refused.
+without the device's key; overwriting an item's sealed key shreds the item for whoever has that key too. It keeps
+nothing itself, and cannot tell an altered body from one that was sealed under another key: both are refused.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import uuid4
 
+from homebred_daemon import messages
 from homebred_daemon.adapters.accounts import resolve_access
 from homebred_daemon.adapters.detectors.patterns import default_detector
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
@@ -16,15 +16,20 @@ from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.adapters.worker_folders import remove_leftovers
 from homebred_daemon.app.serving import Services, api_server, listening, only_daemon_here
 from homebred_daemon.app.stores import open_recorder, open_reviews, recover_at_start
+from homebred_daemon.app.surroundings import Surroundings
 from homebred_daemon.app.workers import worker_pool
 from homebred_daemon.config import Settings
 from homebred_daemon.core.link import Link
+from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.policies import PolicyInForce
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.caretaking import Caretaking
 from homebred_daemon.services.feedback import Feedback
+from homebred_daemon.services.heartbeat import Heartbeat, status_line
 from homebred_daemon.services.models import Site, ledger_documents, standing_of
+from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.residency import Residency
+from homebred_daemon.services.review_desk import ReviewDesk
 from homebred_daemon.services.standing import Means
 
 STOP_GRACE_S = 1.0
@@ -34,30 +39,26 @@ WARM_UP = "MRN 4471203, call +49 30 1234567"
 
 
 @asynccontextmanager
-async def daemon(settings: Settings, inherited: socket.socket | None = None) -> AsyncIterator[None]:
+async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None]:
     """A serving daemon, for as long as the context lasts.
-
-    Args:
-        settings: what holds.
-        inherited: a listening Unix socket to serve on, as systemd hands it over; None: the daemon makes its own.
 
     Raises:
         HomebredError: it refuses to start; nothing was left behind.
     """
-    policies, clock = _policies(settings), SystemClock()
+    policies, clock, journal = _policies(settings), SystemClock(), around.journal
     policy = policies.in_force()
     site = _site(settings, policy)
     access = resolve_access(
         group=settings.access.group, operators=settings.access.operators, reviewers=settings.access.reviewers
     )
     async with AsyncExitStack() as stack:
-        stack.enter_context(only_daemon_here(settings, owns_socket=inherited is None))
+        stack.enter_context(only_daemon_here(settings, owns_socket=around.inherited is None))
         remove_leftovers(settings.paths.runtime_dir)
         recorder = await stack.enter_async_context(open_recorder(settings))
-        reviews = await stack.enter_async_context(open_reviews(settings, clock))
-        await recover_at_start(recorder, reviews, clock)
+        reviews = await stack.enter_async_context(open_reviews(settings, clock, journal))
+        await recover_at_start(recorder, reviews, clock, journal)
         store = ModelStore(settings.paths.state_dir / "models")
-        pool = worker_pool(settings, clock)
+        pool = worker_pool(settings, clock, journal)
         await stack.enter_async_context(pool.running())
         means = Means(
             recorder=recorder,
@@ -68,6 +69,7 @@ async def daemon(settings: Settings, inherited: socket.socket | None = None) -> 
             new_route_id=lambda: str(uuid4()),
         )
         answering = Answering(await standing_of(site, store, recorder), means)
+        await stack.enter_async_context(_heartbeat(around, recorder, reviews, answering).beating())
         residency = Residency(answering, pool)
         caretaker = Caretaking(
             site=site,
@@ -79,6 +81,7 @@ async def daemon(settings: Settings, inherited: socket.socket | None = None) -> 
             residency=residency,
             recorder=recorder,
             reviews=reviews,
+            journal=journal,
             started_at_utc=clock.now(),
         )
         services = Services(
@@ -88,11 +91,11 @@ async def daemon(settings: Settings, inherited: socket.socket | None = None) -> 
             reviews=reviews,
             feedback=Feedback(recorder, reviews, clock),
         )
-        listener = stack.enter_context(listening(settings, access, inherited))
-        server = api_server(settings, access, listener, services)
+        listener = stack.enter_context(listening(settings, access, around.inherited))
+        server = api_server(settings, access, listener, services, journal)
         stack.push_async_callback(server.stop, STOP_GRACE_S)
         stack.callback(reviews.dismiss)
-        stack.push_async_callback(_drained, caretaker, answering, settings.requests.drain_s)
+        stack.push_async_callback(_drained, caretaker, answering, settings.requests.drain_s, journal)
         site.detector.detect(WARM_UP)
         await server.start()
         await caretaker.reload_models()  # a model added while we started found nobody to tell
@@ -114,7 +117,16 @@ def _site(settings: Settings, policy: PolicyInForce) -> Site:
     )
 
 
-async def _drained(caretaker: Caretaking, answering: Answering, limit_s: float) -> None:
+async def _drained(caretaker: Caretaking, answering: Answering, limit_s: float, journal: Journal) -> None:
     """Takes no more tasks and waits for those under way; operators are answered meanwhile."""
     caretaker.drain()
-    await answering.admission.idle_within(limit_s)
+    if not await answering.admission.idle_within(limit_s):
+        journal.note(messages.DRAINED, streams=answering.admission.streams, seconds=limit_s)
+
+
+def _heartbeat(around: Surroundings, recorder: Recorder, reviews: ReviewDesk, answering: Answering) -> Heartbeat:
+    def status() -> str:
+        admission = answering.admission
+        return status_line(streams=admission.streams, waiting=reviews.open_items, is_draining=admission.is_draining)
+
+    return Heartbeat(around.manager, around.journal, vital={"recorder": lambda: recorder.is_alive}, status=status)

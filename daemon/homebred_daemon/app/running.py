@@ -7,45 +7,97 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, MutableMapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from homebred_daemon.adapters import logs
-from homebred_daemon.app.assembling import daemon
+from homebred_daemon import messages
+from homebred_daemon.adapters import last_resort
+from homebred_daemon.adapters.logs import StructuredJournal
+from homebred_daemon.app.assembling import STOP_GRACE_S, daemon
+from homebred_daemon.app.surroundings import Surroundings, open_journal, surroundings
 from homebred_daemon.config import Settings, load
 from homebred_daemon.config_sources import FLAGS
-from homebred_daemon.errors import HomebredError
+from homebred_daemon.errors import HomebredError, SecondDaemonError, StateError
 from homebred_engines.hardening import forbid_dumps
 
 EXIT_REFUSED = 2
+EXIT_CRASHED = 70
+"""EX_SOFTWARE of sysexits.h: the service manager starts the daemon again."""
+ENDING_S = 15.0
+"""Beside the time that running answers are given: engines end, review queue and ledger are written out."""
 
 
-def run(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
+def run(arguments: Sequence[str], environ: MutableMapping[str, str] = os.environ) -> int:
     """The whole life of the daemon process; its exit status."""
+    started_s = time.monotonic()
+    journal: StructuredJournal | None = None
     try:
         settings = _settings(arguments, environ)
         forbid_dumps()
-        logs.configure(level=settings.log.level, as_json=settings.log.format != "console")
-        asyncio.run(_until_stopped(settings))
+        journal = open_journal(settings, environ)
+        around = surroundings(journal, environ)
+        asyncio.run(_until_stopped(settings, around, started_s))
     except HomebredError as error:
+        if journal is not None:
+            _note_refusal(journal, error)
         sys.stderr.write(f"error: {error.message}\nnext:  {error.hint}\n")
         return EXIT_REFUSED
+    except Exception as error:
+        if journal is None:
+            raise  # nobody has given the daemon anything yet that its words could quote
+        last_resort.crash(journal, error)
+        return EXIT_CRASHED
     return 0
 
 
-async def _until_stopped(settings: Settings) -> None:
-    stopped = asyncio.Event()
+async def _until_stopped(settings: Settings, around: Surroundings, started_s: float) -> None:
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    loop.set_exception_handler(last_resort.loop_handler(around.journal))
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with daemon(settings):
-        logs.logger().info("ready", socket=str(settings.paths.socket), version=version("homebred"))
+        loop.add_signal_handler(number, stopped.set)
+    async with daemon(settings, around):
+        _say_ready(settings, around, time.monotonic() - started_s)
         await stopped.wait()
-        logs.logger().info("stopping")
-    logs.logger().info("stopped")
+        stopping_s = time.monotonic()
+        _say_stopping(settings, around)
+    around.journal.note(messages.STOPPED, seconds=time.monotonic() - stopping_s)
 
 
-def _settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:
+def _say_ready(settings: Settings, around: Surroundings, took_s: float) -> None:
+    _tell(around, lambda: around.manager.ready("answering 0"))
+    around.journal.note(
+        messages.READY,
+        socket=str(settings.paths.socket),
+        socket_from="own" if around.inherited is None else "inherited",
+        service_manager=around.manager.name,
+        seconds=took_s,
+    )
+
+
+def _say_stopping(settings: Settings, around: Surroundings) -> None:
+    grace_s = settings.requests.drain_s
+    _tell(around, lambda: around.manager.stopping(within_s=grace_s + STOP_GRACE_S + ENDING_S))
+    around.journal.note(messages.STOPPING, grace_s=grace_s)
+
+
+def _tell(around: Surroundings, tell: Callable[[], None]) -> None:
+    """Tells the service manager; where it does not hear, it draws its own conclusions from that."""
+    try:
+        tell()
+    except StateError:
+        around.journal.note(messages.MANAGER_SILENT)
+
+
+def _note_refusal(journal: StructuredJournal, error: HomebredError) -> None:
+    if isinstance(error, SecondDaemonError):
+        journal.note(messages.SECOND_DAEMON_REFUSED)
+    else:
+        journal.note(messages.START_REFUSED, error_code=error.code)
+
+
+def _settings(arguments: Sequence[str], environ: MutableMapping[str, str]) -> Settings:
     parser = argparse.ArgumentParser(prog="homebredd", description="The homebred daemon, in the foreground.")
     parser.add_argument("--config", type=Path, help="configuration file")
     parser.add_argument("--version", action="version", version=f"homebredd {version('homebred')}")

@@ -6,9 +6,11 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from uuid import uuid4
 
-from homebred_daemon.adapters import logs
+from homebred_daemon import messages
+from homebred_daemon.adapters import last_resort
 from homebred_daemon.adapters.accounts import Access
 from homebred_daemon.adapters.grpc_api.control import ControlServicer
 from homebred_daemon.adapters.grpc_api.inference import InferenceServicer
@@ -16,9 +18,11 @@ from homebred_daemon.adapters.grpc_api.relay import Relay, RelayRules
 from homebred_daemon.adapters.grpc_api.reviews import ReviewFace
 from homebred_daemon.adapters.grpc_api.server import ApiLimits, ApiServer
 from homebred_daemon.adapters.grpc_api.sockets import LOCK_NAME, OwnSocket, SoleRight, private_socket
+from homebred_daemon.adapters.logs import StructuredJournal
 from homebred_daemon.config import Settings
 from homebred_daemon.core.access import Role, roles_of
 from homebred_daemon.errors import RequestError
+from homebred_daemon.ports.journal import Journal
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.caretaking import Caretaking
 from homebred_daemon.services.feedback import Feedback
@@ -62,19 +66,20 @@ def listening(settings: Settings, access: Access, inherited: socket.socket | Non
         own.remove()
 
 
-def api_server(settings: Settings, access: Access, listener: socket.socket, services: Services) -> ApiServer:
+def api_server(
+    settings: Settings, access: Access, listener: socket.socket, services: Services, journal: StructuredJournal
+) -> ApiServer:
     """The gRPC server behind its relay; it serves once it is started."""
-    requests = settings.requests
+    requests, report_defect = settings.requests, partial(last_resort.defect, journal)
     backend = private_socket(settings.paths.runtime_dir)
-    relay = Relay(
-        listener, backend, RelayRules(unread_timeout_s=requests.unread_timeout_s, on_refusal=_log_refused_connection)
-    )
+    rules = RelayRules(unread_timeout_s=requests.unread_timeout_s, on_refusal=partial(_note_refused, journal))
+    relay = Relay(listener, backend, rules)
     face = ReviewFace(
         reviews=services.reviews,
         feedbacks=services.feedback,
         caller_of=lambda context: relay.peer_of(context).principals,
         sees_all=lambda context: Role.REVIEWER in roles_of(relay.peer_of(context), access.rules),
-        report_defect=logs.defect,
+        report_defect=report_defect,
     )
     inference = InferenceServicer(
         services.answering,
@@ -83,10 +88,11 @@ def api_server(settings: Settings, access: Access, listener: socket.socket, serv
         default_deadline_s=requests.default_deadline_s,
         max_streams=requests.max_streams,
         unread_timeout_s=requests.unread_timeout_s,
-        report_defect=logs.defect,
+        report_defect=report_defect,
+        report_unread=partial(_note_unread, journal),
         new_task_id=lambda: str(uuid4()),
     )
-    control = ControlServicer(services.caretaker, services.residency, face, logs.Levels(), report_defect=logs.defect)
+    control = ControlServicer(services.caretaker, services.residency, face, journal, report_defect=report_defect)
     return ApiServer(
         relay,
         backend,
@@ -97,5 +103,9 @@ def api_server(settings: Settings, access: Access, listener: socket.socket, serv
     )
 
 
-def _log_refused_connection(refusal: RequestError) -> None:
-    logs.logger().warning("connection refused", why=refusal.message)
+def _note_refused(journal: Journal, refusal: RequestError) -> None:
+    journal.note(messages.CONNECTION_REFUSED, error_code=refusal.code)
+
+
+def _note_unread(journal: Journal, caller: tuple[str, ...]) -> None:
+    journal.note(messages.CALLER_UNREAD, principal=caller[0] if caller else "")

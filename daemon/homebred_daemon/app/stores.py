@@ -7,14 +7,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
-from homebred_daemon.adapters import logs
+from homebred_daemon import messages
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.adapters.sealing import AesGcmSealer, device_key
 from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.adapters.store.review import SqliteReviewStore
 from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.config import Settings
-from homebred_daemon.errors import HomebredError
+from homebred_daemon.errors import UnwritableError
+from homebred_daemon.ports.journal import Journal
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.recovery import recover
 from homebred_daemon.services.review_book import ReviewBook, ReviewTerms
@@ -36,7 +37,7 @@ async def open_recorder(settings: Settings) -> AsyncIterator[Recorder]:
 
 
 @asynccontextmanager
-async def open_reviews(settings: Settings, clock: SystemClock) -> AsyncIterator[ReviewDesk]:
+async def open_reviews(settings: Settings, clock: SystemClock, journal: Journal) -> AsyncIterator[ReviewDesk]:
     """The review queue; on leaving, what is under way is on the disk and the file is closed."""
     state_dir = settings.paths.state_dir
     sealer = AesGcmSealer(device_key(settings.review.key_file, state_dir, os.environ))
@@ -48,21 +49,22 @@ async def open_reviews(settings: Settings, clock: SystemClock) -> AsyncIterator[
     )
     book = ReviewBook(SqliteReviewStore(state_dir / "review.sqlite"), sealer, JsonSchemaChecker(), terms)
     try:
-        desk = ReviewDesk(book, terms, clock, new_claim_id=lambda: str(uuid4()), report=_report)
+        desk = ReviewDesk(book, terms, clock, new_claim_id=lambda: str(uuid4()), journal=journal)
         async with desk.running():
             yield desk
     finally:
         book.close()
 
 
-async def recover_at_start(recorder: Recorder, reviews: ReviewDesk, clock: SystemClock) -> None:
-    """Gives every decision that a crash left open its outcome."""
-    recovered = await recover(recorder, reviews, clock)
+async def recover_at_start(recorder: Recorder, reviews: ReviewDesk, clock: SystemClock, journal: Journal) -> None:
+    """Gives every decision that a crash left open its outcome.
+
+    On a full disk the daemon starts all the same: it says how it stands, takes no task, and goes on once there is room.
+    """
+    try:
+        recovered = await recover(recorder, reviews, clock)
+    except UnwritableError as error:
+        journal.note(messages.RECOVERY_POSTPONED, error_code=error.code)
+        return
     if recovered.reviews or recovered.interrupted:
-        logs.logger().warning(
-            "the daemon had not ended in good order", interrupted=recovered.interrupted, reviews=recovered.reviews
-        )
-
-
-def _report(error: HomebredError) -> None:
-    logs.logger().error("the review queue is in trouble", **error.record())
+        journal.note(messages.RECOVERED, interrupted=recovered.interrupted, reviews=recovered.reviews)

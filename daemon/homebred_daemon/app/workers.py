@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from homebred_daemon.adapters import logs
+from functools import partial
+
+from homebred_daemon import messages
 from homebred_daemon.adapters.engine_launcher import ProcessLauncher
 from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.config import Settings
-from homebred_daemon.core.supervision import Health, Phase
+from homebred_daemon.core.supervision import Health, Phase, backoff_s
+from homebred_daemon.log_events import Value
 from homebred_daemon.ports.engines import ServedModel
+from homebred_daemon.ports.journal import Journal
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.loading import Room
 
 MEGABYTE = 1_000_000
 
 
-def worker_pool(settings: Settings, clock: SystemClock) -> WorkerPool:
+def worker_pool(settings: Settings, clock: SystemClock, journal: Journal) -> WorkerPool:
     """The pool; it serves once it runs."""
     engine = settings.engine
     launcher = ProcessLauncher(
@@ -28,14 +32,17 @@ def worker_pool(settings: Settings, clock: SystemClock) -> WorkerPool:
         memory_budget_bytes=engine.memory_budget_mb * MEGABYTE,
         stall_timeout_s=engine.stall_timeout_s,
     )
-    return WorkerPool(launcher, clock, room, on_health_change=_log_health)
+    return WorkerPool(launcher, clock, room, journal, on_health_change=partial(_note_health, journal))
 
 
-def _log_health(model: ServedModel, health: Health) -> None:
+def _note_health(journal: Journal, model: ServedModel, health: Health) -> None:
     """A model failed, or came back."""
-    if health.phase is Phase.HEALTHY:
-        logs.logger().info("model healthy", model=model.digest)
-        return
-    logs.logger().warning(
-        "model failed", model=model.digest, phase=health.phase, failures=health.failures, why=health.last
-    )
+    about: dict[str, Value] = {"engine": model.engine, "model": model.digest}
+    match health.phase:
+        case Phase.HEALTHY:
+            journal.note(messages.MODEL_HEALTHY, **about)
+        case Phase.BACKING_OFF:
+            rest_s = backoff_s(health.failures)
+            journal.note(messages.MODEL_BACKING_OFF, **about, failures=health.failures, seconds=rest_s)
+        case Phase.PARKED:
+            journal.note(messages.MODEL_PARKED, **about, failures=health.failures)

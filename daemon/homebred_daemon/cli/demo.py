@@ -27,6 +27,7 @@ class Chapter(StrEnum):
 def demo(
     chapter: Annotated[Chapter | None, typer.Argument(help="One chapter alone; by default the whole story.")] = None,
     model: Annotated[Path | None, typer.Option("--model", help="The embedded model's GGUF file.")] = None,
+    apps: Annotated[Path | None, typer.Option("--apps", help="Folder of the example applications.")] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object with all figures at the end.")] = False,
 ) -> None:
@@ -43,6 +44,7 @@ def demo(
             story.decided()
         else:
             story.answered()
+            story.endured(apps)
             story.replayed()
         story.ended()
     if as_json:

@@ -21,7 +21,7 @@ class Exit(IntEnum):
     UNREACHABLE = 3
     """The daemon does not answer."""
     REFUSED = 4
-    """Not permitted, overloaded, or somebody else was faster."""
+    """Not permitted, overloaded, about to stop, or somebody else was faster."""
     FAILED = 5
     """An engine, the device's own files or homebred itself failed."""
     INTERRUPTED = 130
@@ -36,8 +36,10 @@ OF_CODE = {
     "not_found": Exit.USAGE,
     "daemon_unreachable": Exit.UNREACHABLE,
     "not_permitted": Exit.REFUSED,
+    "unattested": Exit.REFUSED,
     "overloaded": Exit.REFUSED,
     "conflict": Exit.REFUSED,
+    "draining": Exit.REFUSED,
 }
 """Exit status by error code; every other code is FAILED."""
 

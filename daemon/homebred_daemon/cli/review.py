@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from homebred_daemon.cli.connection import controller
-from homebred_daemon.cli.exits import write_json
+from homebred_daemon.cli.exits import Exit, show_error, write_json
 from homebred_daemon.errors import NotFoundError, RequestError
 
 if TYPE_CHECKING:
@@ -67,20 +67,25 @@ def claim(
     socket: Socket = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take one for yourself, and show it."""
+    """Take one for yourself, and show it; exit status 1 where nothing waits."""
     from homebred_daemon.cli.review_view import next_steps, show_whole  # noqa: PLC0415
     from homebred_daemon.cli.wire_json import review_json  # noqa: PLC0415
+    from homebred_protocol.client.errors import NotFoundError as NothingThereError  # noqa: PLC0415
 
     with controller(socket, config) as daemon:
         route_id = _whole_id(daemon, route) if route else ""
-        claimed = daemon.claim_review(route_id, lease_s=lease_s)
+        try:
+            claimed = daemon.claim_review(route_id, lease_s=lease_s)
+        except NothingThereError as error:
+            if route_id:
+                raise
+            show_error(error.record(), as_json=as_json)
+            raise typer.Exit(Exit.NEGATIVE) from None
         if as_json:
             write_json({"review": review_json(claimed.review), "claim_id": claimed.claim_id})
             return
-        steps = next_steps(claimed.review.route_id, claimed.claim_id)
-        typer.echo(steps)
-        typer.echo()
         show_whole(daemon.show_review(claimed.review.route_id))
+        typer.echo("\n" + next_steps(claimed.review.route_id, claimed.claim_id))
 
 
 @app.command()
@@ -104,7 +109,7 @@ def show(route: Route, *, config: Config = None, socket: Socket = None, as_json:
 @app.command()
 def resolve(
     route: Route,
-    source: Annotated[str, typer.Argument(metavar="[-]", help="-: the answer is standard input.")] = "",
+    source: Annotated[str, typer.Argument(metavar="-", help="The answer is standard input.")] = "",
     *,
     claim_id: Claim,
     output: Annotated[str | None, typer.Option("--output", help="The answer.")] = None,

@@ -18,6 +18,7 @@ from rich.progress import Progress, TaskID
 
 from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.demo.content import ROWS, SceneTask, scene_tasks
+from homebred_daemon.demo.hardship import Hardship
 from homebred_daemon.demo.measuring import Measured, fill, measure_all
 from homebred_daemon.demo.screen import Screen
 from homebred_daemon.demo.stage import RunningDaemon, Stage
@@ -42,6 +43,8 @@ class Figures:
     ready_s: list[float] = field(default_factory=list)
     daemon_mb: float = 0.0
     worker_mb: float = 0.0
+    hardship: dict[str, Any] = field(default_factory=dict)
+    """What people, applications and a power cut left behind."""
     replay: dict[str, int] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
@@ -56,6 +59,7 @@ class Figures:
             "daemon_ready_s": _median(self.ready_s),
             "daemon_mb": self.daemon_mb,
             "worker_mb": self.worker_mb,
+            **{name: value for name, value in self.hardship.items() if name != "interrupted_route"},
             "replay": self.replay,
         }
 
@@ -106,6 +110,17 @@ class Story:
                 for scene in scenes:
                     self._answer(scene, daemon)
                 self._weigh(daemon)
+
+    def endured(self, applications: Path | None) -> None:
+        """Chapters: a person answers, applications call, the power fails, and nothing is lost."""
+        hardship = Hardship(self._screen, self.figures.hardship)
+        with self._stage.daemon("up") as daemon:
+            hardship.reviewed(daemon)
+            if applications is not None:
+                hardship.visited(daemon, applications)
+            hardship.killed(daemon)
+        with self._stage.daemon("up") as daemon:
+            hardship.survived(daemon)
 
     def replayed(self) -> None:
         """Chapter: every decision of this run is decided again from the ledger."""

@@ -93,8 +93,8 @@ class LogLevels(Protocol):
         """The least severe entry that is written: `debug`, `info`, `warning` or `error`."""
         ...
 
-    def set_level(self, level: str) -> None:
-        """Another one, until the daemon ends. Raises RequestError for a word that is none."""
+    def set_level(self, level: str) -> str:
+        """Another one, until the daemon ends; the one before. Raises RequestError for a word that is none."""
         ...
 
 

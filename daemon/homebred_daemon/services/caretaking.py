@@ -9,9 +9,11 @@ import asyncio
 from dataclasses import replace
 from datetime import datetime
 
+from homebred_daemon import messages
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.errors import ConfigurationError, RequestError
 from homebred_daemon.inbound.caretaking import DaemonState, PolicyChange, ReviewsState, SpecialistState, WorkerState
+from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.policies import PolicyInForce, PolicyStore
 from homebred_daemon.ports.specialists import SpecialistStore
 from homebred_daemon.services.answering import Answering
@@ -39,6 +41,7 @@ class Caretaking:
         residency: Residency,
         recorder: Recorder,
         reviews: ReviewDesk,
+        journal: Journal,
         started_at_utc: datetime,
     ) -> None:
         self._site = site
@@ -50,6 +53,7 @@ class Caretaking:
         self._residency = residency
         self._recorder = recorder
         self._reviews = reviews
+        self._journal = journal
         self._started_at_utc = started_at_utc
         self._changing = asyncio.Lock()
         """Held while what stands changes: two changes at once would each undo the other."""
@@ -69,6 +73,12 @@ class Caretaking:
         async with self._changing:
             standing = await standing_of(self._site, self._store, self._recorder)
             self._residency.take_up(standing)
+            self._journal.note(
+                messages.MODELS_RELOADED,
+                registry=standing.decider.registry.digest,
+                specialists=len(standing.specialists),
+                damaged=len(standing.shelf.damaged),
+            )
         return await self._state(workers=())
 
     def policy(self) -> PolicyInForce:
@@ -95,8 +105,13 @@ class Caretaking:
 
     def drain(self, *, resume: bool = False) -> int:
         """Takes no more tasks, or takes them again; the number of those being answered."""
-        self._answering.admission.is_draining = not resume
-        return self._answering.admission.streams
+        admission = self._answering.admission
+        if admission.is_draining == resume:
+            self._journal.note(messages.RESUMED) if resume else self._journal.note(
+                messages.DRAINING, streams=admission.streams
+            )
+        admission.is_draining = not resume
+        return admission.streams
 
     def _offered(self, body: bytes) -> PolicyInForce:
         try:
@@ -112,7 +127,11 @@ class Caretaking:
             await asyncio.to_thread(self._policies.keep, body)
         else:
             await asyncio.to_thread(self._policies.forget)
+        previous = self._policy.site.policy.digest
         self._site, self._policy = site, offered
+        self._journal.note(
+            messages.POLICY_CHANGED, policy=offered.site.policy.digest, previous_policy=previous, origin=offered.origin
+        )
         self._residency.take_up(standing)
 
     async def _state(self, workers: tuple[WorkerState, ...]) -> DaemonState:

@@ -12,10 +12,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Coroutine
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
+from homebred_daemon import messages
 from homebred_daemon.core.supervision import Event
 from homebred_daemon.inbound.caretaking import WorkerState
+from homebred_daemon.log_events import Value
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.engines import EngineLauncher, Prompt, ServedModel
+from homebred_daemon.ports.journal import Journal
 from homebred_daemon.services.loading import LoadFailure, Room, loaded_worker
 from homebred_daemon.services.places import Place, Places, Resident
 from homebred_daemon.services.supervising import Condition, OnChange, Supervisor, unheard
@@ -35,11 +38,18 @@ class WorkerPool:
     """The loaded models of this device, for as long as `running` lasts."""
 
     def __init__(
-        self, launcher: EngineLauncher, clock: Clock, room: Room, *, on_health_change: OnChange = unheard
+        self,
+        launcher: EngineLauncher,
+        clock: Clock,
+        room: Room,
+        journal: Journal,
+        *,
+        on_health_change: OnChange = unheard,
     ) -> None:
         self._launcher = launcher
         self._clock = clock
         self._room = room
+        self._journal = journal
         self._places = Places(room.max_models)
         self._supervisor = Supervisor(clock, on_health_change)
         self._tasks = asyncio.TaskGroup()
@@ -83,7 +93,10 @@ class WorkerPool:
                 if place.resident is resident:
                     self._supervisor.succeeded(model)
             except api.EngineFailedError as error:
-                raise self._broke_off(place, resident, error) from error
+                verdict = self._broke_off(place, resident, error)
+                if verdict is error:
+                    raise
+                raise verdict from error
             finally:
                 resident.streams -= 1
 
@@ -230,6 +243,7 @@ class WorkerPool:
         """Loads a newcomer, once those on their way out have freed their memory, and tells all who wait."""
         if self._stops:
             await asyncio.wait(self._stops)
+        started_s = self._clock.monotonic_s()
         worker = await loaded_worker(self._launcher, self._room, place.model)
         loading, place.loading = place.loading, None
         place.used_s = self._clock.monotonic_s()
@@ -237,9 +251,12 @@ class WorkerPool:
         if isinstance(worker, LoadFailure):
             loaded = worker.error
             place.has_room = False
+            self._journal.note(messages.WORKER_NOT_STARTED, **_named(place.model), cause=worker.event)
             self._supervisor.failed(place.model, worker.event, worker.error)
         else:
             loaded = place.resident = Resident(worker=worker, since_s=place.used_s)
+            took_s = place.used_s - started_s
+            self._journal.note(messages.WORKER_STARTED, **_named(place.model), pid=worker.pid, seconds=took_s)
             self._own(self._attend(place, loaded), self._abandonable)
         if loading is not None:
             loading.set_result(loaded)
@@ -285,6 +302,11 @@ class WorkerPool:
         if resident.over.is_set():
             return
         served_s = self._clock.monotonic_s() - resident.since_s
+        about = _named(place.model) | {"pid": resident.worker.pid, "seconds": served_s}
+        if isinstance(error, WorkerHungError):
+            self._journal.note(messages.WORKER_HUNG, **about)
+        else:
+            self._journal.note(messages.WORKER_ENDED, **about, exit=error.exit_code)
         self._supervisor.failed(place.model, Event.FAILURE, error, served_s=served_s)
         if self._places.is_waiting(place) and place.loading is not None:  # for its next turn, which does not come now
             self._places.leave_queue(place)
@@ -309,6 +331,7 @@ class WorkerPool:
             asyncio.get_running_loop().call_exception_handler(context)
         finally:
             resident.gone.set()
+            self._journal.note(messages.WORKER_GONE, pid=resident.worker.pid)
 
     def _close(self) -> None:
         """Ends every worker; who still waits for one is told."""
@@ -331,6 +354,10 @@ class WorkerPool:
         among.add(task)
         task.add_done_callback(among.discard)
         return task
+
+
+def _named(model: ServedModel) -> dict[str, Value]:
+    return {"engine": model.engine, "model": model.digest}
 
 
 def _stopping() -> api.EngineFailedError:

@@ -33,6 +33,12 @@ class Recorder:
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+        self._is_writing = False
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether what is put will be written."""
+        return self._is_writing
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -51,12 +57,14 @@ class Recorder:
 
     async def run(self) -> None:
         """Writes until cancelled, then what is still waiting. Nothing may be put afterwards."""
+        self._is_writing = True
         try:
             while True:
                 await self._wake.wait()
                 await self._write_waiting()
         finally:
             await self._write_waiting()
+            self._is_writing = False
             self._thread.shutdown()
 
     async def decision(self, entry: LedgerEntry) -> None:

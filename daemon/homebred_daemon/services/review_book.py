@@ -23,6 +23,8 @@ CONTENT, RESOLUTION, CORRECTION = "content", "resolution", "correction"
 """The parts that are sealed."""
 SETTLED_AT_ONCE = 500
 MAX_LEASE_S = 86_400.0
+MAX_TEXT_BYTES = 262_144
+"""Of an answer, a reason or a correction: the space for tasks is bounded as a whole, these one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,9 +144,11 @@ class ReviewBook:
         """Keeps what an answer should have been, instead of what was said before; empty: only that goes.
 
         Raises:
+            RequestError: it is too long.
             OverloadedError: as many are kept as may be.
             StateError: it could not be stored.
         """
+        _require_short(output)
         sealed = None
         if output:
             data_key = self._sealer.new_key(route_id)
@@ -170,6 +174,7 @@ class ReviewBook:
         return item
 
     def _require_fit(self, resolution: Resolution, content: ReviewContent) -> None:
+        _require_short(resolution.text)
         if not resolution.text.strip():
             raise RequestError("the answer or the reason is empty", hint="say something, or decline and say why")
         schema = content.response_schema
@@ -191,6 +196,11 @@ class ReviewBook:
         if sealed.resolution is None:
             return ""
         return self._sealer.open(sealed.data_key, route_id, RESOLUTION, sealed.resolution).decode()
+
+
+def _require_short(text: str) -> None:
+    if len(text.encode()) > MAX_TEXT_BYTES:
+        raise RequestError(f"the text is longer than {MAX_TEXT_BYTES} bytes", hint="keep to what the task asks for")
 
 
 def _body(content: ReviewContent) -> bytes:

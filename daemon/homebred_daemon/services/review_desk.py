@@ -15,15 +15,18 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
+from homebred_daemon import messages
 from homebred_daemon.core.decision import RouteDecision
 from homebred_daemon.core.review import OPEN, ReviewItem, State
 from homebred_daemon.errors import HomebredError, NotFoundError, OverloadedError
 from homebred_daemon.inbound.answering import AcceptedTask
 from homebred_daemon.inbound.reviewing import Resolution, Shown
 from homebred_daemon.ports.clock import Clock
+from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.review import Change, ReviewContent, ReviewCounts
 from homebred_daemon.services.review_book import SETTLED_AT_ONCE, ReviewBook, ReviewTerms
 from homebred_daemon.services.review_listeners import Listener, Listeners
+from homebred_daemon.services.review_notes import note_change
 
 LISTED_AT_ONCE = 1000
 MAX_WAIT_S = 300.0
@@ -52,13 +55,13 @@ class ReviewDesk:
         clock: Clock,
         *,
         new_claim_id: Callable[[], str],
-        report: Callable[[HomebredError], None],
+        journal: Journal,
     ) -> None:
         self._book = book
         self._terms = terms
         self._clock = clock
         self._new_claim_id = new_claim_id
-        self._report = report
+        self._journal = journal
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="review")
         self._unheard: list[Change] = []
         """The thread's: what it has done and not told yet."""
@@ -103,6 +106,7 @@ class ReviewDesk:
         open_items = self._load.open_items + self._reserved.open_items
         content_bytes = self._load.content_bytes + self._reserved.content_bytes
         if open_items >= self._terms.max_items or content_bytes + characters > self._terms.max_bytes:
+            self._journal.note(messages.REVIEW_QUEUE_FULL, waiting=open_items)
             raise OverloadedError(
                 f"only a person could answer this, and the review queue is full ({open_items} tasks wait)",
                 hint="have reviewers work it off (`homebred review list`), then send the task again",
@@ -137,7 +141,7 @@ class ReviewDesk:
         """How a task stands for who filed it; waits for its end, at most so long. Raises as `Reviews.wait`."""
         look = partial(self._looked_at, route_id, caller, sees_all)
         shown = await self._do(look)
-        if not shown.item.is_open or wait_s <= 0 or self._listeners.is_over:
+        if not (shown.item.is_open and wait_s > 0) or self._listeners.is_over:  # wait_s may be no number at all
             return shown
         with self._listeners.waiting(route_id) as listener, suppress(TimeoutError):
             async with asyncio.timeout(min(wait_s, MAX_WAIT_S)):
@@ -203,6 +207,11 @@ class ReviewDesk:
         return await self._do(lambda _: self._book.counts())
 
     @property
+    def open_items(self) -> int:
+        """Open items now."""
+        return self._load.open_items
+
+    @property
     def capacity(self) -> int:
         """Open items at most."""
         return self._terms.max_items
@@ -255,7 +264,11 @@ class ReviewDesk:
             self._due_changed.set()
         for change in changes:
             if change.before != change.after:
+                note_change(self._journal, change)
                 self._listeners.tell(change)
+
+    def _report(self, error: HomebredError) -> None:
+        self._journal.note(messages.REVIEWS_IN_TROUBLE, error_code=error.code)
 
     # On the thread
 

@@ -126,4 +126,4 @@ class Listeners:
 
 
 def _draining() -> DrainingError:
-    return DrainingError("the daemon is about to stop", retry_after_s=RETRY_AFTER_S)
+    return DrainingError("the daemon is about to stop", hint="watch again in a moment", retry_after_s=RETRY_AFTER_S)

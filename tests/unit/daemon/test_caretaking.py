@@ -15,6 +15,7 @@ from tests.support.fake_workers import STATS, Fleet
 from tests.support.keyword_detector import KeywordDetector
 from tests.support.ledger_entries import OUTCOME
 from tests.support.manual_clock import STARTED, ManualClock, run_with
+from tests.support.recorded_journal import RecordedJournal
 from tests.support.shelves import FakeStore, stored
 
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
@@ -66,6 +67,7 @@ class House:
         self.ledger = ledger
         self.policies = FakePolicies()
         self.residency = Residency(answering, pool)
+        self.journal = RecordedJournal()
         self.caretaking = Caretaking(
             site=SITE,
             policy=self.policies.in_force(),
@@ -76,6 +78,7 @@ class House:
             residency=self.residency,
             recorder=recorder,
             reviews=reviews,
+            journal=self.journal,
             started_at_utc=STARTED,
         )
 
@@ -90,7 +93,7 @@ async def house(store: FakeStore, fleet: Fleet | None = None) -> AsyncIterator[H
     ledger, clock, numbers = FakeLedger(), ManualClock(), itertools.count()
     recorder = Recorder(ledger)
     room = Room(max_models=2, slots=1, threads=1, load_timeout_s=60, memory_budget_bytes=0)
-    pool = WorkerPool(fleet or Fleet.free(), clock, room)
+    pool = WorkerPool(fleet or Fleet.free(), clock, room, RecordedJournal())
     desk = review_desk(FakeReviewStore(), clock)
     means = Means(
         recorder=recorder,

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.fake_workers import STATS, Fleet
 from tests.support.manual_clock import ManualClock, run_with
+from tests.support.recorded_journal import RecordedJournal
 from tests.support.worker_pools import ask, asked, model, pool_of, prompt, settled, until
 
 from homebred_daemon.core.supervision import FAILURES_TO_PARK, FAULTS_TO_BREAK, Health, Phase, backoff_s
@@ -273,7 +274,7 @@ async def played(steps: list[tuple[str, float]]) -> None:
 
     fleet.on_start = on_start
     room = Room(max_models=2, slots=2, threads=1, load_timeout_s=60, memory_budget_bytes=0)
-    pool = WorkerPool(fleet, clock, room, on_health_change=on_change)
+    pool = WorkerPool(fleet, clock, room, RecordedJournal(), on_health_change=on_change)
     async with pool.running():
         for step, seconds in steps:
             await done(step, seconds, pool, fleet, clock)

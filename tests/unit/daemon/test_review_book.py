@@ -24,7 +24,7 @@ from homebred_daemon.errors import (
 )
 from homebred_daemon.inbound.reviewing import Resolution
 from homebred_daemon.ports.review import ReviewStore
-from homebred_daemon.services.review_book import MAX_LEASE_S, ReviewBook
+from homebred_daemon.services.review_book import MAX_LEASE_S, MAX_TEXT_BYTES, ReviewBook
 
 SCHEMA = '{"type": "object", "required": ["name"]}'
 YES = Resolution(is_answer=True, text="yes")
@@ -146,6 +146,17 @@ def test_what_has_expired_can_be_shown_without_content_and_not_be_resolved(desk:
     assert (desk.book.show("r1").content, desk.book.result("r1").resolution) == (None, "")
     with pytest.raises(ConflictError, match="expired"):
         desk.resolve(at_s=TERMS.retention_s)
+
+
+def test_no_answer_and_no_correction_may_be_longer_than_there_is_room_for(desk: Desk) -> None:
+    desk.file()
+    desk.claim()
+    text = "é" * MAX_TEXT_BYTES
+    with pytest.raises(RequestError, match="longer than"):
+        desk.resolve(Resolution(is_answer=True, text=text))
+    with pytest.raises(RequestError, match="longer than"):
+        desk.book.keep_correction("r1", text, now=after_s(0))
+    desk.resolve(Resolution(is_answer=True, text="x" * MAX_TEXT_BYTES))
 
 
 ASKS: list[Callable[[Desk], object]] = [

@@ -11,6 +11,7 @@ from tests.support.answering_stage import accepted_task
 from tests.support.fake_reviews import FakeReviewStore, FakeSealer
 from tests.support.ledger_entries import entry
 from tests.support.manual_clock import ManualClock, run_with
+from tests.support.recorded_journal import RecordedJournal
 from tests.support.review_items import HOUR_S, TERMS, after_s
 from typing_extensions import override
 
@@ -19,7 +20,6 @@ from homebred_daemon.core.review import ReviewItem, State
 from homebred_daemon.errors import (
     ConflictError,
     DrainingError,
-    HomebredError,
     NotFoundError,
     OverloadedError,
     StateError,
@@ -52,12 +52,10 @@ class House:
     def __init__(self, store: FakeReviewStore | None = None) -> None:
         self.store = store or FakeReviewStore()
         self.clock = CountingClock()
-        self.reported: list[HomebredError] = []
+        self.journal = RecordedJournal()
         book = ReviewBook(self.store, FakeSealer(), JsonSchemaChecker(), TERMS)
         self._claims = iter(f"c{number}" for number in range(1, 99))
-        self.desk = ReviewDesk(
-            book, TERMS, self.clock, new_claim_id=lambda: next(self._claims), report=self.reported.append
-        )
+        self.desk = ReviewDesk(book, TERMS, self.clock, new_claim_id=lambda: next(self._claims), journal=self.journal)
 
     async def file(self, route_id: str = "r1") -> ReviewItem:
         return await self.desk.file(route_id, accepted_task(caller=OWNER), entry(route_id).decision)
@@ -316,7 +314,7 @@ def test_a_disk_that_is_full_when_something_is_due_is_reported_and_stops_nobody_
         await house.pass_s(0)
         house.store.is_full = True
         await house.pass_s(TERMS.retention_s + 1)
-        assert isinstance(house.reported[0], StateError)
+        assert "reviews_in_trouble" in house.journal.names
         assert (await house.desk.show("r1")).item.route_id == "r1"
         house.store.is_full = False
         await house.pass_s(61)

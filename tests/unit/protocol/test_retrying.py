@@ -17,6 +17,7 @@ from homebred_protocol.client.errors import (
     OverloadedError,
     RequestError,
     UnattestedError,
+    UnreadError,
     UnsupportedError,
 )
 from homebred_protocol.client.retrying import Repeat, Tries, may_repeat, wait_s
@@ -32,6 +33,7 @@ RULES: dict[type[CallError], tuple[bool, bool]] = {
     UnattestedError: (False, False),
     NotFoundError: (False, False),
     ConflictError: (False, False),
+    UnreadError: (False, False),
     UnsupportedError: (False, False),
     DeadlineError: (False, False),
     EngineUnavailableError: (False, False),

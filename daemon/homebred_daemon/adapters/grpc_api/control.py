@@ -101,9 +101,7 @@ class ControlServicer(ReviewRpcs, ModelsServicer):
         context: grpc.aio.ServicerContext[wire.SetLogLevelRequest, wire.SetLogLevelResponse],
     ) -> wire.SetLogLevelResponse:
         """Writes more or less about the daemon itself."""
-        previous = self._log_levels.level
-        self._log_levels.set_level(request.level)
-        return wire.SetLogLevelResponse(previous=previous)
+        return wire.SetLogLevelResponse(previous=self._log_levels.set_level(request.level))
 
 
 def _state(state: DaemonState, *, log_level: str) -> wire.GetStatusResponse:

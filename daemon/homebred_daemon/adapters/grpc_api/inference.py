@@ -12,7 +12,7 @@ from homebred_daemon.adapters.grpc_api.failures import abort
 from homebred_daemon.adapters.grpc_api.listener import Listener
 from homebred_daemon.adapters.grpc_api.reviews import AfterwardsRpcs, ReviewFace
 from homebred_daemon.adapters.grpc_api.translate import accepted_task, decision_message
-from homebred_daemon.errors import HomebredError, OverloadedError, defect, release_frames
+from homebred_daemon.errors import HomebredError, OverloadedError, UnreadError, defect, release_frames
 from homebred_daemon.inbound.answering import AcceptedTask, Answerer
 from homebred_protocol.v1 import inference_pb2 as wire
 from homebred_protocol.v1 import inference_pb2_grpc
@@ -32,6 +32,7 @@ class InferenceServicer(AfterwardsRpcs, inference_pb2_grpc.InferenceServicer):
         unread_timeout_s: float,
         new_task_id: Callable[[], str],
         report_defect: Callable[[BaseException], None],
+        report_unread: Callable[[tuple[str, ...]], None],
     ) -> None:
         super().__init__(reviews)
         self._answering = answering
@@ -42,6 +43,7 @@ class InferenceServicer(AfterwardsRpcs, inference_pb2_grpc.InferenceServicer):
         self._streams = 0
         self._new_task_id = new_task_id
         self._report_defect = report_defect
+        self._report_unread = report_unread
 
     @override
     async def Generate(  # type: ignore[override]  # grpc.aio also takes a coroutine that writes; its stubs do not say so
@@ -86,6 +88,8 @@ class InferenceServicer(AfterwardsRpcs, inference_pb2_grpc.InferenceServicer):
             raise OverloadedError(f"{self._max_streams} answers are being streamed", retry_after_s=1.0)
 
     async def _abort(self, context: grpc.aio.ServicerContext[Any, Any], error: HomebredError) -> NoReturn:
+        if isinstance(error, UnreadError):
+            self._report_unread(self._caller_of(context))
         if type(error) is HomebredError and error.__cause__ is not None:
             self._report_defect(error.__cause__)
         await abort(context, error)

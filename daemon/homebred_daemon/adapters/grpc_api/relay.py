@@ -32,6 +32,7 @@ MAX_CONNECTIONS: Final = 192
 MAX_CONNECTIONS_OF_A_USER: Final = 128
 UNREAD_GRACE_S: Final = 1.0
 """The call's own handler notices first, and records why it ended."""
+REFUSAL_TOLD_S: Final = 10.0
 FLUSH_S: Final = 1.0
 """What gRPC has already said at the end gets this long to reach the clients."""
 
@@ -50,7 +51,7 @@ class RelayRules:
     unread_timeout_s: float
     """Longest time a client may leave its answers unread."""
     on_refusal: Callable[[RequestError], None]
-    """Hears why a connection was closed at once."""
+    """Hears why a connection was closed at once; of more than one in REFUSAL_TOLD_S only the first."""
     max_connections: int = MAX_CONNECTIONS
     max_connections_of_a_user: int = MAX_CONNECTIONS_OF_A_USER
 
@@ -69,6 +70,7 @@ class Relay:
         self._of_user: Counter[int] = Counter()
         self._accepting: asyncio.Task[None] | None = None
         self._empty = asyncio.Event()
+        self._told_s = -REFUSAL_TOLD_S
 
     @property
     def connections(self) -> int:
@@ -131,7 +133,7 @@ class Relay:
                 await self._admit(accepted)
             except RequestError as refusal:
                 accepted.close()
-                self._rules.on_refusal(refusal)
+                self._tell(refusal)
             except BaseException:
                 accepted.close()
                 raise
@@ -159,6 +161,12 @@ class Relay:
             self._closed(connection)
             raise
         connection.begin()
+
+    def _tell(self, refusal: RequestError) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._told_s >= REFUSAL_TOLD_S:
+            self._told_s = now_s
+            self._rules.on_refusal(refusal)
 
     def _refuse_surplus(self, peer: Peer) -> None:
         if len(self._connections) >= self._rules.max_connections:

@@ -18,13 +18,16 @@ from grpc_reflection.v1alpha import reflection
 from homebred_daemon.adapters.grpc_api.access import AccessInterceptor
 from homebred_daemon.adapters.grpc_api.relay import Relay
 from homebred_daemon.core.access import AccessRules
+from homebred_daemon.errors import StateError
 from homebred_protocol.v1 import control_pb2, control_pb2_grpc, inference_pb2, inference_pb2_grpc
 
 INFERENCE = inference_pb2.DESCRIPTOR.services_by_name["Inference"].full_name
 CONTROL = control_pb2.DESCRIPTOR.services_by_name["Control"].full_name
-CALLS_OF_A_CONNECTION: Final = 1024
-"""Beyond it a client waits before it sends another call. More than callers may have under way in all, so that those
-over that limit hear of it; together with the bound on connections it bounds what a flood of calls can cost."""
+CALLS_OF_A_CONNECTION: Final = 256
+"""Beyond it, and beyond what all callers may have under way, a client waits before it sends another call."""
+UNSEEN_CALLS: Final = 2048
+"""Calls that have come and that nobody has looked at yet: from here on grpc drops some of them, and at twice as many
+all. It says no more than CANCELLED then; but short of it every call over the limits of `access` is told so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,10 @@ class ApiServer:
             options=[
                 ("grpc.max_receive_message_length", limits.max_message_bytes),
                 ("grpc.max_send_message_length", limits.max_message_bytes),
-                ("grpc.max_concurrent_streams", CALLS_OF_A_CONNECTION),
+                ("grpc.max_concurrent_streams", max(CALLS_OF_A_CONNECTION, 2 * limits.max_streams)),
+                ("grpc.http.overload_protection", 0),  # it refuses barely and early; UNSEEN_CALLS bounds what it would
+                ("grpc.server.max_pending_requests", UNSEEN_CALLS),
+                ("grpc.server.max_pending_requests_hard_limit", 2 * UNSEEN_CALLS),
                 ("grpc.so_reuseport", 0),
             ],
         )
@@ -70,9 +76,19 @@ class ApiServer:
         reflection.enable_server_reflection(names, self._server)
 
     async def start(self) -> None:
-        """Says SERVING, and lets clients in."""
-        self._server.add_insecure_port(f"unix:{self._private_socket}")
-        self._private_socket.chmod(0o600)
+        """Says SERVING, and lets clients in.
+
+        Raises:
+            StateError: the private socket cannot be made.
+        """
+        try:
+            self._server.add_insecure_port(f"unix:{self._private_socket}")
+            self._private_socket.chmod(0o600)
+        except (RuntimeError, OSError) as error:
+            raise StateError(
+                f"gRPC cannot listen at {self._private_socket}",
+                hint="look at its folder, or choose another runtime_dir",
+            ) from error
         await self._server.start()
         for service in ("", INFERENCE, CONTROL):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)

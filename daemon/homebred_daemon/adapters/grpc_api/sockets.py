@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from homebred_daemon.errors import ConfigurationError, StateError
+from homebred_daemon.errors import ConfigurationError, SecondDaemonError, StateError
 
 LOCK_NAME: Final = "daemon.lock"
 """Of the lock file in a folder that is all the daemon's."""
@@ -33,7 +33,8 @@ class SoleRight:
         """Takes it, and makes the file's folder (0700) where there is none.
 
         Raises:
-            StateError: another daemon has it, or the folder cannot be used.
+            SecondDaemonError: another daemon has it.
+            StateError: the folder cannot be used.
         """
         folder = lock_file.parent
         try:
@@ -48,9 +49,7 @@ class SoleRight:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.release()
-            raise StateError(
-                f"another daemon serves from {folder}", hint="stop that one first, or give this one folders of its own"
-            ) from None
+            raise SecondDaemonError(f"another daemon serves from {folder}") from None
 
     def release(self) -> None:
         """Gives it back."""

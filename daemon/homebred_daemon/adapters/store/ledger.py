@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from homebred_daemon.adapters.store.rows import (
     stored_decision,
 )
 from homebred_daemon.core.routing import DecisionInputs
-from homebred_daemon.errors import StateError
+from homebred_daemon.errors import StateError, UnwritableError
 from homebred_daemon.ports.ledger import (
     FeedbackRecord,
     LedgerCheck,
@@ -119,7 +119,7 @@ class SqliteLedger:
     def unfinished(self, limit: int) -> Sequence[str]:
         """The oldest routes without an outcome; it looks no further back than all were known to have theirs."""
         last = self._one("last_decision")
-        with self._writing():
+        with suppress(UnwritableError), self._writing():  # an older mark only has us look further back
             self._mark_finished(last["seq"] if last is not None else 0)
         return [row["route_id"] for row in self._rows("unfinished_after", seq=self._finished(), limit=limit)]
 
@@ -226,7 +226,7 @@ class SqliteLedger:
             with transaction(self._connection):
                 yield
         except sqlite3.Error as error:
-            raise StateError(
+            raise UnwritableError(
                 f"the ledger {self._path} could not be written: {error}",
                 hint="free disk space or move the damaged file aside; nothing was stored",
             ) from error

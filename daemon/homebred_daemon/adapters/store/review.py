@@ -33,11 +33,8 @@ class SqliteReviewStore:
         self._queries = REVIEW.queries()
         self._connection = connect(path, REVIEW, synchronous="FULL")
         self._connection.execute("PRAGMA secure_delete = ON")  # deleted rows are overwritten with zeros
-        try:
-            self._forget_log()  # a crash may have come between a deletion and its end
-        except BaseException:
-            self._connection.close()
-            raise
+        self._owes_forgetting = True
+        """Whether the log may hold what was shredded: until it was emptied once, since a crash may have come before."""
 
     def close(self) -> None:
         """Folds the write-ahead log into the file and closes it."""
@@ -56,13 +53,8 @@ class SqliteReviewStore:
                     "what waits for a person takes all the space that it may", retry_after_s=RETRY_AFTER_S
                 )
             self._run("add_item", **_row(item))
-            self._run(
-                "add_content",
-                route_id=item.route_id,
-                data_key=sealed.data_key,
-                content=sealed.content,
-                size_bytes=size_bytes,
-            )
+            slot = self._put_key(sealed.data_key)
+            self._run("add_content", route_id=item.route_id, slot=slot, content=sealed.content, size_bytes=size_bytes)
 
     def change(self, route_id: str, rule: Rule, *, resolution: bytes | None = None) -> Change:
         """Applies a rule to an item as it stands. Raises NotFoundError, StateError and what the rule raises."""
@@ -89,8 +81,12 @@ class SqliteReviewStore:
             surplus = self._surplus(max_ended, limit)
             for change in surplus:
                 self._apply(change)
-            forgotten = self._run("forget_corrections", now=_text(now))
-        if forgotten or surplus or any(_shreds(change) for change in changes):
+            forgotten = [
+                self._forget_correction(row["route_id"])
+                for row in self._rows("due_corrections", now=_text(now), limit=limit)
+            ]
+        self._owes_forgetting |= bool(forgotten or surplus or any(_shreds(change) for change in changes))
+        if self._owes_forgetting:
             self._forget_log()
         return changes + surplus
 
@@ -137,10 +133,8 @@ class SqliteReviewStore:
     def keep_correction(self, route_id: str, sealed: Sealed | None, *, until: datetime, max_corrections: int) -> None:
         """Keeps what an answer should have been, or, with None, forgets it. Raises OverloadedError, StateError."""
         with self._writing():
-            if sealed is None:
-                forgotten = self._run("forget_correction", route_id=route_id)
-            else:
-                forgotten = 0
+            forgotten = self._forget_correction(route_id)
+            if sealed is not None:
                 if self._number("other_corrections", route_id=route_id) >= max_corrections:
                     raise OverloadedError(
                         f"{max_corrections} corrections are kept, and no more may be",
@@ -148,13 +142,14 @@ class SqliteReviewStore:
                         retry_after_s=RETRY_AFTER_S,
                     )
                 self._run(
-                    "keep_correction",
+                    "add_correction",
                     route_id=route_id,
-                    data_key=sealed.data_key,
+                    slot=self._put_key(sealed.data_key),
                     content=sealed.content,
                     due_at_utc=_text(until),
                 )
         if forgotten:
+            self._owes_forgetting = True
             self._forget_log()
 
     def correction(self, route_id: str) -> Sealed | None:
@@ -175,7 +170,28 @@ class SqliteReviewStore:
         if before.is_open and (after is None or not after.is_open):
             self._run("count", name=COUNTED[State.EXPIRED if after is None else after.state])
         if _shreds(change):
-            self._run("shred", route_id=before.route_id)
+            self._shred("content_slot", "erase_content", before.route_id)
+
+    def _put_key(self, data_key: bytes) -> int:
+        """Keeps a sealed key in a slot that is free, else in one of its own; which it is."""
+        (free,) = self._rows("free_slot")
+        if free["slot"] is None:
+            (added,) = self._rows("add_key", data_key=data_key)
+            return int(added["slot"])
+        self._run("put_key", slot=free["slot"], data_key=data_key)
+        return int(free["slot"])
+
+    def _shred(self, find: str, erase: str, route_id: str) -> bool:
+        """Overwrites a key and deletes what is sealed with it, by the two queries named; whether there was any."""
+        row = self._one(find, route_id=route_id)
+        if row is None:
+            return False
+        self._run("shred", slot=row["slot"])
+        self._run(erase, route_id=route_id)
+        return True
+
+    def _forget_correction(self, route_id: str) -> bool:
+        return self._shred("correction_slot", "erase_correction", route_id)
 
     def _surplus(self, max_ended: int, limit: int) -> list[Change]:
         """The end of the ended items that are too many; the youngest stay."""
@@ -188,7 +204,7 @@ class SqliteReviewStore:
     def _forget_log(self) -> None:
         """Empties the write-ahead log, which still held the pages as they were before something was shredded."""
         with self._readable():
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            (is_busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         log = self._path.with_name(f"{self._path.name}-wal")
         try:
             with suppress(FileNotFoundError), log.open("rb") as emptied:
@@ -196,8 +212,9 @@ class SqliteReviewStore:
         except OSError as error:
             raise StateError(
                 f"the review queue's log {log} could not be emptied: {error.strerror}",
-                hint="what was shredded may still be on the disk; check the disk, then start the daemon again",
+                hint="what was shredded may still be on the disk; check the disk: it is tried again",
             ) from error
+        self._owes_forgetting = bool(is_busy)  # somebody reads an older state: later, then
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -220,9 +237,8 @@ class SqliteReviewStore:
                 hint="stop the daemon and restore the file from a copy, or move it aside to start anew",
             ) from error
 
-    def _run(self, query: str, /, **values: Any) -> int:
-        """Runs a statement; how many rows it touched."""
-        return self._connection.execute(self._queries[query], values).rowcount
+    def _run(self, query: str, /, **values: Any) -> None:
+        self._connection.execute(self._queries[query], values)
 
     def _rows(self, query: str, /, **values: Any) -> list[sqlite3.Row]:
         with self._readable():

@@ -54,7 +54,7 @@ SELECT state, count(*) AS number, min(filed_at_utc) AS oldest FROM items GROUP B
 
 -- name: add_content
 -- The sealed content of a new item.
-INSERT INTO contents (route_id, data_key, content, size_bytes) VALUES (:route_id, :data_key, :content, :size_bytes);
+INSERT INTO contents (route_id, slot, content, size_bytes) VALUES (:route_id, :slot, :content, :size_bytes);
 
 -- name: add_resolution
 -- The sealed resolution of an item.
@@ -62,38 +62,59 @@ UPDATE contents SET resolution = :resolution, size_bytes = size_bytes + length(:
 
 -- name: content
 -- The sealed content of an item.
-SELECT data_key, content, resolution FROM contents WHERE route_id = :route_id;
+SELECT data_key, content, resolution FROM contents JOIN data_keys USING (slot) WHERE route_id = :route_id;
 
 -- name: content_bytes
 -- How much sealed content there is.
 SELECT coalesce(sum(size_bytes), 0) AS number FROM contents;
 
+-- name: free_slot
+-- Where a key may go; null: nowhere yet.
+SELECT min(slot) AS slot FROM data_keys WHERE is_used = 0;
+
+-- name: add_key
+-- A key in a slot of its own.
+INSERT INTO data_keys (is_used, data_key) VALUES (1, :data_key) RETURNING slot;
+
+-- name: put_key
+-- A key in a free slot.
+UPDATE data_keys SET is_used = 1, data_key = :data_key WHERE slot = :slot;
+
 -- name: shred
 -- Without the data key nobody can open what a disk may still hold of the rest.
+UPDATE data_keys SET is_used = 0, data_key = zeroblob(length(data_key)) WHERE slot = :slot;
+
+-- name: content_slot
+-- Where an item's key is.
+SELECT slot FROM contents WHERE route_id = :route_id;
+
+-- name: erase_content
+-- What is sealed with a key that was shredded.
 DELETE FROM contents WHERE route_id = :route_id;
 
--- name: keep_correction
+-- name: add_correction
 -- The last word on an answer.
-INSERT INTO corrections (route_id, data_key, content, due_at_utc)
-VALUES (:route_id, :data_key, :content, :due_at_utc)
-ON CONFLICT (route_id) DO UPDATE
-SET data_key = excluded.data_key, content = excluded.content, due_at_utc = excluded.due_at_utc;
+INSERT INTO corrections (route_id, slot, content, due_at_utc) VALUES (:route_id, :slot, :content, :due_at_utc);
 
 -- name: correction
 -- What an answer should have been, sealed.
-SELECT data_key, content FROM corrections WHERE route_id = :route_id;
+SELECT data_key, content FROM corrections JOIN data_keys USING (slot) WHERE route_id = :route_id;
 
 -- name: other_corrections
 -- How many there are beside this one.
 SELECT count(*) AS number FROM corrections WHERE route_id <> :route_id;
 
--- name: forget_correction
--- Its caller has another word on the answer.
-DELETE FROM corrections WHERE route_id = :route_id;
+-- name: correction_slot
+-- Where a correction's key is.
+SELECT slot FROM corrections WHERE route_id = :route_id;
 
--- name: forget_corrections
+-- name: due_corrections
 -- Those whose retention is over.
-DELETE FROM corrections WHERE due_at_utc <= :now;
+SELECT route_id FROM corrections WHERE due_at_utc <= :now LIMIT :limit;
+
+-- name: erase_correction
+-- What is sealed with a key that was shredded.
+DELETE FROM corrections WHERE route_id = :route_id;
 
 -- name: count
 -- One more.

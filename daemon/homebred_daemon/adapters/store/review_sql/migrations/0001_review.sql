@@ -22,9 +22,19 @@ CREATE INDEX items_by_due ON items (due_at_utc);
 
 CREATE INDEX items_by_state ON items (state, seq);
 
+-- Rows of one length, overwritten in their place and never deleted nor moved: SQLite leaves copies of what it moves between
+-- pages, and a copy of a key that must be gone would undo the shredding.
+CREATE TABLE data_keys (
+    slot     INTEGER PRIMARY KEY,
+    is_used  INTEGER NOT NULL CHECK (is_used IN (0, 1)),
+    data_key BLOB NOT NULL -- an item's or a correction's own key, sealed; zeros: free
+) STRICT;
+
+CREATE INDEX data_keys_free ON data_keys (slot) WHERE is_used = 0;
+
 CREATE TABLE contents (
     route_id   TEXT PRIMARY KEY NOT NULL, -- of an item above; deleted with the item's end by time
-    data_key   BLOB NOT NULL, -- the item's own key, sealed
+    slot       INTEGER NOT NULL, -- of its key
     content    BLOB NOT NULL, -- sealed with it
     resolution BLOB, -- sealed with it
     size_bytes INTEGER NOT NULL
@@ -34,7 +44,7 @@ CREATE INDEX contents_by_size ON contents (size_bytes);
 
 CREATE TABLE corrections (
     route_id   TEXT PRIMARY KEY NOT NULL, -- of an answered task
-    data_key   BLOB NOT NULL, -- the correction's own key, sealed
+    slot       INTEGER NOT NULL, -- of its key
     content    BLOB NOT NULL, -- sealed with it
     due_at_utc TEXT NOT NULL -- when it is erased
 ) STRICT;

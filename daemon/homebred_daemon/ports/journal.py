@@ -1,0 +1,15 @@
+"""The daemon's log, as services write it: events of the catalogue with their figures, never words of a task."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from homebred_daemon.log_events import Event, Value
+
+
+class Journal(Protocol):
+    """Where events are noted."""
+
+    def note(self, event: Event, **fields: Value) -> None:
+        """Notes that something happened; never fails. What the catalogue does not allow is left out, and named."""
+        ...
