@@ -21,6 +21,8 @@ from homebred_daemon.ports.review import Bounds, Sealed
 QUEUE = "review.sqlite"
 ROOM = Bounds(max_open=20, max_bytes=1_000_000)
 FILED = ("r1", "r2", "r3", "r4", "r5")
+LATECOMER = "r6"
+"""Filed after the log was emptied once: its content is in the log when its time comes."""
 LEASE_S, LATER_S, MUCH_LATER_S = 600.0, 11 * HOUR_S, 40 * HOUR_S
 _ENDS = {Act.ANSWER: State.ANSWERED, Act.DECLINE: State.DECLINED}
 
@@ -47,6 +49,9 @@ def act(root: Path, tell: Callable[[str], None]) -> None:
         for at_s in (LEASE_S + 60, LATER_S, MUCH_LATER_S):
             _settle(store, at_s)
             tell(f"settled {at_s:.0f}")
+            if at_s < LATER_S:
+                store.file(review_item(LATECOMER, filed_s=at_s), sealed(LATECOMER), ROOM)
+                tell(f"filed {LATECOMER}")
 
 
 def _settle(store: SqliteReviewStore, at_s: float) -> None:
@@ -74,8 +79,8 @@ def check(root: Path, told: tuple[str, ...]) -> None:
     _check_shredded(root, done)
     with closing(SqliteReviewStore(root / QUEUE)) as store:
         _settle(store, 0.0)  # as the daemon does before all else
-        states = {route_id: _state(store, route_id) for route_id in FILED}
-        acknowledged = {route_id for route_id in FILED if f"filed {route_id}" in done}
+        states = {route_id: _state(store, route_id) for route_id in (*FILED, LATECOMER)}
+        acknowledged = {route_id for route_id in states if f"filed {route_id}" in done}
         _assert_gone(root, {route_id for route_id in acknowledged if states[route_id] in {"", "expired"}})
         for route_id in FILED:
             _check_item(store, route_id, states[route_id], done)
@@ -131,8 +136,8 @@ def _check_resolved_once(store: SqliteReviewStore, states: dict[str, str]) -> No
 
 def _check_shredded(root: Path, done: set[str]) -> None:
     """What the store said is gone from every file is in none, whatever the power took."""
-    expired = FILED[2:] if f"settled {LATER_S:.0f}" in done else ()
-    erased = FILED if f"settled {MUCH_LATER_S:.0f}" in done else ()
+    expired = (*FILED[2:], LATECOMER) if f"settled {LATER_S:.0f}" in done else ()
+    erased = (*FILED, LATECOMER) if f"settled {MUCH_LATER_S:.0f}" in done else ()
     _assert_gone(root, {*expired, *erased})
 
 
