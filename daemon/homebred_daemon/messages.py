@@ -11,7 +11,7 @@ STARTING = Event(
     name="starting",
     severity=Severity.NOTICE,
     message_id="6490b21a370849afa827b442bb00dd24",
-    sentence="homebredd {version} starts as process {pid}.",
+    sentence="Starting version {version} as process {pid}.",
     fields=("version", "pid"),
 )
 READY = Event(

@@ -27,7 +27,7 @@ CACHE = ROOT / ".cache" / "deb"
 DIST = ROOT / "dist"
 PYTHON = (3, 11)
 """Of Debian 12."""
-DEPENDS = "[python3 (>= 3.11), python3 (<< 3.12), libc6 (>= 2.34), libstdc++6, systemd]"
+DEPENDS = "[python3 (>= 3.11), python3 (<< 3.12), libc6 (>= 2.34), libgomp1, libstdc++6, systemd]"
 RELEASE = "1~bookworm"
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 GLIBC_MINORS = range(36, 16, -1)

@@ -3,18 +3,18 @@
 # Installs systemd-container and mmdebstrap where they are missing, and says so. A finished tree is left as it is.
 set -eu
 tree=${1:?the folder of the tree}
-packages=systemd,systemd-sysv,dbus,python3,python3-systemd,libnss-systemd,procps
+packages=systemd,systemd-sysv,dbus,python3,python3-systemd,libnss-systemd,procps,libgomp1,libstdc++6
 
 if ! command -v systemd-nspawn >/dev/null || ! command -v mmdebstrap >/dev/null; then
     echo "== installing Debian's systemd-container and mmdebstrap" >&2
     apt-get update -q >&2
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends systemd-container mmdebstrap >&2
 fi
-[ ! -e "$tree/.complete" ] || exit 0
+[ "$(cat "$tree/.complete" 2>/dev/null)" != "$packages" ] || exit 0
 
 echo "== making a Debian 12 tree in $tree (300 MB), once" >&2
 rm -rf "$tree" "$tree.partial"
 mkdir -p "$(dirname "$tree")"
 mmdebstrap --quiet --variant=minbase --include="$packages" bookworm "$tree.partial" >&2
-touch "$tree.partial/.complete"
+echo "$packages" > "$tree.partial/.complete"
 mv "$tree.partial" "$tree"

@@ -30,6 +30,8 @@ FORBIDDEN = {
         "jsonschema_rs": "at first use: 15 MB that most tasks do without",
         "rich": "only where a terminal is drawn to",
         "typer": "only on the command line",
+        "structlog": "only where the log is read in a terminal",
+        "systemd": "only where systemd watches the daemon",
         "homebred_daemon.cli": "only on the command line",
         "homebred_daemon.demo": "only where it is played",
     },

@@ -37,6 +37,7 @@ ROWS = tuple({"input": f"Say {number}", "expected": f"Say {number}"} for number 
 READY_WITHIN_S = 10.0
 IDLE_MEGABYTES = 72.0
 """Of a daemon that is watched by systemd and has just started; the bound of the bench is held on a quiet machine."""
+LOAD_TINY = "from homebred_protocol.client import Control; Control().load_model('tiny')"
 EXPOSURE = 20
 """Of systemd-analyze security, in tenths."""
 
@@ -197,10 +198,16 @@ def test_the_socket_outlives_the_service_and_nothing_else_does(device: BootedMac
 
 def test_the_embedded_engine_runs_in_the_services_sandbox(device: BootedMachine) -> None:
     device.run("homebred", "models", "add", "/offered/tiny", user="homebred")
-    loaded = device.run("homebred", "models", "load", "tiny", check=False)
+    loaded = device.run("/usr/lib/homebred/bin/python3", "-IsE", "-c", LOAD_TINY, check=False)
     assert loaded.returncode == 0, loaded.stdout + loaded.stderr + device.journal(SERVICE)
     workers = json.loads(device.says("homebred", "status", "--json"))["workers"]
     assert "llamacpp" in {worker["engine"] for worker in workers}
+
+
+def test_every_library_that_the_package_needs_is_named_by_its_dependencies(device: BootedMachine) -> None:
+    """The tree has what the package depends on, and little else."""
+    look = "find /usr/lib/homebred -name '*.so*' -exec ldd {} + | grep 'not found' || true"
+    assert device.says("sh", "-c", look) == ""
 
 
 def test_the_sandbox_bites(device: BootedMachine) -> None:

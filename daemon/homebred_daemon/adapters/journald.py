@@ -24,12 +24,8 @@ class JournalSocket:
 
     def __init__(self, path: Path = SOCKET) -> None:
         self._path = str(path)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-        self._socket.settimeout(SEND_WITHIN_S)
-
-    def close(self) -> None:
-        """Sends no more."""
-        self._socket.close()
+        self._is_read = True
+        """Whether the last entry was taken; while none is, nobody waits for it."""
 
     def send(self, fields: Mapping[str, str]) -> None:
         """Sends one entry.
@@ -38,20 +34,26 @@ class JournalSocket:
             OSError: journald cannot be reached, or does not read.
         """
         datagram = encoded(fields)
-        try:
-            self._socket.sendto(datagram, self._path)
-        except OSError as error:
-            if error.errno not in TOO_BIG:
-                raise
-            self._send_by_file(datagram)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as way:
+            way.settimeout(SEND_WITHIN_S if self._is_read else 0)
+            self._is_read = False
+            way.connect(self._path)
+            try:
+                way.send(datagram)
+            except OSError as error:
+                if error.errno not in TOO_BIG:
+                    raise
+                _send_by_file(way, datagram)
+            self._is_read = True
 
-    def _send_by_file(self, datagram: bytes) -> None:
-        # "Native journal protocol": what no datagram holds goes into a sealed memfd, sent along an empty one.
-        file = os.memfd_create("journal-entry", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        with os.fdopen(file, "wb", buffering=0) as memory:
-            memory.write(datagram)
-            fcntl.fcntl(file, fcntl.F_ADD_SEALS, SEALS)
-            socket.send_fds(self._socket, [b""], [file], 0, self._path)
+
+def _send_by_file(way: socket.socket, datagram: bytes) -> None:
+    # "Native Journal Protocol": what no datagram holds goes into a sealed memfd, sent along an empty one.
+    file = os.memfd_create("journal-entry", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    with os.fdopen(file, "wb", buffering=0) as memory:
+        memory.write(datagram)
+        fcntl.fcntl(file, fcntl.F_ADD_SEALS, SEALS)
+        socket.send_fds(way, [b""], [file])
 
 
 def encoded(fields: Mapping[str, str]) -> bytes:

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import uuid4
 
 from homebred_daemon import messages
-from homebred_daemon.adapters.accounts import resolve_access
+from homebred_daemon.adapters.accounts import Access, resolve_access
 from homebred_daemon.adapters.detectors.patterns import default_detector
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.adapters.model_store import ModelStore
@@ -24,6 +24,7 @@ from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.policies import PolicyInForce
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.caretaking import Caretaking
+from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.feedback import Feedback
 from homebred_daemon.services.heartbeat import Heartbeat, status_line
 from homebred_daemon.services.models import Site, ledger_documents, standing_of
@@ -57,17 +58,10 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
         recorder = await stack.enter_async_context(open_recorder(settings))
         reviews = await stack.enter_async_context(open_reviews(settings, clock, journal))
         await recover_at_start(recorder, reviews, clock, journal)
-        store = ModelStore(settings.paths.state_dir / "models")
         pool = worker_pool(settings, clock, journal)
         await stack.enter_async_context(pool.running())
-        means = Means(
-            recorder=recorder,
-            pool=pool,
-            schemas=JsonSchemaChecker(),
-            reviews=reviews,
-            clock=clock,
-            new_route_id=lambda: str(uuid4()),
-        )
+        store = ModelStore(settings.paths.state_dir / "models")
+        means = _means(recorder, reviews, pool, clock)
         answering = Answering(await standing_of(site, store, recorder), means)
         await stack.enter_async_context(_heartbeat(around, recorder, reviews, answering).beating())
         residency = Residency(answering, pool)
@@ -91,14 +85,24 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
             reviews=reviews,
             feedback=Feedback(recorder, reviews, clock),
         )
-        listener = stack.enter_context(listening(settings, access, around.inherited))
-        server = api_server(settings, access, listener, services, journal)
-        stack.push_async_callback(server.stop, STOP_GRACE_S)
-        stack.callback(reviews.dismiss)
-        stack.push_async_callback(_drained, caretaker, answering, settings.requests.drain_s, journal)
         site.detector.detect(WARM_UP)
+        await stack.enter_async_context(_serving(settings, around, access, services))
+        yield
+
+
+@asynccontextmanager
+async def _serving(settings: Settings, around: Surroundings, access: Access, services: Services) -> AsyncIterator[None]:
+    """Takes calls; on leaving, no more tasks, then time for those under way, then no more calls."""
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(listening(settings, access, around.inherited))
+        server = api_server(settings, access, listener, services, around.journal)
+        stack.push_async_callback(server.stop, STOP_GRACE_S)
+        stack.callback(services.reviews.dismiss)
+        stack.push_async_callback(_drained, services, settings.requests.drain_s, around.journal)
+        if around.inherited is not None:
+            stack.callback(server.accept_no_more)  # who comes now waits in systemd's socket for the next daemon
         await server.start()
-        await caretaker.reload_models()  # a model added while we started found nobody to tell
+        await services.caretaker.reload_models()  # a model added while we started found nobody to tell
         yield
 
 
@@ -117,11 +121,23 @@ def _site(settings: Settings, policy: PolicyInForce) -> Site:
     )
 
 
-async def _drained(caretaker: Caretaking, answering: Answering, limit_s: float, journal: Journal) -> None:
+def _means(recorder: Recorder, reviews: ReviewDesk, pool: WorkerPool, clock: SystemClock) -> Means:
+    return Means(
+        recorder=recorder,
+        pool=pool,
+        schemas=JsonSchemaChecker(),
+        reviews=reviews,
+        clock=clock,
+        new_route_id=lambda: str(uuid4()),
+    )
+
+
+async def _drained(services: Services, limit_s: float, journal: Journal) -> None:
     """Takes no more tasks and waits for those under way; operators are answered meanwhile."""
-    caretaker.drain()
-    if not await answering.admission.idle_within(limit_s):
-        journal.note(messages.DRAINED, streams=answering.admission.streams, seconds=limit_s)
+    services.caretaker.drain()
+    admission = services.answering.admission
+    if not await admission.idle_within(limit_s):
+        journal.note(messages.DRAINED, streams=admission.streams, seconds=limit_s)
 
 
 def _heartbeat(around: Surroundings, recorder: Recorder, reviews: ReviewDesk, answering: Answering) -> Heartbeat:

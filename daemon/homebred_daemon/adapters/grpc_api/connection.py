@@ -36,7 +36,7 @@ class _End(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Attached; not read before the other end is."""
         self.transport = cast("asyncio.Transport", transport)
-        # Not at once: asyncio before 3.11.4 would begin to read all the same, as its call to do so comes after this.
+        # Not at once: before Python 3.11.4 asyncio would begin to read all the same, as its own call to comes later.
         asyncio.get_running_loop().call_soon(self.transport.pause_reading)
         self.is_lost = False
 

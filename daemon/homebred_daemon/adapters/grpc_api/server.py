@@ -94,6 +94,10 @@ class ApiServer:
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         await self._relaying.enter_async_context(self._relay.running())
 
+    def accept_no_more(self) -> None:
+        """Takes no more clients; those that are connected are served on."""
+        self._relay.accept_no_more()
+
     async def stop(self, grace_s: float) -> None:
         """Takes no more clients and calls, gives running calls `grace_s` seconds, then cancels them."""
         self._relay.accept_no_more()
