@@ -161,9 +161,9 @@ def release_frames(error: BaseException | None) -> None:
 
     A frame that holds its own error is freed by the garbage collector alone, late, and the whole task's text with it.
     """
-    told: set[int] = set()
-    while error is not None and id(error) not in told:  # raised again by whom it went past, an error is in its own past
-        told.add(id(error))
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # an error may be its own cause: "raise error from error"
+        seen.add(id(error))
         error.__traceback__ = None
         error = error.__cause__ or error.__context__
 

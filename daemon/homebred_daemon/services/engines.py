@@ -93,7 +93,10 @@ class WorkerPool:
                 if place.resident is resident:
                     self._supervisor.succeeded(model)
             except api.EngineFailedError as error:
-                raise self._broke_off(place, resident, error) from error
+                verdict = self._broke_off(place, resident, error)
+                if verdict is error:
+                    raise
+                raise verdict from error
             finally:
                 resident.streams -= 1
 

@@ -37,3 +37,11 @@ def test_the_frames_of_an_error_that_was_told_are_free_at_once(releases: bool) -
         assert (alive() is None) == releases
     finally:
         gc.enable()
+
+
+def test_errors_that_are_each_others_cause_are_let_go_of_too() -> None:
+    first, second = ValueError(), ValueError()
+    first.__cause__, second.__cause__ = second, first
+    release_frames(first)
+    second.__cause__ = second
+    release_frames(second)
