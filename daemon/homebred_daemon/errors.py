@@ -161,9 +161,9 @@ def release_frames(error: BaseException | None) -> None:
 
     A frame that holds its own error is freed by the garbage collector alone, late, and the whole task's text with it.
     """
-    released: set[int] = set()  # errors may be each other's cause, or their own: `raise error from error`
-    while error is not None and id(error) not in released:
-        released.add(id(error))
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # an error may be its own cause: "raise error from error"
+        seen.add(id(error))
         error.__traceback__ = None
         error = error.__cause__ or error.__context__
 

@@ -354,3 +354,20 @@ async def test_llamacpp_serves_a_model_without_a_chat_template_and_refuses_one_b
         options = GenerateOptions(max_tokens=4, temperature=0)
         events = [event async for event in worker.generate([Message(role="user", content="hi")], options)]
         assert len(events) > 1
+
+
+async def test_a_worker_stopped_under_its_calls_ends_them_as_it_ended_and_cancels_nobodys_task(
+    runtime_dir: Path,
+) -> None:
+    for _ in range(5):  # the channel is closed now before, now after the broken connection is seen
+        async with echo_worker(runtime_dir) as worker:
+            await worker.load(LOAD)
+            slow = [asyncio.ensure_future(ask(worker, "[echo token_delay_s=5]\na b c")) for _ in range(3)]  # noqa: TID251 - a caller's own tasks
+            await asyncio.sleep(0.1)
+            asked = asyncio.ensure_future(worker.describe())  # noqa: TID251
+            os.kill(worker.pid, signal.SIGKILL)
+            await worker.stop()
+            async with asyncio.timeout(_BOUND_S):
+                ended = await asyncio.gather(*slow, asked, return_exceptions=True)
+        assert [type(each) for each in ended[:3]] == [EngineFailedError] * 3
+        assert not isinstance(ended[3], asyncio.CancelledError)

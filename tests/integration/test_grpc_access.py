@@ -51,6 +51,7 @@ class Everything(grpc.GenericRpcHandler):
 
     def __init__(self) -> None:
         self.release = asyncio.Event()
+        self.is_unlucky = False
 
     @override
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
@@ -61,11 +62,18 @@ class Everything(grpc.GenericRpcHandler):
             return grpc.unary_stream_rpc_method_handler(self.count)
         if method.endswith("/ServerReflectionInfo"):
             return grpc.stream_stream_rpc_method_handler(self.echo)
+        if method.endswith("/Feedback"):
+            return grpc.unary_unary_rpc_method_handler(self.be_cancelled_by_somebody_elses_end)
         if method.endswith("/Unknown"):
             return None
         return grpc.unary_unary_rpc_method_handler(self.answer)
 
     async def answer(self, request: bytes, _: Context) -> bytes:
+        return request
+
+    async def be_cancelled_by_somebody_elses_end(self, request: bytes, _: Context) -> bytes:
+        if self.is_unlucky:
+            raise asyncio.CancelledError
         return request
 
     async def hold(self, request: bytes, context: Context) -> None:
@@ -206,3 +214,13 @@ async def test_refused_calls_count_for_nothing(tmp_path: Path) -> None:
         for _ in range(2 * (MAX_STREAMS + OTHER_CALLS)):
             assert not await goes_through(each, "stranger")
         assert await goes_through(each, "caller")
+
+
+async def test_a_call_that_nobody_cancelled_never_ends_without_a_word(tmp_path: Path) -> None:
+    async with served(tmp_path) as each, asyncio.timeout(20):
+        each.handler.is_unlucky = True
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await each.call("/homebred.v1.Inference/Feedback", "caller")
+    code, machine_code, problem, _ = told(failure.value)
+    assert (code, machine_code) == (grpc.StatusCode.INTERNAL, "internal")
+    assert problem.hint

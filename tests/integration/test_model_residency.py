@@ -73,7 +73,7 @@ def test_a_crashing_model_is_parked_with_the_reason_while_others_answer_and_an_o
         assert (ended.status, ended.lines[0]["loaded"], ended.lines[0]["worker"]["engine"]) == (0, True, "echo")
         assert (state_of(client, "fragile").parked, state_of(client, "fragile").note) == (False, "")
         assert ask(client, "hello", "fragile") == (wire.OUTCOME_STATUS_ANSWER, "hello")
-    assert '"model failed"' in site.log
+    assert '"event": "model_parked"' in site.log
     assert "crash_after" not in site.log
 
 

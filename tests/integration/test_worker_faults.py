@@ -289,12 +289,12 @@ async def test_without_its_interpreter_the_worker_says_so_and_is_tried_again_onc
 
 
 async def test_an_engine_whose_library_is_missing_says_where_to_look(launcher: Launcher) -> None:
-    served = replace(model(launcher, "m"), engine="no such engine")
+    served = replace(model(launcher, "m"), engine="no-such-engine")
     async with pool_of(launcher) as pool:
         missing = await failure_of(ask(pool, served))
         assert "exited with code 2" in str(missing)
         assert "homebred doctor" in missing.hint
-        assert "no such engine" in missing.last_lines
+        assert "no-such-engine" in missing.last_lines
 
 
 async def test_a_runtime_folder_that_cannot_be_written_is_named_and_everything_goes_on_once_it_can(

@@ -26,6 +26,7 @@ from homebred_protocol.v1 import inference_pb2 as wire
 
 CALLERS = 3
 SETTLED_WITHIN_S = 20.0
+REVIVED_WITHIN_S = 60.0
 
 
 def kill_workers(
@@ -62,12 +63,13 @@ def kill_workers(
 
 
 def revive(site: Site, specialist: str) -> None:
-    """Gives a model another chance that was given up after so many deaths; a daemon that gives none up need not."""
+    """Gives a model another chance that was given up after so many deaths."""
     with grpc.insecure_channel(f"unix:{site.socket}") as channel:
         try:
-            control_pb2_grpc.ControlStub(channel).LoadModel(control_pb2.LoadModelRequest(specialist_id=specialist))
+            request = control_pb2.LoadModelRequest(specialist_id=specialist)
+            control_pb2_grpc.ControlStub(channel).LoadModel(request, timeout=REVIVED_WITHIN_S)
         except grpc.RpcError as error:
-            if error.code() not in {grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNAVAILABLE}:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:
                 raise
 
 

@@ -8,7 +8,8 @@ and the last lines it wrote.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
@@ -84,21 +85,17 @@ class EngineProcess:
 
     async def describe(self) -> api.WorkerStats:
         """How the worker stands. Raises EngineFailedError."""
-        try:
+        async with self._in_the_engines_words():
             return wire.read_stats(await self._running_stub().Describe(engine_pb2.DescribeRequest()))
-        except grpc.aio.AioRpcError as error:
-            raise await self._typed(error) from None
 
     async def load(self, options: api.LoadOptions, progress: Callable[[float], None] | None = None) -> api.WorkerStats:
         """Loads a model; `progress` hears 0 … 1. Raises ModelRefusedError, ModelConflictError, EngineFailedError."""
-        try:
+        async with self._in_the_engines_words():
             async for event in self._running_stub().Load(wire.load_request(options)):
                 if event.WhichOneof("event") == "ready":
                     return wire.read_stats(event.ready)
                 if progress is not None:
                     progress(event.progress)
-        except grpc.aio.AioRpcError as error:
-            raise await self._typed(error) from None
         raise api.EngineFailedError("The worker ended a load without saying that it is ready.")
 
     def generate(
@@ -118,20 +115,34 @@ class EngineProcess:
 
     async def unload(self) -> None:
         """Ends every generation and frees the model. Raises EngineFailedError."""
-        try:
+        async with self._in_the_engines_words():
             await self._running_stub().Unload(engine_pb2.UnloadRequest())
-        except grpc.aio.AioRpcError as error:
-            raise await self._typed(error) from None
 
     async def _events(self, request: engine_pb2.EngineGenerateRequest) -> AsyncGenerator[api.Event, None]:
         call = self._running_stub().Generate(request)
         try:
-            async for message in call:
-                yield wire.read_event(message)
-        except grpc.aio.AioRpcError as error:
-            raise await self._typed(error) from None
+            async with self._in_the_engines_words():
+                async for message in call:
+                    yield wire.read_event(message)
         finally:
             call.cancel()
+
+    @asynccontextmanager
+    async def _in_the_engines_words(self) -> AsyncIterator[None]:
+        """Ends what fails with an EngineError.
+
+        A channel that is closed, as by `stop`, says to every call on it that it was cancelled, as if its own task had
+        been. Told on like that, it would end tasks that nobody has cancelled, without a word.
+        """
+        try:
+            yield
+        except grpc.aio.AioRpcError as error:
+            raise await self._typed(error) from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise await self._ended("The worker was stopped under the call.") from None
 
     def _running_stub(self) -> engine_pb2_grpc.EngineAsyncStub:
         if self._stub is None:
@@ -152,10 +163,14 @@ class EngineProcess:
                 return self._started_child().failure(unpacked.why, hint=unpacked.hint) if is_failure else unpacked
         if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:  # grpc's own word: the worker speaks through metadata
             return api.InvalidRequestError(f"It is larger than {wire.MAX_MESSAGE_BYTES} bytes.")
+        return await self._ended(f"The worker runs, but its call ended with {error.code().name}: {error.details()}.")
+
+    async def _ended(self, otherwise: str) -> api.EngineFailedError:
+        """How the worker ended; `otherwise` where it has not."""
         child = self._started_child()
         try:
             async with asyncio.timeout(_DEATH_NOTICE_S):
                 ended = await child.exited()
         except TimeoutError:
-            return child.failure(f"The worker runs, but its call ended with {error.code().name}: {error.details()}.")
+            return child.failure(otherwise)
         return child.failure(f"During a call {ended.describe()}.", hint=ended.hint)

@@ -6,6 +6,7 @@ stays UNIMPLEMENTED.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -15,9 +16,9 @@ from typing import Any, Final
 import grpc
 from typing_extensions import override
 
-from homebred_daemon.adapters.grpc_api.failures import abort
+from homebred_daemon.adapters.grpc_api.failures import CallEndedError, abort
 from homebred_daemon.core.access import AccessRules, Peer, Role, roles_of
-from homebred_daemon.errors import HomebredError, NotPermittedError, OverloadedError
+from homebred_daemon.errors import HomebredError, NotPermittedError, OverloadedError, defect
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler = Any
@@ -123,6 +124,14 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
         self._calls += 1
         try:
             yield
+        except CallEndedError:
+            raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody has cancelled this call: grpc.aio would end it without a word, and its caller would wait for ever.
+            await abort(context, defect(error))
         finally:
             self._calls -= 1
 

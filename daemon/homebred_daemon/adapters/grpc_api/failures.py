@@ -31,6 +31,10 @@ from homebred_daemon.errors import (
 )
 
 
+class CallEndedError(asyncio.CancelledError):
+    """The call has ended meanwhile: its caller is gone, or the relay has reset its stream."""
+
+
 class Reporting(Protocol):
     """A servicer that says where its own faults go."""
 
@@ -90,7 +94,7 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: HomebredErro
     try:
         await context.abort(code, error.message, ((DETAILS_KEY, status.SerializeToString()),))
     except grpc.aio.InternalError:
-        raise asyncio.CancelledError from None  # the call ended meanwhile: nobody is there to hear of the error
+        raise CallEndedError from None  # nobody is there to hear of the error
     raise AssertionError("abort does not return")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 
+from homebred_daemon.adapters.grpc_api.failures import CallEndedError
 from homebred_daemon.adapters.grpc_api.translate import event_message
 from homebred_daemon.errors import HomebredError, UnreadError
 from homebred_daemon.inbound.answering import AnswerEvent, Outcome
@@ -33,7 +34,7 @@ class Listener:
 
         Raises:
             UnreadError: the caller has left its answer unread for too long, now or before.
-            asyncio.CancelledError: the call has ended meanwhile.
+            CallEndedError: the call has ended meanwhile.
         """
         if isinstance(event, Outcome) and event.record.status == "error":
             self.problem = event.problem
@@ -47,7 +48,7 @@ class Listener:
             self._is_gone = True
             raise self._unread() from None
         if self._has_ended:
-            raise asyncio.CancelledError
+            raise CallEndedError
 
     async def _write(self, event: AnswerEvent) -> None:
         async with self._one_at_a_time:
