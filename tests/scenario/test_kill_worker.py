@@ -16,7 +16,7 @@ from homebred_daemon.adapters.model_store import ModelStore
 from homebred_protocol.v1 import inference_pb2 as wire
 
 SEED = 20261123
-KILLS, KILLS_WHEN_THOROUGH = 15, 200
+KILLS, KILLS_WHEN_THOROUGH = 12, 200
 SAMPLES = 150
 
 

@@ -8,10 +8,7 @@ from pathlib import Path
 import pytest
 from tests.support.soak import BAD, STATUS_WITHIN_S, soak
 
-SECONDS, SECONDS_WHEN_THOROUGH = 20.0, 300.0
-UNREAD_ARE_DROPPED = True
-"""Whether the daemon drops a caller that does not read, after requests.unread_timeout_s."""
-
+SECONDS, SECONDS_WHEN_THOROUGH = 14.0, 300.0
 # A short run still sees arenas fill and pools grow; a leak of one stream's buffers would show as hundreds of megabytes.
 GROWTH_MB, GROWTH_WHEN_THOROUGH_MB = 12.0, 6.0
 SPARE = 4
@@ -33,4 +30,4 @@ def test_bad_callers_cost_the_others_nothing_and_leave_nothing(thorough: bool) -
         assert report.idle_after[name] <= before + SPARE, name
     assert max(sample.status_ms for sample in report.samples) < STATUS_WITHIN_S * 1000
     begun, dropped = report.bad["unread"]
-    assert not UNREAD_ARE_DROPPED or dropped >= begun * 0.7
+    assert dropped >= begun * 0.7, "who does not read is dropped; those at the end have not yet been"

@@ -27,6 +27,8 @@ from homebred_protocol.v1 import inference_pb2 as wire
 CALLERS = 3
 SETTLED_WITHIN_S = 20.0
 REVIVED_WITHIN_S = 60.0
+NOTICED_S = 0.05
+"""Until the daemon has heard of a death: before, it would say that the model is loaded."""
 
 
 def kill_workers(
@@ -48,6 +50,7 @@ def kill_workers(
             for worker in worker_processes(site):
                 kill(worker)
                 tally.kills += 1
+            time.sleep(NOTICED_S)
             revive(site, specialist)
         talk.is_over.set()
         heard = talk.end()
