@@ -33,6 +33,7 @@ class Mutant:
 
 ADAPTERS = "homebred_daemon/adapters/"
 FILES, MODELS, BLOBS = ADAPTERS + "durable_files.py", ADAPTERS + "model_store.py", ADAPTERS + "blob_store.py"
+REVIEW = ADAPTERS + "store/review.py"
 DATABASE, LEDGER = ADAPTERS + "store/database.py", ADAPTERS + "store/ledger.py"
 
 # fmt: off
@@ -56,6 +57,10 @@ MUTANTS = [
     Mutant("ledger", DATABASE, "PRAGMA synchronous = {synchronous}", "PRAGMA synchronous = OFF"),
     Mutant("ledger", LEDGER, "with transaction(self._connection):", "if True:"),
     Mutant("ledger", DATABASE, "PRAGMA journal_mode = WAL", "PRAGMA journal_mode = MEMORY"),
+    Mutant("review", FILES, "os.fsync(file.fileno())", "pass"),
+    Mutant("review", REVIEW, "flush_file(emptied)", "pass"),
+    Mutant("review", REVIEW, 'synchronous="FULL"', 'synchronous="NORMAL"'),
+    Mutant("review", REVIEW, "with transaction(self._connection):", "if True:"),
 ]
 # fmt: on
 

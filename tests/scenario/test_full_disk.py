@@ -6,8 +6,8 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from random import Random
 
@@ -81,7 +81,7 @@ def test_a_full_disk_stops_tasks_and_nothing_else_and_room_is_enough_to_go_on(
             before = [listen(client, TASK) for _ in range(3)]
             under_way: list[Heard] = []
 
-            def once_full() -> None:
+            def once_full(_: str) -> None:
                 if not under_way:
                     under_way.append(Heard())
                     disk.fill()
@@ -91,7 +91,7 @@ def test_a_full_disk_stops_tasks_and_nothing_else_and_room_is_enough_to_go_on(
             assert client.status().version
             disk.make_room()
             after = [listen(client, TASK) for _ in range(3)]
-            check_kept(site.state / "ledger.sqlite", [*before, *after])
+            check_kept(site.state / "ledger.sqlite", [*before, *after], may_be_unfinished=True)
         assert [heard.outcomes for heard in before + after] == [["answer"]] * 6
         not_acted_on = [(heard.routes, heard.deltas, heard.error) for heard in refused]
         assert not_acted_on == [([], 0, "bad_state")] * 5, "what cannot be recorded is not acted on"
@@ -122,15 +122,20 @@ def test_a_full_disk_without_a_ledger_is_refused(site: Site) -> None:
             pass
 
 
-def test_a_start_on_a_full_disk_takes_tasks_once_there_is_room(site: Site) -> None:
+def test_a_start_on_a_full_disk_waits_for_room_and_loses_nothing(site: Site) -> None:
     with small_disk(site.state, megabytes=4):
         site.add_echo("repeater")
         with started(site, Tally()), DaemonClient(site.socket) as client:
             before = listen(client, TASK)
         fill(site.state)
+        with attempt(site) as process:
+            if is_up(site, process):
+                with DaemonClient(site.socket) as client:
+                    assert listen(client, TASK).error == "bad_state"
+            else:
+                assert_refused(process, site.state)
+        make_room(site.state)
         with started(site, Tally()), DaemonClient(site.socket) as client:
-            assert listen(client, TASK).error == "bad_state"
-            make_room(site.state)
             after = listen(client, TASK)
             check_kept(site.state / "ledger.sqlite", [before, after])
         assert before.outcomes == after.outcomes == ["answer"]
@@ -208,23 +213,35 @@ def test_damage_that_shows_when_it_is_touched_is_told_then(site: Site, damage: C
     ledger = filled_ledger(site)
     ledger.write_bytes(damage(ledger.read_bytes()))
     left = ledger.read_bytes()
-    started_or_not = subprocess.Popen(site.command(), stderr=subprocess.PIPE, text=True)
-    site.process = None
-    try:
-        if is_up(site, started_or_not):
+    with attempt(site) as process:
+        if is_up(site, process):
             with DaemonClient(site.socket) as client:
                 heard = [listen(client, TASK) for _ in range(3)]
             assert {each.error for each in heard} <= {"", "bad_state"}
             assert all(each.is_clear for each in heard)
             assert ledger.stat().st_size >= len(left)
         else:
-            assert started_or_not.returncode == 2
-            assert started_or_not.stderr is not None
-            assert str(ledger) in started_or_not.stderr.read()
+            assert_refused(process, ledger)
             assert ledger.read_bytes() == left
+
+
+@contextmanager
+def attempt(site: Site) -> Iterator[subprocess.Popen[str]]:
+    """A daemon that may or may not start."""
+    process = subprocess.Popen(site.command(), stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
     finally:
-        started_or_not.kill()
-        started_or_not.communicate()
+        process.kill()
+        process.communicate()
+
+
+def assert_refused(process: subprocess.Popen[str], path: Path) -> None:
+    assert process.returncode == 2
+    assert process.stderr is not None
+    said = process.stderr.read()
+    assert str(path) in said
+    assert "\nnext:  " in said
 
 
 def is_up(site: Site, process: subprocess.Popen[str]) -> bool:

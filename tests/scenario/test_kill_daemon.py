@@ -9,6 +9,7 @@ from random import Random
 import pytest
 from tests.support.daemon_process import Site
 from tests.support.killed_daemons import Tally, kill_and_restart
+from tests.support.killed_reviews import Reviewers
 
 from homebred_protocol.v1 import inference_pb2 as wire
 
@@ -83,3 +84,33 @@ def test_a_daemon_killed_while_it_accepts_tasks_loses_none_that_a_caller_saw(tmp
     print(f"killed mid-accept: {tally}")  # noqa: T201 - as above
     assert tally.kills == kills * SITES
     assert tally.tasks > tally.kills
+
+
+def for_a_person(random: Random) -> wire.Task:
+    """Nothing here can see."""
+    return wire.Task(text="word " * random.randint(1, 50), data_classes=["patient"], requires=["vision"])
+
+
+@pytest.mark.timeout(900)
+def test_a_daemon_killed_while_people_answer_loses_no_answer_and_takes_none_twice(tmp_path: Path, kills: int) -> None:
+    reviewers = [Reviewers(number=3) for _ in range(SITES)]
+
+    def run(number: int, site: Site) -> Tally:
+        return kill_and_restart(
+            site,
+            for_a_person,
+            kills=kills,
+            seed=SEED + number,
+            callers=3,
+            reconnects=False,
+            waits_for_event=True,
+            within_s=0.5,
+            company=reviewers[number],
+        )
+
+    with ThreadPoolExecutor(SITES) as pool:
+        tally = sum(pool.map(run, range(SITES), sites(tmp_path)), Tally())
+    taken, in_doubt = (sum(getattr(each, name) for each in reviewers) for name in ("taken", "in_doubt"))
+    print(f"killed mid-review: {tally}; answers taken {taken}, in doubt {in_doubt}")  # noqa: T201 - as above
+    assert tally.kills == kills * SITES
+    assert taken

@@ -51,7 +51,7 @@ def test_an_echo_worker_killed_mid_stream_costs_its_streams_and_nothing_else(sit
     site.add_echo("repeater")
     tally, heard = kill_workers(site, "repeater", echoed, kills=kills, seed=SEED, within_s=0.3)
     print(f"echo workers killed: {tally}")  # noqa: T201 - with `pytest -s`: what was gone through
-    assert tally.kills >= kills * 0.8
+    assert tally.kills >= kills
     assert any(each.outcomes == ["error"] and each.deltas for each in heard), "some were cut in the middle"
 
 
@@ -60,5 +60,5 @@ def test_a_llamacpp_worker_killed_mid_stream_costs_its_streams_and_nothing_else(
     add_tiny_gguf(site, "tiny")
     tally, heard = kill_workers(site, "tiny", babbled, kills=kills, seed=SEED, within_s=0.3)
     print(f"llama.cpp workers killed: {tally}")  # noqa: T201 - as above
-    assert tally.kills >= kills * 0.8
+    assert tally.kills >= kills
     assert any(each.outcomes == ["error"] and each.deltas for each in heard), "some were cut in the middle"

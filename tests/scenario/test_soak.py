@@ -9,7 +9,7 @@ import pytest
 from tests.support.soak import BAD, STATUS_WITHIN_S, soak
 
 SECONDS, SECONDS_WHEN_THOROUGH = 20.0, 300.0
-UNREAD_ARE_DROPPED = False
+UNREAD_ARE_DROPPED = True
 """Whether the daemon drops a caller that does not read, after requests.unread_timeout_s."""
 
 # A short run still sees arenas fill and pools grow; a leak of one stream's buffers would show as hundreds of megabytes.

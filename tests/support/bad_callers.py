@@ -25,8 +25,10 @@ ASKED = "pour"
 """What the echo model answers with `POURED`: a short task must cost others nothing but its stream."""
 POURED = ("x" * 3999 + " ") * 200
 """So much in each word that a stream which nobody reads fills what lies between its ends within a second."""
-UNREAD_S = 4.0
+UNREAD_S = 8.0
 """How long those live that are left alone; longer than the daemon's patience."""
+_SMALL_WINDOW = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 8192))
+"""Keeps the room small that a client makes for what it has not read."""
 _POLL_S = 0.02
 
 
@@ -93,7 +95,7 @@ def _end(pid: int) -> None:
 
 def _call(socket: str, *, reads: bool) -> None:
     text = f"[echo token_delay_s=0.02]\n{ASKED}"
-    with grpc.insecure_channel(f"unix:{socket}") as channel:
+    with grpc.insecure_channel(f"unix:{socket}", options=_SMALL_WINDOW) as channel:
         task = wire.Task(text=text, data_classes=["patient"])
         stream = inference_pb2_grpc.InferenceStub(channel).Generate(wire.GenerateRequest(task=task))
         if reads:

@@ -20,6 +20,7 @@ from random import Random
 
 from tests.support.operation_journal import (
     ROOT_INODE,
+    Linked,
     Made,
     Moved,
     Operation,
@@ -33,7 +34,7 @@ from tests.support.operation_journal import (
 
 PAGE_BYTES = 4096
 _LIKELIHOODS = (0.1, 0.5, 0.9)
-NameChange = Made | Moved | Removed
+NameChange = Made | Linked | Moved | Removed
 BodyChange = Written | Truncated
 Names = dict[int, dict[str, int]]
 
@@ -62,12 +63,13 @@ class Held:
         return summary.hexdigest()
 
     def write(self, root: Path) -> None:
-        """Builds it as a real folder."""
+        """Builds it as a real folder, its owner's alone: modes are not followed."""
         root.mkdir(parents=True)
         for folder in sorted(self.folders):
-            (root / folder).mkdir()
+            (root / folder).mkdir(mode=0o700)
         for path, body in self.files.items():
             (root / path).write_bytes(body)
+            (root / path).chmod(0o600)
 
 
 class Disk:
@@ -85,7 +87,7 @@ class Disk:
                 if not operation.is_folder:
                     self._files[operation.inode] = _File()
                 self._unsafe_names.append(operation)
-            case Moved() | Removed():
+            case Linked() | Moved() | Removed():
                 self._unsafe_names.append(operation)
             case Written() | Truncated():
                 self._files[operation.inode].unsafe.append(operation)

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Protocol
 
 from tests.support.daemon_process import Site
 from tests.support.obligations import Heard, check_kept, listen
@@ -67,6 +68,8 @@ class Talk:
     failures: list[BaseException] = field(default_factory=list)
     has_begun: threading.Event = field(default_factory=threading.Event)
     """Set with the first event that any of them hears; whoever clears it hears of the next."""
+    has_spoken: threading.Event = field(default_factory=threading.Event)
+    """As `has_begun`, of words of an answer."""
     is_over: threading.Event = field(default_factory=threading.Event)
     """Set: they say no more."""
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -94,12 +97,17 @@ class Talk:
         except BaseException as failure:  # noqa: BLE001  # raised again where the test looks
             self.failures.append(failure)
 
+    def _notice(self, kind: str) -> None:
+        self.has_begun.set()
+        if kind == "delta":
+            self.has_spoken.set()
+
     def _session(self, tasks: Callable[[Random], wire.Task], random: Random, *, once: bool) -> bool:
         """Talks over one connection; whether to go on with another one."""
         pause_s = 0.0
         with DaemonClient(self.site.socket) as client:
             while not self.is_over.wait(pause_s):
-                heard = listen(client, tasks(random), on_event=self.has_begun.set)
+                heard = listen(client, tasks(random), on_event=self._notice)
                 pause_s = PAUSE_AFTER_ERROR_S if heard.error else 0
                 self.heard.append(heard)
                 if heard.error == "daemon_unreachable":
@@ -107,6 +115,22 @@ class Talk:
                 if once:
                     return True
             return False
+
+
+class Company(Protocol):
+    """Others who use the daemon meanwhile."""
+
+    def begin(self, site: Site) -> None:
+        """They begin."""
+        ...
+
+    def end(self) -> None:
+        """Waits until they have noticed that the daemon is gone."""
+        ...
+
+    def check(self, site: Site) -> None:
+        """With the daemon up again: what they were told holds. AssertionError where it does not."""
+        ...
 
 
 def kill_and_restart(
@@ -119,6 +143,7 @@ def kill_and_restart(
     reconnects: bool,
     waits_for_event: bool,
     within_s: float,
+    company: Company | None = None,
 ) -> Tally:
     """Kills the daemon at random moments, `within_s` after it is up or after the first event that a caller hears.
 
@@ -132,6 +157,9 @@ def kill_and_restart(
             if ledger.exists():
                 tally.unfinished = check_kept(ledger, heard)
             talk = Talk(site)
+            if company is not None:
+                company.check(site)
+                company.begin(site)
             talk.begin(tasks, callers=callers, seed=random.getrandbits(32), reconnects=reconnects)
             if waits_for_event:
                 assert talk.has_begun.wait(FIRST_EVENT_WITHIN_S), site.log
@@ -140,6 +168,8 @@ def kill_and_restart(
             site.process.kill()
             site.process.wait()
         heard = talk.end()
+        if company is not None:
+            company.end()
         tally.kills = number + 1
         tally.tasks += len(heard)
         tally.cut_short += sum(not each.outcomes and bool(each.routes) for each in heard)
@@ -148,6 +178,8 @@ def kill_and_restart(
         tally.workers_gone_s = max(tally.workers_gone_s, seconds_until_no_worker(site))
     with started(site, tally):
         tally.unfinished = check_kept(ledger, heard)
+        if company is not None:
+            company.check(site)
     return tally
 
 

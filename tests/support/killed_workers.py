@@ -40,9 +40,9 @@ def kill_workers(
     with started(site, tally):
         talk = Talk(site)
         talk.begin(tasks, callers=CALLERS, seed=seed, reconnects=False)
-        for _ in range(kills):
-            talk.has_begun.clear()
-            assert talk.has_begun.wait(FIRST_EVENT_WITHIN_S), site.log
+        while tally.kills < kills:
+            talk.has_spoken.clear()
+            assert talk.has_spoken.wait(FIRST_EVENT_WITHIN_S), site.log
             time.sleep(random.uniform(0, within_s))
             for worker in worker_processes(site):
                 kill(worker)

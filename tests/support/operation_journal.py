@@ -2,7 +2,7 @@
 
 It says what was done, not what a disk makes of it: that is `disk.py`. What it does not model stops the reading with
 NotModelledError instead of being passed over: a file mapped for writing other than SQLite's -shm (which is made anew
-after a crash), hard and symbolic links, copies inside the kernel. Positions of sequential writes are followed as long
+after a crash), symbolic links, copies inside the kernel. Positions of sequential writes are followed as long
 as nobody reads through the same descriptor.
 """
 
@@ -31,6 +31,15 @@ class Made:
     name: str
     inode: int
     is_folder: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linked:
+    """One more name for a file."""
+
+    folder: int
+    name: str
+    inode: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +95,7 @@ class Told:
     text: str
 
 
-Operation = Made | Moved | Removed | Written | Truncated | Synced | Told
+Operation = Made | Linked | Moved | Removed | Written | Truncated | Synced | Told
 
 
 @dataclass(slots=True)
@@ -194,8 +203,8 @@ class OperationJournal:
             "sync_file_range": lambda call: self._refuse_on(call, 0),
             "syncfs": lambda call: self._refuse_on(call, 0),
             "truncate": lambda call: self._refuse(call, call.path(0)),
-            "link": lambda call: self._refuse(call, call.path(1)),
-            "linkat": lambda call: self._refuse(call, call.path(3, 2)),
+            "link": lambda call: self._linked(call.path(0), call.path(1)),
+            "linkat": lambda call: self._linked(call.path(1, 0), call.path(3, 2)),
             "symlink": lambda call: self._refuse(call, call.path(1)),
             "symlinkat": lambda call: self._refuse(call, call.path(2, 1)),
         }
@@ -271,6 +280,16 @@ class OperationJournal:
         self.operations.append(
             Moved(folder=target[0], name=target[1], inode=inode, old_folder=source[0], old_name=source[1])
         )
+
+    def _linked(self, old: Path, new: Path) -> None:
+        source, target = self._place(old), self._place(new)
+        if source is None and target is None:
+            return
+        if source is None or target is None:
+            raise NotModelledError(f"{new} is a link over the edge of what is watched")
+        inode = self._tree.folders[source[0]][source[1]]
+        self._tree.folders[target[0]][target[1]] = inode
+        self.operations.append(Linked(folder=target[0], name=target[1], inode=inode))
 
     def _removed(self, path: Path) -> None:
         place = self._place(path)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from tests.support import review_scenarios
 from tests.support.ledger_entries import OUTCOME, entries, keep_documents
 from tests.support.specialists import write_specialist
 from tests.support.stored_specialists import leftovers_in, measured, specialists_of, titles_of
@@ -249,6 +250,13 @@ def _check_works(root: Path) -> None:
     assert leftovers_in(root / "models") == []
 
 
+# -- the review queue: synchronous=FULL, whatever was acknowledged is there
+
+
+def _check_review(root: Path, promised: Promised) -> None:
+    review_scenarios.check(root, promised.told)
+
+
 # -- a file of settings that is replaced, as the policy that an operator set
 
 DOCUMENT = "state/policy.toml"
@@ -286,5 +294,6 @@ SCENARIOS: Mapping[str, Scenario] = {
     "remove": Scenario(prepare=_prepare_stored, act=_remove, check=_check_removed),
     "recover": Scenario(prepare=_prepare_killed_replacement, act=_recover, check=_check_replaced),
     "record": Scenario(prepare=_prepare_stored, act=_measure, check=_check_measured),
+    "review": Scenario(prepare=_nothing, act=review_scenarios.act, check=_check_review),
     "document": Scenario(prepare=_nothing, act=_replace_document, check=_check_document),
 }

@@ -9,6 +9,7 @@ import pytest
 from tests.support.disk import PAGE_BYTES, Disk, Held
 from tests.support.operation_journal import (
     ROOT_INODE,
+    Linked,
     Made,
     Moved,
     Operation,
@@ -131,6 +132,13 @@ def test_a_removal_may_be_lost_and_a_whole_folder_with_its_name(journal: Operati
     assert "old" in disk_after(journal, gone).after_losing_all().files
     hidden = disk_after(journal, made(FOLDER, "folder"), made(FILE, "a", FOLDER), synced(FOLDER))
     assert hidden.after_losing_all().files == {"old": b"before"}
+
+
+def test_a_second_name_of_a_synced_file_is_a_name_like_another(journal: OperationJournal) -> None:
+    link = Linked(folder=ROOT_INODE, name="second", inode=FILE)
+    disk = disk_after(journal, made(FILE, "first"), written(b"x"), synced(FILE), synced(ROOT_INODE), link)
+    assert disk.after_losing_all().files == {"old": b"before", "first": b"x"}
+    assert disk.after_losing_nothing().files["second"] == b"x"
 
 
 def test_the_same_content_has_the_same_digest_wherever_it_came_from(journal: OperationJournal) -> None:

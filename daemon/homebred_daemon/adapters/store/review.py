@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from homebred_daemon.adapters.durable_files import flush_file
 from homebred_daemon.adapters.store.database import REVIEW, connect, transaction
 from homebred_daemon.core.review import ReviewItem, State
 from homebred_daemon.errors import NotFoundError, OverloadedError, StateError
@@ -32,6 +33,8 @@ class SqliteReviewStore:
         self._queries = REVIEW.queries()
         self._connection = connect(path, REVIEW, synchronous="FULL")
         self._connection.execute("PRAGMA secure_delete = ON")  # deleted rows are overwritten with zeros
+        self._owes_forgetting = True
+        """Whether the log may hold what was shredded: until it was emptied once, since a crash may have come before."""
 
     def close(self) -> None:
         """Folds the write-ahead log into the file and closes it."""
@@ -82,7 +85,8 @@ class SqliteReviewStore:
                 self._forget_correction(row["route_id"])
                 for row in self._rows("due_corrections", now=_text(now), limit=limit)
             ]
-        if forgotten or surplus or any(_shreds(change) for change in changes):
+        self._owes_forgetting |= bool(forgotten or surplus or any(_shreds(change) for change in changes))
+        if self._owes_forgetting:
             self._forget_log()
         return changes + surplus
 
@@ -145,6 +149,7 @@ class SqliteReviewStore:
                     due_at_utc=_text(until),
                 )
         if forgotten:
+            self._owes_forgetting = True
             self._forget_log()
 
     def correction(self, route_id: str) -> Sealed | None:
@@ -199,7 +204,17 @@ class SqliteReviewStore:
     def _forget_log(self) -> None:
         """Empties the write-ahead log, which still held the pages as they were before something was shredded."""
         with self._readable():
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            (is_busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        log = self._path.with_name(f"{self._path.name}-wal")
+        try:
+            with suppress(FileNotFoundError), log.open("rb") as emptied:
+                flush_file(emptied)  # SQLite does not: a power cut could bring the old log back
+        except OSError as error:
+            raise StateError(
+                f"the review queue's log {log} could not be emptied: {error.strerror}",
+                hint="what was shredded may still be on the disk; check the disk: it is tried again",
+            ) from error
+        self._owes_forgetting = bool(is_busy)  # somebody reads an older state: later, then
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
