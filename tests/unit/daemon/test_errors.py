@@ -39,9 +39,9 @@ def test_the_frames_of_an_error_that_was_told_are_free_at_once(releases: bool) -
         gc.enable()
 
 
-def test_errors_that_are_each_others_cause_are_let_go_of_too() -> None:
-    first, second = ValueError(), ValueError()
-    first.__cause__, second.__cause__ = second, first
-    release_frames(first)
-    second.__cause__ = second
-    release_frames(second)
+def test_an_error_that_is_its_own_cause_comes_to_an_end() -> None:
+    error, other = RequestError(), RequestError()
+    error.__cause__ = error
+    release_frames(error)
+    error.__cause__, other.__cause__ = other, error
+    release_frames(error)
