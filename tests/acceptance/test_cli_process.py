@@ -96,7 +96,7 @@ def test_an_error_is_json_where_json_was_asked_for() -> None:
     ("words", "completions"),
     [
         ("homebred re", ["redact", "replay", "review"]),
-        ("homebred policy ", ["default", "check"]),
+        ("homebred policy ", ["default", "check", "show", "set", "reset"]),
         ("homebred route --re", ["--registry"]),
     ],
 )

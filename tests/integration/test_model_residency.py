@@ -123,7 +123,7 @@ def test_a_specialist_that_is_not_there_is_an_error_with_a_way_out(site: Site) -
     with site.daemon():
         ended = models(site, "load", "nobody", "--json")
     error: dict[str, Any] = ended.lines[0]["error"]
-    assert (ended.status, error["code"]) == (Exit.FAILED, "not_found")
+    assert (ended.status, error["code"]) == (Exit.USAGE, "not_found")
     assert "homebred models list" in error["hint"]
 
 
