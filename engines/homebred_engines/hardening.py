@@ -29,6 +29,13 @@ def forbid_dumps() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_DUMPABLE) failed")
 
 
+def give_back_memory() -> None:
+    """Gives the system what the start needed and the rest of a life does not (malloc_trim(3)); nothing elsewhere."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's own
+    if trim is not None:
+        trim(0)
+
+
 def go_first_when_memory_ends() -> None:
     """Makes the kernel's out-of-memory killer prefer this process to the daemon, which can start another.
 

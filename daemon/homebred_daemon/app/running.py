@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -20,7 +21,7 @@ from homebred_daemon.app.surroundings import Surroundings, open_journal, surroun
 from homebred_daemon.config import Settings, load
 from homebred_daemon.config_sources import FLAGS
 from homebred_daemon.errors import HomebredError, SecondDaemonError, StateError
-from homebred_engines.hardening import forbid_dumps
+from homebred_engines.hardening import forbid_dumps, give_back_memory
 
 EXIT_REFUSED = 2
 EXIT_CRASHED = 70
@@ -59,6 +60,8 @@ async def _until_stopped(settings: Settings, around: Surroundings, started_s: fl
         loop.add_signal_handler(number, stopped.set)
     async with daemon(settings, around):
         _say_ready(settings, around, time.monotonic() - started_s)
+        gc.collect()
+        give_back_memory()
         await stopped.wait()
         stopping_s = time.monotonic()
         _say_stopping(settings, around)
