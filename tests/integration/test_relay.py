@@ -240,7 +240,8 @@ async def asked(folder: Path) -> AsyncIterator[tuple[WhoAmI, Bench]]:
 
 
 async def ask(path: str) -> bytes:
-    async with grpc.aio.insecure_channel(f"unix:{path}") as channel:
+    options = [("grpc.use_local_subchannel_pool", 1)]  # else a channel may go on with the connection of one just closed
+    async with grpc.aio.insecure_channel(f"unix:{path}", options=options) as channel:
         method: Any = channel.unary_unary("/any/Method")
         return bytes(await method(b""))
 
