@@ -20,6 +20,9 @@ model: $(MODEL)
 $(MODEL): .venv/.made packaging/locks/embedded-model.lock
 	@$(BIN)/python packaging/tools/fetch_model.py $(MODELS) >/dev/null && touch $(MODEL)
 
+EXAMPLES := --hypothesis-profile=sample
+test test-all: EXAMPLES :=
+
 demo: .venv/.made $(MODEL) ## the whole story on this machine, about three minutes
 	@$(BIN)/homebred demo --model $(MODEL) --apps docs/examples
 
@@ -42,8 +45,8 @@ hygiene: .venv/.made
 protos: .venv/.made
 	packaging/tools/generate_protos.sh --check
 
-unit: .venv/.made ## the unit suite alone, in seconds
-	$(BIN)/pytest -q tests/unit tests/architecture
+unit: .venv/.made ## the unit suite alone, in seconds, with a fifth of the examples of each property
+	$(BIN)/pytest -q $(EXAMPLES) tests/unit tests/architecture
 
 suite: .venv/.made $(MODEL) test-tools
 	$(BIN)/pytest -q --ignore tests/unit --ignore tests/architecture

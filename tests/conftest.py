@@ -6,6 +6,10 @@ import os
 import signal
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("sample", max_examples=20)
+"""A fifth of the examples for whoever runs `make unit` again and again; `make test` takes them all."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

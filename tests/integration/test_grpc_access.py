@@ -94,6 +94,7 @@ class Served:
     channel: Any
     """A grpc.aio.Channel, whose stubs take no bare bytes."""
     handler: Everything
+    defects: list[BaseException]
 
     async def call(self, method: str, who: str, *, said: tuple[bytes, ...] = (b"a", b"b")) -> list[bytes]:
         """What comes back. Where a refusal is awaited, a call that goes on asking says nothing: grpc.aio takes a write
@@ -112,13 +113,14 @@ class Served:
 
 @asynccontextmanager
 async def served(folder: Path) -> AsyncIterator[Served]:
-    handler = Everything()
-    server = grpc.aio.server(interceptors=[AccessInterceptor(peer_of, RULES, max_streams=MAX_STREAMS)])
+    handler, defects = Everything(), list[BaseException]()
+    guard = AccessInterceptor(peer_of, RULES, max_streams=MAX_STREAMS, report_defect=defects.append)
+    server = grpc.aio.server(interceptors=[guard])
     server.add_generic_rpc_handlers((handler,))
     server.add_insecure_port(f"unix:{folder / 's'}")
     await server.start()
     async with grpc.aio.insecure_channel(f"unix:{folder / 's'}") as channel:
-        yield Served(channel, handler)
+        yield Served(channel, handler, defects)
     await server.stop(0)
 
 
@@ -230,3 +232,4 @@ async def test_a_call_that_nobody_cancelled_never_ends_without_a_word(tmp_path: 
     code, machine_code, problem, _ = told(failure.value)
     assert (code, machine_code) == (grpc.StatusCode.INTERNAL, "internal")
     assert problem.hint
+    assert len(each.defects) == 1

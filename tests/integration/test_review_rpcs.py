@@ -17,7 +17,9 @@ from tests.support.ledger_entries import ENTRY, OUTCOME, entry
 from tests.support.manual_clock import ManualClock
 from typing_extensions import override
 
+from homebred_daemon.adapters.grpc_api.access import AccessInterceptor
 from homebred_daemon.adapters.grpc_api.reviews import AfterwardsRpcs, ReviewFace, ReviewRpcs
+from homebred_daemon.core.access import AccessRules, Peer
 from homebred_daemon.core.review import State
 from homebred_daemon.inbound.reviewing import Shown
 from homebred_daemon.services.feedback import Feedback
@@ -26,14 +28,12 @@ from homebred_daemon.services.review_desk import ReviewDesk
 from homebred_protocol.v1 import control_pb2, control_pb2_grpc, inference_pb2, inference_pb2_grpc
 
 REVIEWER = "uid:9"
-
-
-class Control(ReviewRpcs, control_pb2_grpc.ControlServicer):
-    """The half of Control that reviewers call."""
-
-
-class Inference(AfterwardsRpcs, inference_pb2_grpc.InferenceServicer):
-    """The half of Inference that is called after an answer."""
+RULES = AccessRules(
+    own_uid=0,
+    callers=frozenset({"uid:7", "uid:8", "uid:9", "uid:10"}),
+    operators=frozenset(),
+    reviewers=frozenset({"uid:9", "uid:10"}),
+)
 
 
 class House:
@@ -57,8 +57,13 @@ class House:
         return await self.control.ClaimReview(control_pb2.ClaimReviewRequest(**fields), metadata=(("uid", uid),))
 
 
+def peer_of(context: Any) -> Peer:
+    uid = dict(context.invocation_metadata()).get("uid", REVIEWER)
+    return Peer(uid=int(uid.removeprefix("uid:")), gids=(), pid=1)
+
+
 def caller_of(context: Any) -> tuple[str, ...]:
-    return tuple(str(value) for key, value in context.invocation_metadata() if key == "uid")
+    return peer_of(context).principals
 
 
 @asynccontextmanager
@@ -67,17 +72,17 @@ async def opened(tmp_path: Path, desk: ReviewDesk | None = None) -> AsyncIterato
     ledger.record_decisions([ENTRY])
     ledger.record_outcome(OUTCOME)
     desk, recorder = desk or review_desk(FakeReviewStore(), clock), Recorder(ledger)
-    server = grpc.aio.server()
     defects: list[BaseException] = []
+    guard = AccessInterceptor(peer_of, RULES, max_streams=8, report_defect=defects.append)
+    server = grpc.aio.server(interceptors=[guard])
     face = ReviewFace(
         reviews=desk,
         feedbacks=Feedback(recorder, desk, clock),
         caller_of=caller_of,
         sees_all=lambda context: REVIEWER in caller_of(context),
-        report_defect=defects.append,
     )
-    control_pb2_grpc.add_ControlServicer_to_server(Control(face), server)  # type: ignore[abstract]  # half of it
-    inference_pb2_grpc.add_InferenceServicer_to_server(Inference(face), server)  # type: ignore[abstract]
+    control_pb2_grpc.add_ControlServicer_to_server(ReviewRpcs(face), server)  # type: ignore[abstract]  # half of it
+    inference_pb2_grpc.add_InferenceServicer_to_server(AfterwardsRpcs(face), server)  # type: ignore[abstract]
     server.add_insecure_port(f"unix:{tmp_path}/s")
     async with desk.running(), recorder.running():
         await server.start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -85,9 +84,13 @@ class Site:
         try:
             with DaemonClient(self.socket) as client:
                 self._wait(client)
-                yield client
+                try:
+                    yield client
+                finally:
+                    if killed:
+                        self.process.kill()  # before the client leaves, which would end its streams
         finally:
-            self.process.send_signal(signal.SIGKILL if killed else signal.SIGTERM)
+            self.process.terminate()
             status = self._ended()
         assert killed or status == 0, self.log
 

@@ -70,7 +70,7 @@ def api_server(
     settings: Settings, access: Access, listener: socket.socket, services: Services, journal: StructuredJournal
 ) -> ApiServer:
     """The gRPC server behind its relay; it serves once it is started."""
-    requests, report_defect = settings.requests, partial(last_resort.defect, journal)
+    requests = settings.requests
     backend = private_socket(settings.paths.runtime_dir)
     rules = RelayRules(unread_timeout_s=requests.unread_timeout_s, on_refusal=partial(_note_refused, journal))
     relay = Relay(listener, backend, rules)
@@ -79,7 +79,6 @@ def api_server(
         feedbacks=services.feedback,
         caller_of=lambda context: relay.peer_of(context).principals,
         sees_all=lambda context: Role.REVIEWER in roles_of(relay.peer_of(context), access.rules),
-        report_defect=report_defect,
     )
     inference = InferenceServicer(
         services.answering,
@@ -88,11 +87,10 @@ def api_server(
         default_deadline_s=requests.default_deadline_s,
         max_streams=requests.max_streams,
         unread_timeout_s=requests.unread_timeout_s,
-        report_defect=report_defect,
         report_unread=partial(_note_unread, journal),
         new_task_id=lambda: str(uuid4()),
     )
-    control = ControlServicer(services.caretaker, services.residency, face, journal, report_defect=report_defect)
+    control = ControlServicer(services.caretaker, services.residency, face, journal)
     return ApiServer(
         relay,
         backend,
@@ -100,6 +98,7 @@ def api_server(
         control=control,
         rules=access.rules,
         limits=ApiLimits(max_message_bytes=requests.max_message_bytes, max_streams=requests.max_streams),
+        report_defect=partial(last_resort.defect, journal),
     )
 
 

@@ -19,6 +19,7 @@ from homebred_daemon.log_events import Value
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.engines import EngineLauncher, Prompt, ServedModel
 from homebred_daemon.ports.journal import Journal
+from homebred_daemon.services.background import task_group
 from homebred_daemon.services.loading import LoadFailure, Room, loaded_worker
 from homebred_daemon.services.places import Place, Places, Resident
 from homebred_daemon.services.supervising import Condition, OnChange, Supervisor, unheard
@@ -52,7 +53,7 @@ class WorkerPool:
         self._journal = journal
         self._places = Places(room.max_models)
         self._supervisor = Supervisor(clock, on_health_change)
-        self._tasks = asyncio.TaskGroup()
+        self._tasks: asyncio.TaskGroup
         self._stops: set[asyncio.Task[Any]] = set()
         self._abandonable: set[asyncio.Task[Any]] = set()
         """Tasks that closing cancels; stops it waits for."""
@@ -61,17 +62,12 @@ class WorkerPool:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serves for as long as the context lasts; on leaving, every worker is ended."""
-        failure: BaseException | None = None
-        async with self._tasks:
+        async with task_group() as self._tasks:
             self._is_open = True
             try:
                 yield
-            except BaseException as error:  # noqa: BLE001  # raised below: the group would wrap it
-                failure = error
             finally:
                 self._close()
-        if failure is not None:
-            raise failure
 
     async def generate(self, model: ServedModel, prompt: Prompt) -> AsyncGenerator[api.Event, None]:
         """Streams one generation on the model's worker; waits for room and loads the model first where needed.

@@ -14,6 +14,7 @@ from homebred_daemon import messages
 from homebred_daemon.errors import StateError
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.service_manager import ServiceManager
+from homebred_daemon.services.background import beside
 
 STATUS_EVERY_S = 5.0
 """The status line is at most so old."""
@@ -45,17 +46,8 @@ class Heartbeat:
         if not self._manager.is_there:
             yield
             return
-        failure: BaseException | None = None
-        async with asyncio.TaskGroup() as group:
-            pulse = group.create_task(self.run())
-            try:
-                yield
-            except BaseException as error:  # noqa: BLE001  # raised below: the group would wrap it
-                failure = error
-            finally:
-                pulse.cancel()
-        if failure is not None:
-            raise failure
+        async with beside(self.run()):
+            yield
 
     async def run(self) -> None:
         """Beats until cancelled."""

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TypeVar
 
 from homebred_daemon.ports.ledger import FeedbackRecord, Ledger, LedgerEntry, OutcomeRecord, RecordedRoute
+from homebred_daemon.services.background import beside
 
 T = TypeVar("T")
 
@@ -43,17 +44,8 @@ class Recorder:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Writes for as long as the context lasts, and on leaving what is still waiting."""
-        failure: BaseException | None = None
-        async with asyncio.TaskGroup() as group:
-            writing = group.create_task(self.run())
-            try:
-                yield
-            except BaseException as error:  # noqa: BLE001  # raised below: the group would wrap it
-                failure = error
-            finally:
-                writing.cancel()
-        if failure is not None:
-            raise failure
+        async with beside(self.run()):
+            yield
 
     async def run(self) -> None:
         """Writes until cancelled, then what is still waiting. Nothing may be put afterwards."""

@@ -24,6 +24,7 @@ from homebred_daemon.inbound.reviewing import Resolution, Shown
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.review import Change, ReviewContent, ReviewCounts
+from homebred_daemon.services.background import beside
 from homebred_daemon.services.review_book import SETTLED_AT_ONCE, ReviewBook, ReviewTerms
 from homebred_daemon.services.review_listeners import Listener, Listeners
 from homebred_daemon.services.review_notes import note_change
@@ -78,21 +79,12 @@ class ReviewDesk:
         Raises:
             StateError: the queue cannot be read.
         """
-        failure: BaseException | None = None
         try:
             await self._do(lambda _: None)
-            async with asyncio.TaskGroup() as group:
-                keeping = group.create_task(self._keep_time())
-                try:
-                    yield
-                except BaseException as error:  # noqa: BLE001  # raised below: the group would wrap it
-                    failure = error
-                finally:
-                    keeping.cancel()
+            async with beside(self._keep_time()):
+                yield
         finally:
             self._thread.shutdown()
-        if failure is not None:
-            raise failure
 
     # For those whose tasks are in it
 

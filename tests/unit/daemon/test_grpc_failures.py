@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import grpc
 import pytest
 
-from homebred_daemon.adapters.grpc_api.failures import aborting
-from homebred_daemon.errors import NotFoundError
+from homebred_daemon.adapters.grpc_api.failures import CallEndedError, failures_as_status
+from homebred_daemon.errors import NotFoundError, defect
 from homebred_protocol.v1 import inference_pb2, status_pb2
 
 Metadata = tuple[tuple[str, bytes], ...]
@@ -37,39 +38,54 @@ class Call:
 
 
 @dataclass(slots=True)
-class Servicer:
-    """Fails as it is told."""
+class Ended:
+    """How a call ended, and what was reported of it."""
 
-    failure: Exception
-    reported: list[BaseException] = field(default_factory=list)
-
-    def report_defect(self, cause: BaseException) -> None:
-        self.reported.append(cause)
-
-    @aborting
-    async def answer(self, request: str, context: Any) -> str:
-        raise self.failure
+    code: grpc.StatusCode
+    details: str
+    problem: inference_pb2.Problem
+    reported: list[BaseException]
 
 
-async def ended(servicer: Servicer) -> tuple[grpc.StatusCode, str, inference_pb2.Problem]:
-    call = Call()
+async def ended(failure: BaseException) -> Ended:
+    call, reported = Call(), list[BaseException]()
     with pytest.raises(AbortedError):
-        await servicer.answer("request", cast("Any", call))
-    (how,) = call.ended
-    return how
+        async with failures_as_status(cast("Any", call), reported.append):
+            raise failure
+    ((code, details, problem),) = call.ended
+    return Ended(code, details, problem, reported)
 
 
 async def test_an_error_ends_the_call_with_its_status_its_words_and_what_next() -> None:
-    servicer = Servicer(NotFoundError("no such model", hint="list them"))
-    code, details, problem = await ended(servicer)
-    assert (code, details) == (grpc.StatusCode.NOT_FOUND, "no such model")
-    assert (problem.code, problem.message, problem.hint) == ("not_found", "no such model", "list them")
-    assert servicer.reported == []
+    how = await ended(NotFoundError("no such model", hint="list them"))
+    assert (how.code, how.details) == (grpc.StatusCode.NOT_FOUND, "no such model")
+    assert (how.problem.code, how.problem.message, how.problem.hint) == ("not_found", "no such model", "list them")
+    assert how.reported == []
 
 
-async def test_a_fault_of_our_own_is_reported_and_told_without_its_words() -> None:
-    servicer = Servicer(ValueError(CANARY))
-    code, details, problem = await ended(servicer)
-    assert (code, problem.code) == (grpc.StatusCode.INTERNAL, "internal")
-    assert CANARY not in details + problem.message + problem.hint
-    assert [str(cause) for cause in servicer.reported] == [CANARY]
+@pytest.mark.parametrize("failure", [ValueError(CANARY), defect(ValueError(CANARY))])
+async def test_a_fault_of_our_own_is_reported_and_told_without_its_words(failure: Exception) -> None:
+    how = await ended(failure)
+    assert (how.code, how.problem.code) == (grpc.StatusCode.INTERNAL, "internal")
+    assert CANARY not in how.details + how.problem.message + how.problem.hint
+    assert [str(cause) for cause in how.reported] == [CANARY]
+
+
+async def test_a_cancellation_that_is_nobodys_is_a_fault_of_our_own() -> None:
+    how = await ended(asyncio.CancelledError())
+    assert (how.code, len(how.reported)) == (grpc.StatusCode.INTERNAL, 1)
+
+
+async def test_a_failure_that_was_told_lets_go_of_what_it_passed_through() -> None:
+    failure = NotFoundError("no such model")
+    await ended(failure)
+    assert failure.__traceback__ is None
+
+
+@pytest.mark.parametrize("end", [CallEndedError, grpc.aio.AbortError])
+async def test_a_call_that_has_ended_already_is_not_ended_again(end: type[BaseException]) -> None:
+    call = Call()
+    with pytest.raises(end):
+        async with failures_as_status(cast("Any", call), lambda cause: None):
+            raise end
+    assert call.ended == []

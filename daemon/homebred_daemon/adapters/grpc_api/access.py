@@ -1,12 +1,11 @@
 """Lets a call through where its caller has the role that it needs, and where the device has room for one more.
 
 Which role a method needs stands in ROLES; the roles of a caller are core.access's to say. A method that nobody serves
-stays UNIMPLEMENTED.
+stays UNIMPLEMENTED. A call that fails, here or in its servicer, ends with the error's status.
 """
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -16,9 +15,9 @@ from typing import Any, Final
 import grpc
 from typing_extensions import override
 
-from homebred_daemon.adapters.grpc_api.failures import CallEndedError, abort
+from homebred_daemon.adapters.grpc_api.failures import failures_as_status
 from homebred_daemon.core.access import AccessRules, Peer, Role, roles_of
-from homebred_daemon.errors import HomebredError, NotPermittedError, OverloadedError, defect
+from homebred_daemon.errors import NotPermittedError, OverloadedError
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler = Any
@@ -68,10 +67,18 @@ _REMEDIES: Final = {
 class AccessInterceptor(grpc.aio.ServerInterceptor):
     """Guards every method of a server."""
 
-    def __init__(self, peer_of: PeerOf, rules: AccessRules, *, max_streams: int) -> None:
+    def __init__(
+        self,
+        peer_of: PeerOf,
+        rules: AccessRules,
+        *,
+        max_streams: int,
+        report_defect: Callable[[BaseException], None],
+    ) -> None:
         self._peer_of = peer_of
         self._rules = rules
         self._max_calls = max_streams + OTHER_CALLS
+        self._report_defect = report_defect
         self._calls = 0
         self._guarded: dict[str, Handler] = {}
 
@@ -116,24 +123,14 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
 
     @asynccontextmanager
     async def _admitted(self, context: Context, role: Role) -> AsyncIterator[None]:
-        """Counts the call for as long as the context lasts; ends it where it may not go on."""
-        try:
+        """Counts the call for as long as the context lasts; ends it where it may not go on, or fails."""
+        async with failures_as_status(context, self._report_defect):
             self._check(context, role)
-        except HomebredError as refusal:
-            await abort(context, refusal)
-        self._calls += 1
-        try:
-            yield
-        except CallEndedError:
-            raise
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            # Nobody has cancelled this call: grpc.aio would end it without a word, and its caller would wait for ever.
-            await abort(context, defect(error))
-        finally:
-            self._calls -= 1
+            self._calls += 1
+            try:
+                yield
+            finally:
+                self._calls -= 1
 
     def _check(self, context: Context, role: Role) -> None:
         """Whether the call may be made, and now.

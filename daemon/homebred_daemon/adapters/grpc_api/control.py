@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import grpc
 from typing_extensions import override
 
-from homebred_daemon.adapters.grpc_api.failures import aborting
 from homebred_daemon.adapters.grpc_api.models import ModelsServicer, worker_message
 from homebred_daemon.adapters.grpc_api.reviews import ReviewFace, ReviewRpcs
 from homebred_daemon.inbound.caretaking import Caretaker, DaemonState, LogLevels, ReviewsState, SpecialistState
@@ -28,16 +26,13 @@ class ControlServicer(ReviewRpcs, ModelsServicer):
         models: ModelKeeper,
         reviews: ReviewFace,
         log_levels: LogLevels,
-        *,
-        report_defect: Callable[[BaseException], None],
     ) -> None:
         ReviewRpcs.__init__(self, reviews)
-        ModelsServicer.__init__(self, models, report_defect=report_defect)
+        ModelsServicer.__init__(self, models)
         self._caretaker = caretaker
         self._log_levels = log_levels
 
     @override
-    @aborting
     async def GetStatus(
         self,
         request: wire.GetStatusRequest,
@@ -47,7 +42,6 @@ class ControlServicer(ReviewRpcs, ModelsServicer):
         return _state(await self._caretaker.state(), log_level=self._log_levels.level)
 
     @override
-    @aborting
     async def ReloadModels(
         self,
         request: wire.ReloadModelsRequest,
@@ -58,7 +52,6 @@ class ControlServicer(ReviewRpcs, ModelsServicer):
         return wire.ReloadModelsResponse(registry_digest=state.registry_digest, specialists=len(state.specialists))
 
     @override
-    @aborting
     async def GetPolicy(
         self,
         request: wire.GetPolicyRequest,
@@ -72,7 +65,6 @@ class ControlServicer(ReviewRpcs, ModelsServicer):
         )
 
     @override
-    @aborting
     async def SetPolicy(
         self,
         request: wire.SetPolicyRequest,
@@ -85,7 +77,6 @@ class ControlServicer(ReviewRpcs, ModelsServicer):
         )
 
     @override
-    @aborting
     async def Drain(
         self, request: wire.DrainRequest, context: grpc.aio.ServicerContext[wire.DrainRequest, wire.DrainResponse]
     ) -> wire.DrainResponse:
@@ -94,7 +85,6 @@ class ControlServicer(ReviewRpcs, ModelsServicer):
         return wire.DrainResponse(draining=not request.resume, streams=streams)
 
     @override
-    @aborting
     async def SetLogLevel(
         self,
         request: wire.SetLogLevelRequest,

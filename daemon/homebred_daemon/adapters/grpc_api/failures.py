@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from functools import wraps
-from typing import Any, NoReturn, Protocol, TypeVar
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn
 
 import grpc
 from google.protobuf import any_pb2
@@ -28,26 +28,13 @@ from homebred_daemon.errors import (
     UnattestedError,
     UnreadError,
     defect,
+    release_frames,
 )
 
 
 class CallEndedError(asyncio.CancelledError):
     """The call has ended meanwhile: its caller is gone, or the relay has reset its stream."""
 
-
-class Reporting(Protocol):
-    """A servicer that says where its own faults go."""
-
-    @property
-    def report_defect(self) -> Callable[[BaseException], None]:
-        """Hears of a fault of our own."""
-        ...
-
-
-Servicer = TypeVar("Servicer", bound=Reporting)
-Request = TypeVar("Request")
-Response = TypeVar("Response")
-Context = TypeVar("Context", bound="grpc.aio.ServicerContext[Any, Any]")
 
 DETAILS_KEY = "grpc-status-details-bin"
 DOMAIN = "homebred"
@@ -75,7 +62,7 @@ def code_of(error: HomebredError) -> grpc.StatusCode:
     return next(code for kind, code in CODES if isinstance(error, kind))
 
 
-async def abort(context: grpc.aio.ServicerContext[Any, Any], error: HomebredError) -> NoReturn:
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: HomebredError) -> NoReturn:
     """Ends the call with the error, its details in the trailing metadata."""
     code = code_of(error)
     details = [
@@ -98,19 +85,33 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: HomebredErro
     raise AssertionError("abort does not return")
 
 
-def aborting(
-    call: Callable[[Servicer, Request, Context], Awaitable[Response]],
-) -> Callable[[Servicer, Request, Context], Awaitable[Response]]:
-    """A unary call that ends with the error's status where it fails; our own faults keep their words to themselves."""
+@asynccontextmanager
+async def failures_as_status(
+    context: grpc.aio.ServicerContext[Any, Any], report_defect: Callable[[BaseException], None]
+) -> AsyncIterator[None]:
+    """Ends the call with whatever goes wrong in it; our own faults are reported, and told without their words.
 
-    @wraps(call)
-    async def answered(self: Servicer, request: Request, context: Context) -> Response:
-        try:
-            return await call(self, request, context)
-        except HomebredError as error:
-            await abort(context, error)
-        except Exception as error:  # noqa: BLE001  # our own fault; its words may quote a task
-            self.report_defect(error)
-            await abort(context, defect(error))
-
-    return answered
+    A cancellation that is nobody's is such a fault: grpc.aio would end the call without a word, and its caller would
+    wait for ever.
+    """
+    try:
+        yield
+    except (CallEndedError, grpc.aio.AbortError):
+        raise
+    except HomebredError as error:
+        failure = error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        failure = defect(error)
+    except Exception as error:  # noqa: BLE001  # our own fault; its words may quote a task
+        failure = defect(error)
+    else:
+        return
+    try:
+        if type(failure) is HomebredError and failure.__cause__ is not None:
+            report_defect(failure.__cause__)
+        await _abort(context, failure)
+    finally:
+        release_frames(failure)

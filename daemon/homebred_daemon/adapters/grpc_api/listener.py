@@ -1,13 +1,17 @@
 """Writes one answer's events to its caller, and gives up on a caller that does not read them.
 
-It cannot end the call: while a write waits for the caller to make room, grpc.aio ends nothing, neither by abort nor by
-cancellation. What it can do is stop waiting, so that the engine's slot is free; the relay then resets the stream.
+Each call has one writer of its own, a task that nobody cancels: a write cut short on its way could neither be finished
+nor ended by grpc. So the answer goes on while a few events wait to be written. Nor can a Listener end the call: while
+a write waits for the caller to make room, grpc.aio ends nothing, neither by abort nor by cancellation. What it can do
+is stop waiting, so that the engine's slot is free; the relay then resets the stream.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections import deque
+from types import TracebackType
+from typing import Any, Final, Self
 
 import grpc
 
@@ -16,48 +20,89 @@ from homebred_daemon.adapters.grpc_api.translate import event_message
 from homebred_daemon.errors import HomebredError, UnreadError
 from homebred_daemon.inbound.answering import AnswerEvent, Outcome
 
+MAX_WAITING: Final = 16
+"""Events that may wait to be written, so that one slow write does not hold up the engine."""
+
 
 class Listener:
-    """The caller's side of one call; `hear` is the answer's Emit."""
+    """The caller's side of one call, for as long as its context lasts; `hear` is the answer's Emit."""
 
     def __init__(self, context: grpc.aio.ServicerContext[Any, Any], unread_timeout_s: float) -> None:
         self.problem: HomebredError | None = None
         """What the outcome says went wrong: the call then ends with it."""
         self._context = context
         self._unread_timeout_s = unread_timeout_s
-        self._one_at_a_time = asyncio.Lock()
+        self._unwritten: deque[AnswerEvent] = deque()
+        """The first is on its way."""
+        self._more = asyncio.Event()
+        self._fewer = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
         self._is_gone = False
-        self._has_ended = False
+        self._is_over = False
+        """Nothing more is to be written."""
+
+    def __enter__(self) -> Self:
+        """Ready to hear."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """What is on its way is left to itself; what waits behind it is not written."""
+        self._end()
 
     async def hear(self, event: AnswerEvent) -> None:
-        """Writes an event, once those before it are on their way.
+        """Has an event written after those before it; returns once few wait, after an Outcome once none does.
 
         Raises:
             UnreadError: the caller has left its answer unread for too long, now or before.
             CallEndedError: the call has ended meanwhile.
         """
-        if isinstance(event, Outcome) and event.record.status == "error":
-            self.problem = event.problem
         if self._is_gone:
             raise self._unread()
-        try:
-            async with asyncio.timeout(self._unread_timeout_s):
-                # Were a write cancelled on its way, as by a deadline, grpc could neither write nor end the call.
-                await asyncio.shield(self._write(event))
-        except TimeoutError:
-            self._is_gone = True
-            raise self._unread() from None
-        if self._has_ended:
+        may_wait = MAX_WAITING
+        if isinstance(event, Outcome):
+            may_wait = 0
+            self.problem = event.problem if event.record.status == "error" else None
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())  # noqa: TID251  # it outlives a call whose caller reads no more
+        self._unwritten.append(event)
+        self._more.set()
+        while len(self._unwritten) > may_wait and not self._writer.done():
+            await self._one_less()
+        if self._writer.done():
+            self._writer.result()
             raise CallEndedError
 
-    async def _write(self, event: AnswerEvent) -> None:
-        async with self._one_at_a_time:
-            if self._is_gone or self._has_ended:
-                return
-            try:
-                await self._context.write(event_message(event))
-            except grpc.aio.InternalError:
-                self._has_ended = True  # the caller is gone, or the relay has reset its stream
+    async def _one_less(self) -> None:
+        self._fewer.clear()
+        try:
+            async with asyncio.timeout(self._unread_timeout_s):
+                await self._fewer.wait()
+        except TimeoutError:
+            self._is_gone = True
+            self._end()
+            raise self._unread() from None
+
+    async def _write(self) -> None:
+        """Writes until nothing more is to be written, or can be."""
+        try:
+            while not self._is_over:
+                if self._unwritten:
+                    await self._context.write(event_message(self._unwritten[0]))
+                    self._unwritten.popleft()
+                    self._fewer.set()
+                else:
+                    self._more.clear()
+                    await self._more.wait()
+        except grpc.aio.InternalError:
+            pass  # the caller is gone, or the relay has reset its stream
+        finally:
+            self._fewer.set()
+
+    def _end(self) -> None:
+        self._is_over = True
+        self._more.set()
 
     def _unread(self) -> UnreadError:
         return UnreadError(f"the caller did not read its answer for {self._unread_timeout_s:g} s")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import grpc
 from typing_extensions import override
 
-from homebred_daemon.adapters.grpc_api.failures import aborting
 from homebred_daemon.inbound.caretaking import WorkerState
 from homebred_daemon.inbound.residency import ModelKeeper
 from homebred_protocol.v1 import control_pb2 as wire
@@ -17,12 +14,10 @@ from homebred_protocol.v1 import control_pb2_grpc
 class ModelsServicer(control_pb2_grpc.ControlServicer):
     """LoadModel, UnloadModel and PinModel; the rest of Control is its subclass's."""
 
-    def __init__(self, models: ModelKeeper, *, report_defect: Callable[[BaseException], None]) -> None:
+    def __init__(self, models: ModelKeeper) -> None:
         self._models = models
-        self.report_defect = report_defect
 
     @override
-    @aborting
     async def LoadModel(
         self,
         request: wire.LoadModelRequest,
@@ -32,7 +27,6 @@ class ModelsServicer(control_pb2_grpc.ControlServicer):
         return wire.LoadModelResponse(worker=worker_message(await self._models.load_model(request.specialist_id)))
 
     @override
-    @aborting
     async def UnloadModel(
         self,
         request: wire.UnloadModelRequest,
@@ -42,7 +36,6 @@ class ModelsServicer(control_pb2_grpc.ControlServicer):
         return wire.UnloadModelResponse(was_loaded=await self._models.unload_model(request.specialist_id))
 
     @override
-    @aborting
     async def PinModel(
         self,
         request: wire.PinModelRequest,

@@ -1,23 +1,23 @@
-"""What callers and reviewers ask of the review queue: translates, calls the desk, maps errors. It decides nothing.
+"""What callers and reviewers ask of the review queue: translates and calls the desk. It decides nothing.
 
 Who may call as a reviewer is settled before a call comes here.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
+from typing_extensions import override
 
-from homebred_daemon.adapters.grpc_api.failures import abort
 from homebred_daemon.core.review import ReviewItem, State
-from homebred_daemon.errors import HomebredError, RequestError, defect
+from homebred_daemon.errors import RequestError
 from homebred_daemon.inbound.reviewing import Feedbacks, Resolution, Reviews, Shown, Verdict
 from homebred_protocol.v1 import control_pb2 as wire
-from homebred_protocol.v1 import inference_pb2
+from homebred_protocol.v1 import control_pb2_grpc, inference_pb2, inference_pb2_grpc
 
 STATES = {
     State.WAITING: inference_pb2.REVIEW_STATE_WAITING,
@@ -46,92 +46,74 @@ class ReviewFace:
     """Attested principals of a call, the user first."""
     sees_all: Callable[[Context], bool]
     """Whether a call may ask for tasks of others: reviewers' may, who read their content anyway."""
-    report_defect: Callable[[BaseException], None]
-
-    @asynccontextmanager
-    async def failures(self, context: Context) -> AsyncIterator[None]:
-        """Ends the call with whatever goes wrong; our own faults without their words, which may quote a task."""
-        try:
-            yield
-        except HomebredError as error:
-            await abort(context, error)
-        except Exception as error:  # noqa: BLE001  # our own fault: told without its words
-            self.report_defect(error)
-            await abort(context, defect(error))
 
 
-class AfterwardsRpcs:
+class AfterwardsRpcs(inference_pb2_grpc.InferenceServicer):
     """The calls of `homebred.v1.Inference` about a task that was sent before."""
 
     def __init__(self, face: ReviewFace) -> None:
         self._face = face
 
-    async def GetReview(  # noqa: N802  # the wire's name
+    @override
+    async def GetReview(
         self, request: inference_pb2.GetReviewRequest, context: Context
     ) -> inference_pb2.GetReviewResponse:
         """What became of a task that went to a person."""
-        async with self._face.failures(context):
-            caller = self._face.caller_of(context)
-            shown = await self._face.reviews.wait(
-                request.route_id, caller=caller, sees_all=self._face.sees_all(context), wait_s=request.wait_s
-            )
+        caller = self._face.caller_of(context)
+        shown = await self._face.reviews.wait(
+            request.route_id, caller=caller, sees_all=self._face.sees_all(context), wait_s=request.wait_s
+        )
         return _result(shown)
 
-    async def Feedback(  # noqa: N802
+    @override
+    async def Feedback(
         self, request: inference_pb2.FeedbackRequest, context: Context
     ) -> inference_pb2.FeedbackResponse:
         """Takes a verdict on an answer."""
-        async with self._face.failures(context):
-            verdict = VERDICTS.get(request.verdict)
-            if verdict is None:
-                raise RequestError("the feedback has no verdict", hint="send good, bad or corrected")
-            await self._face.feedbacks.give(
-                request.route_id,
-                caller=self._face.caller_of(context),
-                verdict=verdict,
-                corrected_output=request.corrected_output,
-            )
+        verdict = VERDICTS.get(request.verdict)
+        if verdict is None:
+            raise RequestError("the feedback has no verdict", hint="send good, bad or corrected")
+        await self._face.feedbacks.give(
+            request.route_id,
+            caller=self._face.caller_of(context),
+            verdict=verdict,
+            corrected_output=request.corrected_output,
+        )
         return inference_pb2.FeedbackResponse()
 
 
-class ReviewRpcs:
+class ReviewRpcs(control_pb2_grpc.ControlServicer):
     """The calls of `homebred.v1.Control` that reviewers make."""
 
     def __init__(self, face: ReviewFace) -> None:
         self._face = face
 
-    async def ListReviews(  # noqa: N802
-        self, request: wire.ListReviewsRequest, context: Context
-    ) -> wire.ListReviewsResponse:
+    @override
+    async def ListReviews(self, request: wire.ListReviewsRequest, context: Context) -> wire.ListReviewsResponse:
         """What waits for a person, without its content."""
-        async with self._face.failures(context):
-            items, more = await self._face.reviews.listed(_states(request.states), request.limit)
+        items, more = await self._face.reviews.listed(_states(request.states), request.limit)
         return wire.ListReviewsResponse(reviews=[_review(item) for item in items], more=more)
 
-    async def WatchReviews(  # noqa: N802
+    @override
+    async def WatchReviews(
         self, request: wire.WatchReviewsRequest, context: Context
     ) -> AsyncGenerator[wire.Review, None]:
         """What is in the queue, then every change."""
-        del request
-        async with self._face.failures(context), aclosing(self._face.reviews.watch()) as items:
+        async with aclosing(self._face.reviews.watch()) as items:
             async for item in items:
                 yield _review(item)
 
-    async def ClaimReview(  # noqa: N802
-        self, request: wire.ClaimReviewRequest, context: Context
-    ) -> wire.ClaimReviewResponse:
+    @override
+    async def ClaimReview(self, request: wire.ClaimReviewRequest, context: Context) -> wire.ClaimReviewResponse:
         """Takes one for the caller."""
-        async with self._face.failures(context):
-            by = "".join(self._face.caller_of(context)[:1])
-            item = await self._face.reviews.claim(request.route_id, by=by, lease_s=request.lease_s)
+        by = "".join(self._face.caller_of(context)[:1])
+        item = await self._face.reviews.claim(request.route_id, by=by, lease_s=request.lease_s)
         return wire.ClaimReviewResponse(review=_review(item), claim_id=item.claim_id)
 
-    async def ShowReview(  # noqa: N802
-        self, request: wire.ShowReviewRequest, context: Context
-    ) -> wire.ShowReviewResponse:
+    @override
+    async def ShowReview(self, request: wire.ShowReviewRequest, context: Context) -> wire.ShowReviewResponse:
         """One with its content."""
-        async with self._face.failures(context):
-            shown = await self._face.reviews.show(request.route_id)
+        shown = await self._face.reviews.show(request.route_id)
         response = wire.ShowReviewResponse(review=_review(shown.item), output=_output(shown), note=_note(shown))
         if shown.content is not None:
             response.response_schema = shown.content.response_schema
@@ -139,20 +121,16 @@ class ReviewRpcs:
                 response.messages.add(role=message.role, content=message.content)
         return response
 
-    async def ResolveReview(  # noqa: N802
-        self, request: wire.ResolveReviewRequest, context: Context
-    ) -> wire.ResolveReviewResponse:
+    @override
+    async def ResolveReview(self, request: wire.ResolveReviewRequest, context: Context) -> wire.ResolveReviewResponse:
         """Ends one."""
-        async with self._face.failures(context):
-            item = await self._face.reviews.resolve(request.route_id, request.claim_id, _resolution(request))
+        item = await self._face.reviews.resolve(request.route_id, request.claim_id, _resolution(request))
         return wire.ResolveReviewResponse(review=_review(item))
 
-    async def ReleaseReview(  # noqa: N802
-        self, request: wire.ReleaseReviewRequest, context: Context
-    ) -> wire.ReleaseReviewResponse:
+    @override
+    async def ReleaseReview(self, request: wire.ReleaseReviewRequest, context: Context) -> wire.ReleaseReviewResponse:
         """Gives one back."""
-        async with self._face.failures(context):
-            item = await self._face.reviews.release(request.route_id, request.claim_id)
+        item = await self._face.reviews.release(request.route_id, request.claim_id)
         return wire.ReleaseReviewResponse(review=_review(item))
 
 

@@ -6,6 +6,7 @@ gRPC itself listens on a private socket that nobody else can reach; the public o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,13 +53,16 @@ class ApiServer:
         control: control_pb2_grpc.ControlServicer,
         rules: AccessRules,
         limits: ApiLimits,
+        report_defect: Callable[[BaseException], None],
     ) -> None:
         self._relay = relay
         self._private_socket = private_socket
         self._relaying = AsyncExitStack()
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
-            interceptors=[AccessInterceptor(relay.peer_of, rules, max_streams=limits.max_streams)],
+            interceptors=[
+                AccessInterceptor(relay.peer_of, rules, max_streams=limits.max_streams, report_defect=report_defect)
+            ],
             options=[
                 ("grpc.max_receive_message_length", limits.max_message_bytes),
                 ("grpc.max_send_message_length", limits.max_message_bytes),

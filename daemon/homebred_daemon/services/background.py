@@ -1,0 +1,39 @@
+"""Tasks that run beside something, for as long as that lasts.
+
+Differs from a plain TaskGroup in what leaves it: an error of the body leaves as it is, and not wrapped in a group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+
+@asynccontextmanager
+async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
+    """A group whose tasks the body ends; leaving it waits until they have."""
+    failure: BaseException | None = None
+    async with asyncio.TaskGroup() as group:
+        try:
+            yield group
+        except BaseException as error:  # noqa: BLE001  # raised below: the group would wrap it
+            failure = error
+    if failure is not None:
+        raise failure
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Does the work until the body has ended, then cancels it and waits for what it does about that.
+
+    Raises:
+        BaseExceptionGroup: the work failed; the body is cancelled for it.
+    """
+    async with task_group() as group:
+        task = group.create_task(work)
+        try:
+            yield
+        finally:
+            task.cancel()
