@@ -26,6 +26,8 @@ from homebred_engines.hardening import forbid_dumps, give_back_memory
 EXIT_REFUSED = 2
 EXIT_CRASHED = 70
 """EX_SOFTWARE of sysexits.h: the service manager starts the daemon again."""
+SWITCH_INTERVAL_S = 0.0005
+"""How soon a thread that looks through a long text lets the loop go on: Python's own 5 ms holds up every stream."""
 ENDING_S = 15.0
 """Beside the time that running answers are given: engines end, review queue and ledger are written out."""
 
@@ -39,6 +41,7 @@ def run(arguments: Sequence[str], environ: MutableMapping[str, str] = os.environ
         forbid_dumps()
         journal = open_journal(settings, environ)
         around = surroundings(journal, environ)
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         asyncio.run(_until_stopped(settings, around, started_s))
     except HomebredError as error:
         if journal is not None:
