@@ -6,10 +6,13 @@ import os
 import signal
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("sample", max_examples=20)
+settings.register_profile("all", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""No limits of time: Hypothesis prepares tables of Unicode first, which takes seconds on a slow machine."""
+settings.register_profile("sample", settings.get_profile("all"), max_examples=20)
 """A fifth of the examples for whoever runs `make unit` again and again; `make test` takes them all."""
+settings.load_profile("all")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -19,7 +19,7 @@ def main() -> int:
 
     def write_down(*_: object) -> None:
         gc.collect()
-        living = [each for each in gc.get_objects() if isinstance(each, asyncio.Task) and not each.done()]
+        living = asyncio.all_tasks()
         beside = report.with_suffix(".new")
         beside.write_text(str(len(living)))
         beside.rename(report)

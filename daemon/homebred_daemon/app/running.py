@@ -78,6 +78,7 @@ def _settle_memory() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.collect()  # so that what was frozen counts no more towards when the next one is due
     gc.set_threshold(700, 5, 2)
     give_back_memory()
 

@@ -56,6 +56,13 @@ AnswerEvent = Decided | str | Outcome
 
 
 Emit = Callable[[AnswerEvent], Awaitable[None]]
+"""Takes an event on its way to the caller; a few may be on it at a time."""
+Heard = Callable[[], Awaitable[None]]
+"""Returns once everything that was emitted is with the caller."""
+
+
+async def at_once() -> None:
+    """Heard, for a caller to whom everything that was emitted is known."""
 
 
 class Answerer(Protocol):
@@ -69,8 +76,10 @@ class Answerer(Protocol):
         """
         ...
 
-    async def answer(self, accepted: AcceptedTask, emit: Emit) -> None:
+    async def answer(self, accepted: AcceptedTask, emit: Emit, heard: Heard = at_once) -> None:
         """Answers a task: `emit` hears decisions, pieces of the answer, then exactly one Outcome.
+
+        An answer is recorded as one once its caller has `heard` it whole.
 
         Raises:
             RequestError: the task was not accepted; nothing was emitted.

@@ -26,7 +26,7 @@ from homebred_daemon.errors import (
     NotPermittedError,
     defect,
 )
-from homebred_daemon.inbound.answering import AcceptedTask, Decided, Emit, Outcome
+from homebred_daemon.inbound.answering import AcceptedTask, Decided, Emit, Heard, Outcome, at_once
 from homebred_daemon.ports.ledger import LedgerEntry, OutcomeRecord
 from homebred_daemon.services.admission import Admission
 from homebred_daemon.services.asking import Asking, AttemptFailedError, Generated
@@ -59,10 +59,11 @@ class Answering:
         self._admit(self.standing, accepted)
         return (await _decided(self.standing, self._means, accepted))[1]
 
-    async def answer(self, accepted: AcceptedTask, emit: Emit) -> None:
+    async def answer(self, accepted: AcceptedTask, emit: Emit, heard: Heard = at_once) -> None:
         """Answers a task: `emit` hears decisions, pieces of the answer, then exactly one Outcome.
 
-        Cancelled, it records the outcome, and emits none.
+        An answer is recorded as one once its caller has `heard` it whole. Cancelled, the outcome is recorded, and not
+        emitted.
 
         Raises:
             RequestError: the task was not accepted; nothing was emitted or recorded.
@@ -70,7 +71,7 @@ class Answering:
         standing = self.standing
         with self.admission.admitted():
             self._admit(standing, accepted)
-            await _Run(standing, self._means, accepted, emit).to_outcome()
+            await _Run(standing, self._means, accepted, emit, heard).to_outcome()
 
     def _admit(self, standing: Standing, accepted: AcceptedTask) -> None:
         if not standing.allows(accepted):
@@ -111,11 +112,12 @@ async def _beside_the_loop(decide: Callable[[], T], accepted: AcceptedTask) -> T
 class _Run:
     """One task on its way."""
 
-    def __init__(self, standing: Standing, means: Means, accepted: AcceptedTask, emit: Emit) -> None:
+    def __init__(self, standing: Standing, means: Means, accepted: AcceptedTask, emit: Emit, heard: Heard) -> None:
         self._standing = standing
         self._means = means
         self._accepted = accepted
         self._emit = emit
+        self._heard = heard
         self._started_s = means.clock.monotonic_s()
         self._route_id = ""
         self._is_accepted = False
@@ -174,7 +176,9 @@ class _Run:
                 return await self._handed_over(decision)
             asking = Asking(self._standing, self._accepted, self._means, self._emit, self._route_id)
             try:
-                return self._with_answer(status, await asking.ask(stack))
+                generated = await asking.ask(stack)
+                await self._heard()
+                return self._with_answer(status, generated)
             except AttemptFailedError as failure:
                 self._note(Finding.FALLBACK)
                 if number == MAX_DECISIONS:

@@ -1,6 +1,7 @@
 """Tasks that run beside something, for as long as that lasts.
 
-Differs from a plain TaskGroup in what leaves it: an error of the body leaves as it is, and not wrapped in a group.
+Differs from a plain TaskGroup in the body's errors: they leave as they are, not wrapped in a group, and do not cancel
+the tasks, which the body ends in its own way. Where a task fails too, the group's error is what leaves.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from tests.support.scripted_pool import Ends, Hangs, Play, Step, Sure, Takes, sa
 from typing_extensions import override
 
 from homebred_daemon.core.review import ReviewItem
-from homebred_daemon.errors import NeedsReviewError, NotPermittedError, OverloadedError, RequestError
+from homebred_daemon.errors import NeedsReviewError, NotPermittedError, OverloadedError, RequestError, UnreadError
 from homebred_daemon.inbound.answering import Decided
 from homebred_daemon.ports.review import Bounds, Sealed
 from homebred_daemon.services.answering import MAX_DECISIONS
@@ -287,6 +287,16 @@ async def test_a_queue_that_is_full_only_once_an_engine_has_failed_is_an_error_t
         "error overloaded: fallback",
     ]
     assert stage.written()[-2:] == ["r4 error engine_failed", "r5 error overloaded: fallback"]
+
+
+async def test_an_answer_that_its_caller_did_not_take_whole_is_not_recorded_as_one() -> None:
+    async def not_heard() -> None:
+        raise UnreadError("the caller does not read")
+
+    stage = Stage({"a": Actor(plays=[says("hello")], fitness=0.9)})
+    async with stage.answering() as answering:
+        await answering.answer(accepted_task(), stage.hear, not_heard)
+    assert stage.written() == ["r1 error unread"]
 
 
 async def test_tasks_on_their_way_to_a_person_hold_their_room() -> None:

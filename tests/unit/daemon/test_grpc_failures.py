@@ -82,10 +82,19 @@ async def test_a_failure_that_was_told_lets_go_of_what_it_passed_through() -> No
     assert failure.__traceback__ is None
 
 
-@pytest.mark.parametrize("end", [CallEndedError, grpc.aio.AbortError])
-async def test_a_call_that_has_ended_already_is_not_ended_again(end: type[BaseException]) -> None:
-    call = Call()
-    with pytest.raises(end):
-        async with failures_as_status(cast("Any", call), lambda cause: None):
+@pytest.mark.parametrize(
+    ("end", "leaves"),
+    [
+        (CallEndedError(), CallEndedError),
+        (grpc.aio.AbortError(), grpc.aio.AbortError),
+        (grpc.aio.InternalError("the batch failed"), CallEndedError),  # a write into a call that is gone
+    ],
+)
+async def test_a_call_that_has_ended_already_is_not_ended_again(
+    end: BaseException, leaves: type[BaseException]
+) -> None:
+    call, reported = Call(), list[BaseException]()
+    with pytest.raises(leaves):
+        async with failures_as_status(cast("Any", call), reported.append):
             raise end
-    assert call.ended == []
+    assert (call.ended, reported) == ([], [])

@@ -122,6 +122,35 @@ async def _refusal(listener: Listener, word: str) -> UnreadError:
     return refusal.value
 
 
+def test_a_slow_engine_hides_no_caller_that_does_not_read() -> None:
+    clock = ManualClock()
+
+    async def main() -> None:
+        caller = Caller()
+        caller.reads.clear()
+        with caller.listener() as listener:
+            for word in WORDS[:3]:
+                await listener.hear(word)
+                await steps()
+                clock.pass_s(TIMEOUT_S / 3 + 1)
+                await steps()
+            await _refusal(listener, "b")
+
+    run_with(clock, main())
+
+
+def test_everything_said_is_waited_for_on_request() -> None:
+    async def main() -> list[str]:
+        caller = Caller()
+        with caller.listener() as listener:
+            await listener.has_heard()
+            await hear_all(listener, *WORDS)
+            await listener.has_heard()
+            return caller.heard
+
+    assert run_with(ManualClock(), main()) == WORDS
+
+
 def test_a_slow_caller_is_kept_as_long_as_it_reads_now_and_then() -> None:
     clock = ManualClock()
 

@@ -126,11 +126,14 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
         """Counts the call for as long as the context lasts; ends it where it may not go on, or fails."""
         async with failures_as_status(context, self._report_defect):
             self._check(context, role)
-            self._calls += 1
-            try:
+        self._calls += 1
+        try:
+            async with failures_as_status(context, self._report_defect):
                 yield
-            finally:
-                self._calls -= 1
+        except grpc.aio.AbortError as ended:
+            raise ended.with_traceback(None) from None  # grpc keeps it for long, and with it the frames it came from
+        finally:
+            self._calls -= 1
 
     def _check(self, context: Context, role: Role) -> None:
         """Whether the call may be made, and now.

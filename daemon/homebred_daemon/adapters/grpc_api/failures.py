@@ -98,6 +98,8 @@ async def failures_as_status(
         yield
     except (CallEndedError, grpc.aio.AbortError):
         raise
+    except grpc.aio.InternalError:
+        raise CallEndedError from None  # what it wrote could not be sent
     except HomebredError as error:
         failure = error
     except asyncio.CancelledError as error:

@@ -51,7 +51,7 @@ class InferenceServicer(AfterwardsRpcs):
         try:
             self._refuse_surplus()
             with listener:
-                await self._answering.answer(self._accepted(request, context), listener.hear)
+                await self._answering.answer(self._accepted(request, context), listener.hear, listener.has_heard)
         except UnreadError:
             self._report_unread(self._caller_of(context))
             raise

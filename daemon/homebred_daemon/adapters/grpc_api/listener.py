@@ -37,7 +37,7 @@ class Listener:
         self._more = asyncio.Event()
         self._fewer = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
-        self._is_gone = False
+        self._is_unread = False
         self._is_over = False
         """Nothing more is to be written."""
 
@@ -52,57 +52,66 @@ class Listener:
         self._end()
 
     async def hear(self, event: AnswerEvent) -> None:
-        """Has an event written after those before it; returns once few wait, after an Outcome once none does.
+        """Has an event written after those before it.
+
+        A piece of the answer may wait with a few others; a decision and an Outcome have been written on return.
 
         Raises:
             UnreadError: the caller has left its answer unread for too long, now or before.
             CallEndedError: the call has ended meanwhile.
         """
-        if self._is_gone:
-            raise self._unread()
-        may_wait = MAX_WAITING
-        if isinstance(event, Outcome):
-            may_wait = 0
-            self.problem = event.problem if event.record.status == "error" else None
+        self._refuse_where_over()
+        if isinstance(event, Outcome) and event.record.status == "error":
+            self.problem = event.problem
         if self._writer is None:
-            self._writer = asyncio.create_task(self._write())  # noqa: TID251  # it outlives a call whose caller reads no more
+            self._writer = asyncio.create_task(self._write())  # noqa: TID251  # it outlives a call that is not read
         self._unwritten.append(event)
         self._more.set()
-        while len(self._unwritten) > may_wait and not self._writer.done():
-            await self._one_less()
-        if self._writer.done():
-            self._writer.result()
-            raise CallEndedError
+        await self._fewer_than(MAX_WAITING + 1 if isinstance(event, str) else 1)
 
-    async def _one_less(self) -> None:
-        self._fewer.clear()
-        try:
-            async with asyncio.timeout(self._unread_timeout_s):
-                await self._fewer.wait()
-        except TimeoutError:
-            self._is_gone = True
-            self._end()
-            raise self._unread() from None
+    async def has_heard(self) -> None:
+        """Returns once everything that was said has been written. Raises what `hear` does."""
+        await self._fewer_than(1)
+
+    async def _fewer_than(self, number: int) -> None:
+        while len(self._unwritten) >= number and not self._is_over:
+            self._fewer.clear()
+            await self._fewer.wait()
+        self._refuse_where_over()
+
+    def _refuse_where_over(self) -> None:
+        if self._is_unread:
+            raise UnreadError(f"the caller did not read its answer for {self._unread_timeout_s:g} s")
+        if self._writer is not None and self._writer.done():
+            self._writer.result()
+        if self._is_over:
+            raise CallEndedError
 
     async def _write(self) -> None:
         """Writes until nothing more is to be written, or can be."""
         try:
             while not self._is_over:
-                if self._unwritten:
-                    await self._context.write(event_message(self._unwritten[0]))
-                    self._unwritten.popleft()
-                    self._fewer.set()
-                else:
+                if not self._unwritten:
                     self._more.clear()
                     await self._more.wait()
+                    continue
+                unread = asyncio.get_running_loop().call_later(self._unread_timeout_s, self._give_up)
+                try:
+                    await self._context.write(event_message(self._unwritten[0]))
+                finally:
+                    unread.cancel()
+                self._unwritten.popleft()
+                self._fewer.set()
         except grpc.aio.InternalError:
             pass  # the caller is gone, or the relay has reset its stream
         finally:
-            self._fewer.set()
+            self._end()
+
+    def _give_up(self) -> None:
+        self._is_unread = True
+        self._end()
 
     def _end(self) -> None:
         self._is_over = True
         self._more.set()
-
-    def _unread(self) -> UnreadError:
-        return UnreadError(f"the caller did not read its answer for {self._unread_timeout_s:g} s")
+        self._fewer.set()
