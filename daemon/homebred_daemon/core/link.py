@@ -1,6 +1,6 @@
 """What the router sees of the link to a cloud endpoint.
 
-Measuring reachability is not done here; a state machine per endpoint will project onto these four words.
+Measuring reachability is not done here; `reachability` projects each endpoint onto these four words.
 """
 
 from __future__ import annotations
