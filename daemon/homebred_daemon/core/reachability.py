@@ -95,7 +95,7 @@ def after(endpoint: Endpoint, sign: Sign, now_s: float, chance: float) -> Endpoi
     """How the endpoint stands after a sign; `chance` from 0 to 1 spreads the next probe."""
     if sign is Sign.SUCCESS and _is_proven(endpoint, now_s):
         sign = Sign.STEADY
-    reach = NEXT[endpoint.reach][sign]
+    reach, spread = NEXT[endpoint.reach][sign], (1 + chance) / 2
     if reach is Reach.UP:
         return replace(endpoint, reach=reach, probe_at_s=float("inf"), successes=0, failures=0)
     if sign is Sign.HINT:
@@ -104,19 +104,17 @@ def after(endpoint: Endpoint, sign: Sign, now_s: float, chance: float) -> Endpoi
         return replace(
             endpoint,
             reach=reach,
-            probe_at_s=now_s + TRIAL_PROBE_S * (1 + chance) / 2,
+            probe_at_s=now_s + TRIAL_PROBE_S * spread,
             trial_since_s=endpoint.trial_since_s if endpoint.successes else now_s,
             successes=endpoint.successes + 1,
             failures=0,
         )
-    is_loss = endpoint.reach is Reach.UP
-    wait_s = FIRST_PROBE_S if is_loss else min(FIRST_PROBE_S * 2**endpoint.failures, LONGEST_PROBE_S)
     lost = tuple(at_s for at_s in endpoint.lost_at_s if now_s - at_s < MEMORY_S)
     return Endpoint(
         reach=reach,
-        probe_at_s=now_s + wait_s * (1 + chance) / 2,
+        probe_at_s=now_s + min(_doubled(FIRST_PROBE_S, endpoint.failures), LONGEST_PROBE_S) * spread,
         failures=endpoint.failures + 1,
-        lost_at_s=(*lost, now_s) if is_loss else lost,
+        lost_at_s=(*lost, now_s) if endpoint.reach is Reach.UP else lost,
     )
 
 
@@ -134,9 +132,14 @@ def projected(endpoint: Endpoint, *, is_metered: bool) -> Link:
 def _is_proven(endpoint: Endpoint, now_s: float) -> bool:
     """Whether one more success ends the trial."""
     has_lasted = now_s - endpoint.trial_since_s >= trial_s(len(endpoint.lost_at_s))
-    return bool(endpoint.successes) and endpoint.successes + 1 >= TRIAL_SUCCESSES and has_lasted
+    return endpoint.successes + 1 >= TRIAL_SUCCESSES and has_lasted
 
 
 def trial_s(losses: int) -> float:
     """How long a trial takes after so many losses within MEMORY_S, in seconds."""
-    return TRIAL_S if losses <= 1 else min(RELAPSE_TRIAL_S * 2.0 ** min(losses - 2, 8), LONGEST_TRIAL_S)
+    return TRIAL_S if losses <= 1 else min(_doubled(RELAPSE_TRIAL_S, losses - 2), LONGEST_TRIAL_S)
+
+
+def _doubled(first_s: float, times: int) -> float:
+    """So often, but never beyond what a number holds: an endpoint may be lost for months."""
+    return first_s * 2.0 ** min(times, 16)

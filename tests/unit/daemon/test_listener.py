@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -67,7 +68,7 @@ async def hear_all(listener: Listener, *words: str) -> None:
 def test_a_caller_that_reads_has_heard_everything_in_order_when_the_outcome_has_been_said() -> None:
     async def main() -> list[str]:
         caller = Caller()
-        with caller.listener() as listener:
+        with closing(caller.listener()) as listener:
             await hear_all(listener, *WORDS, "z")
             await listener.hear(OUTCOME)
         return caller.heard
@@ -79,7 +80,7 @@ def test_as_many_words_as_may_wait_hold_nobody_up_and_one_more_does() -> None:
     async def main() -> None:
         caller = Caller()
         caller.reads.clear()
-        with caller.listener() as listener:
+        with closing(caller.listener()) as listener:
             await hear_all(listener, *WORDS)
             async with asyncio.TaskGroup() as tasks:
                 hearing = tasks.create_task(listener.hear("z"))
@@ -95,7 +96,7 @@ def test_a_caller_that_does_not_read_is_given_up_after_the_bound_and_stays_so() 
 
     async def main() -> None:
         caller = Caller()
-        with caller.listener() as listener:
+        with closing(caller.listener()) as listener:
             await listener.hear("a")
             await steps()
             caller.reads.clear()
@@ -128,7 +129,7 @@ def test_a_slow_engine_hides_no_caller_that_does_not_read() -> None:
     async def main() -> None:
         caller = Caller()
         caller.reads.clear()
-        with caller.listener() as listener:
+        with closing(caller.listener()) as listener:
             for word in WORDS[:3]:
                 await listener.hear(word)
                 await steps()
@@ -142,7 +143,7 @@ def test_a_slow_engine_hides_no_caller_that_does_not_read() -> None:
 def test_everything_said_is_waited_for_on_request() -> None:
     async def main() -> list[str]:
         caller = Caller()
-        with caller.listener() as listener:
+        with closing(caller.listener()) as listener:
             await listener.has_heard()
             await hear_all(listener, *WORDS)
             await listener.has_heard()
@@ -157,7 +158,7 @@ def test_a_slow_caller_is_kept_as_long_as_it_reads_now_and_then() -> None:
     async def main() -> list[str]:
         caller = Caller()
         caller.reads.clear()
-        with caller.listener() as listener:
+        with closing(caller.listener()) as listener:
             await hear_all(listener, *WORDS)
             async with asyncio.TaskGroup() as tasks:
                 ending = tasks.create_task(listener.hear(OUTCOME))
@@ -176,7 +177,7 @@ def test_a_caller_that_leaves_ends_its_task_as_if_it_had_cancelled() -> None:
     async def main() -> None:
         caller = Caller()
         caller.has_left = True
-        with caller.listener() as listener:
+        with closing(caller.listener()) as listener:
             await listener.hear("a")
             await steps()
             for _ in range(2):
@@ -190,7 +191,7 @@ def test_a_task_cut_short_while_it_waits_leaves_what_is_on_its_way_alone() -> No
     async def main() -> list[str]:
         caller = Caller()
         caller.reads.clear()
-        with caller.listener() as listener:
+        with closing(caller.listener()) as listener:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0):
                     await hear_all(listener, *WORDS, "y")
@@ -205,7 +206,7 @@ def test_a_write_that_fails_otherwise_is_heard_of_and_not_waited_for() -> None:
     async def main() -> None:
         caller = Caller()
         caller.fault = ValueError("a defect")
-        with caller.listener() as listener, pytest.raises(ValueError, match="a defect"):
+        with closing(caller.listener()) as listener, pytest.raises(ValueError, match="a defect"):
             await listener.hear(OUTCOME)
 
     run_with(ManualClock(), main())
@@ -213,7 +214,7 @@ def test_a_write_that_fails_otherwise_is_heard_of_and_not_waited_for() -> None:
 
 def test_nothing_of_it_is_left_when_the_call_is_over() -> None:
     async def main() -> None:
-        with Caller().listener() as listener:
+        with closing(Caller().listener()) as listener:
             await listener.hear("a")
             await steps()
             assert len(asyncio.all_tasks()) == 2

@@ -105,6 +105,11 @@ def test_a_link_that_flaps_every_second_changes_at_most_twice_a_minute(seed: int
         assert sum(1 for other_s in changes if at_s <= other_s < at_s + 60) <= 2
 
 
+def test_an_endpoint_that_stays_lost_is_probed_for_ever_at_the_longest_distance() -> None:
+    lost = journey(*((float(number), Sign.FAILURE) for number in range(2000)))
+    assert lost.probe_at_s == 1999.0 + LONGEST_PROBE_S * 0.75
+
+
 def test_the_trial_grows_with_the_losses_and_they_are_forgotten() -> None:
     assert [trial_s(losses) for losses in (1, 2, 3, 4, 99)] == [
         TRIAL_S,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,13 +21,7 @@ KILOBYTE = 1024
 class ControlServicer(ReviewRpcs, ModelsServicer):
     """`homebred.v1.Control`."""
 
-    def __init__(
-        self,
-        caretaker: Caretaker,
-        models: ModelKeeper,
-        reviews: ReviewFace,
-        log_levels: LogLevels,
-    ) -> None:
+    def __init__(self, caretaker: Caretaker, models: ModelKeeper, reviews: ReviewFace, log_levels: LogLevels) -> None:
         ReviewRpcs.__init__(self, reviews)
         ModelsServicer.__init__(self, models)
         self._caretaker = caretaker
@@ -96,7 +91,7 @@ class ControlServicer(ReviewRpcs, ModelsServicer):
 
 def _state(state: DaemonState, *, log_level: str) -> wire.GetStatusResponse:
     response = wire.GetStatusResponse(
-        version=version("homebred"),
+        version=_version(),
         policy_digest=state.policy_digest,
         ceiling_digest=state.ceiling_digest,
         registry_digest=state.registry_digest,
@@ -126,6 +121,12 @@ def _specialist(specialist: SpecialistState) -> wire.SpecialistStatus:
         pinned=specialist.pinned,
         parked=specialist.parked,
     )
+
+
+@cache
+def _version() -> str:
+    """Looked up once: it reads the installed package's files, and status is asked several times a second."""
+    return version("homebred")
 
 
 def _resident_bytes() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, cast
 
 import grpc
@@ -50,7 +51,7 @@ class InferenceServicer(AfterwardsRpcs):
         self._streams += 1
         try:
             self._refuse_surplus()
-            with listener:
+            with closing(listener):
                 await self._answering.answer(self._accepted(request, context), listener.hear, listener.has_heard)
         except UnreadError:
             self._report_unread(self._caller_of(context))

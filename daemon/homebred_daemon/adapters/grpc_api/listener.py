@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import grpc
 
@@ -25,7 +24,7 @@ MAX_WAITING: Final = 16
 
 
 class Listener:
-    """The caller's side of one call, for as long as its context lasts; `hear` is the answer's Emit."""
+    """The caller's side of one call until it is closed; `hear` is the answer's Emit, `has_heard` its Heard."""
 
     def __init__(self, context: grpc.aio.ServicerContext[Any, Any], unread_timeout_s: float) -> None:
         self.problem: HomebredError | None = None
@@ -40,16 +39,6 @@ class Listener:
         self._is_unread = False
         self._is_over = False
         """Nothing more is to be written."""
-
-    def __enter__(self) -> Self:
-        """Ready to hear."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """What is on its way is left to itself; what waits behind it is not written."""
-        self._end()
 
     async def hear(self, event: AnswerEvent) -> None:
         """Has an event written after those before it.
@@ -72,6 +61,12 @@ class Listener:
     async def has_heard(self) -> None:
         """Returns once everything that was said has been written. Raises what `hear` does."""
         await self._fewer_than(1)
+
+    def close(self) -> None:
+        """What is on its way is left to itself; what waits behind it is not written."""
+        self._is_over = True
+        self._more.set()
+        self._fewer.set()
 
     async def _fewer_than(self, number: int) -> None:
         while len(self._unwritten) >= number and not self._is_over:
@@ -105,13 +100,8 @@ class Listener:
         except grpc.aio.InternalError:
             pass  # the caller is gone, or the relay has reset its stream
         finally:
-            self._end()
+            self.close()
 
     def _give_up(self) -> None:
         self._is_unread = True
-        self._end()
-
-    def _end(self) -> None:
-        self._is_over = True
-        self._more.set()
-        self._fewer.set()
+        self.close()
