@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Self
 
 import grpc
 
+from homebred_daemon.adapters.message_reader import MessageReader
 from homebred_daemon.adapters.worker_child import WorkerChild, WorkerExit, WorkerSettings
 from homebred_engines import api, wire
 from homebred_protocol.v1 import engine_pb2, engine_pb2_grpc
@@ -28,7 +29,7 @@ _CHANNEL_OPTIONS = (
 
 
 class EngineProcess:
-    """`async with EngineProcess(settings) as worker:`, or start() and stop(). One event loop; no tasks of its own."""
+    """`async with EngineProcess(settings) as worker:`, or start() and stop(). One event loop."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
@@ -119,13 +120,10 @@ class EngineProcess:
             await self._running_stub().Unload(engine_pb2.UnloadRequest())
 
     async def _events(self, request: engine_pb2.EngineGenerateRequest) -> AsyncGenerator[api.Event, None]:
-        call = self._running_stub().Generate(request)
-        try:
-            async with self._in_the_engines_words():
-                async for message in call:
-                    yield wire.read_event(message)
-        finally:
-            call.cancel()
+        reader = MessageReader(self._running_stub().Generate(request))
+        async with self._in_the_engines_words(), aclosing(reader.messages()) as messages:
+            async for message in messages:
+                yield wire.read_event(message)
 
     @asynccontextmanager
     async def _in_the_engines_words(self) -> AsyncIterator[None]:
