@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Final
 
-from homebred_daemon.core.sensitivity import Span
+from homebred_daemon.core.sensitivity import Span, stretches
 
 OPEN: Final = "⟦"
 CLOSE: Final = "⟧"
@@ -67,15 +67,14 @@ class Pseudonyms:
         return token
 
     def masked(self, text: str, spans: Iterable[Span]) -> str:
-        """The text with every span as its token; `spans` are sorted and do not overlap (`sensitivity.resolve`).
+        """The text with each resolved span as its token.
 
         An opening bracket of the text's own becomes a token too, so that nothing else looks like one.
         """
-        parts, at = list[str](), 0
-        for span in spans:
-            parts += self._unmarked(text[at : span.start]), self.token(span.type.lower(), text[span.start : span.end])
-            at = span.end
-        return "".join(parts) + self._unmarked(text[at:])
+        return "".join(
+            self._unmarked(stretch) if span is None else self.token(span.type.lower(), stretch)
+            for stretch, span in stretches(text, spans)
+        )
 
     def restorer(self) -> Restorer:
         """Puts the values that were issued until now back into one answer."""

@@ -6,7 +6,7 @@ It does not find anything: detectors stand behind the `Detector` port. It never 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from types import MappingProxyType
@@ -103,13 +103,17 @@ def raised_classes(spans: Iterable[Span], extra: Mapping[str, str]) -> frozenset
 
 def redact(text: str, spans: Iterable[Span]) -> str:
     """The text with each resolved span replaced by `<TYPE>`."""
-    pieces: list[str] = []
-    shown_from = 0
+    return "".join(stretch if span is None else f"<{span.type}>" for stretch, span in stretches(text, spans))
+
+
+def stretches(text: str, spans: Iterable[Span]) -> Iterator[tuple[str, Span | None]]:
+    """The text cut at its resolved spans, in order: each stretch with the span that it is, None between them."""
+    at = 0
     for span in resolve(spans):
-        pieces += (text[shown_from : span.start], f"<{span.type}>")
-        shown_from = span.end
-    pieces.append(text[shown_from:])
-    return "".join(pieces)
+        yield text[at : span.start], None
+        yield text[span.start : span.end], span
+        at = span.end
+    yield text[at:], None
 
 
 def redaction_record(
