@@ -6,6 +6,7 @@ missing=""
 for need in strace:strace; do
     command -v "${need%%:*}" >/dev/null 2>&1 || missing="$missing ${need##*:}"
 done
+[ -e /usr/lib/python3/dist-packages/systemd/daemon.py ] || missing="$missing python3-systemd"
 [ -n "$missing" ] || exit 0
 
 echo "== the tests need$missing: installing from Debian"
