@@ -85,6 +85,16 @@ class PolicySettings(_Section):
     )
 
 
+class DetectionSettings(_Section):
+    """What the device knows of its own site, to recognise in tasks."""
+
+    gazetteer_file: AbsolutePath | None = Field(
+        default=None,
+        description="Names, codes and customers known here, as JSON lines; unset: patterns alone are searched.",
+        examples=["/etc/homebred/gazetteer.jsonl"],
+    )
+
+
 class EngineSettings(_Section):
     """The worker processes that hold models."""
 
@@ -213,6 +223,7 @@ class Settings(BaseSettings):
     paths: PathSettings = PathSettings()
     access: AccessSettings = AccessSettings()
     policy: PolicySettings = PolicySettings()
+    detection: DetectionSettings = DetectionSettings()
     engine: EngineSettings = EngineSettings()
     requests: RequestSettings = RequestSettings()
     review: ReviewSettings = ReviewSettings()

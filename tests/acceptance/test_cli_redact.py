@@ -75,10 +75,24 @@ def test_bad_lines_are_answered_in_their_place() -> None:
     assert [answer.get("error", {}).get("code") for answer in ended.lines] == ["bad_line"] * 7 + [None]
 
 
-def test_a_gazetteer_is_refused_clearly(tmp_path: Path) -> None:
-    ended = homebred("redact", "--jsonl", "--gazetteer", tmp_path / "names.txt", stdin='{"id": "a", "text": "b"}')
+def test_what_the_site_knows_is_masked_and_raises_its_class(tmp_path: Path) -> None:
+    file = tmp_path / "known.jsonl"
+    file.write_text('{"text": "Anna Müller", "class": "patient"}\n{"text": "PX-4471", "class": "trade_secret"}\n')
+    (hit,) = redacted({"id": "a", "text": "MUELLER, Anna asks for px4471"}, options=("--gazetteer", file))
+    assert hit["text"] == "<KNOWN_PATIENT> asks for <KNOWN_TRADE_SECRET>"
+    assert hit["classes"] == ["patient", "trade_secret"]
+    assert [(span["start"], span["end"], span["tier"]) for span in hit["spans"]] == [(0, 13, 2), (23, 29, 2)]
+
+
+def test_a_wrong_gazetteer_is_told_by_line_and_never_quoted(tmp_path: Path) -> None:
+    file = tmp_path / "known.jsonl"
+    file.write_text('{"text": "Anna Müller", "class": "patient"}\n{"text": "Jo", "class": "patient"}\nZorblatt\n')
+    ended = homebred("redact", "--jsonl", "--gazetteer", file, stdin='{"id": "a", "text": "b"}')
     assert (ended.status, ended.out) == (2, "")
-    assert "this version has no gazetteer" in ended.err
+    assert "2 lines are wrong" in ended.err
+    assert "line 2: a name of one word has at least 3 letters" in ended.err
+    assert "line 3: " in ended.err
+    assert not any(word in ended.err for word in ("Jo", "Zorblatt", "Müller"))
 
 
 def test_other_input_and_other_lanes_are_refused() -> None:

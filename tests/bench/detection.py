@@ -1,4 +1,4 @@
-"""Measures a decision with detection on texts of 1,000 characters, in CPU time, as the daemon and the CLI run it."""
+"""Measures a decision with detection on texts of 1,000 characters, in CPU time, with patterns and a gazetteer."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from typing import Any
 
 from tests.bench.decisions import NOW, WORKFLOW, bench_policy, bench_registry
 from tests.bench.figures import Aim, Bench, Conditions, Found, median_percentile
-from tests.bench.texts import make_texts
+from tests.bench.texts import make_known, make_texts
 
+from homebred_daemon.adapters.detectors.gazetteer import Gazetteer, Known
 from homebred_daemon.adapters.detectors.patterns import default_detector
+from homebred_daemon.adapters.detectors.tiers import Tiers
 from homebred_daemon.core.link import Link
+from homebred_daemon.core.spelling import keys
 from homebred_daemon.services.deciding import Decider
 from homebred_protocol.documents.task import Task, read_task
 
 CHARACTERS = 1000
+KNOWN = 50_000
 LOCAL = "route.detect_1kB"
 ESCALATING = "route.detect_1kB_escalating"
 TASKS: Mapping[str, Mapping[str, Any]] = {
@@ -27,7 +31,11 @@ TASKS: Mapping[str, Mapping[str, Any]] = {
 
 
 def _detect(conditions: Conditions) -> Mapping[str, Found]:
-    decider = Decider(policy=bench_policy(), registry=bench_registry(4), detector=default_detector())
+    known = Gazetteer(
+        (Known(keys=keys(text), data_class="patient") for text in make_known(KNOWN, seed=1)), "sha256:" + "0" * 64
+    )
+    detector = Tiers([default_detector(), known])
+    decider = Decider(policy=bench_policy(), registry=bench_registry(4), detector=detector)
     texts = make_texts(600, characters=CHARACTERS, seed=1)
     tasks = {name: read_task({"task_id": "t", "text": "x", **entry}) for name, entry in TASKS.items()}
     first_ms = _cpu_ms(decider, tasks[LOCAL], texts[0])
@@ -42,7 +50,7 @@ def _detect(conditions: Conditions) -> Mapping[str, Found]:
     how = (
         f"CPU time of Decider.decide; median over {rounds} rounds of {len(texts)} texts of {CHARACTERS} characters,"
         f" {mean(spans):.1f} spans each, {sum(count == 0 for count in spans)} without any; the first text of a process"
-        f" took {first_ms:.1f} ms"
+        f" took {first_ms:.1f} ms; gazetteer of {KNOWN:,} entries, {known.bytes_taken / 1e6:.1f} MB"
     )
     return {
         f"{name}_p99": Found(

@@ -39,6 +39,24 @@ FACTORY = (
 SITES = (CLINIC, KIOSK, FACTORY)
 PLAIN = tuple(sentence for site in SITES for sentence in site if "{" not in sentence)
 PLAIN_SHARE = 0.3
+SYLLABLES = (
+    "an",
+    "ber",
+    "dor",
+    "el",
+    "fin",
+    "gar",
+    "hel",
+    "is",
+    "kan",
+    "lem",
+    "mar",
+    "nor",
+    "pet",
+    "sta",
+    "ver",
+    "mül",
+)
 WORDS = "ahnung breit cedar delta emsig fern grain hafen iris jetzt kilo lager motor nadel oben petrol"
 
 
@@ -46,6 +64,22 @@ def make_texts(number: int, *, characters: int, seed: int) -> list[str]:
     """Texts of exactly so many characters, each of one site or of plain talk; same seed, same texts."""
     source = random.Random(seed)
     return [_text(source, characters) for _ in range(number)]
+
+
+def make_known(number: int, *, seed: int) -> list[str]:
+    """Names and part codes that a site may know: one in ten is a code, and some are in the texts."""
+    source = random.Random(seed)
+    known = list(NAMES[:2])
+    while len(known) < number:
+        if len(known) % 10:
+            known.append(" ".join(_made_up(source, 2 + part).capitalize() for part in range(2)))
+        else:
+            known.append(f"{_made_up(source, 1).upper()}-{source.randrange(1000, 100_000)}-{source.choice('ABCD')}")
+    return known
+
+
+def _made_up(source: random.Random, syllables: int) -> str:
+    return "".join(source.choice(SYLLABLES) for _ in range(syllables))
 
 
 def _text(source: random.Random, characters: int) -> str:

@@ -118,6 +118,30 @@ def test_an_escalation_is_answered_degraded_while_there_is_no_cloud_lane(site: S
     assert (outcome.status, list(outcome.findings)) == (wire.OUTCOME_STATUS_DEGRADED, ["no_cloud_lane"])
 
 
+def test_a_caller_who_declares_public_over_a_patient_that_the_site_knows_stays_local(site: Site) -> None:
+    site.add_echo("generalist", samples=0)
+    known, config = site.folder / "known.jsonl", site.folder / "daemon.toml"
+    known.write_text('{"text": "Ottilie Grünwald", "class": "patient"}\n')
+    config.write_text(f'[detection]\ngazetteer_file = "{known}"\n')
+    task = {"data_classes": ["public"], "allows_escalation": True}
+    with site.daemon("--link", "up", "--config", str(config)) as client:
+        stranger, _, _ = told(events(client, text="How is the weather?", **task))
+        patient, _, outcome = told(events(client, text="How is GRUENWALD, Ottilie?", **task))
+    assert (stranger, patient) == (["margin_short"], ["no_candidate"])
+    assert outcome.status == wire.OUTCOME_STATUS_REVIEW
+    assert "Ottilie" not in site.log
+
+
+def test_a_wrong_gazetteer_keeps_the_daemon_from_starting(site: Site) -> None:
+    known, config = site.folder / "known.jsonl", site.folder / "daemon.toml"
+    known.write_text('{"text": "Zorblatt", "class": "Patient"}\n')
+    config.write_text(f'[detection]\ngazetteer_file = "{known}"\n')
+    ended = subprocess.run(site.command("--config", str(config)), capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "known.jsonl: 1 lines are wrong" in ended.stderr
+    assert "Zorblatt" not in ended.stderr
+
+
 def test_a_schema_holds_the_answer_back_until_it_fits(site: Site) -> None:
     site.add_echo("repeater", script={"token_delay_s": 0.01})
     schema = '{"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}'

@@ -63,6 +63,7 @@ def _findings(config: Path | None) -> Iterator[Finding]:
         policy_file=settings.policy.file,
         ceiling_file=settings.policy.site_ceiling_file,
     )
+    yield site_checks.gazetteer_finding(settings.detection.gazetteer_file)
     yield from engine_checks.engine_findings(settings.engine.python)
     yield site_checks.socket_finding(settings.paths.socket)
 

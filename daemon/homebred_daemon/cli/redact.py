@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from homebred_daemon.adapters.detectors.patterns import default_detector
+from homebred_daemon.adapters.detectors.gazetteer_file import site_detector
 from homebred_daemon.cli.json_lines import BadLineError, answer_lines
 from homebred_daemon.core.residual_risk import residual_risk
 from homebred_daemon.core.sensitivity import redaction_record
@@ -25,16 +25,16 @@ def redact(
     lane: Annotated[
         Literal["local", "cloud"], typer.Option(help="Lane the text is meant for; both find the same in this version.")
     ] = "local",
-    gazetteer: Annotated[Path | None, typer.Option(help="Not in this version.", hidden=True)] = None,
+    gazetteer: Annotated[
+        Path | None, typer.Option(help="What the site knows (JSON lines); else patterns alone.")
+    ] = None,
 ) -> int:
     """Mask the sensitive spans of each text on standard input."""
     del lane  # detection tiers of the cloud lane alone come with a later version
-    if gazetteer is not None:
-        raise RequestError("this version has no gazetteer", hint="leave --gazetteer out: patterns alone are searched")
     if not jsonl:
         raise RequestError("only --jsonl input is read here", hint='add --jsonl, and write one {"id", "text"} a line')
     rules = policy_document(policy).required()
-    detector = default_detector()
+    detector = site_detector(gazetteer)
 
     def answer(document: dict[str, Any]) -> dict[str, Any]:
         name, text = document.get("id"), document.get("text")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from homebred_daemon.adapters.detectors.patterns import default_detector
+from homebred_daemon.adapters.detectors.gazetteer_file import site_detector
 from homebred_daemon.cli.journal import journal
 from homebred_daemon.cli.json_lines import answer_lines
 from homebred_daemon.core.link import Link
@@ -35,13 +35,16 @@ def route(
     ] = None,
     caller: Annotated[list[str] | None, typer.Option(help="Who asks: uid:N, gid:N or token:NAME; repeatable.")] = None,
     ceiling: Annotated[Path | None, typer.Option(help="Site ceiling file (TOML) that bounds the policy.")] = None,
+    gazetteer: Annotated[
+        Path | None, typer.Option(help="What the site knows (JSON lines); else patterns alone.")
+    ] = None,
 ) -> int:
     """Decide each task on standard input and print its decision record."""
     if not jsonl:
         raise RequestError("only --jsonl input is read here", hint="add --jsonl, and write one task a line")
     site = site_policy(policy, ceiling)
     registry_read = registry_document(registry)
-    decider = Decider(policy=site.policy, registry=registry_read.required(), detector=default_detector())
+    decider = Decider(policy=site.policy, registry=registry_read.required(), detector=site_detector(gazetteer))
     fixed_now = _instant(now) if now is not None else None
     principals = tuple(_principal(name) for name in caller or ())
     with journal(ledger, [*site.documents, registry_read]) as record:

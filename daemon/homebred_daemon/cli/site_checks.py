@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import stat
 from pathlib import Path
 
+from homebred_daemon.adapters.detectors.gazetteer_file import read_gazetteer
 from homebred_daemon.adapters.detectors.patterns import default_detector
 from homebred_daemon.adapters.policy_files import PolicyFiles
 from homebred_daemon.cli.finding import ERROR, OK, WARNING, Finding
@@ -70,6 +72,24 @@ def policy_finding(state_dir: Path, *, policy_file: Path | None, ceiling_file: P
         why="; ".join(warnings),
         next="see `homebred policy check FILE`, and change what was not meant",
     )
+
+
+def gazetteer_finding(file: Path | None) -> Finding:
+    """Whether what the site knows can be used, and who may read it."""
+    if file is None:
+        return Finding(check="gazetteer", status=OK, what="none: names and codes of this site are not recognised")
+    try:
+        known = read_gazetteer(file)
+        is_open = bool(file.stat().st_mode & stat.S_IRWXO)
+    except (ConfigurationError, OSError) as error:
+        what, hint = (error.message, error.hint) if isinstance(error, ConfigurationError) else (str(error), "")
+        why = "without it a task that names a patient could leave, and the daemon does not start"
+        return Finding(check="gazetteer", status=ERROR, what=what, why=why, next=hint)
+    what = f"{file} can be used, {known.bytes_taken / 1_000_000:.1f} MB in memory"
+    if not is_open:
+        return Finding(check="gazetteer", status=OK, what=what)
+    why = "every user of this machine may open it, and it holds what must not leave"
+    return Finding(check="gazetteer", status=WARNING, what=what, why=why, next=f"run `chmod o= {file}`")
 
 
 def socket_finding(path: Path) -> Finding:

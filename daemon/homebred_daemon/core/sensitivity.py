@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from itertools import chain
 from types import MappingProxyType
 from typing import Protocol
 
@@ -25,6 +26,9 @@ DEFAULT_CLASSES: Mapping[str, str] = MappingProxyType(
         "PART_CODE": "trade_secret",
     }
 )
+
+KNOWN = "KNOWN_"
+"""Begins the type of what the site's own gazetteer knows; its class follows."""
 
 
 @dataclass(frozen=True, slots=True)  # positional: four plain fields, written by the hundred
@@ -98,7 +102,15 @@ def raised_classes(spans: Iterable[Span], extra: Mapping[str, str]) -> frozenset
         extra: the policy's `[detection.classes]`, entity type → class, in addition to `DEFAULT_CLASSES`.
     """
     types = {span.type for span in spans}
-    return frozenset(table[kind] for table in (DEFAULT_CLASSES, extra) for kind in types if kind in table)
+    known = (kind.removeprefix(KNOWN).lower() for kind in types if kind.startswith(KNOWN))
+    return frozenset(
+        chain(known, (table[kind] for table in (DEFAULT_CLASSES, extra) for kind in types if kind in table))
+    )
+
+
+def known_type(data_class: str) -> str:
+    """Entity type of what a site knows under this class, which is in lower case: `patient` → `KNOWN_PATIENT`."""
+    return KNOWN + data_class.upper()
 
 
 def redact(text: str, spans: Iterable[Span]) -> str:

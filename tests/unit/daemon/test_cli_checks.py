@@ -12,7 +12,7 @@ import pytest
 
 from homebred_daemon.cli.finding import Finding
 from homebred_daemon.cli.machine_checks import clock_finding, gpu_finding, open_files_finding, python_finding
-from homebred_daemon.cli.site_checks import policy_finding, socket_finding, state_folder_finding
+from homebred_daemon.cli.site_checks import gazetteer_finding, policy_finding, socket_finding, state_folder_finding
 
 
 def assert_helps(finding: Finding) -> None:
@@ -83,6 +83,19 @@ def test_a_policy_that_may_not_be_meant_so_is_a_warning(tmp_path: Path) -> None:
     assert finding.status == "warning"
     assert "air_gap" in finding.why
     assert_helps(finding)
+
+
+def test_a_gazetteer_is_checked_and_is_nobody_elses_to_read(tmp_path: Path) -> None:
+    file = tmp_path / "known.jsonl"
+    file.write_text('{"text": "Anna Müller", "class": "patient"}\n')
+    file.chmod(0o640)
+    assert gazetteer_finding(None).status == gazetteer_finding(file).status == "ok"
+    file.chmod(0o644)
+    assert gazetteer_finding(file).status == "warning"
+    assert_helps(gazetteer_finding(file))
+    file.write_text("{}")
+    assert gazetteer_finding(file).status == "error"
+    assert_helps(gazetteer_finding(file))
 
 
 def test_a_policy_that_was_set_is_the_one_that_is_looked_at(tmp_path: Path) -> None:

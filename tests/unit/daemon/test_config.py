@@ -21,7 +21,10 @@ from homebred_daemon.settings import Settings, expected, known_keys
 ANNOTATED = Path(__file__).parents[3] / "packaging" / "config" / "homebred.toml"
 NO_DEFAULT_FILE = Path("/nonexistent/homebred.toml")
 COMMENTED_KEY = re.compile(r"^# (\w+) = ", re.MULTILINE)
-OF_THE_MACHINE = {("policy", "file"), ("policy", "site_ceiling_file"), ("engine", "python"), ("review", "key_file")}
+OF_THE_MACHINE = {
+    *(("policy", "file"), ("policy", "site_ceiling_file"), ("detection", "gazetteer_file")),
+    *(("engine", "python"), ("review", "key_file")),
+}
 """Settings that no file can hold the default of: unset, or this machine's interpreter."""
 
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from homebred_daemon.adapters.detectors.rule import BESIDE, LONG_RUN, Anywhere, Label, Rule, Run, Start
 from homebred_daemon.adapters.detectors.source_code import code_spans
-from homebred_daemon.core import vocabulary
+from homebred_daemon.core import spelling, vocabulary
 from homebred_daemon.core.sensitivity import Span
 
 _K = TypeVar("_K")
@@ -196,7 +196,7 @@ def _holds(rule: Rule, match: re.Match[str], lowered: str) -> bool:
 
 def _digest() -> str:
     digest = hashlib.sha256(importlib.import_module("stdnum").__version__.encode())
-    for path in (*sorted(Path(__file__).parent.glob("*.py")), Path(vocabulary.__file__)):
+    for path in (*sorted(Path(__file__).parent.glob("*.py")), Path(spelling.__file__), Path(vocabulary.__file__)):
         content = path.read_bytes()
         digest.update(f"{path.name} {len(content)}\n".encode() + content)
     return f"sha256:{digest.hexdigest()}"
