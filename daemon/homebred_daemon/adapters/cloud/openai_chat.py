@@ -1,0 +1,63 @@
+"""OpenAI's chat completions, which most other providers and local servers speak as well."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from typing_extensions import override
+
+from homebred_daemon.adapters.cloud import wire_format
+from homebred_daemon.adapters.cloud.wire_format import AnswerReader, Json, WireFormat
+from homebred_daemon.ports.cloud import CloudFinish, CloudFinished, CloudRequest, CloudUsage
+
+_FINISH = {"stop": CloudFinish.STOP, "length": CloudFinish.LENGTH, "content_filter": CloudFinish.FILTERED}
+
+
+class OpenAiChatReader(AnswerReader):
+    """Chunks with a delta each; the count of tokens comes in a chunk of its own after the last."""
+
+    end_mark = "[DONE]"
+
+    @override
+    def read(self, event: Json) -> str:
+        if event.get("error"):
+            raise wire_format.failure_in_stream(event["error"])
+        text = ""
+        for choice in event["choices"]:
+            text += (choice.get("delta") or {}).get("content") or ""
+            if choice.get("finish_reason"):
+                reason = wire_format.finish_reason(_FINISH, choice["finish_reason"])
+                self.finished = CloudFinished(reason=reason, usage=CloudUsage())
+        if event.get("usage") and self.finished is not None:
+            used = wire_format.usage(event["usage"], "prompt_tokens", "completion_tokens")
+            self.finished = replace(self.finished, usage=used)
+        return text
+
+
+class OpenAiChat(WireFormat):
+    """`POST …/chat/completions`."""
+
+    path = "/chat/completions"
+    reader = OpenAiChatReader
+
+    @override
+    def headers(self, key: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
+    @override
+    def body(self, request: CloudRequest, model: str) -> dict[str, object]:
+        system = [{"role": "system", "content": request.system}] if request.system else []
+        body: dict[str, object] = {
+            "model": model,
+            "messages": system + [{"role": turn.role, "content": turn.content} for turn in request.turns],
+            "max_tokens": request.max_tokens,  # the older name, which every server knows
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if request.temperature is not None:
+            body["temperature"] = request.temperature
+        if request.json_schema:
+            schema = {"name": "answer", "schema": json.loads(request.json_schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        return body

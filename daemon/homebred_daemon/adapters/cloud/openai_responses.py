@@ -1,0 +1,71 @@
+"""OpenAI's responses, asked to keep nothing (`store`)."""
+
+from __future__ import annotations
+
+import json
+
+from typing_extensions import override
+
+from homebred_daemon.adapters.cloud import wire_format
+from homebred_daemon.adapters.cloud.wire_format import AnswerReader, Json, WireFormat
+from homebred_daemon.ports.cloud import CloudFinish, CloudFinished, CloudRequest
+
+_INCOMPLETE = {"max_output_tokens": CloudFinish.LENGTH, "content_filter": CloudFinish.FILTERED}
+
+
+class OpenAiResponsesReader(AnswerReader):
+    """Typed events; the last one carries the whole response, of which its end and its tokens are read."""
+
+    _has_refused = False
+
+    @override
+    def read(self, event: Json) -> str:
+        match event["type"]:
+            case "response.output_text.delta":
+                return wire_format.text(event["delta"])
+            case "response.refusal.delta":
+                self._has_refused = True
+                return wire_format.text(event["delta"])
+            case "response.completed":
+                self._finish(event["response"], CloudFinish.FILTERED if self._has_refused else CloudFinish.STOP)
+            case "response.incomplete":
+                why = (event["response"].get("incomplete_details") or {}).get("reason")
+                self._finish(event["response"], wire_format.finish_reason(_INCOMPLETE, why))
+            case "response.failed":
+                raise wire_format.failure_in_stream(event["response"].get("error"))
+            case "error":
+                raise wire_format.failure_in_stream(event.get("error") or {"code": event.get("code")})
+        return ""
+
+    def _finish(self, response: Json, reason: CloudFinish) -> None:
+        used = wire_format.usage(response.get("usage"), "input_tokens", "output_tokens")
+        self.finished = CloudFinished(reason=reason, usage=used)
+
+
+class OpenAiResponses(WireFormat):
+    """`POST …/responses`."""
+
+    path = "/responses"
+    reader = OpenAiResponsesReader
+
+    @override
+    def headers(self, key: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
+    @override
+    def body(self, request: CloudRequest, model: str) -> dict[str, object]:
+        body: dict[str, object] = {
+            "model": model,
+            "input": [{"role": turn.role, "content": turn.content} for turn in request.turns],
+            "max_output_tokens": request.max_tokens,
+            "store": False,
+            "stream": True,
+        }
+        if request.system:
+            body["instructions"] = request.system
+        if request.temperature is not None:
+            body["temperature"] = request.temperature
+        if request.json_schema:
+            schema = json.loads(request.json_schema)
+            body["text"] = {"format": {"type": "json_schema", "name": "answer", "schema": schema}}
+        return body
