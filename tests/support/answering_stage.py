@@ -24,8 +24,10 @@ from tests.support.scripted_pool import Play, ScriptedPool
 
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.core.link import Link
+from homebred_daemon.core.pseudonyms import KEY_BYTES
 from homebred_daemon.core.shelf import Shelf
-from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent, Decided, Outcome
+from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent, Decided, Outcome, Retracted
+from homebred_daemon.ports.cloud import CloudLane
 from homebred_daemon.ports.engines import ServedModel
 from homebred_daemon.ports.ledger import OutcomeRecord
 from homebred_daemon.ports.review import ReviewStore
@@ -35,6 +37,7 @@ from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.review_book import ReviewBook, ReviewTerms
 from homebred_daemon.services.review_desk import ReviewDesk
 from homebred_daemon.services.standing import Means, Served, Standing
+from homebred_daemon.services.way_out import WayOut
 from homebred_engines import api
 from homebred_protocol.documents.policy import read_policy
 from homebred_protocol.documents.registry import read_registry
@@ -97,6 +100,7 @@ class Stage:
     reviews: FakeReviewStore = field(default_factory=FakeReviewStore)
     heard: list[str] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    cloud: CloudLane | None = None
     on_event: Callable[[AnswerEvent], None] = lambda _: None
     """What happens as the caller hears an event."""
     pool: ScriptedPool = field(init=False)
@@ -133,7 +137,7 @@ class Stage:
             new_route_id=lambda: f"r{next(numbers)}",
         )
         async with recorder.running(), desk.running():
-            yield Answering(self.standing(), means)
+            yield Answering(self.standing(), means, WayOut(lane=self.cloud, new_key=lambda: bytes(KEY_BYTES)))
 
     async def answer(self, task: Mapping[str, Any] = PUBLIC, **accepted: Any) -> list[str]:
         async with self.answering() as answering:
@@ -185,6 +189,8 @@ def accepted_task(
 def _line(event: AnswerEvent) -> str:
     if isinstance(event, str):
         return f"<< {event}"
+    if isinstance(event, Retracted):
+        return f"retracted: {event.code}"
     if isinstance(event, Decided):
         after = f" after {event.supersedes}" if event.supersedes else ""
         decision = event.decision

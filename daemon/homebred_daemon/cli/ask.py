@@ -87,7 +87,7 @@ def _exchange(task: Task, *, config: Path | None, socket: Path | None, as_json: 
 
 
 def _take(event: Event, heard: _Heard, *, aloud: bool) -> None:
-    from homebred_protocol.client import Decision  # noqa: PLC0415
+    from homebred_protocol.client import Decision, Retracted  # noqa: PLC0415
 
     if isinstance(event, str):
         heard.answer.append(event)
@@ -98,6 +98,12 @@ def _take(event: Event, heard: _Heard, *, aloud: bool) -> None:
         heard.decisions.append(event)
         if aloud:
             sys.stderr.write(f"[{event.reason_code} -> {event.selected_model_or_stack}] {event.local_reason}\n")
+    elif isinstance(event, Retracted):
+        heard.answer.clear()
+        if aloud:
+            sys.stdout.write("\n")
+            sys.stdout.flush()
+            sys.stderr.write(f"[{event.code}: what came so far does not count]\n")
     else:
         heard.outcome = event
 

@@ -41,14 +41,16 @@ class MinimumContext:
     """Of user and assistant, in turn; the last is the user's."""
     dropped_turns: int
     """How many earlier ones stay home."""
+    json_schema: str = ""
+    """What the answer must fit, as JSON text; empty: anything."""
 
     @property
     def text(self) -> str:
         """All of it, as detection and residual risk read it."""
-        return "\n\n".join(filter(None, (self.system, *(turn.content for turn in self.turns))))
+        return "\n\n".join(filter(None, (self.system, *(turn.content for turn in self.turns), self.json_schema)))
 
 
-def minimum_context(turns: Sequence[Message]) -> MinimumContext:
+def minimum_context(turns: Sequence[Message], json_schema: str = "") -> MinimumContext:
     """The last turn, the standing instructions, and earlier turns from the first that the last one needs.
 
     An exchange is needed where the last turn points back to it (the one before), or shares MIN_SHARED telling words
@@ -57,9 +59,10 @@ def minimum_context(turns: Sequence[Message]) -> MinimumContext:
     said = [turn for turn in turns if turn.role != SYSTEM]
     system = "\n\n".join(turn.content for turn in turns if turn.role == SYSTEM)
     if not said:
-        return MinimumContext(system="", turns=(Message(role="user", content=system),), dropped_turns=0)
+        only = (Message(role="user", content=system),)
+        return MinimumContext(system="", turns=only, dropped_turns=0, json_schema=json_schema)
     first = _first_needed(said)
-    return MinimumContext(system=system, turns=tuple(said[first:]), dropped_turns=first)
+    return MinimumContext(system=system, turns=tuple(said[first:]), dropped_turns=first, json_schema=json_schema)
 
 
 def masked(
@@ -71,7 +74,7 @@ def masked(
         return pseudonyms.masked(text, detect(text))
 
     turns = tuple(replace(turn, content=mask(turn.content)) for turn in context.turns)
-    return replace(context, system=mask(context.system), turns=turns)
+    return replace(context, system=mask(context.system), turns=turns, json_schema=mask(context.json_schema))
 
 
 def _first_needed(said: Sequence[Message]) -> int:

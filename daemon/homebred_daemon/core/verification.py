@@ -19,9 +19,11 @@ class Finding(StrEnum):
     SLOW = "slow"
     FALLBACK = "fallback"
     NO_CLOUD_LANE = "no_cloud_lane"
+    CLOUD_FAILED = "cloud_failed"
+    WITHHELD = "withheld"
 
 
-WEAK = frozenset({Finding.EMPTY, Finding.TRUNCATED, Finding.SCHEMA_INVALID, Finding.LOW_CONFIDENCE})
+WEAK = frozenset({Finding.EMPTY, Finding.TRUNCATED, Finding.SCHEMA_INVALID, Finding.LOW_CONFIDENCE, Finding.WITHHELD})
 """Findings that say not to rely on the answer; the others speak of the way to it."""
 
 

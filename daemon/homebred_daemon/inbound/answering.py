@@ -51,8 +51,16 @@ class Outcome:
     """With `review` and `error`: what the caller must hear."""
 
 
-AnswerEvent = Decided | str | Outcome
-"""A decision, a piece of the answer (never cumulative), or the end."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retracted:
+    """The pieces so far do not count: the answer failed on its way, and begins anew."""
+
+    code: str
+    """Why: a stable machine code."""
+
+
+AnswerEvent = Decided | str | Retracted | Outcome
+"""A decision, a piece of the answer (never cumulative), the word that those so far do not count, or the end."""
 
 
 Emit = Callable[[AnswerEvent], Awaitable[None]]

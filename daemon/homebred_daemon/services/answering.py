@@ -1,8 +1,8 @@
 """One task from acceptance to outcome: decide, record, ask, verify, record.
 
 Every accepted task ends in exactly one outcome (I7): an answer, a degraded answer, a review item or an error. It holds
-no way out of the device: a cloud lane will be handed in, and never to a local-only task. It keeps no content: what a
-person must answer is filed with the review desk, before anybody hears that it is.
+no way out of the device: the cloud lane is handed to an escalation, and never to a local-only task. It keeps no
+content: what a person must answer is filed with the review desk, before anybody hears that it is.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar, assert_never
 
+from homebred_daemon.core.context import minimum_context
 from homebred_daemon.core.decision import RouteDecision, Runtime
 from homebred_daemon.core.review import ReviewItem
 from homebred_daemon.core.routing import DecisionInputs, degraded_stack
@@ -30,7 +31,9 @@ from homebred_daemon.inbound.answering import AcceptedTask, Decided, Emit, Heard
 from homebred_daemon.ports.ledger import LedgerEntry, OutcomeRecord
 from homebred_daemon.services.admission import Admission
 from homebred_daemon.services.asking import Asking, AttemptFailedError, Generated
+from homebred_daemon.services.escalating import Escalating, EscalationFailedError
 from homebred_daemon.services.standing import Means, Standing
+from homebred_daemon.services.way_out import NO_WAY_OUT, WayOut
 
 MAX_DECISIONS = 4
 """One, and at most three more after failures before the first token (CONTRACT "After the decision")."""
@@ -38,17 +41,21 @@ MAX_DECISIONS = 4
 INLINE_CHARACTERS = 16_384
 """Longer texts are looked through on a thread; so many take a few milliseconds."""
 
+CLOUD_SHARE = 0.75
+"""Of the time that is left, for the cloud model: a local answer must still be possible after it."""
+
 T = TypeVar("T")
 
 
 class Answering:
     """Answers accepted tasks under the standing that holds when each is accepted."""
 
-    def __init__(self, standing: Standing, means: Means) -> None:
+    def __init__(self, standing: Standing, means: Means, way_out: WayOut = NO_WAY_OUT) -> None:
         self.standing = standing
         """Replaced whole when policy or models change; running tasks finish on what they began with."""
         self.admission = Admission()
         self._means = means
+        self._way_out = way_out
 
     async def route(self, accepted: AcceptedTask) -> RouteDecision:
         """The decision alone: nothing is recorded, nothing is asked.
@@ -71,7 +78,7 @@ class Answering:
         standing = self.standing
         with self.admission.admitted():
             self._admit(standing, accepted)
-            await _Run(standing, self._means, accepted, emit, heard).to_outcome()
+            await _Run(standing, self._means, accepted, emit, heard, way_out=self._way_out).to_outcome()
 
     def _admit(self, standing: Standing, accepted: AcceptedTask) -> None:
         if not standing.allows(accepted):
@@ -92,8 +99,14 @@ async def _decided(standing: Standing, means: Means, accepted: AcceptedTask) -> 
         now=means.clock.now(),
         caller=accepted.caller,
         unavailable=_out_of_service(standing, means),
+        leaving=_leaving(accepted),
     )
     return await _beside_the_loop(decide, accepted)
+
+
+def _leaving(accepted: AcceptedTask) -> str:
+    """What an escalation would send of the task, unmasked."""
+    return minimum_context(accepted.turns, accepted.options.json_schema).text
 
 
 def _out_of_service(standing: Standing, means: Means) -> frozenset[str]:
@@ -112,12 +125,15 @@ async def _beside_the_loop(decide: Callable[[], T], accepted: AcceptedTask) -> T
 class _Run:
     """One task on its way."""
 
-    def __init__(self, standing: Standing, means: Means, accepted: AcceptedTask, emit: Emit, heard: Heard) -> None:
+    def __init__(
+        self, standing: Standing, means: Means, accepted: AcceptedTask, emit: Emit, heard: Heard, *, way_out: WayOut
+    ) -> None:
         self._standing = standing
         self._means = means
         self._accepted = accepted
         self._emit = emit
         self._heard = heard
+        self._way_out = way_out
         self._started_s = means.clock.monotonic_s()
         self._route_id = ""
         self._is_accepted = False
@@ -172,6 +188,8 @@ class _Run:
                 self._make_room()
             self._is_accepted = True
             await self._announce(inputs, decision)
+            if (escalated := await self._escalated(decision)) is not None:
+                return self._with_answer("answer", escalated)
             if not stack:
                 return await self._handed_over(decision)
             asking = Asking(self._standing, self._accepted, self._means, self._emit, self._route_id)
@@ -189,7 +207,7 @@ class _Run:
                 again = partial(
                     self._standing.decider.decide_again,
                     inputs,
-                    self._accepted.text,
+                    _leaving(self._accepted),
                     failed=_out_of_service(self._standing, self._means) | {failure.specialist_id},
                     now=self._means.clock.now(),
                 )
@@ -201,13 +219,32 @@ class _Run:
         match decision.selected_runtime:
             case Runtime.LOCAL:
                 return decision.stack, "answer"
-            case Runtime.CLOUD_ESCALATION:
-                self._note(Finding.NO_CLOUD_LANE)
+            case Runtime.CLOUD_ESCALATION:  # who answers in the cloud model's place, where it does not
                 specialist_id = degraded_stack(inputs)
                 return ((specialist_id,) if specialist_id else ()), "degraded"
             case Runtime.NO_OP:
                 return (), "review"
         assert_never(decision.selected_runtime)
+
+    async def _escalated(self, decision: RouteDecision) -> Generated | None:
+        """The cloud model's answer; None: the route is no escalation, or leads to no answer that holds."""
+        if decision.selected_runtime is not Runtime.CLOUD_ESCALATION or Finding.CLOUD_FAILED in self._findings:
+            return None
+        lane = self._way_out.opened_for(decision, self._standing.decider.policy)
+        if lane is None:
+            self._note(Finding.NO_CLOUD_LANE)
+            return None
+        left_s = self._accepted.deadline_s - self._elapsed_ms(self._means.clock.monotonic_s()) / 1000
+        escalating = Escalating(lane, self._standing.decider, self._accepted, self._means, self._emit)
+        try:
+            generated = await escalating.ask(
+                decision.selected_model_or_stack, key=self._way_out.new_key(), deadline_s=left_s * CLOUD_SHARE
+            )
+        except EscalationFailedError:
+            self._note(Finding.CLOUD_FAILED)
+            return None
+        await self._heard()
+        return generated
 
     def _make_room(self) -> None:
         """Holds a place in the review queue until the task is filed. Raises OverloadedError where it is full."""

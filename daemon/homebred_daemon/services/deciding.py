@@ -23,11 +23,18 @@ REDACTION = "redaction"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decider:
-    """Decides tasks under one policy and one registry, with one detector."""
+    """Decides tasks under one policy and one registry."""
 
     policy: Policy
     registry: Registry
     detector: Detector
+    """Of every task: patterns and what the site knows."""
+    cloud_detector: Detector | None = None
+    """Of what may leave, and more thorough; it raises no class. None: the same."""
+
+    def leaving_spans(self, text: str) -> tuple[Span, ...]:
+        """What must be masked in a text that may leave."""
+        return (self.cloud_detector or self.detector).detect(text)
 
     def decide(
         self,
@@ -38,10 +45,12 @@ class Decider:
         now: datetime,
         caller: tuple[str, ...] = (),
         unavailable: frozenset[str] = frozenset(),
+        leaving: str | None = None,
     ) -> tuple[DecisionInputs, RouteDecision]:
         """The route of a task whose content is `text`, and exactly what it depended on.
 
-        `unavailable` names specialists that cannot be asked now.
+        `unavailable` names specialists that cannot be asked now; `leaving` is what an escalation would send, unmasked.
+        None: all of it.
         """
         spans = self.detector.detect(text)
         inputs = DecisionInputs(
@@ -55,25 +64,27 @@ class Decider:
             detector_digest=self.detector.digest,
             unavailable=unavailable,
         )
-        return self._measured(inputs, lambda: self._risk(text, spans))
+        if self.cloud_detector is None and leaving in {None, text}:
+            return self._measured(inputs, text, lambda _: spans)
+        return self._measured(inputs, text if leaving is None else leaving, self.leaving_spans)
 
     def decide_again(
-        self, before: DecisionInputs, text: str, *, failed: frozenset[str], now: datetime
+        self, before: DecisionInputs, leaving: str, *, failed: frozenset[str], now: datetime
     ) -> tuple[DecisionInputs, RouteDecision]:
         """The route after a specialist failed before its first token: the same task with those unavailable.
 
         `failed` may name further specialists, such as those on the same model.
         """
         inputs = replace(before, now=now, unavailable=before.unavailable | failed)
-        return self._measured(inputs, lambda: self._risk(text, self.detector.detect(text)))
+        return self._measured(inputs, leaving, self.leaving_spans)
 
-    def _measured(self, inputs: DecisionInputs, measure: Callable[[], float]) -> tuple[DecisionInputs, RouteDecision]:
+    def _measured(
+        self, inputs: DecisionInputs, leaving: str, detect: Callable[[str], tuple[Span, ...]]
+    ) -> tuple[DecisionInputs, RouteDecision]:
         """Measures the residual risk only where an escalation is considered, then decides with it."""
         decision = decide(inputs)
         if awaits_residual_risk(inputs, decision):
-            inputs = replace(inputs, context_method=REDACTION, residual_risk=measure())
+            risk = residual_risk(leaving, detect(leaving), self.policy.risk_weights)
+            inputs = replace(inputs, context_method=REDACTION, residual_risk=risk)
             decision = decide(inputs)
         return inputs, decision
-
-    def _risk(self, text: str, spans: tuple[Span, ...]) -> float:
-        return residual_risk(text, spans, self.policy.risk_weights)

@@ -16,6 +16,7 @@ from homebred_protocol.client.values import (
     Fallback,
     Outcome,
     Problem,
+    Retracted,
     Review,
     ReviewState,
     Runtime,
@@ -104,6 +105,8 @@ def event(message: wire.GenerateEvent) -> Event | None:
         return message.delta
     if kind == "decision":
         return decision(message.decision)
+    if kind == "retraction":
+        return Retracted(code=message.retraction.code)
     return outcome(message.outcome) if kind == "outcome" else None
 
 
@@ -178,6 +181,8 @@ class Heard:
             self._pieces.append(heard)
         elif isinstance(heard, Decision):
             self._decisions.append(heard)
+        elif isinstance(heard, Retracted):
+            self._pieces.clear()
         else:
             self._outcome = heard
 

@@ -178,8 +178,19 @@ class Outcome:
     """With ERROR and REVIEW."""
 
 
-Event = Decision | str | Outcome
-"""What a stream yields: decisions first, then pieces of the answer (never cumulative), then exactly one outcome."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retracted:
+    """The pieces so far do not count: the answer failed on its way, and begins anew."""
+
+    code: str
+    """Why: a stable machine code."""
+
+
+Event = Decision | str | Retracted | Outcome
+"""What a stream yields: decisions first, then pieces of the answer (never cumulative), then exactly one outcome.
+
+A Retracted voids the pieces before it.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +201,7 @@ class Answer:
     """More than one where a failure led to another."""
     outcome: Outcome
     streamed: str
-    """All pieces together, whatever they are worth."""
+    """All pieces that count together, whatever they are worth."""
 
     @property
     def status(self) -> Status:

@@ -428,7 +428,9 @@ class Outcome(_message.Message):
     weak: _builtins.bool
     """a finding says not to rely on the answer"""
     answered_by: _builtins.str
-    """specialist id"""
+    """"cloud_failed", "withheld"
+    specialist id
+    """
     finish_reason: _builtins.str
     """"stop", "length" """
     first_token_ms: _builtins.float
@@ -438,7 +440,7 @@ class Outcome(_message.Message):
     """mean token probability, where measured"""
     @_builtins.property
     def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """"slow", "empty", "truncated", "schema_invalid", "low_confidence", "fallback", "no_cloud_lane" """
+        """"slow", "empty", "truncated", "schema_invalid", "low_confidence", "fallback", "no_cloud_lane","""
 
     @_builtins.property
     def usage(self) -> Global___Usage: ...
@@ -476,30 +478,56 @@ class Outcome(_message.Message):
 Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
 
 @_typing.final
+class Retraction(_message.Message):
+    """The deltas so far do not count: the cloud model's answer failed on its way, and the answer begins anew."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """why: "cloud_cut_off", "altered_token", ..."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Retraction: _TypeAlias = Retraction  # noqa: Y015
+
+@_typing.final
 class GenerateEvent(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DECISION_FIELD_NUMBER: _builtins.int
     DELTA_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    RETRACTION_FIELD_NUMBER: _builtins.int
     delta: _builtins.str
     """never cumulative"""
     @_builtins.property
     def decision(self) -> Global___RouteDecision: ...
     @_builtins.property
     def outcome(self) -> Global___Outcome: ...
+    @_builtins.property
+    def retraction(self) -> Global___Retraction: ...
     def __init__(
         self,
         *,
         decision: Global___RouteDecision | None = ...,
         delta: _builtins.str = ...,
         outcome: Global___Outcome | None = ...,
+        retraction: Global___Retraction | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "delta", b"delta", "event", b"event", "outcome", b"outcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "delta", b"delta", "event", b"event", "outcome", b"outcome", "retraction", b"retraction"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "delta", b"delta", "event", b"event", "outcome", b"outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "delta", b"delta", "event", b"event", "outcome", b"outcome", "retraction", b"retraction"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["decision", "delta", "outcome"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["decision", "delta", "outcome", "retraction"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 

@@ -61,7 +61,8 @@ class InferenceServicer(object):
 
     def Generate(self, request, context):
         """Answers a task: the decision first, then deltas, then exactly one outcome. Where a specialist fails before its
-        first token a further decision follows, which supersedes the one before. Cancelling the call stops the engine.
+        first token a further decision follows, which supersedes the one before. A retraction voids the deltas so far.
+        Cancelling the call stops the engine.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,8 @@ class InferenceStub:
     def __new__(cls, channel: _aio.Channel) -> InferenceAsyncStub: ...
     Generate: _grpc.UnaryStreamMultiCallable[_inference_pb2.GenerateRequest, _inference_pb2.GenerateEvent]
     """Answers a task: the decision first, then deltas, then exactly one outcome. Where a specialist fails before its
-    first token a further decision follows, which supersedes the one before. Cancelling the call stops the engine.
+    first token a further decision follows, which supersedes the one before. A retraction voids the deltas so far.
+    Cancelling the call stops the engine.
     """
     Route: _grpc.UnaryUnaryMultiCallable[_inference_pb2.RouteRequest, _inference_pb2.RouteResponse]
     """Decides without answering and without a record: a dry run, with the rule trace."""
@@ -53,7 +54,8 @@ class InferenceAsyncStub(InferenceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Generate: _aio.UnaryStreamMultiCallable[_inference_pb2.GenerateRequest, _inference_pb2.GenerateEvent]  # type: ignore[assignment]
     """Answers a task: the decision first, then deltas, then exactly one outcome. Where a specialist fails before its
-    first token a further decision follows, which supersedes the one before. Cancelling the call stops the engine.
+    first token a further decision follows, which supersedes the one before. A retraction voids the deltas so far.
+    Cancelling the call stops the engine.
     """
     Route: _aio.UnaryUnaryMultiCallable[_inference_pb2.RouteRequest, _inference_pb2.RouteResponse]  # type: ignore[assignment]
     """Decides without answering and without a record: a dry run, with the rule trace."""
@@ -72,7 +74,8 @@ class InferenceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_inference_pb2.GenerateEvent], _abc.AsyncIterator[_inference_pb2.GenerateEvent]]:
         """Answers a task: the decision first, then deltas, then exactly one outcome. Where a specialist fails before its
-        first token a further decision follows, which supersedes the one before. Cancelling the call stops the engine.
+        first token a further decision follows, which supersedes the one before. A retraction voids the deltas so far.
+        Cancelling the call stops the engine.
         """
 
     @_abc_1.abstractmethod

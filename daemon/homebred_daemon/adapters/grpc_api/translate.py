@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from homebred_daemon.core.decision import Fallback, RouteDecision, Runtime
 from homebred_daemon.errors import HomebredError, OverloadedError, RequestError
-from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent, Decided, Outcome
+from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent, Decided, Outcome, Retracted
 from homebred_engines import api
 from homebred_protocol.documents.fields import DocumentError
 from homebred_protocol.documents.task import content_text, read_task
@@ -72,6 +72,8 @@ def event_message(event: AnswerEvent) -> wire.GenerateEvent:
         message = decision_message(event.decision)
         message.route_id, message.supersedes = event.route_id, event.supersedes
         return wire.GenerateEvent(decision=message)
+    if isinstance(event, Retracted):
+        return wire.GenerateEvent(retraction=wire.Retraction(code=event.code))
     return wire.GenerateEvent(outcome=_outcome_message(event))
 
 

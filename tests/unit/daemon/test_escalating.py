@@ -1,0 +1,127 @@
+"""Escalations on the stage: what leaves, what comes home, and who answers where it does not."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+from tests.support.answering_stage import ESCALATABLE, PRIVATE, Actor, Stage
+from tests.support.scripted_cloud import ScriptedCloud
+from tests.support.scripted_pool import says
+
+from homebred_daemon.ports.cloud import (
+    CloudError,
+    CloudFinish,
+    CloudUnreachableError,
+    CutOffError,
+    StoppedAtGateError,
+)
+from homebred_daemon.services.answering import CLOUD_SHARE
+
+UNFIT = partial(Actor, fitness=0.7, reference_fitness=0.9)
+DECIDED = "decided r1 cloud_escalation cloud/default: margin_short"
+TEXT = "ask Quill why"
+
+
+def stage(*script: str | CloudError | CloudFinish, local: str = "hello") -> Stage:
+    """A device whose own specialist is unfit, with a cloud that follows the script, and which knows one Quill."""
+    made = Stage({"a": UNFIT(plays=[says(local)])}, cloud=ScriptedCloud(script))
+    made.detector.words = {"Quill": "PERSON"}
+    return made
+
+
+def lane(made: Stage) -> ScriptedCloud:
+    assert isinstance(made.cloud, ScriptedCloud)
+    return made.cloud
+
+
+async def test_what_leaves_is_masked_and_what_comes_home_is_restored() -> None:
+    made = stage("Because ", "{0} ", "knows.", CloudFinish.STOP)
+    heard = await made.answer(ESCALATABLE, text=TEXT)
+    assert heard == [DECIDED, "<< Because ", "<< Quill ", "<< knows.", "answer by cloud/default"]
+    (request,) = lane(made).asked
+    assert "Quill" not in repr(request)
+    assert request.turns[0].content.startswith("ask ⟦person:")
+    (outcome,) = made.outcomes
+    assert (outcome.record.prompt_tokens, outcome.record.completion_tokens, outcome.weak) == (7, 3, False)
+    assert made.written() == ["r1 answer by cloud/default"]
+
+
+async def test_a_token_that_comes_in_pieces_is_never_shown() -> None:
+    made = stage(*"{0}", CloudFinish.STOP)
+    lane(made).script = ()
+    first = await made.answer(ESCALATABLE, text=TEXT)
+    token = lane(made).asked[0].turns[0].content.split()[1]
+    again = stage(*token, "!", CloudFinish.STOP)
+    assert "".join(line.removeprefix("<< ") for line in await again.answer(ESCALATABLE, text=TEXT) if "<<" in line) == (
+        "Quill!"
+    )
+    assert first[-1] == "degraded by a: cloud_failed"
+
+
+@pytest.mark.parametrize(
+    "error", [CloudUnreachableError(), StoppedAtGateError({"SECRET"}), CutOffError()], ids=lambda error: error.code
+)
+async def test_a_cloud_that_fails_before_its_first_word_is_answered_for_here(error: CloudError) -> None:
+    assert await stage(error).answer(ESCALATABLE) == [DECIDED, "<< hello", "degraded by a: cloud_failed"]
+
+
+async def test_what_was_streamed_of_an_answer_that_is_cut_off_is_taken_back() -> None:
+    assert await stage("Bec", CutOffError()).answer(ESCALATABLE) == [
+        DECIDED,
+        "<< Bec",
+        "retracted: cloud_cut_off",
+        "<< hello",
+        "degraded by a: cloud_failed",
+    ]
+
+
+@pytest.mark.parametrize("invented", ["⟦person:00000000", "⟦person:000000000⟧", "⟦"])
+async def test_a_token_that_was_never_issued_takes_the_answer_back(invented: str) -> None:
+    assert (await stage("So ", invented, CloudFinish.STOP).answer(ESCALATABLE))[1:] == [
+        "<< So ",
+        "retracted: altered_token",
+        "<< hello",
+        "degraded by a: cloud_failed",
+    ]
+
+
+@pytest.mark.parametrize("end", [(), (CloudFinish.FILTERED,)], ids=["no end", "filtered"])
+async def test_an_answer_that_is_not_whole_does_not_count(end: tuple[CloudFinish, ...]) -> None:
+    assert (await stage("Well", *end).answer(ESCALATABLE))[-1] == "degraded by a: cloud_failed"
+
+
+async def test_nobody_here_to_stand_in_sends_it_to_a_person() -> None:
+    made = Stage({}, cloud=ScriptedCloud([CloudUnreachableError()]))
+    assert await made.answer(ESCALATABLE) == [DECIDED, "review needs_review: cloud_failed"]
+
+
+async def test_a_value_is_not_restored_into_a_link() -> None:
+    made = stage("see https://x.example/?q={0}", CloudFinish.STOP)
+    heard = await made.answer(ESCALATABLE, text=TEXT)
+    assert not any("Quill" in line for line in heard)
+    assert heard[-1] == "answer by cloud/default: withheld"
+
+
+async def test_an_answer_that_must_fit_a_schema_is_held_back_until_it_does() -> None:
+    schema = '{"type": "object", "required": ["name"]}'
+    fits = stage('{{"name": ', '"{0}"}}', CloudFinish.STOP)
+    assert await fits.answer(ESCALATABLE, text=TEXT, schema=schema) == [
+        DECIDED,
+        '<< {"name": "Quill"}',
+        "answer by cloud/default",
+    ]
+    unfit = stage("[]", CloudFinish.STOP, local='{"name": 1}')
+    assert (await unfit.answer(ESCALATABLE, schema=schema))[1:] == ['<< {"name": 1}', "degraded by a: cloud_failed"]
+
+
+async def test_the_cloud_is_given_a_share_of_the_time_and_asked_once() -> None:
+    made = stage(CloudUnreachableError())
+    await made.answer(ESCALATABLE, deadline_s=20.0)
+    assert lane(made).deadlines_s == [pytest.approx(20.0 * CLOUD_SHARE)]
+
+
+async def test_a_local_only_task_never_meets_the_lane() -> None:
+    made = stage("never", CloudFinish.STOP)
+    await made.answer(PRIVATE | {"allows_escalation": True})
+    assert lane(made).asked == []
