@@ -301,3 +301,32 @@ def test_it_needs_no_home_and_writes_nothing_but_its_ledger(tmp_path: Path) -> N
     home.mkdir()
     homebred(*arguments, stdin=json_lines([task()]), environ={"HOME": str(home), "XDG_CONFIG_HOME": str(home)})
     assert list(home.iterdir()) == []
+
+
+def test_the_caller_sees_exactly_what_an_escalation_would_send(tmp_path: Path) -> None:
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "My neighbour is at jo@example.org."},
+        {"role": "assistant", "content": "Noted."},
+        {
+            "role": "user",
+            "content": "Compare two ways to keep vaccines cool, and mail kim@example.org what a clinic should buy.",
+        },
+    ]
+    document = {
+        "task_id": "t",
+        "kind": "synthesis",
+        "messages": messages,
+        "data_classes": ["public"],
+        "allows_escalation": True,
+    }
+    context = routed(tmp_path, document, "--show-context")["context"]
+    assert (context["system"], context["response_schema"], context["dropped_messages"]) == ("Be brief.", "", 2)
+    (sent,) = context["messages"]
+    assert sent["role"] == "user"
+    assert "and mail ⟦email:" in sent["content"]
+    assert "example.org" not in sent["content"]
+
+
+def test_what_stays_has_no_context_to_show(tmp_path: Path) -> None:
+    assert routed(tmp_path, task("t", data_classes=["patient"]), "--show-context")["context"] is None

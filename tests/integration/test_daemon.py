@@ -162,6 +162,17 @@ def test_a_dry_run_explains_itself_and_leaves_no_record(site: Site) -> None:
     assert decision.route_id == ""
 
 
+def test_a_dry_run_shows_what_would_leave(site: Site) -> None:
+    task = wire.Task(text="weigh it for jo@example.org", data_classes=["public"], allows_escalation=True)
+    with site.daemon("--link", "up") as client:
+        context = client.routed(task).context
+        task.allows_escalation = False
+        assert not client.routed(task).HasField("context")
+    (message,) = context.messages
+    assert message.content.startswith("weigh it for ⟦email:")
+    assert "example.org" not in message.content
+
+
 @pytest.mark.parametrize(
     ("task", "named"),
     [

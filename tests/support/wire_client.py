@@ -56,9 +56,13 @@ class DaemonClient(Control):
                 call.cancel()
 
     def route(self, task: inference_pb2.Task) -> inference_pb2.RouteDecision:
+        """A dry run's decision."""
+        return self.routed(task).decision
+
+    def routed(self, task: inference_pb2.Task) -> inference_pb2.RouteResponse:
         """A dry run."""
         request = inference_pb2.RouteRequest(task=task)
-        return self._connection.call(self._inference.Route, request, Repeat.HARMLESS, 60.0).decision
+        return self._connection.call(self._inference.Route, request, Repeat.HARMLESS, 60.0)
 
     @override
     def watch_reviews(self) -> Generator[control_pb2.Review, None, None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,11 +13,15 @@ import typer
 from homebred_daemon.adapters.detectors.gazetteer_file import site_detector
 from homebred_daemon.cli.journal import journal
 from homebred_daemon.cli.json_lines import answer_lines
+from homebred_daemon.core.context import MinimumContext, masked, minimum_context
+from homebred_daemon.core.decision import RouteDecision, Runtime
 from homebred_daemon.core.link import Link
+from homebred_daemon.core.pseudonyms import KEY_BYTES, Pseudonyms
 from homebred_daemon.core.records import decision_record
 from homebred_daemon.document_files import registry_document, site_policy
 from homebred_daemon.errors import RequestError
 from homebred_daemon.services.deciding import Decider
+from homebred_engines.api import Message
 from homebred_protocol.documents.policy import PRINCIPALS
 from homebred_protocol.documents.task import content_text, read_task
 
@@ -38,6 +44,9 @@ def route(
     gazetteer: Annotated[
         Path | None, typer.Option(help="What the site knows (JSON lines); else patterns alone.")
     ] = None,
+    show_context: Annotated[
+        bool, typer.Option("--show-context", help="Add what an escalation would send, masked.")
+    ] = False,
 ) -> int:
     """Decide each task on standard input and print its decision record."""
     if not jsonl:
@@ -51,13 +60,37 @@ def route(
 
         def answer(document: dict[str, Any]) -> dict[str, Any]:
             task = read_task(document)
-            text = content_text(document)
+            text, context = content_text(document), _least(document)
             at = fixed_now or datetime.now(UTC)
-            inputs, decision = decider.decide(task, text, link=link, now=at, caller=principals)
+            inputs, decision = decider.decide(task, text, link=link, now=at, caller=principals, leaving=context.text)
             record(inputs, decision)
-            return {**decision_record(decision), "task_id": task.task_id}
+            shown = {"context": _shown(context, decision, decider)} if show_context else {}
+            return {**decision_record(decision), "task_id": task.task_id, **shown}
 
         return answer_lines(answer)
+
+
+def _least(document: dict[str, Any]) -> MinimumContext:
+    """What an escalation would need of a checked task document."""
+    turns = [Message(role=one["role"], content=one["content"]) for one in document.get("messages") or ()]
+    schema = document.get("response_schema")
+    return minimum_context(
+        turns or [Message(role="user", content=document.get("text", ""))],
+        "" if schema is None else json.dumps(schema, ensure_ascii=False),
+    )
+
+
+def _shown(context: MinimumContext, decision: RouteDecision, decider: Decider) -> dict[str, Any] | None:
+    """What an escalation would send; None: the task would not be escalated."""
+    if decision.selected_runtime is not Runtime.CLOUD_ESCALATION:
+        return None
+    sent = masked(context, decider.leaving_spans, Pseudonyms(secrets.token_bytes(KEY_BYTES)))
+    return {
+        "system": sent.system,
+        "messages": [{"role": turn.role, "content": turn.content} for turn in sent.turns],
+        "response_schema": sent.json_schema,
+        "dropped_messages": sent.dropped_turns,
+    }
 
 
 def _instant(text: str) -> datetime:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from homebred_daemon.core.context import MinimumContext
 from homebred_daemon.core.decision import RouteDecision
 from homebred_daemon.errors import HomebredError
 from homebred_daemon.ports.ledger import OutcomeRecord
@@ -38,6 +39,15 @@ class Decided:
     decision: RouteDecision
     supersedes: str
     """The route whose failure led here; empty: none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routed:
+    """What would become of a task."""
+
+    decision: RouteDecision
+    context: MinimumContext | None
+    """What would leave, masked; None: nothing would."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +86,8 @@ async def at_once() -> None:
 class Answerer(Protocol):
     """Answers tasks."""
 
-    async def route(self, accepted: AcceptedTask) -> RouteDecision:
-        """The decision alone: nothing is recorded, nothing is asked.
+    async def route(self, accepted: AcceptedTask) -> Routed:
+        """The decision and what would leave: nothing is recorded, nothing is asked.
 
         Raises:
             RequestError: the task cannot be accepted.

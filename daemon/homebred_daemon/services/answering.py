@@ -14,8 +14,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar, assert_never
 
-from homebred_daemon.core.context import minimum_context
 from homebred_daemon.core.decision import RouteDecision, Runtime
+from homebred_daemon.core.pseudonyms import Pseudonyms
 from homebred_daemon.core.review import ReviewItem
 from homebred_daemon.core.routing import DecisionInputs, degraded_stack
 from homebred_daemon.core.verification import Finding, is_slow, is_weak
@@ -27,11 +27,11 @@ from homebred_daemon.errors import (
     NotPermittedError,
     defect,
 )
-from homebred_daemon.inbound.answering import AcceptedTask, Decided, Emit, Heard, Outcome, at_once
+from homebred_daemon.inbound.answering import AcceptedTask, Decided, Emit, Heard, Outcome, Routed, at_once
 from homebred_daemon.ports.ledger import LedgerEntry, OutcomeRecord
 from homebred_daemon.services.admission import Admission
 from homebred_daemon.services.asking import Asking, AttemptFailedError, Generated
-from homebred_daemon.services.escalating import Escalating, EscalationFailedError
+from homebred_daemon.services.escalating import Escalating, EscalationFailedError, leaving_context, masked_context
 from homebred_daemon.services.standing import Means, Standing
 from homebred_daemon.services.way_out import NO_WAY_OUT, WayOut
 
@@ -57,14 +57,19 @@ class Answering:
         self._means = means
         self._way_out = way_out
 
-    async def route(self, accepted: AcceptedTask) -> RouteDecision:
-        """The decision alone: nothing is recorded, nothing is asked.
+    async def route(self, accepted: AcceptedTask) -> Routed:
+        """The decision and what would leave: nothing is recorded, nothing is asked.
 
         Raises:
             RequestError: the task cannot be accepted.
         """
-        self._admit(self.standing, accepted)
-        return (await _decided(self.standing, self._means, accepted))[1]
+        standing = self.standing
+        self._admit(standing, accepted)
+        decision = (await _decided(standing, self._means, accepted))[1]
+        if decision.selected_runtime is not Runtime.CLOUD_ESCALATION:
+            return Routed(decision=decision, context=None)
+        mask = partial(masked_context, accepted, standing.decider, Pseudonyms(self._way_out.new_key()))
+        return Routed(decision=decision, context=await _beside_the_loop(mask, accepted))
 
     async def answer(self, accepted: AcceptedTask, emit: Emit, heard: Heard = at_once) -> None:
         """Answers a task: `emit` hears decisions, pieces of the answer, then exactly one Outcome.
@@ -99,14 +104,9 @@ async def _decided(standing: Standing, means: Means, accepted: AcceptedTask) -> 
         now=means.clock.now(),
         caller=accepted.caller,
         unavailable=_out_of_service(standing, means),
-        leaving=_leaving(accepted),
+        leaving=leaving_context(accepted).text,
     )
     return await _beside_the_loop(decide, accepted)
-
-
-def _leaving(accepted: AcceptedTask) -> str:
-    """What an escalation would send of the task, unmasked."""
-    return minimum_context(accepted.turns, accepted.options.json_schema).text
 
 
 def _out_of_service(standing: Standing, means: Means) -> frozenset[str]:
@@ -207,7 +207,7 @@ class _Run:
                 again = partial(
                     self._standing.decider.decide_again,
                     inputs,
-                    _leaving(self._accepted),
+                    leaving_context(self._accepted).text,
                     failed=_out_of_service(self._standing, self._means) | {failure.specialist_id},
                     now=self._means.clock.now(),
                 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import Final
 
-from homebred_daemon.core.context import masked, minimum_context
+from homebred_daemon.core.context import MinimumContext, masked, minimum_context
 from homebred_daemon.core.pseudonyms import Pseudonyms, TokenError
 from homebred_daemon.core.verification import Answer, Finding, verify
 from homebred_daemon.inbound.answering import AcceptedTask, Emit, Retracted
@@ -32,6 +32,16 @@ MAX_TOKENS: Final = 1024
 FILTERED: Final = "cloud_filtered"
 ALTERED_TOKEN: Final = "altered_token"  # noqa: S105  # a code, no password
 UNFIT: Final = "schema_invalid"
+
+
+def leaving_context(accepted: AcceptedTask) -> MinimumContext:
+    """What an escalation needs of a task, as it is."""
+    return minimum_context(accepted.turns, accepted.options.json_schema)
+
+
+def masked_context(accepted: AcceptedTask, decider: Decider, pseudonyms: Pseudonyms) -> MinimumContext:
+    """What an escalation sends of a task."""
+    return masked(leaving_context(accepted), decider.leaving_spans, pseudonyms)
 
 
 class EscalationFailedError(Exception):
@@ -83,8 +93,7 @@ class Escalating:
 
     def _request(self, alias: str, pseudonyms: Pseudonyms) -> CloudRequest:
         options = self._accepted.options
-        least = minimum_context(self._accepted.turns, options.json_schema)
-        context = masked(least, self._decider.leaving_spans, pseudonyms)
+        context = masked_context(self._accepted, self._decider, pseudonyms)
         return CloudRequest(
             alias=alias,
             system=context.system,

@@ -20,7 +20,7 @@ from homebred_protocol.client.errors import CallError, DeadlineError
 from homebred_protocol.client.failures import failure
 from homebred_protocol.client.retrying import OUTCOME_GRACE_S, Repeat, Tries
 from homebred_protocol.client.reviewing import Polls
-from homebred_protocol.client.values import Answer, Decision, Event, Review, Task, Verdict
+from homebred_protocol.client.values import Answer, DryRun, Event, Review, Task, Verdict
 from homebred_protocol.v1 import inference_pb2, inference_pb2_grpc
 
 if TYPE_CHECKING:
@@ -141,11 +141,11 @@ class AsyncClient:
         """The answer's events as they come; the task is sent when the first is asked for."""
         return AsyncStream(self._connection, translating.request_message(_task(task)))
 
-    async def route(self, task: Task | str) -> Decision:
-        """Where the task would go, and why: a dry run, without a record."""
+    async def route(self, task: Task | str) -> DryRun:
+        """Where the task would go, why, and what would leave: a dry run, without a record."""
         request = inference_pb2.RouteRequest(task=translating.task_message(_task(task)))
         response = await self._connection.call(self._inference.Route, request, Repeat.HARMLESS, self._timeout_s)
-        return translating.decision(response.decision)
+        return translating.dry_run(response)
 
     async def get_review(self, route_id: str, *, wait_s: float = 0.0) -> Review:
         """How a task of one's own stands that went to a person; the daemon may wait so long for its end.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import fields
 from datetime import datetime, timezone
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -12,9 +13,12 @@ from homebred_protocol.client.errors import FailedError
 from homebred_protocol.client.values import (
     Answer,
     Decision,
+    DryRun,
     Event,
     Fallback,
+    Message,
     Outcome,
+    OutgoingContext,
     Problem,
     Retracted,
     Review,
@@ -127,6 +131,19 @@ def decision(message: wire.RouteDecision) -> Decision:
         route_id=message.route_id,
         supersedes=message.supersedes,
     )
+
+
+def dry_run(message: wire.RouteResponse) -> DryRun:
+    """What a dry run says."""
+    decided, context = decision(message.decision), message.context
+    would_send = OutgoingContext(
+        system=context.system,
+        messages=tuple(Message(one.role, one.content) for one in context.messages),
+        schema=context.response_schema,
+        dropped_messages=context.dropped_messages,
+    )
+    kept = {one.name: getattr(decided, one.name) for one in fields(decided)}
+    return DryRun(**kept, would_send=would_send if message.HasField("context") else None)
 
 
 def outcome(message: wire.Outcome) -> Outcome:

@@ -118,6 +118,19 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingContext:
+    """What an escalation would send: the least of the task, with tokens for all that was found."""
+
+    system: str
+    """Standing instructions."""
+    messages: tuple[Message, ...]
+    schema: str
+    """As JSON text; empty: none."""
+    dropped_messages: int
+    """How many earlier ones would stay on the device."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """Where a task goes and why; it holds nothing of the task."""
 
@@ -139,6 +152,14 @@ class Decision:
     """What reviews and feedback ask for; empty in a dry run."""
     supersedes: str
     """The route whose failure led here; empty: none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun(Decision):
+    """Where a task would go, and what would leave."""
+
+    would_send: OutgoingContext | None
+    """None: it would not be escalated. A real call has other tokens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

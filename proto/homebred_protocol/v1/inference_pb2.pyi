@@ -554,20 +554,61 @@ class RouteRequest(_message.Message):
 Global___RouteRequest: _TypeAlias = RouteRequest  # noqa: Y015
 
 @_typing.final
+class OutgoingContext(_message.Message):
+    """What an escalation would send: the least of the task, with tokens such as ⟦person:k7f2m9qd4⟧ for all that was found.
+    The tokens of a real call are others: each has a key of its own.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYSTEM_FIELD_NUMBER: _builtins.int
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    RESPONSE_SCHEMA_FIELD_NUMBER: _builtins.int
+    DROPPED_MESSAGES_FIELD_NUMBER: _builtins.int
+    system: _builtins.str
+    """standing instructions"""
+    response_schema: _builtins.str
+    dropped_messages: _builtins.int
+    """how many earlier ones would stay here"""
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Message]: ...
+    def __init__(
+        self,
+        *,
+        system: _builtins.str = ...,
+        messages: _abc.Iterable[Global___Message] | None = ...,
+        response_schema: _builtins.str = ...,
+        dropped_messages: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped_messages", b"dropped_messages", "messages", b"messages", "response_schema", b"response_schema", "system", b"system"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OutgoingContext: _TypeAlias = OutgoingContext  # noqa: Y015
+
+@_typing.final
 class RouteResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DECISION_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def decision(self) -> Global___RouteDecision: ...
+    @_builtins.property
+    def context(self) -> Global___OutgoingContext:
+        """where the task would be escalated"""
+
     def __init__(
         self,
         *,
         decision: Global___RouteDecision | None = ...,
+        context: Global___OutgoingContext | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "decision", b"decision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "decision", b"decision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

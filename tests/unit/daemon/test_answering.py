@@ -503,7 +503,7 @@ async def test_a_caller_without_the_right_to_a_workflow_is_refused_before_anythi
 async def test_a_dry_run_decides_and_leaves_no_trace() -> None:
     stage = Stage({"a": Actor()}, {"callers": {"uid:7": {"workflows": []}}})
     async with stage.answering() as answering:
-        assert (await answering.route(accepted_task())).selected_model_or_stack == "a"
+        assert (await answering.route(accepted_task())).decision.selected_model_or_stack == "a"
         with pytest.raises(NotPermittedError):
             await answering.route(accepted_task(caller=("uid:7",)))
     assert (stage.heard, stage.ledger.entries, stage.pool.asked) == ([], [], [])
@@ -519,7 +519,7 @@ async def test_a_running_task_finishes_on_the_standing_it_began_with() -> None:
 
         stage.on_event = change
         await answering.answer(accepted_task(), stage.hear)
-        assert (await answering.route(accepted_task())).reason_code == "no_route"
+        assert (await answering.route(accepted_task())).decision.reason_code == "no_route"
     assert stage.heard[-1] == "answer by a"
 
 

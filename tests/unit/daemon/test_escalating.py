@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from tests.support.answering_stage import ESCALATABLE, PRIVATE, Actor, Stage
+from tests.support.answering_stage import ESCALATABLE, PRIVATE, Actor, Stage, accepted_task
 from tests.support.scripted_cloud import ScriptedCloud
 from tests.support.scripted_pool import says
 
@@ -119,6 +119,17 @@ async def test_the_cloud_is_given_a_share_of_the_time_and_asked_once() -> None:
     made = stage(CloudUnreachableError())
     await made.answer(ESCALATABLE, deadline_s=20.0)
     assert lane(made).deadlines_s == [pytest.approx(20.0 * CLOUD_SHARE)]
+
+
+async def test_a_dry_run_shows_what_would_leave_and_sends_nothing() -> None:
+    made = stage("never", CloudFinish.STOP)
+    async with made.answering() as answering:
+        routed = await answering.route(accepted_task(ESCALATABLE, text=TEXT))
+        kept = await answering.route(accepted_task(PRIVATE, text=TEXT))
+    assert routed.context is not None
+    assert routed.context.turns[0].content.startswith("ask ⟦person:")
+    assert kept.context is None
+    assert lane(made).asked == []
 
 
 async def test_a_local_only_task_never_meets_the_lane() -> None:

@@ -17,6 +17,7 @@ from homebred_protocol.client.translating import (
     VERDICTS,
     Heard,
     decision,
+    dry_run,
     event,
     outcome,
     request_message,
@@ -28,6 +29,8 @@ from homebred_protocol.client.values import (
     Fallback,
     Message,
     Outcome,
+    OutgoingContext,
+    Retracted,
     ReviewState,
     Runtime,
     Status,
@@ -179,3 +182,20 @@ def test_an_answer_is_whole_once_its_outcome_is_heard() -> None:
         heard.answer()
     heard.add(outcome(wire.Outcome(status=wire.OUTCOME_STATUS_ANSWER)))
     assert (heard.answer().text, heard.answer().route_id) == ("a b", "r")
+
+
+def test_a_dry_run_tells_what_would_leave_and_that_nothing_would() -> None:
+    stays = dry_run(wire.RouteResponse(decision=full_decision()))
+    assert (stays.reason_code, stays.would_send) == (full_decision().reason_code, None)
+    context = wire.OutgoingContext(system="s", messages=[wire.Message(role="user", content="c")], dropped_messages=2)
+    leaves = dry_run(wire.RouteResponse(decision=full_decision(), context=context)).would_send
+    assert leaves == OutgoingContext(system="s", messages=(Message("user", "c"),), schema="", dropped_messages=2)
+
+
+def test_a_retraction_voids_the_pieces_before_it() -> None:
+    heard = Heard()
+    retraction = event(wire.GenerateEvent(retraction=wire.Retraction(code="cloud_cut_off")))
+    assert retraction == Retracted(code="cloud_cut_off")
+    for one in (decision(full_decision()), "no", retraction, "yes", outcome(wire.Outcome())):
+        heard.add(one)
+    assert heard.answer().streamed == "yes"

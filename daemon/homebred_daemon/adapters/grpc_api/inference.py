@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from homebred_daemon.adapters.grpc_api.listener import Listener
 from homebred_daemon.adapters.grpc_api.reviews import AfterwardsRpcs, ReviewFace
-from homebred_daemon.adapters.grpc_api.translate import accepted_task, decision_message
+from homebred_daemon.adapters.grpc_api.translate import accepted_task, routed_message
 from homebred_daemon.errors import OverloadedError, UnreadError
 from homebred_daemon.inbound.answering import AcceptedTask, Answerer
 from homebred_protocol.v1 import inference_pb2 as wire
@@ -67,7 +67,7 @@ class InferenceServicer(AfterwardsRpcs):
     ) -> wire.RouteResponse:
         """Decides, and does nothing else."""
         accepted = self._accepted(wire.GenerateRequest(task=request.task), context)
-        return wire.RouteResponse(decision=decision_message(await self._answering.route(accepted)))
+        return routed_message(await self._answering.route(accepted))
 
     def _refuse_surplus(self) -> None:
         if self._streams > self._max_streams:

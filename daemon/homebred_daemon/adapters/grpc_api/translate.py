@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from homebred_daemon.core.decision import Fallback, RouteDecision, Runtime
 from homebred_daemon.errors import HomebredError, OverloadedError, RequestError
-from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent, Decided, Outcome, Retracted
+from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent, Decided, Outcome, Retracted, Routed
 from homebred_engines import api
 from homebred_protocol.documents.fields import DocumentError
 from homebred_protocol.documents.task import content_text, read_task
@@ -75,6 +75,22 @@ def event_message(event: AnswerEvent) -> wire.GenerateEvent:
     if isinstance(event, Retracted):
         return wire.GenerateEvent(retraction=wire.Retraction(code=event.code))
     return wire.GenerateEvent(outcome=_outcome_message(event))
+
+
+def routed_message(routed: Routed) -> wire.RouteResponse:
+    """A dry run's result."""
+    context = routed.context
+    return wire.RouteResponse(
+        decision=decision_message(routed.decision),
+        context=None
+        if context is None
+        else wire.OutgoingContext(
+            system=context.system,
+            messages=[wire.Message(role=turn.role, content=turn.content) for turn in context.turns],
+            response_schema=context.json_schema,
+            dropped_messages=context.dropped_turns,
+        ),
+    )
 
 
 def decision_message(decision: RouteDecision) -> wire.RouteDecision:
