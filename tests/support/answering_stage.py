@@ -25,6 +25,7 @@ from tests.support.scripted_pool import Play, ScriptedPool
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.pseudonyms import KEY_BYTES
+from homebred_daemon.core.sensitivity import Detector
 from homebred_daemon.core.shelf import Shelf
 from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent, Decided, Outcome, Retracted
 from homebred_daemon.ports.cloud import CloudLane
@@ -105,6 +106,8 @@ class Stage:
     """What happens as the caller hears an event."""
     pool: ScriptedPool = field(init=False)
     detector: KeywordDetector = field(init=False)
+    looks: Detector | None = None
+    """Looks through the tasks instead of `detector`."""
 
     def __post_init__(self) -> None:
         self.pool = ScriptedPool(self.clock, {name: actor.plays for name, actor in self.actors.items()})
@@ -116,7 +119,7 @@ class Stage:
             decider=Decider(
                 policy=read_policy(dict(self.policy), "sha256:policy"),
                 registry=read_registry(registry, "sha256:registry"),
-                detector=self.detector,
+                detector=self.looks or self.detector,
             ),
             specialists={name: actor.served(name) for name, actor in self.actors.items() if name not in self.missing},
             shelf=Shelf(),

@@ -6,6 +6,7 @@ next begins anew.
 
 from __future__ import annotations
 
+import json
 from contextlib import aclosing
 from typing import Final
 
@@ -31,6 +32,8 @@ MAX_TOKENS: Final = 1024
 """Of an answer whose caller names no bound."""
 FILTERED: Final = "cloud_filtered"
 ALTERED_TOKEN: Final = "altered_token"  # noqa: S105  # a code, no password
+MASKED_SCHEMA: Final = "masked_schema"
+"""What had to be masked in the schema left none that a provider could read."""
 UNFIT: Final = "schema_invalid"
 
 
@@ -50,6 +53,14 @@ class EscalationFailedError(Exception):
     def __init__(self, code: str) -> None:
         self.code = code
         super().__init__(code)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 class Escalating:
@@ -73,6 +84,8 @@ class Escalating:
         """
         pseudonyms = Pseudonyms(key)
         request = self._request(alias, pseudonyms)
+        if not _is_json(request.json_schema or "{}"):
+            raise EscalationFailedError(MASKED_SCHEMA)
         restorer, finished = pseudonyms.restorer(), None
         try:
             async with aclosing(self._lane.ask(request, deadline_s=deadline_s)) as events:

@@ -115,6 +115,14 @@ async def test_an_answer_that_must_fit_a_schema_is_held_back_until_it_does() -> 
     assert (await unfit.answer(ESCALATABLE, schema=schema))[1:] == ['<< {"name": 1}', "degraded by a: cloud_failed"]
 
 
+async def test_a_schema_that_masking_broke_is_not_sent() -> None:
+    made = stage("{}", CloudFinish.STOP, local='{"name": 1}')
+    made.detector.words = {'"name"': "PERSON"}
+    heard = await made.answer(ESCALATABLE, schema='{"type": "object", "required": ["name"]}')
+    assert heard[-1] == "degraded by a: cloud_failed"
+    assert lane(made).asked == []
+
+
 async def test_the_cloud_is_given_a_share_of_the_time_and_asked_once() -> None:
     made = stage(CloudUnreachableError())
     await made.answer(ESCALATABLE, deadline_s=20.0)
