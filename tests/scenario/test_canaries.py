@@ -1,6 +1,7 @@
 """I4: no byte of a local-only task leaves the device, whatever its lane and whatever fails.
 
-Every task holds a canary of its own; what was handed to the cloud, the ledger and the caller is searched for it. Detectors are the real ones; engines and the cloud follow scripts, so that each failure can be forced.
+Every task holds a canary of its own; what was handed to the cloud, the ledger and the caller is searched for it.
+Detectors are the real ones; engines and the cloud follow scripts, so that each failure can be forced.
 """
 
 from __future__ import annotations
