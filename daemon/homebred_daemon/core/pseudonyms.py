@@ -30,6 +30,7 @@ KEY_BYTES: Final = 32
 WITHHELD: Final = "[withheld]"
 """Stands in an answer where a value may not."""
 
+_TOKEN: Final = re.compile(rf"{OPEN}[a-z0-9_]+:[{ALPHABET}]{{{VALUE_CHARACTERS + 1}}}{CLOSE}")
 _MARK: Final = "mark"
 """Type of a token that stands for an opening bracket which was in the text before."""
 _LINK: Final = re.compile(r"//|\]\(|\bwww\.|\b(?:mailto|data|javascript):|[a-z0-9-]\.[a-z]{2,}[:/?#]", re.IGNORECASE)
@@ -37,6 +38,11 @@ _TURNS_INTO_LINK: Final = re.compile(r"[.@][a-z0-9]|//", re.IGNORECASE)
 """After a value in the same word: Smith.example.org is a link for many programs."""
 _WORD_TAIL: Final = 80
 """Characters of a word that are kept to recognise a link by: more than the longest last label of a host name."""
+
+
+def without_tokens(text: str) -> str:
+    """The text with all that has a token's shape left out: in a masked text nothing but a token has it."""
+    return _TOKEN.sub(OPEN + CLOSE, text)
 
 
 class TokenError(Exception):

@@ -108,6 +108,11 @@ def raised_classes(spans: Iterable[Span], extra: Mapping[str, str]) -> frozenset
     )
 
 
+def types_raising(spans: Iterable[Span], extra: Mapping[str, str], classes: frozenset[str]) -> frozenset[str]:
+    """Types of the spans that would raise one of these classes."""
+    return frozenset(span.type for span in spans if not classes.isdisjoint(raised_classes((span,), extra)))
+
+
 def known_type(data_class: str) -> str:
     """Entity type of what a site knows under this class, which is in lower case: `patient` → `KNOWN_PATIENT`."""
     return KNOWN + data_class.upper()

@@ -11,9 +11,10 @@ from datetime import datetime
 
 from homebred_daemon.core.decision import RouteDecision
 from homebred_daemon.core.link import Link
+from homebred_daemon.core.pseudonyms import without_tokens
 from homebred_daemon.core.residual_risk import residual_risk
 from homebred_daemon.core.routing import DecisionInputs, awaits_residual_risk, decide
-from homebred_daemon.core.sensitivity import Detector, Span, raised_classes
+from homebred_daemon.core.sensitivity import Detector, Span, raised_classes, types_raising
 from homebred_protocol.documents.policy import Policy
 from homebred_protocol.documents.registry import Registry
 from homebred_protocol.documents.task import Task
@@ -35,6 +36,11 @@ class Decider:
     def leaving_spans(self, text: str) -> tuple[Span, ...]:
         """What must be masked in a text that may leave."""
         return (self.cloud_detector or self.detector).detect(text)
+
+    def forbidden_types(self, leaving: str) -> frozenset[str]:
+        """What is in a masked text that may not leave, by entity type: the last look at it."""
+        spans = self.detector.detect(without_tokens(leaving))
+        return types_raising(spans, self.policy.detection_classes, self.policy.local_only_classes)
 
     def decide(
         self,

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.support.keyword_detector import KeywordDetector
 from tests.support.manual_clock import STARTED
 
+from homebred_daemon.adapters.detectors.patterns import default_detector
 from homebred_daemon.core.decision import Reason
 from homebred_daemon.core.link import Link
+from homebred_daemon.core.pseudonyms import KEY_BYTES, Pseudonyms
 from homebred_daemon.core.routing import DecisionInputs, decide
 from homebred_daemon.services.deciding import REDACTION, Decider
 from homebred_protocol.documents.policy import Policy, read_policy
@@ -102,3 +105,19 @@ def test_a_text_is_looked_through_once(text: str) -> None:
     asked(deciding, text=text)
     assert isinstance(deciding.detector, KeywordDetector)
     assert deciding.detector.asked == 1
+
+
+def test_the_last_look_finds_what_may_not_leave_but_not_in_a_token() -> None:
+    deciding = decider()
+    assert deciding.forbidden_types("Erika wrote sk-live") == {"SECRET"}
+    assert deciding.forbidden_types("Erika wrote") == frozenset()
+    masked = Pseudonyms(bytes(KEY_BYTES)).masked("sk-live", deciding.leaving_spans("sk-live"))
+    assert deciding.forbidden_types(f"use {masked}") == frozenset()
+
+
+@pytest.mark.parametrize("kind", sorted(default_detector().entity_types))
+def test_no_token_looks_like_what_it_stands_for(kind: str) -> None:
+    real = replace(decider(), detector=default_detector())
+    token = Pseudonyms(bytes(KEY_BYTES)).token(kind.lower(), "value")
+    for sentence in (f"{token}", f"password: {token}, MRN {token} and key={token}", f"ask {token} why"):
+        assert real.forbidden_types(sentence) == frozenset()
