@@ -1,0 +1,119 @@
+"""The watch over links, on a clock that tests move."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from tests.support.manual_clock import ManualClock, run_with
+
+from homebred_daemon.core.link import Link
+from homebred_daemon.core.reachability import Sign
+from homebred_daemon.services.link_watch import LinkWatch
+
+SETTLE_TURNS = 8
+
+
+class Sky:
+    """One endpoint that answers, or does not."""
+
+    def __init__(self, *, is_metered: bool = False) -> None:
+        self.clock = ManualClock()
+        self.answers = Sign.SUCCESS
+        self.probes: list[float] = []
+        self.changes: list[tuple[float, str]] = []
+        self.watch = LinkWatch(["cloud"], self.clock, lambda: 1.0, is_metered=is_metered, changed=self.changed)
+
+    def changed(self, alias: str, link: Link) -> None:
+        assert alias == "cloud"
+        self.changes.append((self.clock.elapsed_s, link.value))
+
+    async def probe(self, alias: str) -> None:
+        self.probes.append(self.clock.elapsed_s)
+        self.watch.seen(alias, self.answers)
+
+    async def pass_s(self, seconds: float) -> None:
+        until_s = self.clock.elapsed_s + seconds
+        while self.clock.elapsed_s < until_s:
+            self.clock.pass_s(0.25)
+            for _ in range(SETTLE_TURNS):
+                await asyncio.sleep(0)
+
+    def run(self, story: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        async def told() -> None:
+            async with self.watch.running(self.probe):
+                await story()
+
+        run_with(self.clock, told())
+
+
+def test_a_link_that_is_up_is_not_probed() -> None:
+    sky = Sky()
+
+    async def story() -> None:
+        await sky.pass_s(60)
+
+    sky.run(story)
+    assert (sky.probes, sky.changes, sky.watch.link("cloud")) == ([], [], Link.UP)
+
+
+def test_one_failed_call_closes_it_at_once_and_probes_open_it_again() -> None:
+    sky = Sky()
+
+    async def story() -> None:
+        await sky.pass_s(1)
+        sky.watch.seen("cloud", Sign.FAILURE)
+        assert sky.watch.link("cloud") is Link.DOWN
+        await sky.pass_s(30)
+
+    sky.run(story)
+    assert sky.changes[0] == (1.0, "down")
+    assert sky.changes[1][1] == "up"
+    assert len(sky.changes) == 2
+    assert 10 < sky.changes[1][0] < 20
+
+
+def test_a_link_that_stays_lost_is_probed_less_and_less_often() -> None:
+    sky = Sky()
+    sky.answers = Sign.FAILURE
+
+    async def story() -> None:
+        sky.watch.seen("cloud", Sign.FAILURE)
+        await sky.pass_s(120)
+
+    sky.run(story)
+    assert 10 < len(sky.probes) < 20
+    assert sky.changes == [(0.0, "down")]
+
+
+def test_a_stranger_is_a_portal() -> None:
+    sky = Sky()
+    sky.watch.seen("cloud", Sign.STRANGER)
+    assert sky.watch.link("cloud") is Link.PORTAL
+
+
+def test_a_metered_link_says_so() -> None:
+    assert Sky(is_metered=True).watch.link("cloud") is Link.METERED
+
+
+def test_what_nobody_configured_is_down() -> None:
+    sky = Sky()
+    sky.watch.seen("other", Sign.SUCCESS)
+    assert sky.watch.link("other") is Link.DOWN
+    assert sky.changes == []
+
+
+def test_a_probe_that_sees_nothing_is_not_made_again_at_once() -> None:
+    sky = Sky()
+
+    async def blind(alias: str) -> None:
+        sky.probes.append(sky.clock.elapsed_s)
+
+    async def told() -> None:
+        async with sky.watch.running(blind):
+            sky.watch.seen("cloud", Sign.FAILURE)
+            await sky.pass_s(30)
+
+    run_with(sky.clock, told())
+    assert 3 <= len(sky.probes) < 10
