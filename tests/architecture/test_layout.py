@@ -35,6 +35,15 @@ NEWER_THAN_3_10 = {
     "BaseExceptionGroup": "raise the first one",
 }
 
+HTTP_CLIENTS = {
+    "httpx2",
+    "httpcore2",
+    "http.client",
+    "urllib.request",
+    "asyncio.open_connection",
+    "socket.create_connection",
+}
+
 # Written in two halves, so that this file does not hold what it looks for.
 NOWHERE = [
     "py" + "pi.org",
@@ -90,6 +99,15 @@ def test_what_runs_on_a_sites_own_interpreter_needs_no_newer_python_than_3_10(pa
     tree = ast.parse(path.read_text(), feature_version=(3, 10))
     for name in names_used(tree):
         assert name not in NEWER_THAN_3_10, f"{name} is newer: {NEWER_THAN_3_10[name]}"
+
+
+def test_the_gate_alone_can_call_out_over_http() -> None:
+    callers = {
+        path.relative_to(DAEMON).as_posix()
+        for path in committed_files("daemon/homebred_daemon/*.py")
+        if {*names_used(ast.parse(path.read_text()))} & HTTP_CLIENTS
+    }
+    assert callers == {"adapters/egress.py"}
 
 
 def names_used(tree: ast.AST) -> Iterator[str]:

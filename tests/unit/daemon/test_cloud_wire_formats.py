@@ -48,16 +48,13 @@ every_format = pytest.mark.parametrize("name", WIRE_FORMATS)
 def answered(name: str, chunks: Iterable[bytes]) -> list[CloudEvent | str]:
     """The events, the last one its end or an error's code."""
     answer, events = StreamedAnswer(WIRE_FORMATS[name].reader()), list[CloudEvent | str]()
-    has_streamed = False
     try:
         for chunk in chunks:
             for event in answer.feed(chunk):
                 events.append(event)  # what comes before an error counts
         events.append(answer.finish())
     except CloudError as error:
-        has_streamed = error.has_streamed
-        events.append(error.code)
-    assert has_streamed == (isinstance(events[-1], str) and len(events) > 1)
+        events.append(answer.failure(error).code)
     return events
 
 
@@ -178,7 +175,7 @@ def test_an_error_in_the_middle_is_the_providers_and_told_without_its_words(name
     stream = "".join(f"data: {json.dumps(event)}\n\n" for event in (delta(name, before), events[name]))
     with pytest.raises(ProviderFailedError, match="overloaded_error") as raised:
         list(answer.feed(stream.encode()))
-    assert raised.value.has_streamed == bool(before)
+    assert answer.failure(raised.value).has_streamed == bool(before)
     assert CANARY not in str(raised.value.record())
 
 

@@ -73,32 +73,30 @@ class StreamedAnswer:
     def __init__(self, reader: AnswerReader) -> None:
         self._parser = EventParser()
         self._reader = reader
-        self._has_streamed = False
+        self.has_streamed = False
         self.is_over = False
 
     def feed(self, chunk: bytes) -> Iterator[CloudText]:
         """The texts that are complete now. Raises CloudError."""
-        try:
-            for data in self._parser.feed(chunk):
-                if self.is_over:
-                    return
-                text = self._text(data)
-                if text:
-                    self._has_streamed = True
-                    yield CloudText(text)
-        except CloudError as error:
-            error.has_streamed = self._has_streamed
-            raise
+        for data in self._parser.feed(chunk):
+            if self.is_over:
+                return
+            text = self._text(data)
+            if text:
+                self.has_streamed = True
+                yield CloudText(text)
 
     def finish(self) -> CloudFinished:
-        """The end. Raises CloudError where the answer is not whole."""
+        """The end. Raises CloudUnreachableError where the answer is not whole."""
         if self._reader.finished is None:
-            raise self.lost()
+            raise CloudUnreachableError
         return self._reader.finished
 
-    def lost(self) -> CloudError:
-        """What it means that nothing more comes."""
-        return CutOffError(has_streamed=True) if self._has_streamed else CloudUnreachableError()
+    def failure(self, error: CloudError) -> CloudError:
+        """What an error means for this answer: to be lost after the first text is to be cut off."""
+        failure = CutOffError() if self.has_streamed and isinstance(error, CloudUnreachableError) else error
+        failure.has_streamed = self.has_streamed
+        return failure
 
     def _text(self, data: str) -> str:
         end_mark = self._reader.end_mark
