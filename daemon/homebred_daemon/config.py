@@ -24,7 +24,7 @@ from typing_extensions import override
 from homebred_daemon import config_sources
 from homebred_daemon.config_sources import DEFAULT_FILE, FLAGS, ConfigFile, Given, Key, variable_of
 from homebred_daemon.errors import ConfigurationError
-from homebred_daemon.settings import Settings, expected, known_keys
+from homebred_daemon.settings import Settings, expected, field_within, known_keys
 
 __all__ = ["Loaded", "Origin", "Settings", "load", "load_with_origins"]
 
@@ -180,8 +180,10 @@ class _Loading:
             settings = Settings(_build_sources=sources)  # type: ignore[call-arg]  # hidden by pydantic's plugin-free __init__
         except ValidationError as error:
             for detail in error.errors(include_url=False, include_context=False):
-                key = (str(detail["loc"][0]), str(detail["loc"][1]))
-                if key in self._given:  # else it is a default that hangs on a value complained of anyway
+                key, path = tuple(map(str, detail["loc"][:2])), tuple(map(str, detail["loc"][2:]))
+                if path and self._file is not None:
+                    self._problems.append(_wrong_within(self._file, key, path, detail, self._known[key]))
+                elif key in self._given:  # else it is a default that hangs on a value complained of anyway
                     self._problems.append(_wrong(self._given[key], self._known[key]))
             return None
         self._problems += _contradictions(settings, self._origin)
@@ -194,11 +196,29 @@ class _Loading:
 
 def _wrong(given: Given, field: FieldInfo) -> _Problem:
     """A value that is not what its setting takes."""
-    shown = "secret" if field.annotation is SecretStr else json.dumps(given.value, ensure_ascii=False, default=str)
-    if len(shown) > MAX_SHOWN_CHARACTERS:
-        shown = shown[:MAX_SHOWN_CHARACTERS] + "…"
+    shown = "secret" if field.annotation is SecretStr else _shown(given.value)
     name = f"{given.key[1]} " if given.kind == "file" else ""
     return _Problem(place=given.place, what=f"{name}is {shown}", hint=f"write {expected(field)}")
+
+
+def _wrong_within(
+    file: ConfigFile, key: Key, path: tuple[str, ...], detail: Mapping[str, object], outer: FieldInfo
+) -> _Problem:
+    """The same in one of a setting's own tables."""
+    place, name, field = file.place((*key, *path)), path[-1], field_within(outer, path)
+    match detail["type"]:
+        case "missing" if field is not None:
+            return _Problem(place=place, what=f"{name} is not there", hint=f"write {expected(field)}")
+        case "extra_forbidden":
+            table = ".".join((*key, *path[:-1]))
+            return _Problem(place=place, what=f"{name} is not a known key of [{table}]", hint="remove it")
+    hint = f"write {expected(field)}" if field is not None else "write a table"
+    return _Problem(place=place, what=f"{name} is {_shown(detail['input'])}", hint=hint)
+
+
+def _shown(value: object) -> str:
+    shown = json.dumps(value, ensure_ascii=False, default=str)
+    return shown if len(shown) <= MAX_SHOWN_CHARACTERS else shown[:MAX_SHOWN_CHARACTERS] + "…"
 
 
 def _unknown(place: str, name: str, known: Iterable[str], kind: str) -> _Problem:

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from typing_extensions import override
 
 from homebred_daemon.config_sources import DEFAULT_RUNTIME_DIR, SOCKET_NAME, Key
+from homebred_daemon.core.endpoint_urls import checked_base_url
 
 
 def _absolute(path: Path) -> Path:
@@ -202,6 +203,57 @@ class LinkSettings(_Section):
     )
 
 
+class CloudEndpointSettings(_Section):
+    """One cloud model, by the alias that policies name it by."""
+
+    base_url: Annotated[str, AfterValidator(checked_base_url)] = Field(
+        description="Where its API is, with the version; https, but for a server on this device.",
+        examples=["https://api.example.com/v1"],
+    )
+    wire_format: Literal["openai_chat", "openai_responses", "anthropic_messages"] = Field(
+        description="What its API speaks."
+    )
+    model: str = Field(min_length=1, description="The provider's name for the model.", examples=["example-large"])
+    key_credential: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9_.-]*$",
+        description="The systemd credential that holds the key; empty: none.",
+        examples=["cloud-key"],
+    )
+    key_file: AbsolutePath | None = Field(
+        default=None, description="File that holds the key, mode 0600; wins over key_credential."
+    )
+    pin: str = Field(
+        default="",
+        pattern=r"^(sha256:[0-9a-f]{64})?$",
+        description="Digest of the public key that it must have; empty: any that an authority vouches for.",
+        examples=["sha256:" + 64 * "0"],
+    )
+    ca_file: AbsolutePath | None = Field(
+        default=None, description="PEM file of the authorities that count; unset: the system's."
+    )
+    price_per_1k_tokens: float = Field(
+        default=0.0, ge=0, le=1_000_000, description="Price of 1,000 tokens, for the daily budget."
+    )
+
+
+class CloudSettings(_Section):
+    """The cloud models that tasks may be given to, where policy and link permit, and what they may cost."""
+
+    endpoints: dict[str, CloudEndpointSettings] = Field(
+        default_factory=dict, description="A table for each alias; none by default, and then nothing ever leaves."
+    )
+    max_calls_per_day: int = Field(
+        default=1000, ge=0, le=1_000_000, description="Calls within one UTC day, each try counted; 0: no limit."
+    )
+    max_mb_per_day: int = Field(
+        default=100, ge=0, le=1_000_000, description="Sent and received within one UTC day, megabytes; 0: no limit."
+    )
+    max_money_per_day: float = Field(
+        default=0.0, ge=0, le=1_000_000, description="Cost within one UTC day, in the prices' currency; 0: no limit."
+    )
+
+
 class LogSettings(_Section):
     """What the daemon writes about itself; never a task's content."""
 
@@ -229,6 +281,7 @@ class Settings(BaseSettings):
     review: ReviewSettings = ReviewSettings()
     ledger: LedgerSettings = LedgerSettings()
     link: LinkSettings = LinkSettings()
+    cloud: CloudSettings = CloudSettings()
     log: LogSettings = LogSettings()
 
     @override
@@ -256,10 +309,21 @@ def known_keys() -> dict[Key, FieldInfo]:
     }
 
 
+def field_within(field: FieldInfo, path: tuple[str, ...]) -> FieldInfo | None:
+    """What the tables of a setting have at an alias and a name below it; None: there is no such thing."""
+    inner = get_args(field.annotation)
+    if get_origin(field.annotation) is not dict or len(path) != len(("alias", "name")):
+        return None
+    fields: dict[str, FieldInfo] = inner[1].model_fields
+    return fields.get(path[1])
+
+
 def expected(field: FieldInfo) -> str:
     """What to write for a setting, in a person's words."""
     if get_origin(field.annotation) is Literal:
         return "one of: " + ", ".join(get_args(field.annotation))
+    if get_origin(field.annotation) is dict:
+        return "a table for each in the configuration file"
     if field.examples:
         return f'text such as "{field.examples[0]}"'
     kinds: dict[object, str] = {int: "an integer", float: "a number", bool: "true or false", SecretStr: "a string"}

@@ -58,10 +58,21 @@ def show(
         return
     for section, table in values.items():
         typer.echo(f"[{section}]")
+        tables = {name: value for name, value in table.items() if isinstance(value, dict)}
         for name, value in table.items():
             origin = loaded.origins[f"{section}.{name}"]
-            typer.echo(f"{_assignment(name, value):<48}  # {origin.place or origin.kind}")
+            if name not in tables:
+                typer.echo(f"{_assignment(name, value):<48}  # {origin.place or origin.kind}")
+        for name, inner in tables.items():
+            _echo_tables(f"{section}.{name}", inner)
         typer.echo()
+
+
+def _echo_tables(name: str, tables: dict[str, dict[str, Any]]) -> None:
+    for alias, table in tables.items():
+        typer.echo(f"[{name}.{json_text.dumps(alias, ensure_ascii=False)}]")
+        for key, value in table.items():
+            typer.echo(_assignment(key, value))
 
 
 def _assignment(name: str, value: object) -> str:

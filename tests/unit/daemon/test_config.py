@@ -8,15 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
+from homebred_daemon.adapters.cloud.registry import WIRE_FORMATS
 from homebred_daemon.config import Loaded, Origin, load, load_with_origins
 from homebred_daemon.config_sources import FLAGS, NO_SETTINGS, client_socket, variable_of
 from homebred_daemon.errors import ConfigurationError
-from homebred_daemon.settings import Settings, expected, known_keys
+from homebred_daemon.settings import CloudEndpointSettings, Settings, expected, known_keys
 
 ANNOTATED = Path(__file__).parents[3] / "packaging" / "config" / "homebred.toml"
 NO_DEFAULT_FILE = Path("/nonexistent/homebred.toml")
@@ -26,6 +28,9 @@ OF_THE_MACHINE = {
     *(("engine", "python"), ("review", "key_file")),
 }
 """Settings that no file can hold the default of: unset, or this machine's interpreter."""
+TABLES = {("cloud", "endpoints")}
+"""Settings that are tables of the site's own; the annotated file has one, commented out."""
+COMMENTED_TABLE = re.compile(r"^#(?=[a-z\[])", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +68,7 @@ def test_the_annotated_file_names_every_setting_with_its_default() -> None:
     text = ANNOTATED.read_text(encoding="utf-8")
     document = tomllib.loads(text)
     named = {(section, name) for section, table in document.items() for name in table}
-    assert named == set(known_keys()) - OF_THE_MACHINE
+    assert named == set(known_keys()) - OF_THE_MACHINE - TABLES
     assert set(COMMENTED_KEY.findall(text)) == {name for _, name in OF_THE_MACHINE}
     defaults = Settings().model_dump(mode="json")
     assert {key: document[key[0]][key[1]] for key in named} == {key: defaults[key[0]][key[1]] for key in named}
@@ -71,6 +76,49 @@ def test_the_annotated_file_names_every_setting_with_its_default() -> None:
 
 def test_the_annotated_file_loads_as_the_defaults() -> None:
     assert Sources(file=ANNOTATED).loaded().settings == Settings()
+
+
+def test_the_annotated_tables_name_every_key_and_load_once_they_are_uncommented(tmp_path: Path) -> None:
+    text = COMMENTED_TABLE.sub("", ANNOTATED.read_text(encoding="utf-8"))
+    assert (
+        tomllib.loads(text)["cloud"]["endpoints"]["cloud/default"].keys() == CloudEndpointSettings.model_fields.keys()
+    )
+    loaded = Sources(file=written(tmp_path / "h.toml", text)).loaded()
+    assert loaded.settings.cloud.endpoints["cloud/default"].model == "example-large"
+
+
+ENDPOINT = '[cloud.endpoints."cloud/a"]\nbase_url = "https://a.example/v1"\nwire_format = "openai_chat"\nmodel = "m"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        (ENDPOINT.replace("https", "http"), 'h.toml:2: base_url is "http://a.example/v1"', "write text such as"),
+        (ENDPOINT.replace("openai_chat", "smoke"), 'h.toml:3: wire_format is "smoke"', "write one of: openai_chat, "),
+        (ENDPOINT.replace("model", "modle"), "h.toml:1: model is not there", "write text such as"),
+        (ENDPOINT + "kee = 1\n", "h.toml:5: kee is not a known key of [cloud.endpoints.cloud/a]", "remove it"),
+        (ENDPOINT + 'pin = "sha256:1"\n', 'h.toml:5: pin is "sha256:1"', "write text such as"),
+        (ENDPOINT + 'key_file = "k"\n', 'h.toml:5: key_file is "k"', "write an absolute path"),
+        ("[cloud.endpoints]\na = 1\n", "h.toml:2: a is 1", "write a table"),
+        ("[cloud]\nendpoints = 1\n", "h.toml:2: endpoints is 1", "write a table for each in the configuration file"),
+    ],
+)
+def test_what_is_wrong_in_a_table_of_the_sites_own_is_said_with_its_line(
+    tmp_path: Path, text: str, message: str, hint: str
+) -> None:
+    error = Sources(file=written(tmp_path / "h.toml", text)).refusal()
+    assert message in error.message
+    assert hint in error.message + error.hint
+
+
+def test_an_endpoint_is_no_variables_to_set() -> None:
+    error = Sources(environ={"HOMEBRED_CLOUD__ENDPOINTS": "{}"}).refusal()
+    assert "HOMEBRED_CLOUD__ENDPOINTS" in error.message
+    assert error.hint == "write a table for each in the configuration file"
+
+
+def test_wire_formats_are_those_that_there_are() -> None:
+    assert set(get_args(CloudEndpointSettings.model_fields["wire_format"].annotation)) == set(WIRE_FORMATS)
 
 
 def test_a_flag_wins_over_a_variable_and_a_variable_over_the_file(tmp_path: Path) -> None:
