@@ -113,6 +113,8 @@ def _text(value: Value) -> str:
 
 FIELDS: Mapping[str, Field] = {
     "version": Field(shape=Shape.WORD, meaning="Of homebred."),
+    "alias": Field(shape=Shape.ID, meaning="Cloud endpoint, as policies name it."),
+    "link": Field(shape=Shape.WORD, meaning="What the router sees: `up`, `metered`, `down` or `portal`."),
     "pid": Field(shape=Shape.NUMBER, meaning="Process id."),
     "socket": Field(shape=Shape.PLACE, meaning="Unix socket."),
     "socket_from": Field(shape=Shape.WORD, meaning="`own`: bound by the daemon; `inherited`: passed by systemd."),

@@ -233,6 +233,13 @@ LEVEL_CHANGED = Event(
     sentence="Entries are written from the severity {severity} on; before, from {previous_severity} on.",
     fields=("severity", "previous_severity"),
 )
+LINK_CHANGED = Event(
+    name="link_changed",
+    severity=Severity.NOTICE,
+    message_id="13d691e428874c28bac3d1e01ab3cf81",
+    sentence="The link to {alias} is {link}.",
+    fields=("alias", "link"),
+)
 CONNECTION_REFUSED = Event(
     name="connection_refused",
     severity=Severity.WARNING,
@@ -333,6 +340,7 @@ EVENTS: tuple[Event, ...] = (
     DRAINING,
     RESUMED,
     LEVEL_CHANGED,
+    LINK_CHANGED,
     CONNECTION_REFUSED,
     CALLER_UNREAD,
     REVIEW_FILED,

@@ -197,9 +197,9 @@ class LedgerSettings(_Section):
 class LinkSettings(_Section):
     """The way to a cloud model."""
 
-    state: Literal["up", "metered", "down", "portal"] = Field(
-        default="down",
-        description="What the router sees of the link; a fixed word, as this version does not measure it.",
+    state: Literal["auto", "up", "metered", "down", "portal"] = Field(
+        default="auto",
+        description="What the router sees of the link; auto: as calls and probes find it, down without an endpoint.",
     )
 
 

@@ -17,9 +17,9 @@ from homebred_daemon.adapters.worker_folders import remove_leftovers
 from homebred_daemon.app.serving import Services, api_server, listening, only_daemon_here
 from homebred_daemon.app.stores import open_recorder, open_reviews, recover_at_start
 from homebred_daemon.app.surroundings import Surroundings
+from homebred_daemon.app.way_out import Links, opened
 from homebred_daemon.app.workers import worker_pool
 from homebred_daemon.config import Settings
-from homebred_daemon.core.link import Link
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.policies import PolicyInForce
 from homebred_daemon.services.answering import Answering
@@ -48,7 +48,8 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
     """
     policies, clock, journal = _policies(settings), SystemClock(), around.journal
     policy = policies.in_force()
-    site = _site(settings, policy)
+    links = Links(settings, clock, journal)
+    site = _site(settings, policy, links)
     access = resolve_access(
         group=settings.access.group, operators=settings.access.operators, reviewers=settings.access.reviewers
     )
@@ -63,6 +64,7 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
         store = ModelStore(settings.paths.state_dir / "models")
         means = _means(recorder, reviews, pool, clock)
         answering = Answering(await standing_of(site, store, recorder), means)
+        await stack.enter_async_context(opened(settings, answering, links, clock))
         await stack.enter_async_context(_heartbeat(around, recorder, reviews, answering).beating())
         residency = Residency(answering, pool)
         caretaker = Caretaking(
@@ -111,12 +113,12 @@ def _policies(settings: Settings) -> PolicyFiles:
     return PolicyFiles(settings.paths.state_dir, policy_file=policy.file, ceiling_file=policy.site_ceiling_file)
 
 
-def _site(settings: Settings, policy: PolicyInForce) -> Site:
+def _site(settings: Settings, policy: PolicyInForce, links: Links) -> Site:
     return Site(
         policy=policy.site.policy,
         documents=ledger_documents(policy.site),
         detector=site_detector(settings.detection.gazetteer_file),
-        link=Link(settings.link.state),
+        link=links.of,
         context_tokens=settings.engine.context_tokens,
     )
 

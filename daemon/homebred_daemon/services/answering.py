@@ -54,8 +54,9 @@ class Answering:
         self.standing = standing
         """Replaced whole when policy or models change; running tasks finish on what they began with."""
         self.admission = Admission()
+        self.way_out = way_out
+        """Set once at start, where the device has a cloud lane."""
         self._means = means
-        self._way_out = way_out
 
     async def route(self, accepted: AcceptedTask) -> Routed:
         """The decision and what would leave: nothing is recorded, nothing is asked.
@@ -68,7 +69,7 @@ class Answering:
         decision = (await _decided(standing, self._means, accepted))[1]
         if decision.selected_runtime is not Runtime.CLOUD_ESCALATION:
             return Routed(decision=decision, context=None)
-        mask = partial(masked_context, accepted, standing.decider, Pseudonyms(self._way_out.new_key()))
+        mask = partial(masked_context, accepted, standing.decider, Pseudonyms(self.way_out.new_key()))
         return Routed(decision=decision, context=await _beside_the_loop(mask, accepted))
 
     async def answer(self, accepted: AcceptedTask, emit: Emit, heard: Heard = at_once) -> None:
@@ -83,7 +84,7 @@ class Answering:
         standing = self.standing
         with self.admission.admitted():
             self._admit(standing, accepted)
-            await _Run(standing, self._means, accepted, emit, heard, way_out=self._way_out).to_outcome()
+            await _Run(standing, self._means, accepted, emit, heard, way_out=self.way_out).to_outcome()
 
     def _admit(self, standing: Standing, accepted: AcceptedTask) -> None:
         if not standing.allows(accepted):

@@ -5,6 +5,7 @@ It loads no model: a specialist is taken up by its files alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from homebred_daemon.core.link import Link
@@ -31,7 +32,8 @@ class Site:
     documents: tuple[tuple[str, str, bytes], ...]
     """Kind, digest and bytes of the documents that the policy was made of, for replay."""
     detector: Detector
-    link: Link
+    link: Callable[[Policy], Link]
+    """Of the policy's fallback model, as it is now."""
     context_tokens: int
     """Context of one generation, where a specialist names none, in tokens."""
 
@@ -62,7 +64,7 @@ async def standing_of(site: Site, store: SpecialistStore, recorder: Recorder) ->
         decider=Decider(policy=site.policy, registry=registry, detector=site.detector),
         specialists=_served(shelf, site.context_tokens),
         shelf=shelf,
-        link=site.link,
+        link=site.link(site.policy),
     )
 
 

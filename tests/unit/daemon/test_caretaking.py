@@ -40,7 +40,7 @@ SITE = Site(
     policy=Policy(digest="sha256:policy", ceiling_digest="sha256:ceiling"),
     documents=(),
     detector=KeywordDetector(),
-    link=Link.DOWN,
+    link=lambda _: Link.DOWN,
     context_tokens=512,
 )
 STRICT = b"version = 1\nescalation = false\n"

@@ -33,7 +33,7 @@ SITE = Site(
         ("ceiling", digest_of(CEILING_BODY), CEILING_BODY),
     ),
     detector=KeywordDetector(),
-    link=Link.METERED,
+    link=lambda _: Link.METERED,
     context_tokens=2048,
 )
 SHELF = Shelf(

@@ -1,0 +1,86 @@
+"""Builds the cloud lane of a device that has endpoints, and watches the links to them; of all others, nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+
+from homebred_daemon import messages
+from homebred_daemon.app.cloud_endpoints import configured_budget, configured_endpoints
+from homebred_daemon.core.link import Link
+from homebred_daemon.ports.clock import Clock
+from homebred_daemon.ports.cloud import LaneClosedError
+from homebred_daemon.ports.journal import Journal
+from homebred_daemon.services.answering import Answering
+from homebred_daemon.services.link_watch import LinkWatch
+from homebred_daemon.services.way_out import WayOut
+from homebred_daemon.settings import Settings
+from homebred_protocol.documents.policy import Policy
+
+MEASURED = "auto"
+
+
+def link_of(settings: Settings, watch: LinkWatch) -> Callable[[Policy], Link]:
+    """What the router sees of the link to a policy's fallback model."""
+    state = settings.link.state
+    if state != MEASURED:
+        fixed = Link(state)
+        return lambda _: fixed
+    return lambda policy: watch.link(policy.fallback_model)
+
+
+class Links:
+    """The watch over this device's endpoints; tells the answering service of changes once it is there."""
+
+    def __init__(self, settings: Settings, clock: Clock, journal: Journal) -> None:
+        self._journal = journal
+        self.answering: Answering | None = None
+        self.watch = LinkWatch(settings.cloud.endpoints, clock, random.random, is_metered=False, changed=self._changed)
+        self.of = link_of(settings, self.watch)
+
+    def _changed(self, alias: str, link: Link) -> None:
+        self._journal.note(messages.LINK_CHANGED, alias=alias, link=link.value)
+        if self.answering is not None:
+            standing = self.answering.standing
+            self.answering.standing = replace(standing, link=self.of(standing.decider.policy))
+
+
+@asynccontextmanager
+async def opened(settings: Settings, answering: Answering, links: Links, clock: Clock) -> AsyncIterator[None]:
+    """Gives the answering service its way out, for as long as the context lasts.
+
+    Raises:
+        ConfigurationError: an endpoint's key is not there, or others can read it.
+    """
+    links.answering = answering
+    endpoints = configured_endpoints(settings.cloud, os.environ)
+    if not endpoints:
+        yield
+        return
+    from homebred_daemon.adapters.egress import Egress  # noqa: PLC0415  # only where something may leave
+
+    def forbids(leaving: str) -> Collection[str]:
+        return answering.standing.decider.forbidden_types(leaving)  # by the policy of now
+
+    egress = Egress(
+        endpoints,
+        air_gap=lambda: answering.standing.decider.policy.air_gap,
+        forbids=forbids,
+        seen=links.watch.seen,
+        clock=clock,
+        chance=random.random,
+        budget=configured_budget(settings.cloud),
+    )
+
+    async def probe(alias: str) -> None:
+        with suppress(LaneClosedError):
+            await egress.probe(alias)
+
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(egress.aclose)
+        await stack.enter_async_context(links.watch.running(probe))
+        answering.way_out = WayOut(lane=egress)
+        yield
