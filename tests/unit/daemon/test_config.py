@@ -238,7 +238,7 @@ def test_what_is_wrong_with_a_variable_is_said_with_its_name(name: str, text: st
 
 def test_what_is_wrong_with_a_flag_is_said_with_its_name() -> None:
     error = Sources(flags={"--link": "maybe"}).refusal()
-    assert (error.message, error.hint) == ('--link: is "maybe"', "write one of: up, metered, down, portal")
+    assert (error.message, error.hint) == ('--link: is "maybe"', "write one of: auto, up, metered, down, portal")
 
 
 def test_all_problems_are_said_at_once(tmp_path: Path) -> None:
