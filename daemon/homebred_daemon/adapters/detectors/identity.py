@@ -208,7 +208,7 @@ RULES = (
         at=Run((4, *range(12, 20)), after="-" + ENDS),
         pattern=rf"{_B}\d(?:[ -]?\d){{11,18}}{END}",
         check=checks.card_by_context,
-        context=("card", "visa", "mastercard", "amex", "karte", "carte", "maestro"),
+        context=("card", "visa", "mastercard", "amex", "karte", "carte", "maestro", " cc "),
     ),
     Rule(
         type="CARD_CODE",

@@ -1,0 +1,271 @@
+"""Names without a title or a label: capitalised words that no dictionary has, and words that name lists have.
+
+For the cloud lane only (tier 3): it masks too much for anything but a text that leaves the house, and says nothing
+about classes. Every step is one pass over the words of the text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from homebred_daemon.adapters.detectors.name_lists import FILE, NameLists, name_lists
+from homebred_daemon.core.sensitivity import Span
+
+_TIER = 3
+_TOKEN = re.compile(r"[^\W_]+(?:['\u2019.-][^\W_]+)*")
+_BEGINS_SENTENCE = re.compile(r"(?:^|[.!?:;…•*#|\n])[\s\"'“”„«»()\[\]>*_#-]*$")
+_BESIDE_RUN = re.compile(r"[ \t]{1,2}|\.[ ]|[ ]?&[ ]|-|/")
+_ROMAN = re.compile(r"[IVXLC]+")
+_ODD_NEGATIONS = ("can't", "won't", "can\u2019t", "won\u2019t")
+_CONTRACTED = re.compile(r"(?:n?['\u2019]t|['\u2019](?:s|d|m|ll|ve|re))$")
+_NUMBER = re.compile(r"\d{1,6}[A-Za-z]?(?:-\d{1,5})?")
+_BESIDE_NUMBER = re.compile(r"[ \t#]{1,4}|\. ?")
+_BESIDE_LONG_NUMBER = re.compile(r"[ \t,.#)]*\n?[ \t,]*")
+_PARTICLE = r"(?:of|and|the|de|la|le|du|des|da|do|dos|del|di|dei|van|von|der|den|ten|zu|zur|u|v|y|e|i|a)"
+_ARTICLE = r"(?:la|le|de|der|den|the|los|las)"
+_JOINS = re.compile(rf"[ \t]|, ?|\. ?| ?& ?|[-/]| {_PARTICLE}(?: {_ARTICLE})? |[ \t,]*\n[ \t,]*")
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_SUFFIX = _set("inc ltd llc llp plc gmbh corp corporation incorporated ag co kg kgaa bv sa srl spa pty limited")
+_GERMAN = _set("der die das und ist nicht ein eine einen mit für von dem den zu auf ich wir bitte sie wird im am")
+_ENGLISH = _set("the and is of to in a for on with this that you it are be was i my")
+# Names in a list, but hardly ever meant as one.
+_NEVER = _set(
+    "the a an i in on at of and or is my we you he she it they this that if to for may will art so do no be by see can"
+    " not me us as go all any now one"
+)
+_INTRODUCE = _set("am i'm im is called named mr mrs ms miss dr nurse colleague ask tell dear hi hello für frau herr")
+_TITLES = _set("mr mrs ms miss dr prof herr herrn frau sir mme")
+_LONGEST_RUN = 5  # words; a longer one is a heading
+_LONGEST_ACRONYM = 5
+_LONGEST_PLACE = 4  # words
+_LEAST = 4  # letters of a name that is known without its capital
+
+
+class _Word(NamedTuple):
+    start: int
+    end: int
+    text: str
+    plain: str
+    """Lower case, without the genitive."""
+    begins: bool
+    """Whether a sentence, a line or a list entry begins here."""
+
+    @property
+    def is_capitalised(self) -> bool:
+        return self.text[0].isupper()
+
+    @property
+    def is_acronym(self) -> bool:
+        return len(self.text) <= _LONGEST_ACRONYM and self.text.isupper()
+
+    @property
+    def is_wordlike(self) -> bool:
+        """Letters, and with digits behind them enough letters not to be a label such as `B12`."""
+        letters = sum(map(str.isalpha, self.plain))
+        return self.plain[0].isalpha() and letters > (1 if letters == len(self.plain) else _LEAST)
+
+
+class _Manner(NamedTuple):
+    """How a text is written."""
+
+    small: set[str]
+    """Its words in lower case, as written."""
+    is_small_throughout: bool
+    is_german: bool
+    is_english: bool
+    """Whether nearly all its small words are English: then one that is not is a name, a nickname or a code."""
+
+
+class NameDetector:
+    """`Detector` on a dictionary and name lists."""
+
+    entity_types = frozenset({"PERSON", "LOCATION", "NAME"})
+
+    def __init__(self, lists: NameLists | None = None) -> None:
+        """Without lists those of this package are read at the first text."""
+        self._given_lists = lists
+
+    @cached_property
+    def _lists(self) -> NameLists:
+        return self._given_lists or name_lists()
+
+    @cached_property
+    def digest(self) -> str:
+        """`sha256:…` over the lists; the code is in the pattern detector's digest."""
+        return f"sha256:{hashlib.sha256(FILE.read_bytes()).hexdigest()}"
+
+    def detect(self, text: str) -> tuple[Span, ...]:
+        """Every name found, by position; neighbours are one span."""
+        words = list(_words(text))
+        marked = self._marked(words, text)
+        self._mark_places(words, marked)
+        self._mark_runs(words, marked, text)
+        self._spread(words, marked, text)
+        _mark_numbers(words, marked, text)
+        return tuple(self._spans(words, marked, text))
+
+    def _marked(self, words: list[_Word], text: str) -> list[bool]:
+        """Words that are names by themselves."""
+        manner = self._manner(words, text)
+        before = ("", *(word.text for word in words))
+        return [
+            self._is_name(word, manner, behind_small=behind.islower()) or self._is_introduced(word, behind)
+            for word, behind in zip(words, before, strict=False)  # the last word stands behind nobody
+        ]
+
+    def _manner(self, words: list[_Word], text: str) -> _Manner:
+        small = {word.text for word in words if word.text.islower()}
+        unknown = sum(word not in self._lists.words for word in small)
+        return _Manner(
+            small=small,
+            is_small_throughout=text.islower(),
+            is_german=_is_german(small),
+            is_english=bool(small & _ENGLISH) and unknown * 4 < len(small),
+        )
+
+    def _is_name(self, word: _Word, manner: _Manner, *, behind_small: bool) -> bool:
+        plain, lists = word.plain, self._lists
+        if not word.is_wordlike or plain in _NEVER or (word.is_acronym and plain in lists.acronyms):
+            return False
+        if plain in lists.countries:
+            return True
+        is_known, is_listed = self._is_known(word), self._is_listed(plain)
+        if manner.is_german and plain not in lists.given and plain not in lists.places:
+            return False  # family names are common nouns there; a given name or a title beside them takes them along
+        if word.text.islower():
+            is_odd = manner.is_small_throughout or (manner.is_english and len(plain) > _LEAST)
+            return not is_known and len(plain) >= _LEAST and (is_listed or is_odd)
+        if not is_known:
+            return True
+        can_be = word.is_capitalised and not word.begins and not word.text.isupper() and plain not in manner.small
+        return can_be and (is_listed or (behind_small and not manner.is_german))
+
+    def _is_introduced(self, word: _Word, before: str) -> bool:
+        """A given name that is a common word too, in small letters: "i am john"."""
+        is_given = word.plain in self._lists.given and word.plain not in _NEVER and len(word.plain) >= _LEAST
+        return is_given and before.lower() in _INTRODUCE
+
+    def _is_known(self, word: _Word) -> bool:
+        if _ROMAN.fullmatch(word.text):
+            return True
+        parts = re.split(r"[-'\u2019.]|\d+", _CONTRACTED.sub("", word.plain))
+        return word.plain in _ODD_NEGATIONS or all(part in self._lists.words for part in parts if len(part) > 1)
+
+    def _is_listed(self, plain: str) -> bool:
+        lists = self._lists
+        return plain in lists.given or plain in lists.family or plain in lists.places or plain in lists.countries
+
+    def _mark_places(self, words: list[_Word], marked: list[bool]) -> None:
+        """Places whose names are several words."""
+        for at, word in enumerate(words):
+            if word.plain not in self._place_beginnings:
+                continue
+            for length in range(_LONGEST_PLACE, 1, -1):
+                if " ".join(one.plain for one in words[at : at + length]) in self._lists.countries:
+                    marked[at : at + length] = [True] * min(length, len(words) - at)
+
+    @cached_property
+    def _place_beginnings(self) -> frozenset[str]:
+        return frozenset(name.split()[0] for name in self._lists.countries if " " in name)
+
+    def _mark_runs(self, words: list[_Word], marked: list[bool], text: str) -> None:
+        """Two capitalised words and more behind a small one, and what stands before "Inc." and the like."""
+        at = 0
+        while at < len(words):
+            until = at
+            while until < len(words) and _runs_on(words[until]) and (until == at or _follows(words, until, text)):
+                until += 1
+            run = words[at:until]
+            after_small = at > 0 and run and not run[0].begins and _is_small(words[at - 1])
+            is_titled = 1 < len(run) <= _LONGEST_RUN and all(word.text[1:].islower() for word in run)
+            if (after_small and is_titled) or (len(run) > 1 and run[-1].plain in _SUFFIX):
+                marked[at:until] = [True] * len(run)
+            at = max(until, at + 1)
+
+    def _spread(self, words: list[_Word], marked: list[bool], text: str) -> None:
+        """A capitalised word beside a name is part of it, at the beginning of a sentence only where a list has it."""
+        for at in range(1, len(words)):
+            is_candidate = marked[at - 1] and not marked[at] and words[at].plain not in _TITLES
+            if is_candidate and self._may_join(words[at]) and _is_beside(words, at - 1, text):
+                marked[at] = True
+        for at in range(len(words) - 2, -1, -1):
+            if marked[at + 1] and not marked[at] and self._may_join(words[at]) and _is_beside(words, at, text):
+                marked[at] = True
+
+    def _may_join(self, word: _Word) -> bool:
+        if word.plain in _TITLES:
+            return True
+        if not word.is_capitalised or word.plain in _NEVER:
+            return len(word.text) == 1 and word.text.isalpha() and word.text not in {"a", "I"}
+        return not word.begins or self._is_listed(word.plain)
+
+    def _spans(self, words: list[_Word], marked: list[bool], text: str) -> Iterator[Span]:
+        current: Span | None = None
+        for word, is_name in zip(words, marked, strict=True):
+            if not is_name:
+                continue
+            if current and _JOINS.fullmatch(text, current.end, word.start):
+                current = Span(current.start, word.end, current.type, _TIER)
+                continue
+            if current:
+                yield current
+            current = Span(word.start, word.end, self._type(word.plain), _TIER)
+        if current:
+            yield current
+
+    def _type(self, plain: str) -> str:
+        if plain in self._lists.places or plain in self._lists.countries:
+            return "LOCATION"
+        return "PERSON" if plain in self._lists.given or plain in self._lists.family else "NAME"
+
+
+def _mark_numbers(words: list[_Word], marked: list[bool], text: str) -> None:
+    """A number beside a name is a house or a postcode: three digits and more also behind a comma or a new line."""
+    for places in (range(1, len(words)), range(len(words) - 2, -1, -1)):
+        step = -1 if places.step == 1 else 1
+        for at in places:
+            left, right = sorted((at, at + step))
+            if marked[at + step] and not marked[at] and _NUMBER.fullmatch(words[at].text):
+                is_long = len(words[at].text) > 2  # noqa: PLR2004 - "Berlin, 12 days"
+                beside = _BESIDE_LONG_NUMBER if is_long else _BESIDE_NUMBER
+                marked[at] = beside.fullmatch(text, words[left].end, words[right].start) is not None
+
+
+def _words(text: str) -> Iterator[_Word]:
+    for match in _TOKEN.finditer(text):
+        start, end = match.span()
+        plain = match.group().lower().removesuffix("'s").removesuffix("\u2019s")
+        begins = _BEGINS_SENTENCE.search(text, max(0, start - 12), start) is not None
+        yield _Word(start, end, match.group(), plain, begins)
+
+
+def _is_small(word: _Word) -> bool:
+    return word.text.islower() or (word.plain in _NEVER and word.plain != "i")
+
+
+def _runs_on(word: _Word) -> bool:
+    return word.is_capitalised and len(word.text) > 1 and word.plain not in _NEVER
+
+
+def _follows(words: list[_Word], at: int, text: str) -> bool:
+    return not words[at].begins and _is_beside(words, at - 1, text)
+
+
+def _is_beside(words: list[_Word], at: int, text: str) -> bool:
+    """Whether nothing but a space or the like stands between a word and the next."""
+    return _BESIDE_RUN.fullmatch(text, words[at].end, words[at + 1].start) is not None
+
+
+def _is_german(small: set[str]) -> bool:
+    """German writes every noun with a capital: there an unknown one says nothing."""
+    german = len(small & _GERMAN)
+    return german > 2 and german > len(small & _ENGLISH)  # noqa: PLR2004 - a quoted phrase is no language
