@@ -15,6 +15,7 @@
     │   └── SecondDaemonError
     ├── DaemonUnreachableError
     ├── EngineUnavailableError
+    ├── DetectionError       a text could not be searched: it must not leave the house
     ├── DeadlineError        time was up before there was an answer
     └── NeedsReviewError     a person must answer: no error of anybody, but the caller must hear it
 
@@ -140,6 +141,13 @@ class EngineUnavailableError(HomebredError):
 
     code = "engine_unavailable"
     hint = "run `homebred status` to see why; the task may be sent again"
+
+
+class DetectionError(HomebredError):
+    """The text could not be searched for what must not leave the house."""
+
+    code = "detection_failed"
+    hint = "the cloud lane stays closed for this text; send the task again"
 
 
 class DeadlineError(HomebredError):

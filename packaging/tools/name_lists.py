@@ -25,8 +25,27 @@ PROPER_LEVELS = (10, 35, 40)  # days, months, peoples; from 50 on they are peopl
 FREQUENT_FAMILIES = 20_000  # of the 88,799 of the census; the rest are caught as unknown words where capitalised
 BIG_PLACE = 100_000  # inhabitants: known also where a text is written without capitals
 FURTHER_PLACES = {
-    *("czech republic", "united states of america", "great britain", "england", "scotland", "wales", "northern ireland"),
-    *("holland", "korea", "deutschland", "österreich", "schweiz", "frankreich", "italien", "spanien", "bavaria", "bayern"),
+    *(
+        "czech republic",
+        "united states of america",
+        "great britain",
+        "england",
+        "scotland",
+        "wales",
+        "northern ireland",
+    ),
+    *(
+        "holland",
+        "korea",
+        "deutschland",
+        "österreich",
+        "schweiz",
+        "frankreich",
+        "italien",
+        "spanien",
+        "bavaria",
+        "bayern",
+    ),
     *("new south wales", "british columbia", "ontario", "quebec", "catalonia", "tuscany", "yorkshire", "cornwall"),
 }
 _WORD = re.compile(r"[^\W\d_]{2,}")

@@ -31,6 +31,9 @@ KNOWN = "KNOWN_"
 """Begins the type of what the site's own gazetteer knows; its class follows."""
 
 
+_LAST_RAISING_TIER = 2  # CONTRACT.md "Detection": patterns and a site's own names; later tiers only mask
+
+
 @dataclass(frozen=True, slots=True)  # positional: four plain fields, written by the hundred
 class Span:
     """A stretch of text that says something about somebody or something protected."""
@@ -42,7 +45,7 @@ class Span:
     type: str
     """Entity type in upper case, such as `US_SSN`."""
     tier: int
-    """Detection tier that found it; 1 is patterns."""
+    """Detection tier that found it: 1 patterns, 2 a site's own names, 3 names in general and what a model finds."""
 
 
 class Detector(Protocol):
@@ -95,13 +98,13 @@ def resolve(spans: Iterable[Span]) -> tuple[Span, ...]:
 
 
 def raised_classes(spans: Iterable[Span], extra: Mapping[str, str]) -> frozenset[str]:
-    """Classes that the spans add to a task; give it the detector's own spans, not the resolved ones.
+    """Classes that spans of tiers 1 and 2 add to a task; give it the detector's own spans, not the resolved ones.
 
     Args:
         spans: what a detector returned.
         extra: the policy's `[detection.classes]`, entity type → class, in addition to `DEFAULT_CLASSES`.
     """
-    types = {span.type for span in spans}
+    types = {span.type for span in spans if span.tier <= _LAST_RAISING_TIER}
     known = (kind.removeprefix(KNOWN).lower() for kind in types if kind.startswith(KNOWN))
     return frozenset(
         chain(known, (table[kind] for table in (DEFAULT_CLASSES, extra) for kind in types if kind in table))

@@ -100,6 +100,11 @@ def test_only_the_contracts_types_raise_a_class_by_default() -> None:
     assert raised_classes([Span(0, 1, kind, 1) for kind in silent], {}) == frozenset()
 
 
+def test_later_tiers_raise_no_class_whatever_a_policy_says() -> None:
+    assert raised_classes([Span(0, 1, "PERSON", 3), Span(0, 1, "MARKER", 3)], {"PERSON": "client"}) == frozenset()
+    assert raised_classes([Span(0, 1, "PERSON", 2)], {"PERSON": "client"}) == {"client"}
+
+
 def test_a_policy_adds_classes_and_takes_none_away() -> None:
     spans = [Span(0, 1, "EMAIL", 1), Span(1, 2, "SECRET", 1)]
     assert raised_classes(spans, {"EMAIL": "client", "SECRET": "vault"}) == {"client", "code", "vault"}
