@@ -66,8 +66,10 @@ deb: .venv/.made ## dist/homebred_VERSION_ARCH.deb; ARCH=arm64 for a device of a
 booted: .venv/.made ## the package in a machine that systemd runs; part of `make test` (needs root)
 	$(BIN)/pytest -q -s -m booted tests/scenario
 
-lock: ## resolves requirements.lock and packaging/locks/device.lock anew (needs uv)
+lock: ## resolves requirements.lock and packaging/locks/*.lock of Python packages anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --extra daemon --extra fleet --extra llamacpp \
 	    --group dev pyproject.toml -o requirements.lock --quiet
 	uv pip compile --universal --python-version 3.11 --generate-hashes --extra daemon --extra llamacpp \
 	    --constraint requirements.lock pyproject.toml -o packaging/locks/device.lock --quiet
+	uv pip compile --universal --python-version 3.11 --generate-hashes --extra daemon --extra ner \
+	    --constraint requirements.lock pyproject.toml -o packaging/locks/ner.lock --quiet

@@ -19,6 +19,7 @@ FORBIDDEN = {
         "homebred_engines.llamacpp": WORKER,
         "homebred_engines.worker": WORKER,
         "numpy": "child processes only",
+        "spacy": "the recognizer's child only",
         "gguf": "child processes only",
         "fastapi": CONTROLLER,
         "starlette": CONTROLLER,
