@@ -24,6 +24,11 @@ WORD_LEVELS = (10, 20, 35, 40, 50)  # SCOWL: how rare a word may be; 50 is a sma
 PROPER_LEVELS = (10, 35, 40)  # days, months, peoples; from 50 on they are people and places
 FREQUENT_FAMILIES = 20_000  # of the 88,799 of the census; the rest are caught as unknown words where capitalised
 BIG_PLACE = 100_000  # inhabitants: known also where a text is written without capitals
+_PROPER = re.compile(
+    r"[a-z]+(?:ish|ese|ian|ean|ican|day|ians|eans|icans|days|ists?|isms?)"
+    r"|french|dutch|germans?|greeks?|swiss|arabs?|czech|turks?|internet|web|bible|christmas|easter"
+    r"|january|february|march|may|july|august|september|october|november|december"
+)
 FURTHER_PLACES = {
     *(
         "czech republic",
@@ -59,6 +64,7 @@ def main(scowl: Path, packages: Path) -> None:
     places, countries = _places(packages)
     sections = {
         "words": {word.lower() for word in words | proper if word.isalpha() and len(word) > 1},
+        "proper": {word for word in map(str.lower, proper) if _PROPER.fullmatch(word)} - _frequent_given(packages),
         "acronyms": {
             word.lower() for word in _scowl(scowl, "abbreviations", (35, 50, 55), ("english",)) if word.isupper()
         },
@@ -97,6 +103,12 @@ def _people(packages: Path) -> tuple[set[str], set[str]]:
                 if attribute.startswith(("first_names", "last_names")):
                     target.update(word for name in names for word in _WORD.findall(str(name).lower()))
     return given, family
+
+
+def _frequent_given(packages: Path) -> set[str]:
+    """Christian and Vivian are people."""
+    lines = [line for sex in ("female", "male") for line in _lines(packages, f"dist.{sex}.first")[:1000]]
+    return {line.split()[0].lower() for line in lines} - {"french", "german"}
 
 
 def _lines(packages: Path, name: str) -> list[str]:

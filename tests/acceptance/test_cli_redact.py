@@ -8,6 +8,8 @@ from typing import Any
 from tests.support.command_line import homebred
 from tests.support.routing_files import json_lines
 
+from homebred_daemon.adapters.detectors.ner import is_installed
+
 TEXT = "\N{GRINNING FACE} Mail jo.miller@example.org, card 4111 1111 1111 1111, key AKIAIOSFODNN7EXAMPLE."
 
 
@@ -49,9 +51,17 @@ def test_an_empty_text_is_a_text() -> None:
     assert redacted({"id": "a", "text": ""})[0]["text"] == ""
 
 
-def test_both_lanes_find_the_same_in_this_version() -> None:
-    document = {"id": "a", "text": TEXT}
-    assert redacted(document, options=("--lane", "local")) == redacted(document, options=("--lane", "cloud"))
+def test_names_are_masked_for_the_cloud_lane_alone() -> None:
+    document = {"id": "a", "text": "ask Zorblatt about the invoice, card 4111 1111 1111 1111"}
+    (local,) = redacted(document)
+    ended = homebred("redact", "--jsonl", "--lane", "cloud", stdin=json_lines([document, document]))
+    assert ended.status == 0
+    assert ended.err.count("name lists alone") == (0 if is_installed() else 1)
+    (cloud, again) = ended.lines
+    assert cloud == again
+    assert ("Zorblatt" in local["text"], "Zorblatt" in cloud["text"]) == (True, False)
+    assert local["residual_risk"] > cloud["residual_risk"] == 0
+    assert {span["tier"] for span in cloud["spans"]} == {1, 3}
 
 
 def test_a_policy_sets_risk_weights_and_classes(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from tests.bench.redaction_scores import CharacterScore, Extent, SurvivalScore
 from tests.bench.redaction_sets import VARIABLE, Labelled, data_folder, negatives, prompts, synthetic_texts
 from tests.bench.stock_presidio import stock_presidio
 
+from homebred_daemon.adapters.detectors import ner
+from homebred_daemon.adapters.detectors.for_lanes import cloud_detector
 from homebred_daemon.adapters.detectors.patterns import default_detector
 from homebred_daemon.core.sensitivity import Detector
 
@@ -43,7 +45,14 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _finders(*, with_presidio: bool) -> dict[str, Finder]:
-    finders: dict[str, Finder] = {"local lane": _extents_by(default_detector())}
+    finders: dict[str, Finder] = {
+        "local lane": _extents_by(default_detector()),
+        "cloud lane, lists alone": _extents_by(cloud_detector(default_detector())),
+    }
+    if ner.is_installed():
+        finders["cloud lane, with NER"] = _extents_by(cloud_detector(default_detector(), ner.NerDetector()))
+    else:
+        print("the extra `ner` is not installed: no figures of the cloud lane with it\n")
     if with_presidio:
         stock = stock_presidio()
         if stock is None:

@@ -1,4 +1,4 @@
-"""What every `Detector` promises, whatever stands behind it: one suite for the pattern tier and for a fake."""
+"""What every `Detector` promises, whatever stands behind it: one suite for the tiers and for a fake."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from homebred_daemon.adapters.detectors.cloud_context import CloudContext
+from homebred_daemon.adapters.detectors.for_lanes import cloud_detector
 from homebred_daemon.adapters.detectors.gazetteer import Gazetteer, Known
+from homebred_daemon.adapters.detectors.names import NameDetector
 from homebred_daemon.adapters.detectors.patterns import default_detector
 from homebred_daemon.adapters.detectors.tiers import Tiers
 from homebred_daemon.core.sensitivity import Detector, Span, raised_classes, redact, resolve
@@ -34,13 +37,21 @@ def known_names() -> Tiers:
     return Tiers([default_detector(), known])
 
 
-@pytest.fixture(params=[default_detector, known_names, WordDetector], ids=["patterns", "gazetteer", "fake"])
+def for_cloud() -> Tiers:
+    return cloud_detector(known_names())
+
+
+MAKERS = (default_detector, known_names, NameDetector, CloudContext, for_cloud, WordDetector)
+NAMES = ["patterns", "gazetteer", "names", "context", "cloud lane", "fake"]
+
+
+@pytest.fixture(params=MAKERS, ids=NAMES)
 def detector(request: pytest.FixtureRequest) -> Detector:
     made: Detector = request.param()
     return made
 
 
-DETECTORS: list[Detector] = [default_detector(), known_names(), WordDetector()]
+DETECTORS: list[Detector] = [make() for make in MAKERS]
 CARD = "4111 1111 1111 1111"
 WIDE = {ord("0") + digit: 0xFF10 + digit for digit in range(10)}  # full-width digits
 FRAGMENTS = st.sampled_from(
@@ -83,7 +94,7 @@ def test_an_empty_text_holds_nothing(detector: Detector) -> None:
     assert detector.detect("") == ()
 
 
-@pytest.mark.parametrize("detector", DETECTORS, ids=["patterns", "gazetteer", "fake"])
+@pytest.mark.parametrize("detector", DETECTORS, ids=NAMES)
 @given(text=TEXTS)
 def test_spans_lie_in_the_text_are_whole_and_come_alike_each_time(detector: Detector, text: str) -> None:
     spans = detector.detect(text)
@@ -183,11 +194,11 @@ HOSTILE = [
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_a_hostile_text_takes_time_in_proportion_to_its_length(piece: str) -> None:
     text = (piece * 50_000)[:50_000]
-    detector = known_names()
-    detector.detect(text[:100])  # compiled before it is timed
-    began = time.process_time()
-    detector.detect(text)
-    assert time.process_time() - began < 2.0
+    for detector in (known_names(), NameDetector(), CloudContext()):
+        detector.detect(text[:100])  # compiled before it is timed
+        began = time.process_time()
+        detector.detect(text)
+        assert time.process_time() - began < 2.0
 
 
 def test_importing_the_detector_compiles_no_rule_and_loads_no_library_of_checksums() -> None:

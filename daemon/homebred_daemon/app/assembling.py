@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from homebred_daemon import messages
 from homebred_daemon.adapters.accounts import Access, resolve_access
-from homebred_daemon.adapters.detectors.gazetteer_file import site_detector
+from homebred_daemon.adapters.detectors.for_lanes import local_detector
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.adapters.policy_files import PolicyFiles
@@ -117,7 +117,7 @@ def _site(settings: Settings, policy: PolicyInForce, links: Links) -> Site:
     return Site(
         policy=policy.site.policy,
         documents=ledger_documents(policy.site),
-        detector=site_detector(settings.detection.gazetteer_file),
+        detector=local_detector(settings.detection.gazetteer_file),
         link=links.of,
         context_tokens=settings.engine.context_tokens,
     )

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from homebred_daemon.adapters.detectors.gazetteer_file import site_detector
+from homebred_daemon.adapters.detectors import ner
+from homebred_daemon.adapters.detectors.for_lanes import cloud_detector, local_detector
 from homebred_daemon.cli.json_lines import BadLineError, answer_lines
 from homebred_daemon.core.residual_risk import residual_risk
-from homebred_daemon.core.sensitivity import redaction_record
+from homebred_daemon.core.sensitivity import Detector, redaction_record
 from homebred_daemon.document_files import policy_document
 from homebred_daemon.errors import RequestError
+from homebred_protocol.documents.policy import Policy
 
 app = typer.Typer()
 
@@ -23,19 +28,22 @@ def redact(
     jsonl: Annotated[bool, typer.Option("--jsonl", help='One {"id", "text"} a line on standard input.')] = False,
     policy: Annotated[Path | None, typer.Option(help="Policy file (TOML): risk weights, classes of entities.")] = None,
     lane: Annotated[
-        Literal["local", "cloud"], typer.Option(help="Lane the text is meant for; both find the same in this version.")
+        Literal["local", "cloud"], typer.Option(help="Lane the text is meant for; names are masked for cloud alone.")
     ] = "local",
     gazetteer: Annotated[
         Path | None, typer.Option(help="What the site knows (JSON lines); else patterns alone.")
     ] = None,
 ) -> int:
     """Mask the sensitive spans of each text on standard input."""
-    del lane  # detection tiers of the cloud lane alone come with a later version
     if not jsonl:
         raise RequestError("only --jsonl input is read here", hint='add --jsonl, and write one {"id", "text"} a line')
     rules = policy_document(policy).required()
-    detector = site_detector(gazetteer)
+    detector = local_detector(gazetteer)
+    with contextlib.ExitStack() as ending:
+        return answer_lines(_answering(detector if lane == "local" else _for_cloud(detector, ending), rules))
 
+
+def _answering(detector: Detector, rules: Policy) -> Callable[[dict[str, Any]], dict[str, Any]]:
     def answer(document: dict[str, Any]) -> dict[str, Any]:
         name, text = document.get("id"), document.get("text")
         if isinstance(name, bool) or not isinstance(name, str | int):
@@ -48,4 +56,12 @@ def redact(
         risk = residual_risk(text, spans, rules.risk_weights)
         return redaction_record(str(name), text, spans, extra=rules.detection_classes, risk=risk) | {"id": name}
 
-    return answer_lines(answer)
+    return answer
+
+
+def _for_cloud(local: Detector, ending: contextlib.ExitStack) -> Detector:
+    """With a recognizer of names where it is installed, which ends with the command; said once where it is not."""
+    if ner.is_installed():
+        return cloud_detector(local, ending.enter_context(ner.NerDetector()))
+    sys.stderr.write("no recognizer of names is installed (extra `ner`): the name lists alone are used\n")
+    return cloud_detector(local)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from homebred_daemon.adapters.detectors.gazetteer_file import site_detector
+from homebred_daemon.adapters.detectors.for_lanes import local_detector
 from homebred_daemon.cli.journal import journal
 from homebred_daemon.cli.json_lines import answer_lines
 from homebred_daemon.core.context import MinimumContext, masked, minimum_context
@@ -53,7 +53,7 @@ def route(
         raise RequestError("only --jsonl input is read here", hint="add --jsonl, and write one task a line")
     site = site_policy(policy, ceiling)
     registry_read = registry_document(registry)
-    decider = Decider(policy=site.policy, registry=registry_read.required(), detector=site_detector(gazetteer))
+    decider = Decider(policy=site.policy, registry=registry_read.required(), detector=local_detector(gazetteer))
     fixed_now = _instant(now) if now is not None else None
     principals = tuple(_principal(name) for name in caller or ())
     with journal(ledger, [*site.documents, registry_read]) as record:

@@ -16,8 +16,6 @@ from homebred_daemon import strict_json
 from homebred_daemon.adapters.detectors.gazetteer import Gazetteer, Known
 from homebred_daemon.adapters.detectors.hashed_keys import MAX_NUMBER
 from homebred_daemon.adapters.detectors.patterns import default_detector
-from homebred_daemon.adapters.detectors.tiers import Tiers
-from homebred_daemon.core.sensitivity import Detector
 from homebred_daemon.core.spelling import keys
 from homebred_daemon.errors import ConfigurationError
 
@@ -31,16 +29,6 @@ MAX_COMPLAINTS: Final = 20
 
 _CLASS = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _HINT = 'write one {"text": "...", "class": "patient", "aliases": ["..."]} a line, in UTF-8'
-
-
-def site_detector(gazetteer_file: Path | None) -> Detector:
-    """The detector of the local lane: patterns, and what the site knows. None: it names no list.
-
-    Raises:
-        ConfigurationError: the list cannot be used.
-    """
-    patterns = default_detector()
-    return patterns if gazetteer_file is None else Tiers([patterns, read_gazetteer(gazetteer_file)])
 
 
 def read_gazetteer(path: Path) -> Gazetteer:

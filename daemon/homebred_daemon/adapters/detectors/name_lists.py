@@ -21,6 +21,8 @@ class NameLists:
 
     words: frozenset[str]
     """Common words, inflected as well, with days, months and peoples."""
+    proper: frozenset[str]
+    """Of those, what is always written with a capital: days, peoples, feasts; no given name."""
     acronyms: frozenset[str]
     given: frozenset[str]
     family: frozenset[str]

@@ -146,7 +146,13 @@ class NameDetector:
             return not is_known and len(plain) >= _LEAST and (is_listed or is_odd)
         if not is_known:
             return True
-        can_be = word.is_capitalised and not word.begins and not word.text.isupper() and plain not in manner.small
+        can_be = (
+            plain not in lists.proper
+            and word.is_capitalised
+            and not word.begins
+            and not word.text.isupper()
+            and plain not in manner.small
+        )
         return can_be and (is_listed or (behind_small and not manner.is_german))
 
     def _is_introduced(self, word: _Word, before: str) -> bool:
@@ -204,6 +210,8 @@ class NameDetector:
     def _may_join(self, word: _Word) -> bool:
         if word.plain in _TITLES:
             return True
+        if word.plain in _NEVER and word.is_capitalised and word.plain in self._lists.given and not word.begins:
+            return True  # "Will Thornbury"
         if not word.is_capitalised or word.plain in _NEVER:
             return len(word.text) == 1 and word.text.isalpha() and word.text not in {"a", "I"}
         return not word.begins or self._is_listed(word.plain)
@@ -225,7 +233,7 @@ class NameDetector:
     def _type(self, plain: str) -> str:
         if plain in self._lists.places or plain in self._lists.countries:
             return "LOCATION"
-        return "PERSON" if plain in self._lists.given or plain in self._lists.family else "NAME"
+        return "PERSON" if plain in _TITLES or plain in self._lists.given or plain in self._lists.family else "NAME"
 
 
 def _mark_numbers(words: list[_Word], marked: list[bool], text: str) -> None:

@@ -28,5 +28,5 @@ class Tiers:
         return frozenset[str]().union(*(detector.entity_types for detector in self._detectors))
 
     def detect(self, text: str) -> tuple[Span, ...]:
-        """Every span of every one."""
-        return tuple(span for detector in self._detectors for span in detector.detect(text))
+        """Every span of every one; an error of one is an error of all, so that nothing goes out half searched."""
+        return tuple(dict.fromkeys(span for detector in self._detectors for span in detector.detect(text)))
