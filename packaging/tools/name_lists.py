@@ -53,6 +53,10 @@ FURTHER_PLACES = {
     ),
     *("new south wales", "british columbia", "ontario", "quebec", "catalonia", "tuscany", "yorkshire", "cornwall"),
 }
+FURTHER_ACRONYMS = """
+isbn issn rfc url uri uuid utc gmt cet ssn mrn dob iso din html xml json http https sql csv gps usb hdmi led lcd plc hmi
+ip cpu gpu ram ssd pin otp sms id faq rpm kwh bmi ecg ekg mri icu otc prn bid tid vin iban bic swift asap
+"""
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -65,10 +69,10 @@ def main(scowl: Path, packages: Path) -> None:
     sections = {
         "words": {word.lower() for word in words | proper if word.isalpha() and len(word) > 1},
         "proper": {word for word in map(str.lower, proper) if _PROPER.fullmatch(word)} - _frequent_given(packages),
-        "acronyms": {
-            word.lower() for word in _scowl(scowl, "abbreviations", (35, 50, 55), ("english",)) if word.isupper()
-        },
+        "acronyms": set(FURTHER_ACRONYMS.split())
+        | {word.lower() for word in _scowl(scowl, "abbreviations", (35, 50, 55), ("english",)) if word.isupper()},
         "given": given,
+        "frequent": _frequent_given(packages),
         "family": family,
         "places": places,
         "countries": countries,

@@ -25,6 +25,8 @@ class NameLists:
     """Of those, what is always written with a capital: days, peoples, feasts; no given name."""
     acronyms: frozenset[str]
     given: frozenset[str]
+    frequent: frozenset[str]
+    """Given names that are one also at the beginning of a sentence, whatever else they mean."""
     family: frozenset[str]
     places: frozenset[str]
     """Large towns of one word."""

@@ -18,16 +18,17 @@ from homebred_daemon.core.sensitivity import Span
 _TIER = 3
 _TOKEN = re.compile(r"[^\W_]+(?:['\u2019.-][^\W_]+)*")
 _BEGINS_SENTENCE = re.compile(r"(?:^|[.!?:;…•*#|\n])[\s\"'“”„«»()\[\]>*_#-]*$")
-_BESIDE_RUN = re.compile(r"[ \t]{1,2}|\.[ ]|[ ]?&[ ]|-|/")
+_BESIDE_RUN = re.compile(r"[ \t]{1,2}|[ ]?\(|\)[ ]|\.[ ]|[ ]?&[ ]|-|/")
 _ROMAN = re.compile(r"[IVXLC]+")
 _ODD_NEGATIONS = ("can't", "won't", "can\u2019t", "won\u2019t")
 _CONTRACTED = re.compile(r"(?:n?['\u2019]t|['\u2019](?:s|d|m|ll|ve|re))$")
 _NUMBER = re.compile(r"\d{1,6}[A-Za-z]?(?:-\d{1,5})?")
 _BESIDE_NUMBER = re.compile(r"[ \t#]{1,4}|\. ?")
 _BESIDE_LONG_NUMBER = re.compile(r"[ \t,.#)]*\n?[ \t,]*")
+_APART = re.compile(r"[\s,.]{1,16}")
 _PARTICLE = r"(?:of|and|the|de|la|le|du|des|da|do|dos|del|di|dei|van|von|der|den|ten|zu|zur|u|v|y|e|i|a)"
 _ARTICLE = r"(?:la|le|de|der|den|the|los|las)"
-_JOINS = re.compile(rf"[ \t]|, ?|\. ?| ?& ?|[-/]| {_PARTICLE}(?: {_ARTICLE})? |[ \t,]*\n[ \t,]*")
+_JOINS = re.compile(rf"[ \t]|[ ]?\(|\)[ ]|, ?|\. ?| ?& ?|[-/]| {_PARTICLE}(?: {_ARTICLE})? |[ \t,]*\n[ \t,]*")
 
 
 def _set(words: str) -> frozenset[str]:
@@ -41,6 +42,9 @@ _ENGLISH = _set("the and is of to in a for on with this that you it are be was i
 _NEVER = _set(
     "the a an i in on at of and or is my we you he she it they this that if to for may will art so do no be by see can"
     " not me us as go all any now one"
+)
+_DOES = _set(
+    "is was has had will would can said says asks came went began told took left got made wrote wants needs and"
 )
 _INTRODUCE = _set("am i'm im is called named mr mrs ms miss dr nurse colleague ask tell dear hi hello für frau herr")
 _TITLES = _set("mr mrs ms miss dr prof herr herrn frau sir mme")
@@ -116,10 +120,15 @@ class NameDetector:
     def _marked(self, words: list[_Word], text: str) -> list[bool]:
         """Words that are names by themselves."""
         manner = self._manner(words, text)
-        before = ("", *(word.text for word in words))
+        if not words:
+            return []
+        before = ("", *(word.text for word in words[:-1]))
+        after = (*(word.text for word in words[1:]), "")
         return [
-            self._is_name(word, manner, behind_small=behind.islower()) or self._is_introduced(word, behind)
-            for word, behind in zip(words, before, strict=False)  # the last word stands behind nobody
+            self._is_name(word, manner, behind_small=left.islower())
+            or self._is_introduced(word, left)
+            or self._is_subject(word, right)
+            for word, left, right in zip(words, before, after, strict=True)
         ]
 
     def _manner(self, words: list[_Word], text: str) -> _Manner:
@@ -142,7 +151,7 @@ class NameDetector:
         if manner.is_german and plain not in lists.given and plain not in lists.places:
             return False  # family names are common nouns there; a given name or a title beside them takes them along
         if word.text.islower():
-            is_odd = manner.is_small_throughout or (manner.is_english and len(plain) > _LEAST)
+            is_odd = manner.is_small_throughout or manner.is_english
             return not is_known and len(plain) >= _LEAST and (is_listed or is_odd)
         if not is_known:
             return True
@@ -159,6 +168,10 @@ class NameDetector:
         """A given name that is a common word too, in small letters: "i am john"."""
         is_given = word.plain in self._lists.given and word.plain not in _NEVER and len(word.plain) >= _LEAST
         return is_given and before.lower() in _INTRODUCE
+
+    def _is_subject(self, word: _Word, after: str) -> bool:
+        """A frequent given name that begins a sentence and does something in it: "Crystal called"."""
+        return _does(after) and word.begins and word.is_capitalised and word.plain in self._lists.frequent
 
     def _is_known(self, word: _Word) -> bool:
         if _ROMAN.fullmatch(word.text):
@@ -193,7 +206,8 @@ class NameDetector:
             run = words[at:until]
             after_small = at > 0 and run and not run[0].begins and _is_small(words[at - 1])
             is_titled = 1 < len(run) <= _LONGEST_RUN and all(word.text[1:].islower() for word in run)
-            if (after_small and is_titled) or (len(run) > 1 and run[-1].plain in _SUFFIX):
+            acts = until < len(words) and _does(words[until].text) and not any(marked[at:until])
+            if ((after_small or acts) and is_titled) or (len(run) > 1 and run[-1].plain in _SUFFIX):
                 marked[at:until] = [True] * len(run)
             at = max(until, at + 1)
 
@@ -246,6 +260,21 @@ def _mark_numbers(words: list[_Word], marked: list[bool], text: str) -> None:
                 is_long = len(words[at].text) > 2  # noqa: PLR2004 - "Berlin, 12 days"
                 beside = _BESIDE_LONG_NUMBER if is_long else _BESIDE_NUMBER
                 marked[at] = beside.fullmatch(text, words[left].end, words[right].start) is not None
+    for at in range(1, len(words) - 1):
+        if marked[at - 1] and _is_state(words, at, text) and (marked[at + 1] or _is_postcode(words[at + 1])):
+            marked[at] = marked[at + 1] = True
+
+
+def _is_state(words: list[_Word], at: int, text: str) -> bool:
+    """Two or three letters in an address: apart from the town before and the postcode or the country behind."""
+    before = text[words[at - 1].end : words[at].start]
+    behind = text[words[at].end : words[at + 1].start]
+    is_short = 2 <= len(words[at].text) <= 3 and words[at].text.isalpha() and words[at].plain not in _NEVER  # noqa: PLR2004 - "VIC"
+    return is_short and ("," in before or "\n" in before) and _APART.fullmatch(before + behind) is not None
+
+
+def _is_postcode(word: _Word) -> bool:
+    return len(word.text) > 3 and _NUMBER.fullmatch(word.text) is not None  # noqa: PLR2004 - "page 12"
 
 
 def _words(text: str) -> Iterator[_Word]:
@@ -254,6 +283,11 @@ def _words(text: str) -> Iterator[_Word]:
         plain = match.group().lower().removesuffix("'s").removesuffix("\u2019s")
         begins = _BEGINS_SENTENCE.search(text, max(0, start - 12), start) is not None
         yield _Word(start, end, match.group(), plain, begins)
+
+
+def _does(text: str) -> bool:
+    """Whether a word is what a person does: "said", "called"."""
+    return text in _DOES or (text.islower() and text.endswith("ed"))
 
 
 def _is_small(word: _Word) -> bool:

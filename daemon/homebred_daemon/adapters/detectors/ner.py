@@ -22,6 +22,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Self
 
+from homebred_daemon.adapters.detectors.name_lists import name_lists
 from homebred_daemon.adapters.detectors.ner_child import FRAME_BYTES, MAX_BYTES, MODEL
 from homebred_daemon.core.sensitivity import Span
 from homebred_daemon.errors import DetectionError
@@ -95,7 +96,7 @@ class NerDetector:
             return [
                 Span(offset + start, offset + end, TYPES[label], _TIER)
                 for start, end, label in json.loads(answer)
-                if 0 <= start < end <= len(piece) and label in TYPES
+                if 0 <= start < end <= len(piece) and label in TYPES and not _is_label(piece[start:end])
             ]
         except (OSError, ValueError, TypeError) as error:  # each of them: no answer that could be trusted
             self._end()
@@ -158,6 +159,14 @@ def _received(peer: socket.socket, length: int, ends_s: float) -> bytes:
             raise ConnectionError("it ended")
         received += chunk
     return bytes(received)
+
+
+def _is_label(found: str) -> bool:
+    """Codes and acronyms that the model takes for a name, with at most common words beside them: `Order 12345`."""
+    lists = name_lists()
+    words = found.lower().split()
+    labels = [word for word in words if any(map(str.isdigit, word)) or word in lists.acronyms]
+    return bool(labels) and all(word in labels or word in lists.words for word in words)
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str]]:
