@@ -10,18 +10,29 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
+from homebred_daemon.adapters.detectors.checks import phone
 from homebred_daemon.core.sensitivity import Span
 
 _TIER = 3
 _AGE_UNIT = (
     r"(?:[ -](?:years?|yrs?|months?|weeks?)[ -](?:old|of age)|[ -]?(?:y/o|yo|y\.o\.|jährige?[rnms]?)\b| Jahre alt)"
 )
+_HEDGE = "(?:only|just|about|around|almost|nearly|now|already|over|under|turning)"
+_AGE_END = r"[,;!?)]|[.](?!\d)|$| (?:and|but|or|now|today|when|who|so|this|next|years?|then|because|if)\b"
+_WHO = (
+    "(?:he|she|who|i|they|we|it|wife|husband|son|daughter|mother|father|patient)(?:'s|'m|'re| is| was| am| are| were)"
+)
+_EXTENSION = r"(?:,? ?(?:x|ext\.?) ?\d{1,6})?"
+_POSTCODE = "(?:zip|postcode|post code|postal code|plz)(?: code)?"
+_FILLER = "(?:(?i:is|was|to|of|number|for) ){0,2}"
+_PHONE_WORD = r"(?i:phone|call|number|mobile|fax|reach|contact|dial|\btel\b|text me|voicemail|\bring\b|line)"
 _WEEKDAY = "(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day"
 RULES: tuple[tuple[str, str], ...] = (
     ("AGE", rf"(?<![\w.,$€£-])\d{{1,3}}(?={_AGE_UNIT})"),
     ("AGE", r"(?i:\b(?:aged?|turned|turns|turning|alter)\b)[ :=]{1,3}(?P<v>\d{1,3})(?![\w%]|[.,:-]\d)"),
     ("AGE", r"(?<![\w.,-])\d{1,3}(?= ?(?:/ ?)?[MF]\b(?!-))"),
-    ("AGE", r"(?i:\b(?:is|i'm|i am|was|are)) (?P<v>\d{1,2})(?= and\b|[,.!](?!\d)|$)"),
+    ("AGE", rf"(?i:\b(?:{_WHO}|age of|ages|be|is|am|i'm|was))(?: {_HEDGE})? (?P<v>\d{{1,2}})(?={_AGE_END})"),
+    ("AGE", r"(?i:\b(?:his|her|my|their|early|mid|late))[ -](?P<v>[1-9]0)'?s\b"),
     ("DATE", r"(?<![\w.,/$€£-])(?:19|20)\d\d(?:s|[-/](?:19|20)?\d\d)?(?![\w%]|[.,:/-]\d)"),
     ("DATE", r"\d{4}-\d\d-\d\d(?P<v>[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)"),
     ("DATE", rf"(?i:\b(?:meet|met|on|next|last|this|until|by|since))\s(?P<v>{_WEEKDAY})\b"),
@@ -30,8 +41,8 @@ RULES: tuple[tuple[str, str], ...] = (
     ("STREET_ADDRESS", r"(?i:\b[adf]po,? a[aep],? \d{5})(?!\w)"),
     ("STREET_ADDRESS", r",\s{0,2}(?P<v>[A-Z]{1,3},?\s{1,4}\d{4,6}(?:-\d{4})?)(?!\w)"),
     ("IDENTIFIER", r"(?<![\w-])[A-Za-z]{1,4}-?\d{6,20}(?!\w)"),
-    ("PHONE", r"(?i:number|phone|mobile|registered|tel)\b[ .:#]{1,3}(?P<v>\d{3}[ -]\d{4})(?![\w-])"),
-    ("POSTCODE", r"(?i:\b(?:zip|postcode|post code|postal code|plz))[ :]{1,3}(?P<v>[\w-]{3,10}(?: \d\w{2})?)"),
+    ("PHONE", rf"(?<![\w.,/-])\+?\(?\d{{1,5}}\)?(?:[ .\-/]{{1,2}}\(?\d{{2,5}}\)?){{1,5}}{_EXTENSION}(?![\w-]|[.,]\d)"),
+    ("POSTCODE", rf"(?i:\b{_POSTCODE})[ :#]{{1,3}}{_FILLER}(?P<v>(?=[\w-]{{0,9}}\d)[\w-]{{3,10}}(?: \d\w{{1,3}}\b)?)"),
 )
 
 
@@ -54,7 +65,10 @@ class CloudContext:
         return tuple(self._found(text))
 
     def _found(self, text: str) -> Iterator[Span]:
+        speaks_of_phones = re.search(_PHONE_WORD, text) is not None
         for kind, pattern in self._compiled:
             group = "v" if "v" in pattern.groupindex else 0
             for match in pattern.finditer(text):
+                if kind == "PHONE" and not (speaks_of_phones and phone(match.group())):
+                    continue
                 yield Span(*match.span(group), kind, _TIER)

@@ -46,6 +46,7 @@ _NEVER = _set(
 _DOES = _set(
     "is was has had will would can said says asks came went began told took left got made wrote wants needs and"
 )
+_WAYS = _set("ul rue via av ave avda calle c str r u utca piazza plaza rua strada avenue street road lane")
 _INTRODUCE = _set("am i'm im is called named mr mrs ms miss dr nurse colleague ask tell dear hi hello für frau herr")
 _TITLES = _set("mr mrs ms miss dr prof herr herrn frau sir mme")
 _LONGEST_RUN = 5  # words; a longer one is a heading
@@ -86,7 +87,7 @@ class _Manner(NamedTuple):
     is_small_throughout: bool
     is_german: bool
     is_english: bool
-    """Whether nearly all its small words are English: then one that is not is a name, a nickname or a code."""
+    """Whether most of its small words are English: then one that is not is a name, a nickname or a code."""
 
 
 class NameDetector:
@@ -138,7 +139,7 @@ class NameDetector:
             small=small,
             is_small_throughout=text.islower(),
             is_german=_is_german(small),
-            is_english=bool(small & _ENGLISH) and unknown * 4 < len(small),
+            is_english=bool(small & _ENGLISH) and unknown * 2 < len(small),
         )
 
     def _is_name(self, word: _Word, manner: _Manner, *, behind_small: bool) -> bool:
@@ -261,6 +262,10 @@ def _mark_numbers(words: list[_Word], marked: list[bool], text: str) -> None:
                 beside = _BESIDE_LONG_NUMBER if is_long else _BESIDE_NUMBER
                 marked[at] = beside.fullmatch(text, words[left].end, words[right].start) is not None
     for at in range(1, len(words) - 1):
+        if words[at].plain in _WAYS and (marked[at - 1] or marked[at + 1]):  # 12 rue Lepic, Király utca 7
+            for side in (at - 1, at + 1):
+                marked[side] |= _NUMBER.fullmatch(words[side].text) is not None
+            marked[at] = True
         if marked[at - 1] and _is_state(words, at, text) and (marked[at + 1] or _is_postcode(words[at + 1])):
             marked[at] = marked[at + 1] = True
 
