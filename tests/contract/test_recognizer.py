@@ -117,4 +117,4 @@ def test_the_real_recognizer_finds_a_person_and_loads_nothing_here() -> None:
         found = {(text[span.start : span.end], span.type) for span in detector.detect(text)}
     assert ("Barack Obama", "PERSON") in found
     assert "spacy" not in sys.modules
-    assert detector.entity_types == {"LOCATION", "ORGANIZATION", "PERSON"}
+    assert detector.entity_types >= {"LOCATION", "ORGANIZATION", "PERSON"}

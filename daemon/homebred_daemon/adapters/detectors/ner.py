@@ -27,7 +27,15 @@ from homebred_daemon.adapters.detectors.ner_child import FRAME_BYTES, MAX_BYTES,
 from homebred_daemon.core.sensitivity import Span
 from homebred_daemon.errors import DetectionError
 
-TYPES = {"PERSON": "PERSON", "ORG": "ORGANIZATION", "GPE": "LOCATION", "LOC": "LOCATION", "FAC": "LOCATION"}
+TYPES = {
+    "PERSON": "PERSON",
+    "ORG": "ORGANIZATION",
+    "GPE": "LOCATION",
+    "LOC": "LOCATION",
+    "FAC": "LOCATION",
+    "NORP": "GROUP",  # religions and parties: what somebody believes is nobody's business
+    "PRODUCT": "PRODUCT",  # a customer's code names
+}
 _TIER = 3
 _COMMAND = (sys.executable, "-I", "-m", "homebred_daemon.adapters.detectors.ner_child")
 _PIECE = 20_000  # characters that are asked for at once: the model's memory grows with them
