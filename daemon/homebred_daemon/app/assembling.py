@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from homebred_daemon import messages
 from homebred_daemon.adapters.accounts import Access, resolve_access
-from homebred_daemon.adapters.detectors.for_lanes import local_detector
+from homebred_daemon.adapters.detectors.for_lanes import cloud_detector, local_detector
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.adapters.policy_files import PolicyFiles
@@ -114,10 +114,12 @@ def _policies(settings: Settings) -> PolicyFiles:
 
 
 def _site(settings: Settings, policy: PolicyInForce, links: Links) -> Site:
+    local = local_detector(settings.detection.gazetteer_file)
     return Site(
         policy=policy.site.policy,
         documents=ledger_documents(policy.site),
-        detector=local_detector(settings.detection.gazetteer_file),
+        detector=local,
+        cloud_detector=cloud_detector(local) if settings.cloud.endpoints else None,
         link=links.of,
         context_tokens=settings.engine.context_tokens,
     )

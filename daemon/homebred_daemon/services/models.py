@@ -32,6 +32,8 @@ class Site:
     documents: tuple[tuple[str, str, bytes], ...]
     """Kind, digest and bytes of the documents that the policy was made of, for replay."""
     detector: Detector
+    cloud_detector: Detector | None = None
+    """Of what may leave, where anything may."""
     link: Callable[[Policy], Link]
     """Of the policy's fallback model, as it is now."""
     context_tokens: int
@@ -61,7 +63,9 @@ async def standing_of(site: Site, store: SpecialistStore, recorder: Recorder) ->
         await recorder.keep_document(kind, kept_digest, kept)
     registry = read_registry(document, digest)
     return Standing(
-        decider=Decider(policy=site.policy, registry=registry, detector=site.detector),
+        decider=Decider(
+            policy=site.policy, registry=registry, detector=site.detector, cloud_detector=site.cloud_detector
+        ),
         specialists=_served(shelf, site.context_tokens),
         shelf=shelf,
         link=site.link(site.policy),
