@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
 from homebred_daemon import messages
-from homebred_daemon.app.cloud_endpoints import configured_budget, configured_endpoints
 from homebred_daemon.core.link import Link
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.cloud import LaneClosedError
@@ -56,17 +55,17 @@ async def opened(settings: Settings, answering: Answering, links: Links, clock: 
         ConfigurationError: an endpoint's key is not there, or others can read it.
     """
     links.answering = answering
-    endpoints = configured_endpoints(settings.cloud, os.environ)
-    if not endpoints:
+    if not settings.cloud.endpoints:
         yield
         return
     from homebred_daemon.adapters.egress import Egress  # noqa: PLC0415  # only where something may leave
+    from homebred_daemon.app.cloud_endpoints import configured_budget, configured_endpoints  # noqa: PLC0415
 
     def forbids(leaving: str) -> Collection[str]:
         return answering.standing.decider.forbidden_types(leaving)  # by the policy of now
 
     egress = Egress(
-        endpoints,
+        configured_endpoints(settings.cloud, os.environ),
         air_gap=lambda: answering.standing.decider.policy.air_gap,
         forbids=forbids,
         seen=links.watch.seen,

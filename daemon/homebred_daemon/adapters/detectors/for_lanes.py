@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from homebred_daemon.adapters.detectors.cloud_context import CloudContext
-from homebred_daemon.adapters.detectors.gazetteer_file import read_gazetteer
-from homebred_daemon.adapters.detectors.names import NameDetector
 from homebred_daemon.adapters.detectors.patterns import default_detector
 from homebred_daemon.adapters.detectors.tiers import Tiers
 from homebred_daemon.core.sensitivity import Detector
@@ -22,8 +19,11 @@ def local_detector(gazetteer_file: Path | None) -> Detector:
     Raises:
         ConfigurationError: the list cannot be used.
     """
-    patterns = default_detector()
-    return patterns if gazetteer_file is None else Tiers([patterns, read_gazetteer(gazetteer_file)])
+    if gazetteer_file is None:
+        return default_detector()
+    from homebred_daemon.adapters.detectors.gazetteer_file import read_gazetteer  # noqa: PLC0415  # only where named
+
+    return Tiers([default_detector(), read_gazetteer(gazetteer_file)])
 
 
 def cloud_detector(local: Detector, *further: Detector) -> Tiers:
@@ -33,4 +33,7 @@ def cloud_detector(local: Detector, *further: Detector) -> Tiers:
         local: the local lane's.
         further: `ner.NerDetector` where `ner.is_installed()`.
     """
+    from homebred_daemon.adapters.detectors.cloud_context import CloudContext  # noqa: PLC0415  # only where a text may leave
+    from homebred_daemon.adapters.detectors.names import NameDetector  # noqa: PLC0415
+
     return Tiers([local, *further, NameDetector(), CloudContext()])
