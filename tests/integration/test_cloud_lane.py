@@ -17,14 +17,7 @@ TEXT = "Please weigh the plan of jo@example.org for us."
 ANSWER, DEGRADED = wire.OUTCOME_STATUS_ANSWER, wire.OUTCOME_STATUS_DEGRADED
 PATIENCE_S = 20.0
 FORMATS = ("openai_chat", "openai_responses", "anthropic_messages")
-BEFORE_THE_FIRST_WORD = (
-    Fault.REFUSING,
-    Fault.REDIRECT,
-    Fault.PAGE,
-    Fault.NO_HTTP,
-    Fault.COMPRESSED,
-    Fault.BROKEN_EVENT,
-)
+HARMLESS = {Fault.SLOW_START, Fault.SLOW}
 
 
 @pytest.fixture
@@ -85,15 +78,24 @@ def test_a_task_goes_out_masked_and_its_answer_comes_home_restored(
     assert "example.org" not in site.log
 
 
-@pytest.mark.parametrize("fault", BEFORE_THE_FIRST_WORD)
-def test_a_cloud_that_fails_at_once_is_answered_for_on_the_device(
-    site: Site, cloud: StandInCloud, fault: Fault
-) -> None:
+@pytest.mark.parametrize("fault", list(Fault))
+def test_every_fault_ends_in_exactly_one_outcome(site: Site, cloud: StandInCloud, fault: Fault) -> None:
+    request = wire.Task(text=TEXT, data_classes=["public"], allows_escalation=True, deadline_s=8.0)
     with site.daemon("--config", configured(site, cloud)) as client:
         cloud.will(*[fault] * 3)
-        said, _, outcome = asked(client)
-    assert (outcome.status, outcome.answered_by, list(outcome.findings)) == (DEGRADED, "generalist", ["cloud_failed"])
-    assert said == TEXT
+        heard = list(client.generate(wire.GenerateRequest(task=request)))
+        cloud.stopping.set()  # whoever is silent or endless ends
+    kinds = [event.WhichOneof("event") for event in heard]
+    assert (kinds.count("decision"), kinds.count("outcome"), kinds[-1]) == (1, 1, "outcome")
+    after = kinds[kinds.index("retraction") :] if "retraction" in kinds else kinds
+    said = "".join(event.delta for event in heard[len(kinds) - len(after) :])
+    outcome = heard[-1].outcome
+    if fault in HARMLESS:
+        assert (outcome.status, outcome.answered_by, list(outcome.findings)) == (ANSWER, "cloud/default", [])
+        assert "jo@example.org" in said
+    else:
+        assert (outcome.status, outcome.answered_by) == (DEGRADED, "generalist")
+        assert (said, list(outcome.findings)) == (TEXT, ["cloud_failed"])
 
 
 def test_what_was_cut_off_is_retracted_and_the_link_is_lost_until_probes_find_it(

@@ -148,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         fault = cloud.faults.popleft() if cloud.faults else None
         if not self._misbehaves_at_once(cloud, fault):
-            if self.command == "POST" and self.path in _STREAMS:
+            if self.command == "POST" and self.path in STREAMS:
                 self._stream(cloud, fault, body)
             else:
                 self._say(HTTPStatus.NOT_FOUND, "application/json", b'{"error": {"code": "not_found"}}')
@@ -187,7 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stream(self, cloud: StandInCloud, fault: Fault | None, body: bytes) -> None:
         asked = json.loads(body)
-        events = _STREAMS[self.path](_pieces(answer_to(asked), is_endless=fault is Fault.ENDLESS), asked)
+        events = STREAMS[self.path](_pieces(answer_to(asked), is_endless=fault is Fault.ENDLESS), asked)
         stream = "".join(events) if fault is not Fault.ENDLESS else ""
         if fault is Fault.BROKEN_EVENT:
             stream = stream.replace("{", "", 1)
@@ -268,7 +268,7 @@ def _anthropic_messages(pieces: Iterator[str], asked: Mapping[str, Any]) -> Iter
     yield _event({"type": "message_stop"})
 
 
-_STREAMS = {
+STREAMS = {
     "/v1/chat/completions": _openai_chat,
     "/v1/responses": _openai_responses,
     "/v1/messages": _anthropic_messages,
