@@ -20,6 +20,7 @@ class Chapter(StrEnum):
     """A part of the story that can be told alone."""
 
     ROUTE = "route"
+    BOUNDARY = "boundary"
     DAEMON = "daemon"
 
 
@@ -42,14 +43,18 @@ def demo(
         story.measured()
         if chapter is Chapter.ROUTE:
             story.decided()
+        elif chapter is Chapter.BOUNDARY:
+            story.escalated()
         else:
             story.answered()
+            story.escalated()
             story.endured(apps)
             story.replayed()
         story.ended()
     if as_json:
         figures = story.figures
-        write_json({"fitness": figures.fitness, "tasks": figures.tasks, "figures": figures.record()})
+        record = {"fitness": figures.fitness, "tasks": figures.tasks, "escalations": figures.escalations}
+        write_json(record | {"figures": figures.record()})
 
 
 def _model_file(given: Path | None) -> Path:

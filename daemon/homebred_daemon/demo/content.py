@@ -47,6 +47,11 @@ def scene_tasks() -> list[SceneTask]:
     return sorted(scenes, key=lambda scene: scene.link == "down")
 
 
+def escalated_tasks() -> list[SceneTask]:
+    """What is given to a cloud model, in the order written."""
+    return [_scene(json.loads(line)) for line in (HERE / "escalations.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
 def _scene(document: dict[str, Any]) -> SceneTask:
     row, link, story = (document.pop(name) for name in ("row", "link", "story"))
     return SceneTask(row=row, link=link, story=story, task=document)

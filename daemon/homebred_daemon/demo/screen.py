@@ -55,6 +55,12 @@ class Screen:
         """The answer is complete."""
         self._console.print()
 
+    def side_by_side(self, left: tuple[str, str], right: tuple[str, str]) -> None:
+        """Two texts beside each other, each under its title."""
+        table = Table(left[0], right[0], box=None, padding=(0, 2), title_style="bold")
+        table.add_row(escape(left[1]), escape(right[1]))
+        self._console.print(table)
+
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table of figures."""
         table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2))

@@ -64,9 +64,16 @@ class Stage:
         self.state.mkdir(mode=0o700, exist_ok=True)
         return ModelStore(self.state / "models")
 
+    def _with_cloud(self, url: str) -> Path:
+        file = self.folder / "cloud.toml"
+        file.write_text(
+            f'[cloud.endpoints."cloud/default"]\nbase_url = "{url}"\nwire_format = "openai_chat"\nmodel = "stand-in"\n'
+        )
+        return file
+
     @contextmanager
-    def daemon(self, link: str) -> Iterator[RunningDaemon]:
-        """A daemon on this stage, with the link as it stands; stopped cleanly on leaving.
+    def daemon(self, link: str, cloud_url: str = "") -> Iterator[RunningDaemon]:
+        """A daemon on this stage, with the link as it stands; stopped cleanly on leaving. No URL: it has no cloud.
 
         Raises:
             HomebredError: it did not start or did not stop, with what it wrote.
@@ -74,6 +81,8 @@ class Stage:
         runtime, log = self.folder / "run", self.folder / "daemon.log"
         command = [sys.executable, "-m", "homebred_daemon", "--state-dir", str(self.state)]
         command += ["--runtime-dir", str(runtime), "--policy", str(POLICY), "--link", link]
+        if cloud_url:
+            command += ["--config", str(self._with_cloud(cloud_url))]
         started_s = time.monotonic()
         with log.open("ab") as sink:
             process = subprocess.Popen(command, stdout=sink, stderr=sink, env=_environment())  # noqa: S603  # our own

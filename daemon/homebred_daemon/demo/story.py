@@ -1,12 +1,13 @@
-"""The story, chapter by chapter: measure the specialists, decide, answer, go offline, decide everything again.
+"""The story, chapter by chapter: measure the specialists, decide, answer, escalate, go offline, decide all again.
 
-Every part is real: the model, the worker, the daemon process, its socket and its ledger. Nothing is typed in: fitness
-is measured on the spot, and the figures at the end are those of this run.
+Every part is real but the cloud: the model, the worker, the daemon process, its socket and its ledger. Nothing is typed
+in: fitness is measured on the spot, and the figures at the end are those of this run.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -17,16 +18,21 @@ from typing import Any
 from rich.progress import Progress, TaskID
 
 from homebred_daemon.adapters.store.ledger import SqliteLedger
-from homebred_daemon.demo.content import ROWS, SceneTask, scene_tasks
+from homebred_daemon.demo.content import ROWS, SceneTask, escalated_tasks, scene_tasks
 from homebred_daemon.demo.hardship import Hardship
 from homebred_daemon.demo.measuring import Measured, fill, measure_all
 from homebred_daemon.demo.screen import Screen
 from homebred_daemon.demo.stage import RunningDaemon, Stage
+from homebred_daemon.demo.stand_in_cloud import StandInCloud
 from homebred_daemon.errors import HomebredError
 from homebred_daemon.services.replaying import replay
 from homebred_protocol.client import Answer, Decision, Outcome, Task
 
 MEGABYTE = 1_000_000
+STAND_IN = (
+    "No cloud is called: a server on this machine stands in for it, which speaks its protocol and keeps what it is "
+    "sent. It is no model: it repeats what it was asked."
+)
 NEEDS_A_GPU = (
     "Nothing here used a GPU. TensorRT-LLM and larger specialists need one; on a machine like this the embedded "
     "135M model on the processor is what runs."
@@ -43,6 +49,8 @@ class Figures:
     ready_s: list[float] = field(default_factory=list)
     daemon_mb: float = 0.0
     worker_mb: float = 0.0
+    escalations: list[dict[str, Any]] = field(default_factory=list)
+    """What was sent to the cloud's stand-in, and what was shown."""
     hardship: dict[str, Any] = field(default_factory=dict)
     """What people, applications and a power cut left behind."""
     replay: dict[str, int] = field(default_factory=dict)
@@ -111,6 +119,18 @@ class Story:
                     self._answer(scene, daemon)
                 self._weigh(daemon)
 
+    def escalated(self) -> None:
+        """Chapter: what a cloud model is sent, and what comes home."""
+        self._screen.chapter("What leaves, and what comes home")
+        self._screen.say(STAND_IN)
+        with StandInCloud() as cloud, self._stage.daemon("up", cloud.base_url) as daemon:
+            for scene in escalated_tasks():
+                answer = self._answer(scene, daemon)
+                sent = json.loads(cloud.received[-1].body)["messages"][-1]["content"]
+                self._screen.side_by_side(("sent", sent), ("shown", answer.streamed))
+                record = {"task_id": scene.task["task_id"], "sent": sent, "shown": answer.streamed}
+                self.figures.escalations.append(record)
+
     def endured(self, applications: Path | None) -> None:
         """Chapters: a person answers, applications call, the power fails, and nothing is lost."""
         hardship = Hardship(self._screen, self.figures.hardship)
@@ -142,7 +162,7 @@ class Story:
         self._screen.table("Figures of this run", ("what", "measured"), rows)
         self._screen.say(NEEDS_A_GPU)
 
-    def _answer(self, scene: SceneTask, daemon: RunningDaemon) -> None:
+    def _answer(self, scene: SceneTask, daemon: RunningDaemon) -> Answer:
         self._show_task(scene)
         begun = False
         with daemon.client.stream(_task(scene)) as events:
@@ -159,6 +179,7 @@ class Story:
             self._screen.end_answer()
         self._show_outcome(answer.outcome)
         self.figures.tasks.append(_task_record(scene, answer))
+        return answer
 
     def _show_task(self, scene: SceneTask) -> None:
         self._screen.task(f"Row {scene.row} · {ROWS[scene.row]}", scene.story, str(scene.task.get("text", "")))
@@ -171,7 +192,7 @@ class Story:
     def _show_outcome(self, outcome: Outcome) -> None:
         words = {
             "answer": f"answered by {outcome.answered_by}",
-            "degraded": f"degraded: answered by {outcome.answered_by}, since there is no cloud lane yet",
+            "degraded": f"degraded: answered by {outcome.answered_by}, in the cloud's place",
             "review": "a person must answer this",
         }
         findings = f" · {', '.join(outcome.findings)}" if outcome.findings else ""
