@@ -113,6 +113,7 @@ def _text(value: Value) -> str:
 
 FIELDS: Mapping[str, Field] = {
     "version": Field(shape=Shape.WORD, meaning="Of homebred."),
+    "entity_types": Field(shape=Shape.PLACES, meaning="Kinds of what detection found, such as `SECRET`."),
     "alias": Field(shape=Shape.ID, meaning="Cloud endpoint, as policies name it."),
     "link": Field(shape=Shape.WORD, meaning="What the router sees: `up`, `metered`, `down` or `portal`."),
     "pid": Field(shape=Shape.NUMBER, meaning="Process id."),

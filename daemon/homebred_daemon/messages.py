@@ -233,6 +233,14 @@ LEVEL_CHANGED = Event(
     sentence="Entries are written from the severity {severity} on; before, from {previous_severity} on.",
     fields=("severity", "previous_severity"),
 )
+GATE_STOPPED = Event(
+    name="gate_stopped",
+    severity=Severity.ERROR,
+    message_id="b073f90ef7364e8c9ec39a05b5f53a59",
+    sentence="An escalation was not sent: what was about to leave still held {entity_types}.",
+    next_step="Report it: masking should have found that. Until then add what it was to the site's gazetteer.",
+    fields=("entity_types",),
+)
 LINK_CHANGED = Event(
     name="link_changed",
     severity=Severity.NOTICE,
@@ -340,6 +348,7 @@ EVENTS: tuple[Event, ...] = (
     DRAINING,
     RESUMED,
     LEVEL_CHANGED,
+    GATE_STOPPED,
     LINK_CHANGED,
     CONNECTION_REFUSED,
     CALLER_UNREAD,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -14,6 +14,7 @@ from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.cloud import LaneClosedError
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.services.answering import Answering
+from homebred_daemon.services.last_look import LastLook
 from homebred_daemon.services.link_watch import LinkWatch
 from homebred_daemon.services.way_out import WayOut
 from homebred_daemon.settings import Settings
@@ -35,13 +36,13 @@ class Links:
     """The watch over this device's endpoints; tells the answering service of changes once it is there."""
 
     def __init__(self, settings: Settings, clock: Clock, journal: Journal) -> None:
-        self._journal = journal
+        self.journal = journal
         self.answering: Answering | None = None
         self.watch = LinkWatch(settings.cloud.endpoints, clock, random.random, is_metered=False, changed=self._changed)
         self.of = link_of(settings, self.watch)
 
     def _changed(self, alias: str, link: Link) -> None:
-        self._journal.note(messages.LINK_CHANGED, alias=alias, link=link.value)
+        self.journal.note(messages.LINK_CHANGED, alias=alias, link=link.value)
         if self.answering is not None:
             standing = self.answering.standing
             self.answering.standing = replace(standing, link=self.of(standing.decider.policy))
@@ -61,13 +62,10 @@ async def opened(settings: Settings, answering: Answering, links: Links, clock: 
     from homebred_daemon.adapters.egress import Egress  # noqa: PLC0415  # only where something may leave
     from homebred_daemon.app.cloud_endpoints import configured_budget, configured_endpoints  # noqa: PLC0415
 
-    def forbids(leaving: str) -> Collection[str]:
-        return answering.standing.decider.forbidden_types(leaving)  # by the policy of now
-
     egress = Egress(
         configured_endpoints(settings.cloud, os.environ),
         air_gap=lambda: answering.standing.decider.policy.air_gap,
-        forbids=forbids,
+        forbids=LastLook(lambda: answering.standing.decider, links.journal).at,
         seen=links.watch.seen,
         clock=clock,
         chance=random.random,
