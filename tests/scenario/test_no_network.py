@@ -46,7 +46,8 @@ class IsolatedSite(Site):
         """Every attempt to connect to the internet, once the daemon has ended and strace has written all down."""
         assert self.process is not None
         until_s = time.monotonic() + PATIENCE_S
-        while f"{self.process.pid} +++ exited" not in (text := self.trace.read_text()):
+        ended = re.compile(rf"^{self.process.pid} +\+\+\+ exited", re.MULTILINE)  # strace pads short process ids
+        while not ended.search(text := self.trace.read_text()):
             assert time.monotonic() < until_s
             time.sleep(0.05)
         return [line for line in text.splitlines() if INTERNET.search(line)]
