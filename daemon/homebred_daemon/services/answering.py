@@ -105,7 +105,7 @@ async def _decided(standing: Standing, means: Means, accepted: AcceptedTask) -> 
         now=means.clock.now(),
         caller=accepted.caller,
         unavailable=_out_of_service(standing, means),
-        leaving=leaving_context(accepted).text,
+        leaving=lambda: leaving_context(accepted).text,
     )
     return await _beside_the_loop(decide, accepted)
 
@@ -208,7 +208,7 @@ class _Run:
                 again = partial(
                     self._standing.decider.decide_again,
                     inputs,
-                    leaving_context(self._accepted).text,
+                    lambda: leaving_context(self._accepted).text,
                     failed=_out_of_service(self._standing, self._means) | {failure.specialist_id},
                     now=self._means.clock.now(),
                 )

@@ -51,7 +51,7 @@ class Decider:
         now: datetime,
         caller: tuple[str, ...] = (),
         unavailable: frozenset[str] = frozenset(),
-        leaving: str | None = None,
+        leaving: Callable[[], str] | None = None,
     ) -> tuple[DecisionInputs, RouteDecision]:
         """The route of a task whose content is `text`, and exactly what it depended on.
 
@@ -70,12 +70,14 @@ class Decider:
             detector_digest=self.detector.digest,
             unavailable=unavailable,
         )
-        if self.cloud_detector is None and leaving in {None, text}:
-            return self._measured(inputs, text, lambda _: spans)
-        return self._measured(inputs, text if leaving is None else leaving, self.leaving_spans)
+
+        def detect(sent: str) -> tuple[Span, ...]:
+            return spans if self.cloud_detector is None and sent == text else self.leaving_spans(sent)
+
+        return self._measured(inputs, leaving or (lambda: text), detect)
 
     def decide_again(
-        self, before: DecisionInputs, leaving: str, *, failed: frozenset[str], now: datetime
+        self, before: DecisionInputs, leaving: Callable[[], str], *, failed: frozenset[str], now: datetime
     ) -> tuple[DecisionInputs, RouteDecision]:
         """The route after a specialist failed before its first token: the same task with those unavailable.
 
@@ -85,12 +87,13 @@ class Decider:
         return self._measured(inputs, leaving, self.leaving_spans)
 
     def _measured(
-        self, inputs: DecisionInputs, leaving: str, detect: Callable[[str], tuple[Span, ...]]
+        self, inputs: DecisionInputs, leaving: Callable[[], str], detect: Callable[[str], tuple[Span, ...]]
     ) -> tuple[DecisionInputs, RouteDecision]:
         """Measures the residual risk only where an escalation is considered, then decides with it."""
         decision = decide(inputs)
         if awaits_residual_risk(inputs, decision):
-            risk = residual_risk(leaving, detect(leaving), self.policy.risk_weights)
+            sent = leaving()
+            risk = residual_risk(sent, detect(sent), self.policy.risk_weights)
             inputs = replace(inputs, context_method=REDACTION, residual_risk=risk)
             decision = decide(inputs)
         return inputs, decision

@@ -82,8 +82,8 @@ def test_deciding_again_changes_who_is_available_and_the_time_and_nothing_else()
     deciding = decider()
     first = asked(deciding, Task(task_id="t", workflow=WORKFLOW), "sk-live")
     later = STARTED.replace(minute=1)
-    second, _ = deciding.decide_again(first, "sk-live", failed=frozenset("a"), now=later)
-    third, decision = deciding.decide_again(second, "sk-live", failed=frozenset("b"), now=later)
+    second, _ = deciding.decide_again(first, lambda: "sk-live", failed=frozenset("a"), now=later)
+    third, decision = deciding.decide_again(second, lambda: "sk-live", failed=frozenset("b"), now=later)
     assert (second.unavailable, third.unavailable) == (frozenset("a"), frozenset("ab"))
     assert (third.now, third.detected, third.caller) == (later, first.detected, first.caller)
     assert decision.reason_code is Reason.NO_CANDIDATE
@@ -94,7 +94,7 @@ def test_a_task_decided_again_that_now_considers_an_escalation_has_its_risk_meas
     registry = read_registry({"specialists": [{"id": "a", "engine": "echo", "workflows": {WORKFLOW: fit}}]}, "sha256:r")
     deciding = decider(registry)
     first = asked(deciding)
-    second, decision = deciding.decide_again(first, PLAIN, failed=frozenset("a"), now=STARTED)
+    second, decision = deciding.decide_again(first, lambda: PLAIN, failed=frozenset("a"), now=STARTED)
     assert (first.residual_risk, second.residual_risk) == (None, 0.0)
     assert decision.reason_code is Reason.MARGIN_SHORT
 
