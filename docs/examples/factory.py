@@ -3,8 +3,7 @@
     python docs/examples/factory.py < shift.log
     python docs/examples/factory.py --events 200
 
-The daemon may restart meanwhile: what it had not taken is offered again by the library, what it had begun is sent once
-more, since reading a line twice does no harm. Exit status: 0 every line has an outcome, 1 some were lost. The
+The daemon may restart meanwhile: reading a line twice does no harm, and the library, told so, asks again. Exit status: 0 every line has an outcome, 1 some were lost. The
 specialists are `factory-events…` of the demo, or any other for the workflow `event.normalise`.
 """
 
@@ -19,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from homebred_protocol.client import AsyncClient, CallError, ConnectionLostError, DeadlineError, OverloadedError, Task
+from homebred_protocol.client import AsyncClient, CallError, DeadlineError, OverloadedError, Task
 
 EVENT = Task(workflow="event.normalise", data_classes=("internal",), deadline_s=60.0)
 SHIFT = ["coolant is leaking on lathe 15", "press 4 is jammed again", "too hot: oven 3", "mixer #8 stopped"]
@@ -27,10 +26,7 @@ SHIFT = ["coolant is leaking on lathe 15", "press 4 is jammed again", "too hot: 
 
 async def one(client: AsyncClient, text: str) -> str:
     """One line, and the word that it is counted under."""
-    try:
-        answer = await client.ask(replace(EVENT, text=text))
-    except ConnectionLostError:
-        answer = await client.ask(replace(EVENT, text=text))
+    answer = await client.ask(replace(EVENT, text=text), idempotent=True)
     if answer.needs_review:
         return "for a person"
     return "answered" if answer.is_sure else "unsure"

@@ -128,18 +128,23 @@ class AsyncClient:
         """Closes the connection; calls in flight are cancelled."""
         await self._connection.close()
 
-    async def ask(self, task: Task | str) -> Answer:
+    async def ask(self, task: Task | str, *, idempotent: bool = False) -> Answer:
         """The whole answer. A task that went to a person has one, too: see `Answer.needs_review`.
+
+        Args:
+            task: What is asked.
+            idempotent: Doing it twice does no harm: where the daemon goes away during the call, it is asked again.
 
         Raises:
             CallError: the task ended as an error, or the call did.
         """
-        async with self.stream(task) as stream:
+        repeat = Repeat.ANEW if idempotent else Repeat.UNTAKEN
+        async with self._stream(task, repeat) as stream:
             return await stream.answer()
 
     def stream(self, task: Task | str) -> AsyncStream:
         """The answer's events as they come; the task is sent when the first is asked for."""
-        return AsyncStream(self._connection, translating.request_message(_task(task)))
+        return self._stream(task, Repeat.UNTAKEN)
 
     async def route(self, task: Task | str) -> DryRun:
         """Where the task would go, why, and what would leave: a dry run, without a record."""
@@ -178,6 +183,9 @@ class AsyncClient:
         request = translating.feedback_message(route_id, verdict, corrected_output)
         await self._connection.call(self._inference.Feedback, request, Repeat.HARMLESS, self._timeout_s)
 
+    def _stream(self, task: Task | str, repeat: Repeat) -> AsyncStream:
+        return AsyncStream(self._connection, translating.request_message(_task(task)), repeat)
+
     @property
     def _inference(self) -> InferenceAsyncStub:
         return inference_pb2_grpc.InferenceStub(self._connection.channel)
@@ -190,11 +198,11 @@ class AsyncStream:
     reads it cancels it, too.
     """
 
-    def __init__(self, connection: AsyncConnection, request: inference_pb2.GenerateRequest) -> None:
+    def __init__(self, connection: AsyncConnection, request: inference_pb2.GenerateRequest, repeat: Repeat) -> None:
         """Made by `AsyncClient.stream`."""
         self._connection = connection
         self._request = request
-        self._tries = connection.tries(Repeat.UNTAKEN, translating.deadline_s(request))
+        self._tries = connection.tries(repeat, translating.deadline_s(request))
         self._heard = translating.Heard()
         self._call: Any = None
         self._events: AsyncIterator[inference_pb2.GenerateEvent] | None = None
@@ -284,6 +292,7 @@ class AsyncStream:
         except CallError:
             self._ended = True
             raise
+        self._heard = translating.Heard()
 
 
 def _task(task: Task | str) -> Task:

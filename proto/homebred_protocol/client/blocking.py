@@ -122,18 +122,23 @@ class Client:
         """Closes the connection; calls in flight are cancelled."""
         self._connection.close()
 
-    def ask(self, task: Task | str) -> Answer:
+    def ask(self, task: Task | str, *, idempotent: bool = False) -> Answer:
         """The whole answer. A task that went to a person has one, too: see `Answer.needs_review`.
+
+        Args:
+            task: What is asked.
+            idempotent: Doing it twice does no harm: where the daemon goes away during the call, it is asked again.
 
         Raises:
             CallError: the task ended as an error, or the call did.
         """
-        with self.stream(task) as stream:
+        repeat = Repeat.ANEW if idempotent else Repeat.UNTAKEN
+        with self._stream(task, repeat) as stream:
             return stream.answer()
 
     def stream(self, task: Task | str) -> Stream:
         """The answer's events as they come; the task is sent when the first is asked for."""
-        return Stream(self._connection, self._inference, translating.request_message(_task(task)))
+        return self._stream(task, Repeat.UNTAKEN)
 
     def route(self, task: Task | str) -> DryRun:
         """Where the task would go, why, and what would leave: a dry run, without a record."""
@@ -169,6 +174,9 @@ class Client:
         request = translating.feedback_message(route_id, verdict, corrected_output)
         self._connection.call(self._inference.Feedback, request, Repeat.HARMLESS, self._timeout_s)
 
+    def _stream(self, task: Task | str, repeat: Repeat) -> Stream:
+        return Stream(self._connection, self._inference, translating.request_message(_task(task)), repeat)
+
 
 class Stream:
     """Decisions, pieces of the answer, then exactly one outcome; one that is an error is followed by the error itself.
@@ -181,12 +189,13 @@ class Stream:
         connection: Connection,
         inference: inference_pb2_grpc.InferenceStub,
         request: inference_pb2.GenerateRequest,
+        repeat: Repeat,
     ) -> None:
         """Made by `Client.stream`."""
         self._connection = connection
         self._inference = inference
         self._request = request
-        self._tries = connection.tries(Repeat.UNTAKEN, translating.deadline_s(request))
+        self._tries = connection.tries(repeat, translating.deadline_s(request))
         self._heard = translating.Heard()
         self._call: Any = None
         self._ended = False
@@ -270,6 +279,7 @@ class Stream:
         except CallError:
             self._ended = True
             raise
+        self._heard = translating.Heard()
 
 
 def _task(task: Task | str) -> Task:

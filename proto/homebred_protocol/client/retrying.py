@@ -2,7 +2,7 @@
 
 A call is made again only where that cannot do a thing twice: the daemon did not take it (nothing was sent, or it
 refused for want of room), or doing it twice is the same as doing it once. Never after something of an answer was
-received, and never beyond the caller's deadline, which is for all tries together.
+received, unless nobody has seen it, and never beyond the caller's deadline, which is for all tries together.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ class Repeat(Enum):
 
     HARMLESS = "done twice is done once"
     UNTAKEN = "only where the daemon surely did not take it"
+    ANEW = "done twice is done once, and what was received of the first is thrown away"
 
 
 def may_repeat(error: CallError, repeat: Repeat, *, heard: bool) -> bool:
     """Whether the call may be made again; `heard`: something of its answer was received."""
-    if heard:
+    if heard and repeat is not Repeat.ANEW:
         return False
     if isinstance(error, ConnectionLostError):
-        return repeat is Repeat.HARMLESS
+        return repeat is not Repeat.UNTAKEN
     return isinstance(error, (DaemonUnreachableError, OverloadedError))
 
 

@@ -49,6 +49,8 @@ def test_a_call_is_made_again_only_where_that_cannot_do_a_thing_twice(
     rules = (Repeat.HARMLESS, Repeat.UNTAKEN)
     assert tuple(may_repeat(kind(), repeat, heard=False) for repeat in rules) == allowed
     assert not any(may_repeat(kind(), repeat, heard=True) for repeat in rules)
+    for heard in (True, False):
+        assert may_repeat(kind(), Repeat.ANEW, heard=heard) == may_repeat(kind(), Repeat.HARMLESS, heard=False)
 
 
 def test_the_rules_name_every_error() -> None:

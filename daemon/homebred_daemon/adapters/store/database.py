@@ -10,6 +10,7 @@ import os
 import re
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _NAMED = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | r
 _OWNER_ALONE = 0o600
 BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for another one: a worn flash card may take seconds over one write."""
+_BUSY_PAUSE_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, sql: SqlFolder, synchro
             hint="install the newer homebred that wrote it, or give this one another state folder",
         )
     _make_private(path)
-    connection.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(connection)
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     for number, script in enumerate(known[version:], start=version + 1):
         with transaction(connection):
@@ -114,6 +116,20 @@ def _prepare(connection: sqlite3.Connection, path: Path, sql: SqlFolder, synchro
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
     require_schema(connection, path, sql)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switches to WAL, and waits for others that do: there SQLite answers SQLITE_BUSY at once, whatever its timeout."""
+    ends_s = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= ends_s:
+                raise
+            time.sleep(_BUSY_PAUSE_S)
+        else:
+            return
 
 
 def require_schema(connection: sqlite3.Connection, path: Path, sql: SqlFolder) -> None:
