@@ -128,6 +128,25 @@ async def test_a_task_under_way_when_its_daemon_is_killed_is_lost_not_repeated(s
     assert sum(isinstance(event, Decision) for event in heard) == 1
 
 
+async def test_an_idempotent_task_under_way_when_its_daemon_is_killed_is_asked_anew(site: Site, way: str) -> None:
+    site.add_echo("slow", script={"token_delay_s": 0.05})
+    async with speaking(way, site.socket, patience_s=20) as speaker:
+        with site.daemon(killed=True) as daemon:
+            asked = asyncio.gather(*(speaker.call("ask", SLOW, idempotent=True) for _ in range(4)))
+            await within(lambda: daemon.status().streams == 4)
+            await asyncio.sleep(0.2)
+            assert site.process is not None
+            site.process.kill()
+            site.process.wait()
+        stack = ExitStack()
+        await asyncio.to_thread(stack.enter_context, site.daemon())
+        try:
+            answers = await asked
+        finally:
+            await asyncio.to_thread(stack.close)
+    assert {(answer.text, len(answer.decisions)) for answer in answers} == {(SLOW.text, 1)}
+
+
 async def test_an_overloaded_daemon_is_asked_again_until_there_is_room(site: Site, way: str, tmp_path: Path) -> None:
     site.add_echo("slow", script={"token_delay_s": 0.02})
     config = tmp_path / "homebred.toml"

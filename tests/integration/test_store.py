@@ -6,6 +6,7 @@ import os
 import re
 import sqlite3
 import stat
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -202,6 +203,16 @@ def test_a_commit_that_fails_leaves_no_transaction_open(path: Path) -> None:
         with transaction(connection):
             connection.execute("INSERT INTO two VALUES (NULL)")
         assert connection.execute("SELECT count(*) FROM two").fetchone()[0] == 1
+
+
+def test_a_new_file_that_another_one_is_just_writing_is_waited_for(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("BEGIN IMMEDIATE")
+        opened = pool.submit(connect, path, LEDGER)
+        time.sleep(0.2)
+        assert not opened.done()
+        other.execute("COMMIT")
+        opened.result(20).close()
 
 
 def test_two_writers_queue_and_the_chain_holds(path: Path) -> None:

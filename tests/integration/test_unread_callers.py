@@ -140,15 +140,16 @@ def test_who_reads_again_in_time_gets_the_whole_answer(site: Site) -> None:
 def test_any_number_of_callers_that_do_not_read_leave_nothing_behind(site: Site) -> None:
     with running(site) as client:
         resident = []
-        for _ in range(6):
+        for _ in range(8):
             with ExitStack() as stack:
                 stubs = [stack.enter_context(channel(site)) for _ in range(4)]
                 streams = [stream for stub in stubs for stream in unread(stub, 16)]
                 until(lambda: idle(client), LATEST_S + 10)
                 assert len(streams) == 64
             resident.append(client.status().resident_bytes)
-        assert resident[-1] - resident[1] < 4 << 20, resident
-    assert outcomes(site) == ["unread"] * 6 * 64
+        # One round says little: the allocator keeps up to 3 MB more after some. One leaked answer a stream is 15 MB.
+        assert max(resident[5:]) - max(resident[1:4]) < 4 << 20, resident
+    assert outcomes(site) == ["unread"] * 8 * 64
 
 
 @contextmanager
