@@ -3,8 +3,8 @@
     python docs/examples/factory.py < shift.log
     python docs/examples/factory.py --events 200
 
-The daemon may restart meanwhile: reading a line twice does no harm, and the library, told so, asks again. Exit status: 0
-every line has an outcome, 1 some were lost. The specialists are `factory-events…` of the demo, or any other for the
+The daemon may restart meanwhile: reading a line twice does no harm, and the library, told so, asks again. Exit status:
+0 every line has an outcome, 1 some were lost. The specialists are `factory-events…` of the demo, or any other for the
 workflow `event.normalise`.
 """
 

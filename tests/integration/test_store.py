@@ -206,7 +206,7 @@ def test_a_commit_that_fails_leaves_no_transaction_open(path: Path) -> None:
 
 
 def test_a_new_file_that_another_one_is_just_writing_is_waited_for(path: Path) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other, ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         opened = pool.submit(connect, path, LEDGER)
         time.sleep(0.2)
