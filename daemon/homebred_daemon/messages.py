@@ -241,6 +241,14 @@ GATE_STOPPED = Event(
     next_step="Report it: masking should have found that. Until then add what it was to the site's gazetteer.",
     fields=("entity_types",),
 )
+RECOGNIZER_FAILED = Event(
+    name="recognizer_failed",
+    severity=Severity.WARNING,
+    message_id="d4e7407cbb7444d98488938ca07e07a1",
+    sentence="The recognizer of names ended with {error_code}; a text that it should have searched did not leave.",
+    next_step="Look at the memory and at `homebred doctor`; it is started again for one of the next texts.",
+    fields=("error_code",),
+)
 LINK_CHANGED = Event(
     name="link_changed",
     severity=Severity.NOTICE,
@@ -349,6 +357,7 @@ EVENTS: tuple[Event, ...] = (
     RESUMED,
     LEVEL_CHANGED,
     GATE_STOPPED,
+    RECOGNIZER_FAILED,
     LINK_CHANGED,
     CONNECTION_REFUSED,
     CALLER_UNREAD,

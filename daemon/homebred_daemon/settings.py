@@ -94,6 +94,11 @@ class DetectionSettings(_Section):
         description="Names, codes and customers known here, as JSON lines; unset: patterns alone are searched.",
         examples=["/etc/homebred/gazetteer.jsonl"],
     )
+    recognizer: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Whether a recognizer of names, a process of its own of about 200 MB, searches what may leave as "
+        "well; auto: where the extra `ner` is installed.",
+    )
 
 
 class EngineSettings(_Section):

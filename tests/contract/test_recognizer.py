@@ -6,13 +6,16 @@ import os
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from homebred_daemon.adapters.detectors import for_lanes, ner
 from homebred_daemon.adapters.detectors.ner import NerDetector, is_installed
 from homebred_daemon.core.sensitivity import Detector, Span
-from homebred_daemon.errors import DetectionError
+from homebred_daemon.errors import ConfigurationError, DetectionError
 
 # Answers every text with one entity over its first word, in the protocol of `ner_child`.
 WELL_BEHAVED = """
@@ -41,8 +44,25 @@ def child(program: str) -> tuple[str, ...]:
 
 @pytest.fixture
 def recognizer() -> Iterator[NerDetector]:
-    with NerDetector(command=child(WELL_BEHAVED)) as made:
+    with NerDetector(command=child(WELL_BEHAVED), rest_s=0) as made:
         yield made
+
+
+@pytest.mark.parametrize(
+    ("wanted", "is_installed", "kind"),
+    [("auto", True, NerDetector), ("on", True, NerDetector), ("off", True, type(None)), ("auto", False, type(None))],
+)
+def test_it_is_there_where_it_is_installed_and_not_unwanted(
+    *, wanted: Any, is_installed: bool, kind: type[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ner, "is_installed", lambda: is_installed)
+    assert type(for_lanes.recognizer(wanted, print)) is kind
+
+
+def test_one_that_is_wanted_and_not_there_is_complained_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ner, "is_installed", lambda: False)
+    with pytest.raises(ConfigurationError, match="no recognizer of names is installed"):
+        for_lanes.recognizer("on", print)
 
 
 def test_entities_come_back_where_they_stand(recognizer: NerDetector) -> None:
@@ -55,6 +75,20 @@ def test_a_long_text_goes_in_pieces_with_offsets_of_the_whole(recognizer: NerDet
     spans = recognizer.detect(text)
     assert len(spans) > 1
     assert {text[span.start : span.end] for span in spans} == {"word"}
+
+
+def test_after_a_failure_it_rests_and_whoever_runs_it_hears_why() -> None:
+    why: list[str] = []
+    with NerDetector(command=child(DYING), rest_s=0.5, failed=why.append) as recognizer:
+        for failures in (1, 1):  # the second text finds it at rest
+            with pytest.raises(DetectionError):
+                recognizer.detect("Zorblatt called")
+            assert len(why) == failures
+        time.sleep(0.6)
+        with pytest.raises(DetectionError):
+            recognizer.detect("Zorblatt called")
+    assert len(why) == 2
+    assert set(why) <= {"ConnectionError", "BrokenPipeError", "ConnectionResetError"}
 
 
 def test_a_text_without_letters_asks_nobody() -> None:

@@ -108,6 +108,8 @@ class Stage:
     detector: KeywordDetector = field(init=False)
     looks: Detector | None = None
     """Looks through the tasks instead of `detector`."""
+    leaving_looks: Detector | None = None
+    """Looks through what may leave; None: as the tasks are looked through."""
 
     def __post_init__(self) -> None:
         self.pool = ScriptedPool(self.clock, {name: actor.plays for name, actor in self.actors.items()})
@@ -120,6 +122,7 @@ class Stage:
                 policy=read_policy(dict(self.policy), "sha256:policy"),
                 registry=read_registry(registry, "sha256:registry"),
                 detector=self.looks or self.detector,
+                cloud_detector=self.leaving_looks,
             ),
             specialists={name: actor.served(name) for name, actor in self.actors.items() if name not in self.missing},
             shelf=Shelf(),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from homebred_daemon import messages
 from homebred_daemon.adapters.accounts import Access, resolve_access
-from homebred_daemon.adapters.detectors.for_lanes import cloud_detector, local_detector
+from homebred_daemon.adapters.detectors.for_lanes import cloud_detector, local_detector, recognizer
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.adapters.policy_files import PolicyFiles
@@ -33,6 +34,9 @@ from homebred_daemon.services.residency import Residency
 from homebred_daemon.services.review_desk import ReviewDesk
 from homebred_daemon.services.standing import Means
 
+if TYPE_CHECKING:
+    from homebred_daemon.adapters.detectors.ner import NerDetector
+
 STOP_GRACE_S = 1.0
 """For calls that are no tasks, and for the last words of those that drain_s has cut off."""
 WARM_UP = "MRN 4471203, call +49 30 1234567"
@@ -48,13 +52,16 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
     """
     policies, clock, journal = _policies(settings), SystemClock(), around.journal
     policy = policies.in_force()
-    links = Links(settings, clock, journal)
-    site = _site(settings, policy, links)
+    names = _recognizer(settings, journal)
+    links = Links(settings, clock, journal, recognizes=names is not None)
+    site = _site(settings, policy, links, names)
     access = resolve_access(
         group=settings.access.group, operators=settings.access.operators, reviewers=settings.access.reviewers
     )
     async with AsyncExitStack() as stack:
         stack.enter_context(only_daemon_here(settings, owns_socket=around.inherited is None))
+        if names is not None:
+            stack.enter_context(names)
         remove_leftovers(settings.paths.runtime_dir)
         recorder = await stack.enter_async_context(open_recorder(settings))
         reviews = await stack.enter_async_context(open_reviews(settings, clock, journal))
@@ -113,13 +120,22 @@ def _policies(settings: Settings) -> PolicyFiles:
     return PolicyFiles(settings.paths.state_dir, policy_file=policy.file, ceiling_file=policy.site_ceiling_file)
 
 
-def _site(settings: Settings, policy: PolicyInForce, links: Links) -> Site:
+def _recognizer(settings: Settings, journal: Journal) -> NerDetector | None:
+    if not settings.cloud.endpoints:
+        return None
+    return recognizer(
+        settings.detection.recognizer, lambda code: journal.note(messages.RECOGNIZER_FAILED, error_code=code)
+    )
+
+
+def _site(settings: Settings, policy: PolicyInForce, links: Links, names: NerDetector | None) -> Site:
     local = local_detector(settings.detection.gazetteer_file)
+    further = () if names is None else (names,)
     return Site(
         policy=policy.site.policy,
         documents=ledger_documents(policy.site),
         detector=local,
-        cloud_detector=cloud_detector(local) if settings.cloud.endpoints else None,
+        cloud_detector=cloud_detector(local, *further) if settings.cloud.endpoints else None,
         link=links.of,
         context_tokens=settings.engine.context_tokens,
     )

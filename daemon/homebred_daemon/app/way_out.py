@@ -23,23 +23,29 @@ from homebred_protocol.documents.policy import Policy
 MEASURED = "auto"
 
 
-def link_of(settings: Settings, watch: LinkWatch) -> Callable[[Policy], Link]:
-    """What the router sees of the link to a policy's fallback model."""
+def link_of(settings: Settings, watch: LinkWatch, *, recognizes: bool) -> Callable[[Policy], Link]:
+    """What the router sees of the link to a policy's fallback model.
+
+    Down where the policy wants a recognizer of names to look at what leaves, and there is none (`recognizes`).
+    """
     state = settings.link.state
-    if state != MEASURED:
-        fixed = Link(state)
-        return lambda _: fixed
-    return lambda policy: watch.link(policy.fallback_model)
+
+    def link(policy: Policy) -> Link:
+        if policy.require_recognizer and not recognizes:
+            return Link.DOWN
+        return watch.link(policy.fallback_model) if state == MEASURED else Link(state)
+
+    return link
 
 
 class Links:
     """The watch over this device's endpoints; tells the answering service of changes once it is there."""
 
-    def __init__(self, settings: Settings, clock: Clock, journal: Journal) -> None:
+    def __init__(self, settings: Settings, clock: Clock, journal: Journal, *, recognizes: bool) -> None:
         self.journal = journal
         self.answering: Answering | None = None
         self.watch = LinkWatch(settings.cloud.endpoints, clock, random.random, is_metered=False, changed=self._changed)
-        self.of = link_of(settings, self.watch)
+        self.of = link_of(settings, self.watch, recognizes=recognizes)
 
     def _changed(self, alias: str, link: Link) -> None:
         self.journal.note(messages.LINK_CHANGED, alias=alias, link=link.value)

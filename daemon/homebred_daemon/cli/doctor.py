@@ -64,6 +64,7 @@ def _findings(config: Path | None) -> Iterator[Finding]:
         ceiling_file=settings.policy.site_ceiling_file,
     )
     yield site_checks.gazetteer_finding(settings.detection.gazetteer_file)
+    yield site_checks.recognizer_finding(settings.detection.recognizer, has_cloud=bool(settings.cloud.endpoints))
     yield from engine_checks.engine_findings(settings.engine.python)
     yield site_checks.socket_finding(settings.paths.socket)
 

@@ -10,8 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from homebred_daemon.adapters.detectors import ner
-from homebred_daemon.adapters.detectors.for_lanes import cloud_detector, local_detector
+from homebred_daemon.adapters.detectors.for_lanes import cloud_detector, local_detector, recognizer
 from homebred_daemon.cli.json_lines import BadLineError, answer_lines
 from homebred_daemon.core.residual_risk import residual_risk
 from homebred_daemon.core.sensitivity import Detector, redaction_record
@@ -61,7 +60,8 @@ def _answering(detector: Detector, rules: Policy) -> Callable[[dict[str, Any]], 
 
 def _for_cloud(local: Detector, ending: contextlib.ExitStack) -> Detector:
     """With a recognizer of names where it is installed, which ends with the command; said once where it is not."""
-    if ner.is_installed():
-        return cloud_detector(local, ending.enter_context(ner.NerDetector()))
+    names = recognizer("auto", lambda _: None)  # a failure is told as the error of its line
+    if names is not None:
+        return cloud_detector(local, ending.enter_context(names))
     sys.stderr.write("no recognizer of names is installed (extra `ner`): the name lists alone are used\n")
     return cloud_detector(local)

@@ -7,7 +7,9 @@ import shutil
 import socket
 import stat
 from pathlib import Path
+from typing import Literal
 
+from homebred_daemon.adapters.detectors.for_lanes import recognizer
 from homebred_daemon.adapters.detectors.gazetteer_file import read_gazetteer
 from homebred_daemon.adapters.detectors.patterns import default_detector
 from homebred_daemon.adapters.policy_files import PolicyFiles
@@ -90,6 +92,21 @@ def gazetteer_finding(file: Path | None) -> Finding:
         return Finding(check="gazetteer", status=OK, what=what)
     why = "every user of this machine may open it, and it holds what must not leave"
     return Finding(check="gazetteer", status=WARNING, what=what, why=why, next=f"run `chmod o= {file}`")
+
+
+def recognizer_finding(wanted: Literal["auto", "on", "off"], *, has_cloud: bool) -> Finding:
+    """Whether a recognizer of names searches what may leave."""
+    if not has_cloud:
+        return Finding(check="recognizer", status=OK, what="not needed: no cloud endpoint is configured")
+    try:
+        names = recognizer(wanted, lambda _: None)
+    except ConfigurationError as error:
+        why = "the daemon does not start"
+        return Finding(check="recognizer", status=ERROR, what=error.message, why=why, next=error.hint)
+    if names is not None:
+        return Finding(check="recognizer", status=OK, what="installed; it starts with the first text that may leave")
+    what = "none: lists of names alone search what may leave, and a policy with require_recognizer lets nothing leave"
+    return Finding(check="recognizer", status=OK, what=what)
 
 
 def socket_finding(path: Path) -> Finding:

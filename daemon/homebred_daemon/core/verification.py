@@ -20,6 +20,8 @@ class Finding(StrEnum):
     FALLBACK = "fallback"
     NO_CLOUD_LANE = "no_cloud_lane"
     CLOUD_FAILED = "cloud_failed"
+    UNSEARCHED = "unsearched"
+    """What would leave could not be searched for names, so it did not leave."""
     WITHHELD = "withheld"
 
 

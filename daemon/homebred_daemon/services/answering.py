@@ -8,19 +8,19 @@ content: what a person must answer is filed with the review desk, before anybody
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar, assert_never
+from typing import assert_never
 
 from homebred_daemon.core.decision import RouteDecision, Runtime
 from homebred_daemon.core.pseudonyms import Pseudonyms
 from homebred_daemon.core.review import ReviewItem
-from homebred_daemon.core.routing import DecisionInputs, degraded_stack
+from homebred_daemon.core.routing import DecisionInputs, awaits_residual_risk, degraded_stack
 from homebred_daemon.core.verification import Finding, is_slow, is_weak
 from homebred_daemon.errors import (
     DeadlineError,
+    DetectionError,
     EngineUnavailableError,
     HomebredError,
     NeedsReviewError,
@@ -44,8 +44,6 @@ INLINE_CHARACTERS = 16_384
 CLOUD_SHARE = 0.75
 """Of the time that is left, for the cloud model: a local answer must still be possible after it."""
 
-T = TypeVar("T")
-
 
 class Answering:
     """Answers accepted tasks under the standing that holds when each is accepted."""
@@ -66,11 +64,11 @@ class Answering:
         """
         standing = self.standing
         self._admit(standing, accepted)
-        decision = (await _decided(standing, self._means, accepted))[1]
+        decision = (await _decided(standing, self._means, accepted)).decision
         if decision.selected_runtime is not Runtime.CLOUD_ESCALATION:
             return Routed(decision=decision, context=None)
         mask = partial(masked_context, accepted, standing.decider, Pseudonyms(self.way_out.new_key()))
-        return Routed(decision=decision, context=await _beside_the_loop(mask, accepted))
+        return Routed(decision=decision, context=await asyncio.to_thread(mask))
 
     async def answer(self, accepted: AcceptedTask, emit: Emit, heard: Heard = at_once) -> None:
         """Answers a task: `emit` hears decisions, pieces of the answer, then exactly one Outcome.
@@ -96,18 +94,42 @@ class Answering:
             self._means.schemas.check_schema(accepted.options.json_schema)
 
 
-async def _decided(standing: Standing, means: Means, accepted: AcceptedTask) -> tuple[DecisionInputs, RouteDecision]:
-    decide = partial(
-        standing.decider.decide,
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """A decision and what it depended on."""
+
+    inputs: DecisionInputs
+    decision: RouteDecision
+    is_unsearched: bool = False
+    """What would leave could not be searched, so it does not."""
+
+
+async def _decided(standing: Standing, means: Means, accepted: AcceptedTask) -> _Choice:
+    consider = partial(
+        standing.decider.consider,
         accepted.task,
         accepted.text,
         link=standing.link,
         now=means.clock.now(),
         caller=accepted.caller,
         unavailable=_out_of_service(standing, means),
-        leaving=lambda: leaving_context(accepted).text,
     )
-    return await _beside_the_loop(decide, accepted)
+    # A long text is looked through on a thread, so that other tasks go on; a short one costs less than a thread does.
+    is_long = len(accepted.text) > INLINE_CHARACTERS
+    return await _measured(standing, accepted, await asyncio.to_thread(consider) if is_long else consider())
+
+
+async def _measured(
+    standing: Standing, accepted: AcceptedTask, considered: tuple[DecisionInputs, RouteDecision]
+) -> _Choice:
+    """The choice with what an escalation's context would give away, where that matters."""
+    if not awaits_residual_risk(*considered):
+        return _Choice(*considered)
+    try:
+        measure = partial(standing.decider.measure, *considered, lambda: leaving_context(accepted).text)
+        return _Choice(*await asyncio.to_thread(measure))
+    except DetectionError:
+        return _Choice(*standing.decider.consider_unsearched(considered[0]), is_unsearched=True)
 
 
 def _out_of_service(standing: Standing, means: Means) -> frozenset[str]:
@@ -116,11 +138,6 @@ def _out_of_service(standing: Standing, means: Means) -> frozenset[str]:
     if not models:
         return frozenset()
     return frozenset(name for name, served in standing.specialists.items() if served.model in models)
-
-
-async def _beside_the_loop(decide: Callable[[], T], accepted: AcceptedTask) -> T:
-    """Looks through a long text on a thread, so that other tasks go on; a short one costs less than a thread does."""
-    return decide() if len(accepted.text) <= INLINE_CHARACTERS else await asyncio.to_thread(decide)
 
 
 class _Run:
@@ -182,8 +199,11 @@ class _Run:
             return self._without_answer("error", defect(error))
 
     async def _answered(self) -> Outcome:
-        inputs, decision = await _decided(self._standing, self._means, self._accepted)
+        choice = await _decided(self._standing, self._means, self._accepted)
         for number in range(1, MAX_DECISIONS + 1):
+            inputs, decision = choice.inputs, choice.decision
+            if choice.is_unsearched:
+                self._note(Finding.UNSEARCHED)
             stack, status = self._stack(inputs, decision)
             if not stack and not self._is_accepted:
                 self._make_room()
@@ -205,14 +225,12 @@ class _Run:
                         f"{MAX_DECISIONS} specialists failed in turn; the last was {failure}"
                     ) from failure
                 await self._close_route(failure.code)
-                again = partial(
-                    self._standing.decider.decide_again,
+                again = self._standing.decider.consider_again(
                     inputs,
-                    lambda: leaving_context(self._accepted).text,
                     failed=_out_of_service(self._standing, self._means) | {failure.specialist_id},
                     now=self._means.clock.now(),
                 )
-                inputs, decision = await _beside_the_loop(again, self._accepted)
+                choice = await _measured(self._standing, self._accepted, again)
         raise AssertionError("the last decision returns or raises")
 
     def _stack(self, inputs: DecisionInputs, decision: RouteDecision) -> tuple[tuple[str, ...], str]:

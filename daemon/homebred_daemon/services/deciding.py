@@ -57,8 +57,24 @@ class Decider:
 
         `unavailable` names specialists that cannot be asked now; `leaving` is what an escalation would send, unmasked.
         None: all of it.
+
+        Raises:
+            DetectionError: what would leave could not be searched.
         """
-        spans = self.detector.detect(text)
+        considered = self.consider(task, text, link=link, now=now, caller=caller, unavailable=unavailable)
+        return self.measure(*considered, leaving or (lambda: text))
+
+    def consider(
+        self,
+        task: Task,
+        text: str,
+        *,
+        link: Link,
+        now: datetime,
+        caller: tuple[str, ...] = (),
+        unavailable: frozenset[str] = frozenset(),
+    ) -> tuple[DecisionInputs, RouteDecision]:
+        """As `decide`, but without measuring what an escalation's context would still give away: see `measure`."""
         inputs = DecisionInputs(
             task=task,
             registry=self.registry,
@@ -66,34 +82,40 @@ class Decider:
             link=link,
             now=now,
             caller=caller,
-            detected=raised_classes(spans, self.policy.detection_classes),
+            detected=raised_classes(self.detector.detect(text), self.policy.detection_classes),
             detector_digest=self.detector.digest,
             unavailable=unavailable,
         )
+        return inputs, decide(inputs)
 
-        def detect(sent: str) -> tuple[Span, ...]:
-            return spans if self.cloud_detector is None and sent == text else self.leaving_spans(sent)
-
-        return self._measured(inputs, leaving or (lambda: text), detect)
-
-    def decide_again(
-        self, before: DecisionInputs, leaving: Callable[[], str], *, failed: frozenset[str], now: datetime
+    def consider_again(
+        self, before: DecisionInputs, *, failed: frozenset[str], now: datetime
     ) -> tuple[DecisionInputs, RouteDecision]:
         """The route after a specialist failed before its first token: the same task with those unavailable.
 
         `failed` may name further specialists, such as those on the same model.
         """
         inputs = replace(before, now=now, unavailable=before.unavailable | failed)
-        return self._measured(inputs, leaving, self.leaving_spans)
+        return inputs, decide(inputs)
 
-    def _measured(
-        self, inputs: DecisionInputs, leaving: Callable[[], str], detect: Callable[[str], tuple[Span, ...]]
+    def measure(
+        self, inputs: DecisionInputs, decision: RouteDecision, leaving: Callable[[], str]
     ) -> tuple[DecisionInputs, RouteDecision]:
-        """Measures the residual risk only where an escalation is considered, then decides with it."""
-        decision = decide(inputs)
-        if awaits_residual_risk(inputs, decision):
-            sent = leaving()
-            risk = residual_risk(sent, detect(sent), self.policy.risk_weights)
-            inputs = replace(inputs, context_method=REDACTION, residual_risk=risk)
-            decision = decide(inputs)
-        return inputs, decision
+        """Where only the risk of what would leave is missing: that risk, and the decision with it. Else as they are.
+
+        It takes as long as a thorough search does: keep it off an event loop where `awaits_residual_risk`.
+
+        Raises:
+            DetectionError: what would leave could not be searched.
+        """
+        if not awaits_residual_risk(inputs, decision):
+            return inputs, decision
+        sent = leaving()
+        risk = residual_risk(sent, self.leaving_spans(sent), self.policy.risk_weights)
+        measured = replace(inputs, context_method=REDACTION, residual_risk=risk)
+        return measured, decide(measured)
+
+    def consider_unsearched(self, inputs: DecisionInputs) -> tuple[DecisionInputs, RouteDecision]:
+        """The route where what would leave could not be searched: for this task the way out is closed."""
+        closed = replace(inputs, link=Link.DOWN)
+        return closed, decide(closed)

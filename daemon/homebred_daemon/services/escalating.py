@@ -14,6 +14,7 @@ from typing import Final
 from homebred_daemon.core.context import MinimumContext, masked, minimum_context
 from homebred_daemon.core.pseudonyms import Pseudonyms, TokenError
 from homebred_daemon.core.verification import Answer, Finding, verify
+from homebred_daemon.errors import DetectionError
 from homebred_daemon.inbound.answering import AcceptedTask, Emit, Retracted
 from homebred_daemon.ports.cloud import (
     BrokenAnswerError,
@@ -84,7 +85,10 @@ class Escalating:
             EscalationFailedError: there is none that holds; what was streamed of it has been retracted.
         """
         pseudonyms = Pseudonyms(key)
-        request = await asyncio.to_thread(self._request, alias, pseudonyms)  # milliseconds for each 1,000 characters
+        try:
+            request = await asyncio.to_thread(self._request, alias, pseudonyms)  # masking takes its time
+        except DetectionError as error:
+            raise EscalationFailedError(error.code) from error
         if not _is_json(request.json_schema or "{}"):
             raise EscalationFailedError(MASKED_SCHEMA)
         restorer, finished = pseudonyms.restorer(), None

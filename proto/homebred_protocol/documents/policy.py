@@ -97,6 +97,8 @@ class Policy:
     """False: no cloud, whatever a task allows."""
     metered_escalation: bool = False
     air_gap: bool = False
+    require_recognizer: bool = False
+    """True: nothing leaves that a recognizer of names has not searched; a device without one escalates nothing."""
     content_export: bool = False
     """Whether content of evidence may leave the device at all."""
     fallback_model: str = "cloud/default"
@@ -141,13 +143,14 @@ class SiteCeiling:
     escalation: bool = True
     content_export: bool = True
     air_gap: bool = False
+    require_recognizer: bool = False
     maximum_residual_risk: float = 1.0
     default_floor: float = 0.0
     floors: Mapping[str, float] = field(default_factory=dict)
 
 
 def bounded(policy: Policy, ceiling: SiteCeiling) -> Policy:
-    """The policy under the ceiling: classes by union, permissions by AND, air gap by OR, risk by minimum."""
+    """The policy under the ceiling: classes by union, permissions by AND, restrictions by OR, risk by minimum."""
     return replace(
         policy,
         ceiling_digest=ceiling.digest,
@@ -155,6 +158,7 @@ def bounded(policy: Policy, ceiling: SiteCeiling) -> Policy:
         escalation=policy.escalation and ceiling.escalation,
         content_export=policy.content_export and ceiling.content_export,
         air_gap=policy.air_gap or ceiling.air_gap,
+        require_recognizer=policy.require_recognizer or ceiling.require_recognizer,
         maximum_residual_risk=min(policy.maximum_residual_risk, ceiling.maximum_residual_risk),
         ceiling_floor=ceiling.default_floor,
         ceiling_floors=dict(ceiling.floors),
@@ -180,6 +184,7 @@ def read_policy(document: object, digest: str) -> Policy:
         escalation=bool(fields.boolean("escalation", default=default.escalation)),
         metered_escalation=bool(fields.boolean("metered_escalation", default=default.metered_escalation)),
         air_gap=bool(fields.boolean("air_gap", default=default.air_gap)),
+        require_recognizer=bool(fields.boolean("require_recognizer", default=default.require_recognizer)),
         content_export=bool(fields.boolean("content_export", default=default.content_export)),
         fallback_model=fields.text("fallback_model", default.fallback_model) or default.fallback_model,
         maximum_residual_risk=_number(fields, "maximum_residual_risk", default.maximum_residual_risk, low=0),
@@ -215,6 +220,7 @@ def read_ceiling(document: object, digest: str) -> SiteCeiling:
         escalation=bool(fields.boolean("escalation", default=True)),
         content_export=bool(fields.boolean("content_export", default=True)),
         air_gap=bool(fields.boolean("air_gap", default=False)),
+        require_recognizer=bool(fields.boolean("require_recognizer", default=False)),
         maximum_residual_risk=_number(fields, "maximum_residual_risk", 1.0, low=0),
         default_floor=_number(fields, "default_floor", 0.0, low=0),
         floors=floors,

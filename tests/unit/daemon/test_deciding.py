@@ -8,10 +8,10 @@ from tests.support.keyword_detector import KeywordDetector
 from tests.support.manual_clock import STARTED
 
 from homebred_daemon.adapters.detectors.patterns import default_detector
-from homebred_daemon.core.decision import Reason
+from homebred_daemon.core.decision import Reason, Runtime
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.pseudonyms import KEY_BYTES, Pseudonyms
-from homebred_daemon.core.routing import DecisionInputs, decide
+from homebred_daemon.core.routing import DecisionInputs, awaits_residual_risk, decide
 from homebred_daemon.services.deciding import REDACTION, Decider
 from homebred_protocol.documents.policy import Policy, read_policy
 from homebred_protocol.documents.registry import Registry, read_registry
@@ -82,8 +82,8 @@ def test_deciding_again_changes_who_is_available_and_the_time_and_nothing_else()
     deciding = decider()
     first = asked(deciding, Task(task_id="t", workflow=WORKFLOW), "sk-live")
     later = STARTED.replace(minute=1)
-    second, _ = deciding.decide_again(first, lambda: "sk-live", failed=frozenset("a"), now=later)
-    third, decision = deciding.decide_again(second, lambda: "sk-live", failed=frozenset("b"), now=later)
+    second, _ = deciding.consider_again(first, failed=frozenset("a"), now=later)
+    third, decision = deciding.consider_again(second, failed=frozenset("b"), now=later)
     assert (second.unavailable, third.unavailable) == (frozenset("a"), frozenset("ab"))
     assert (third.now, third.detected, third.caller) == (later, first.detected, first.caller)
     assert decision.reason_code is Reason.NO_CANDIDATE
@@ -94,17 +94,25 @@ def test_a_task_decided_again_that_now_considers_an_escalation_has_its_risk_meas
     registry = read_registry({"specialists": [{"id": "a", "engine": "echo", "workflows": {WORKFLOW: fit}}]}, "sha256:r")
     deciding = decider(registry)
     first = asked(deciding)
-    second, decision = deciding.decide_again(first, lambda: PLAIN, failed=frozenset("a"), now=STARTED)
+    again = deciding.consider_again(first, failed=frozenset("a"), now=STARTED)
+    second, decision = deciding.measure(*again, lambda: PLAIN)
     assert (first.residual_risk, second.residual_risk) == (None, 0.0)
     assert decision.reason_code is Reason.MARGIN_SHORT
 
 
-@pytest.mark.parametrize("text", ["", PLAIN, "sk-live"])
-def test_a_text_is_looked_through_once(text: str) -> None:
+@pytest.mark.parametrize(("text", "looks"), [("", 2), ("sk-live", 1), (PLAIN, 2)])
+def test_a_text_is_looked_through_once_and_again_only_where_it_may_leave(text: str, looks: int) -> None:
     deciding = decider(NOBODY)
     asked(deciding, text=text)
     assert isinstance(deciding.detector, KeywordDetector)
-    assert deciding.detector.asked == 1
+    assert deciding.detector.asked == looks
+
+
+def test_for_a_text_that_could_not_be_searched_the_way_out_is_closed() -> None:
+    considered, _ = decider().consider(PUBLIC, PLAIN, link=Link.UP, now=STARTED)
+    inputs, decision = decider().consider_unsearched(considered)
+    assert (inputs.link, decision.selected_runtime) == (Link.DOWN, Runtime.LOCAL)
+    assert not awaits_residual_risk(inputs, decision)
 
 
 def test_the_last_look_finds_what_may_not_leave_but_not_in_a_token() -> None:

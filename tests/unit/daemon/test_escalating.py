@@ -9,6 +9,8 @@ from tests.support.answering_stage import ESCALATABLE, PRIVATE, Actor, Stage, ac
 from tests.support.scripted_cloud import ScriptedCloud
 from tests.support.scripted_pool import says
 
+from homebred_daemon.core.sensitivity import Span
+from homebred_daemon.errors import DetectionError
 from homebred_daemon.ports.cloud import (
     CloudError,
     CloudFinish,
@@ -94,6 +96,41 @@ async def test_an_answer_that_is_not_whole_does_not_count(end: tuple[CloudFinish
 async def test_nobody_here_to_stand_in_sends_it_to_a_person() -> None:
     made = Stage({}, cloud=ScriptedCloud([CloudUnreachableError()]))
     assert await made.answer(ESCALATABLE) == [DECIDED, "review needs_review: cloud_failed"]
+
+
+class BlindDetector:
+    """Searches the first few texts, and fails with every other one."""
+
+    digest = "sha256:blind"
+    entity_types = frozenset[str]()
+
+    def __init__(self, searches: int) -> None:
+        self.searches = searches
+
+    def detect(self, text: str) -> tuple[Span, ...]:
+        del text
+        self.searches -= 1
+        if self.searches < 0:
+            raise DetectionError
+        return ()
+
+
+async def test_what_cannot_be_searched_before_it_is_decided_stays_here() -> None:
+    made = stage("never said")
+    made.leaving_looks = BlindDetector(0)
+    assert await made.answer(ESCALATABLE, text=TEXT) == [
+        "decided r1 local a: offline_local",
+        "<< hello",
+        "answer by a: unsearched",
+    ]
+    assert not lane(made).asked
+
+
+async def test_what_cannot_be_searched_as_it_is_masked_stays_here() -> None:
+    made = stage("never said")
+    made.leaving_looks = BlindDetector(1)
+    assert await made.answer(ESCALATABLE, text=TEXT) == [DECIDED, "<< hello", "degraded by a: cloud_failed"]
+    assert not lane(made).asked
 
 
 async def test_a_value_is_not_restored_into_a_link() -> None:

@@ -6,11 +6,15 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import pytest
 from tests.support.manual_clock import ManualClock, run_with
 
+from homebred_daemon.app.way_out import link_of
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.reachability import Sign
 from homebred_daemon.services.link_watch import LinkWatch
+from homebred_daemon.settings import LinkSettings, Settings
+from homebred_protocol.documents.policy import Policy
 
 SETTLE_TURNS = 8
 
@@ -117,3 +121,15 @@ def test_a_probe_that_sees_nothing_is_not_made_again_at_once() -> None:
 
     run_with(sky.clock, told())
     assert 3 <= len(sky.probes) < 10
+
+
+@pytest.mark.parametrize(
+    ("required", "recognizes", "link"),
+    [(True, False, Link.DOWN), (True, True, Link.UP), (False, False, Link.UP), (False, True, Link.UP)],
+)
+def test_a_policy_that_wants_a_recognizer_of_names_sees_no_link_without_one(
+    *, required: bool, recognizes: bool, link: Link
+) -> None:
+    settings = Settings(link=LinkSettings(state="up"))
+    seen = link_of(settings, Sky().watch, recognizes=recognizes)
+    assert seen(Policy(require_recognizer=required)) is link

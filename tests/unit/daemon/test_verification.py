@@ -32,7 +32,7 @@ def test_confidence_counts_only_where_it_was_asked_for_and_measured() -> None:
 
 @pytest.mark.parametrize("finding", Finding)
 def test_what_speaks_of_the_way_to_an_answer_does_not_make_it_weak(finding: Finding) -> None:
-    of_the_way = {Finding.SLOW, Finding.FALLBACK, Finding.NO_CLOUD_LANE, Finding.CLOUD_FAILED}
+    of_the_way = {Finding.SLOW, Finding.FALLBACK, Finding.NO_CLOUD_LANE, Finding.CLOUD_FAILED, Finding.UNSEARCHED}
     assert is_weak((finding,)) is (finding not in of_the_way)
     assert is_weak((Finding.SLOW, finding)) is is_weak((finding,))
 

@@ -33,6 +33,7 @@ WHOLE: dict[str, Any] = {
     "escalation": False,
     "metered_escalation": True,
     "air_gap": True,
+    "require_recognizer": True,
     "content_export": True,
     "fallback_model": "cloud/big",
     "maximum_residual_risk": 0.1,
@@ -74,6 +75,7 @@ def test_everything_that_a_policy_may_say() -> None:
         escalation=False,
         metered_escalation=True,
         air_gap=True,
+        require_recognizer=True,
         content_export=True,
         fallback_model="cloud/big",
         maximum_residual_risk=0.1,
@@ -176,6 +178,7 @@ CEILINGS = st.builds(
     escalation=st.booleans(),
     content_export=st.booleans(),
     air_gap=st.booleans(),
+    require_recognizer=st.booleans(),
     maximum_residual_risk=st.floats(0, 1),
     default_floor=st.floats(0, 1),
     floors=st.dictionaries(st.sampled_from([WORKFLOW, "letter.sort"]), st.floats(0, 1)),
@@ -186,6 +189,7 @@ POLICIES = st.builds(
     escalation=st.booleans(),
     content_export=st.booleans(),
     air_gap=st.booleans(),
+    require_recognizer=st.booleans(),
     maximum_residual_risk=st.floats(0, 1),
     default_floor=st.floats(0, 1),
 )
@@ -198,6 +202,7 @@ def test_no_policy_loosens_a_site(policy: Policy, ceiling: SiteCeiling, workflow
     assert held.escalation is (policy.escalation and ceiling.escalation)
     assert held.content_export is (policy.content_export and ceiling.content_export)
     assert held.air_gap is (policy.air_gap or ceiling.air_gap)
+    assert held.require_recognizer is (policy.require_recognizer or ceiling.require_recognizer)
     assert held.maximum_residual_risk == min(policy.maximum_residual_risk, ceiling.maximum_residual_risk)
     bound = ceiling.default_floor if workflow is None else ceiling.floors.get(workflow, ceiling.default_floor)
     assert held.floor(workflow) == max(policy.floor(workflow), bound)

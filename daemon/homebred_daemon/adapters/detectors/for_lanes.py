@@ -6,11 +6,17 @@ well, with the name lists of this package and, where the extra `ner` is installe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from homebred_daemon.adapters.detectors.patterns import default_detector
 from homebred_daemon.adapters.detectors.tiers import Tiers
 from homebred_daemon.core.sensitivity import Detector
+from homebred_daemon.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from homebred_daemon.adapters.detectors.ner import NerDetector
 
 
 def local_detector(gazetteer_file: Path | None) -> Detector:
@@ -24,6 +30,30 @@ def local_detector(gazetteer_file: Path | None) -> Detector:
     from homebred_daemon.adapters.detectors.gazetteer_file import read_gazetteer  # noqa: PLC0415  # only where named
 
     return Tiers([default_detector(), read_gazetteer(gazetteer_file)])
+
+
+def recognizer(wanted: Literal["auto", "on", "off"], failed: Callable[[str], None]) -> NerDetector | None:
+    """The recognizer of names, not yet started; close it. None: there is none, or it is not wanted.
+
+    Args:
+        wanted: auto: where it is installed.
+        failed: hears why a text could not be searched; from any thread.
+
+    Raises:
+        ConfigurationError: it is wanted and not installed.
+    """
+    if wanted == "off":
+        return None
+    from homebred_daemon.adapters.detectors import ner  # noqa: PLC0415  # only where a text may leave
+
+    if ner.is_installed():
+        return ner.NerDetector(failed=failed)
+    if wanted == "on":
+        raise ConfigurationError(
+            'detection.recognizer is "on", and no recognizer of names is installed',
+            hint='install the extra `ner`, or write "auto" or "off"',
+        )
+    return None
 
 
 def cloud_detector(local: Detector, *further: Detector) -> Tiers:

@@ -1,7 +1,7 @@
 """Named entities, found by a statistical model in a child process of its own: for the cloud lane alone (tier 3).
 
 Neither spaCy nor numpy is loaded here. A child that dies, hangs or answers nonsense is killed, and whoever asked gets
-a `DetectionError`: a text that was not searched must not leave the house. The next text starts another child.
+a `DetectionError`: a text that was not searched must not leave the house. After a rest the next text starts another.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import math
 import os
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import Self
@@ -54,7 +55,13 @@ class NerDetector:
     entity_types = frozenset(TYPES.values())
 
     def __init__(
-        self, *, command: Sequence[str] = _COMMAND, start_deadline_s: float = 30.0, deadline_s: float = 10.0
+        self,
+        *,
+        command: Sequence[str] = _COMMAND,
+        start_deadline_s: float = 30.0,
+        deadline_s: float = 10.0,
+        rest_s: float = 5.0,
+        failed: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Starts nothing yet.
 
@@ -62,10 +69,15 @@ class NerDetector:
             command: speaks the protocol of `ner_child` on its standard input.
             start_deadline_s: for the first piece of text, which waits for the model.
             deadline_s: for each piece after it.
+            rest_s: after a failure, until the next child is started; a text that comes earlier is not searched.
+            failed: hears of each failure by the name of its error; from the thread that asked.
         """
         self._command = tuple(command)
         self._start_deadline_s = start_deadline_s
         self._deadline_s = deadline_s
+        self._rest_s = rest_s
+        self._failed = failed
+        self._rests_until_s = -math.inf
         self._turn = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._peer: socket.socket | None = None
@@ -88,9 +100,11 @@ class NerDetector:
         """Every entity found, by position.
 
         Raises:
-            DetectionError: the child could not be started, died, took too long, or answered nonsense.
+            DetectionError: the child could not be started, died, took too long, answered nonsense, or did so just now.
         """
         with self._turn:
+            if time.monotonic() < self._rests_until_s:
+                raise DetectionError("the recognizer of names failed just now, and rests", hint=_HINT)
             return tuple(span for start, piece in _pieces(text) for span in self._asked(piece, start))
 
     def close(self) -> None:
@@ -108,6 +122,8 @@ class NerDetector:
             ]
         except (OSError, ValueError, TypeError) as error:  # each of them: no answer that could be trusted
             self._end()
+            self._rests_until_s = time.monotonic() + self._rest_s
+            self._failed(type(error).__name__)
             why = "took too long" if isinstance(error, TimeoutError) else "failed"
             raise DetectionError(f"the recognizer of names {why} ({type(error).__name__})", hint=_HINT) from None
 
