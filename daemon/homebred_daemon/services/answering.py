@@ -259,8 +259,9 @@ class _Run:
             generated = await escalating.ask(
                 decision.selected_model_or_stack, key=self._way_out.new_key(), deadline_s=left_s * CLOUD_SHARE
             )
-        except EscalationFailedError:
+        except EscalationFailedError as failure:
             self._note(Finding.CLOUD_FAILED)
+            self._note(failure.why)
             return None
         await self._heard()
         return generated

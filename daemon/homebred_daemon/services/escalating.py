@@ -32,11 +32,6 @@ from homebred_engines import api
 
 MAX_TOKENS: Final = 1024
 """Of an answer whose caller names no bound."""
-FILTERED: Final = "cloud_filtered"
-ALTERED_TOKEN: Final = "altered_token"  # noqa: S105  # a code, no password
-MASKED_SCHEMA: Final = "masked_schema"
-"""What had to be masked in the schema left none that a provider could read."""
-UNFIT: Final = "schema_invalid"
 
 
 def leaving_context(accepted: AcceptedTask) -> MinimumContext:
@@ -52,9 +47,9 @@ def masked_context(accepted: AcceptedTask, decider: Decider, pseudonyms: Pseudon
 class EscalationFailedError(Exception):
     """The cloud gave no answer that holds; nothing of it counts."""
 
-    def __init__(self, code: str) -> None:
-        self.code = code
-        super().__init__(code)
+    def __init__(self, why: Finding) -> None:
+        self.why = why
+        super().__init__(why.value)
 
 
 def _is_json(text: str) -> bool:
@@ -88,9 +83,9 @@ class Escalating:
         try:
             request = await asyncio.to_thread(self._request, alias, pseudonyms)  # masking takes its time
         except DetectionError as error:
-            raise EscalationFailedError(error.code) from error
+            raise EscalationFailedError(Finding.UNSEARCHED) from error
         if not _is_json(request.json_schema or "{}"):
-            raise EscalationFailedError(MASKED_SCHEMA)
+            raise EscalationFailedError(Finding.MASKED_SCHEMA)
         restorer, finished = pseudonyms.restorer(), None
         try:
             async with aclosing(self._lane.ask(request, deadline_s=deadline_s)) as events:
@@ -104,9 +99,9 @@ class Escalating:
             if finished is None:
                 raise BrokenAnswerError
         except CloudError as error:
-            raise await self._failed(error.code) from error
+            raise await self._failed(Finding(error.code)) from error
         except TokenError as error:
-            raise await self._failed(ALTERED_TOKEN) from error
+            raise await self._failed(Finding.ALTERED_TOKEN) from error
         return await self._verified(alias, finished, withheld=restorer.withheld)
 
     def _request(self, alias: str, pseudonyms: Pseudonyms) -> CloudRequest:
@@ -130,10 +125,10 @@ class Escalating:
             self._shown = True
             await self._emit(piece)
 
-    async def _failed(self, code: str) -> EscalationFailedError:
+    async def _failed(self, why: Finding) -> EscalationFailedError:
         if self._shown:
-            await self._emit(Retracted(code=code))
-        return EscalationFailedError(code)
+            await self._emit(Retracted(code=why.value))
+        return EscalationFailedError(why)
 
     async def _verified(self, alias: str, finished: CloudFinished, *, withheld: int) -> Generated:
         schema, text = self._accepted.options.json_schema, "".join(self._said)
@@ -144,9 +139,9 @@ class Escalating:
         )
         findings = verify(answer)
         if finished.reason is CloudFinish.FILTERED:
-            raise await self._failed(FILTERED)
+            raise await self._failed(Finding.CLOUD_FILTERED)
         if Finding.SCHEMA_INVALID in findings:
-            raise await self._failed(UNFIT)
+            raise await self._failed(Finding.CLOUD_UNFIT)
         if schema:
             await self._emit(text)
         return Generated(

@@ -428,7 +428,7 @@ class Outcome(_message.Message):
     weak: _builtins.bool
     """a finding says not to rely on the answer"""
     answered_by: _builtins.str
-    """"cloud_failed", "unsearched", "withheld"
+    """"unsearched", "withheld", "cloud_failed" with its cause
     specialist id
     """
     finish_reason: _builtins.str

@@ -58,14 +58,14 @@ async def test_a_token_that_comes_in_pieces_is_never_shown() -> None:
     assert "".join(line.removeprefix("<< ") for line in await again.answer(ESCALATABLE, text=TEXT) if "<<" in line) == (
         "Quill!"
     )
-    assert first[-1] == "degraded by a: cloud_failed"
+    assert first[-1] == "degraded by a: cloud_failed, broken_answer"
 
 
 @pytest.mark.parametrize(
     "error", [CloudUnreachableError(), StoppedAtGateError({"SECRET"}), CutOffError()], ids=lambda error: error.code
 )
 async def test_a_cloud_that_fails_before_its_first_word_is_answered_for_here(error: CloudError) -> None:
-    assert await stage(error).answer(ESCALATABLE) == [DECIDED, "<< hello", "degraded by a: cloud_failed"]
+    assert await stage(error).answer(ESCALATABLE) == [DECIDED, "<< hello", f"degraded by a: cloud_failed, {error.code}"]
 
 
 async def test_what_was_streamed_of_an_answer_that_is_cut_off_is_taken_back() -> None:
@@ -74,7 +74,7 @@ async def test_what_was_streamed_of_an_answer_that_is_cut_off_is_taken_back() ->
         "<< Bec",
         "retracted: cloud_cut_off",
         "<< hello",
-        "degraded by a: cloud_failed",
+        "degraded by a: cloud_failed, cloud_cut_off",
     ]
 
 
@@ -84,18 +84,18 @@ async def test_a_token_that_was_never_issued_takes_the_answer_back(invented: str
         "<< So ",
         "retracted: altered_token",
         "<< hello",
-        "degraded by a: cloud_failed",
+        "degraded by a: cloud_failed, altered_token",
     ]
 
 
-@pytest.mark.parametrize("end", [(), (CloudFinish.FILTERED,)], ids=["no end", "filtered"])
-async def test_an_answer_that_is_not_whole_does_not_count(end: tuple[CloudFinish, ...]) -> None:
-    assert (await stage("Well", *end).answer(ESCALATABLE))[-1] == "degraded by a: cloud_failed"
+@pytest.mark.parametrize(("end", "why"), [((), "broken_answer"), ((CloudFinish.FILTERED,), "cloud_filtered")])
+async def test_an_answer_that_is_not_whole_does_not_count(end: tuple[CloudFinish, ...], why: str) -> None:
+    assert (await stage("Well", *end).answer(ESCALATABLE))[-1] == f"degraded by a: cloud_failed, {why}"
 
 
 async def test_nobody_here_to_stand_in_sends_it_to_a_person() -> None:
     made = Stage({}, cloud=ScriptedCloud([CloudUnreachableError()]))
-    assert await made.answer(ESCALATABLE) == [DECIDED, "review needs_review: cloud_failed"]
+    assert await made.answer(ESCALATABLE) == [DECIDED, "review needs_review: cloud_failed, cloud_unreachable"]
 
 
 class BlindDetector:
@@ -129,7 +129,7 @@ async def test_what_cannot_be_searched_before_it_is_decided_stays_here() -> None
 async def test_what_cannot_be_searched_as_it_is_masked_stays_here() -> None:
     made = stage("never said")
     made.leaving_looks = BlindDetector(1)
-    assert await made.answer(ESCALATABLE, text=TEXT) == [DECIDED, "<< hello", "degraded by a: cloud_failed"]
+    assert await made.answer(ESCALATABLE, text=TEXT) == [DECIDED, "<< hello", "degraded by a: cloud_failed, unsearched"]
     assert not lane(made).asked
 
 
@@ -149,14 +149,17 @@ async def test_an_answer_that_must_fit_a_schema_is_held_back_until_it_does() -> 
         "answer by cloud/default",
     ]
     unfit = stage("[]", CloudFinish.STOP, local='{"name": 1}')
-    assert (await unfit.answer(ESCALATABLE, schema=schema))[1:] == ['<< {"name": 1}', "degraded by a: cloud_failed"]
+    assert (await unfit.answer(ESCALATABLE, schema=schema))[1:] == [
+        '<< {"name": 1}',
+        "degraded by a: cloud_failed, cloud_unfit",
+    ]
 
 
 async def test_a_schema_that_masking_broke_is_not_sent() -> None:
     made = stage("{}", CloudFinish.STOP, local='{"name": 1}')
     made.detector.words = {'"name"': "PERSON"}
     heard = await made.answer(ESCALATABLE, schema='{"type": "object", "required": ["name"]}')
-    assert heard[-1] == "degraded by a: cloud_failed"
+    assert heard[-1] == "degraded by a: cloud_failed, masked_schema"
     assert lane(made).asked == []
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from homebred_daemon.core.verification import Answer, Finding, is_slow, is_weak, verify
+from homebred_daemon.ports.cloud import CloudError
 
 
 @pytest.mark.parametrize(
@@ -32,9 +33,13 @@ def test_confidence_counts_only_where_it_was_asked_for_and_measured() -> None:
 
 @pytest.mark.parametrize("finding", Finding)
 def test_what_speaks_of_the_way_to_an_answer_does_not_make_it_weak(finding: Finding) -> None:
-    of_the_way = {Finding.SLOW, Finding.FALLBACK, Finding.NO_CLOUD_LANE, Finding.CLOUD_FAILED, Finding.UNSEARCHED}
-    assert is_weak((finding,)) is (finding not in of_the_way)
+    weak = {Finding.EMPTY, Finding.TRUNCATED, Finding.SCHEMA_INVALID, Finding.LOW_CONFIDENCE, Finding.WITHHELD}
+    assert is_weak((finding,)) is (finding in weak)
     assert is_weak((Finding.SLOW, finding)) is is_weak((finding,))
+
+
+def test_every_failure_of_a_cloud_is_a_finding() -> None:
+    assert {kind.code for kind in CloudError.__subclasses__()} <= set(Finding)
 
 
 def test_nothing_found_is_not_weak() -> None:
