@@ -11,6 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,12 +20,13 @@ from tests.support.manual_clock import ManualClock
 
 from homebred_daemon.adapters.cloud.endpoint import Endpoint
 from homebred_daemon.adapters.cloud.registry import WIRE_FORMATS
+from homebred_daemon.adapters.cloud.spending_file import SpendingFile
 from homebred_daemon.adapters.cloud.tls import public_key_digest
 from homebred_daemon.adapters.egress import Bounds, Egress
-from homebred_daemon.core.budgets import Budget
+from homebred_daemon.core.budgets import Budget, Spending
 from homebred_daemon.core.reachability import Sign
 from homebred_daemon.demo.stand_in_cloud import Fault, StandInCloud
-from homebred_daemon.errors import ConfigurationError
+from homebred_daemon.errors import ConfigurationError, StateError, UnwritableError
 from homebred_daemon.ports.cloud import (
     BrokenAnswerError,
     BudgetSpentError,
@@ -42,6 +44,7 @@ from homebred_daemon.ports.cloud import (
     ProviderFailedError,
     RateLimitedError,
     RequestRefusedError,
+    SpendingStore,
     StoppedAtGateError,
     WrongCertificateError,
 )
@@ -64,6 +67,7 @@ class Site:
     """A stand-in for a cloud, the gate to it, and what both have seen."""
 
     cloud: StandInCloud
+    spent: SpendingStore
     wire_format: str = "openai_chat"
     signs: list[Sign] = field(default_factory=list)
     forbidden: dict[str, str] = field(default_factory=dict)
@@ -89,6 +93,7 @@ class Site:
             seen=self._saw,
             clock=self.clock,
             chance=lambda: 0.0,
+            spent=self.spent,
             budget=budget,
             bounds=bounds,
         )
@@ -139,15 +144,15 @@ def text_of(events: list[CloudEvent]) -> str:
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
+def site(tmp_path: Path) -> Iterator[Site]:
     with StandInCloud() as cloud:
-        yield Site(cloud)
+        yield Site(cloud, SpendingFile(tmp_path))
 
 
 @pytest.fixture
-def tls_site() -> Iterator[Site]:
+def tls_site(tmp_path: Path) -> Iterator[Site]:
     with StandInCloud(has_tls=True) as cloud:
-        yield Site(cloud)
+        yield Site(cloud, SpendingFile(tmp_path))
 
 
 @every_format
@@ -427,6 +432,48 @@ async def test_a_budget_stops_calls_until_the_next_day(site: Site, budget: Budge
         site.clock.pass_s(86_400)
         assert text_of(await collected(egress)) == ANSWER
         assert len(site.cloud.received) == before + 1
+
+
+async def test_a_restart_brings_no_new_budget(site: Site) -> None:
+    budget = Budget(calls=2)
+    async with site.gate(budget=budget) as egress:
+        await collected(egress)
+    async with site.gate(budget=budget) as egress:
+        await collected(egress)
+        with pytest.raises(BudgetSpentError):
+            await collected(egress)
+        kept = egress.spending
+    assert site.spent.read() == kept
+    assert kept.so_far.calls == 2
+
+
+async def test_each_call_is_kept_before_it_is_made(site: Site) -> None:
+    site.cloud.will(Fault.SLOW_START)
+    async with site.gate() as egress, aclosing(egress.ask(REQUEST, deadline_s=LONG_S)) as events:
+        await anext(events)
+        assert site.spent.read().so_far.calls == 1  # as a kill would leave it
+
+
+async def test_what_cannot_be_counted_is_not_sent(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with site.gate() as egress:
+        with monkeypatch.context() as full:
+            full.setattr(site.spent, "keep", full_disk)
+            with pytest.raises(LaneClosedError, match="no room"):
+                await collected(egress)
+        assert (site.cloud.received, egress.spending.so_far.calls) == ([], 0)
+        assert text_of(await collected(egress)) == ANSWER
+
+
+def full_disk(_: Spending) -> None:
+    raise UnwritableError("no room")
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"day": "someday", "calls": 1, "transferred_bytes": 1, "money": 0}'])
+def test_spending_that_cannot_be_read_is_complained_of(tmp_path: Path, body: str) -> None:
+    SpendingFile(tmp_path).keep(Spending())
+    (tmp_path / "cloud" / "spending.json").write_text(body)
+    with pytest.raises(StateError, match="what today's cloud calls cost is not known"):
+        SpendingFile(tmp_path).read()
 
 
 async def test_a_try_that_brought_no_text_costs_no_money(site: Site) -> None:

@@ -14,7 +14,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from homebred_daemon.adapters.cloud.tls import tls_context
 from homebred_daemon.adapters.cloud.wire_format import StreamedAnswer, error_of_status
 from homebred_daemon.core.budgets import Budget, Charge, Spending
 from homebred_daemon.core.reachability import Sign
+from homebred_daemon.errors import StateError
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.cloud import (
     BrokenAnswerError,
@@ -39,6 +40,7 @@ from homebred_daemon.ports.cloud import (
     CloudUnreachableError,
     LaneClosedError,
     RateLimitedError,
+    SpendingStore,
     StoppedAtGateError,
     WrongCertificateError,
 )
@@ -81,13 +83,18 @@ class Egress:
         seen: Callable[[str, Sign], None],
         clock: Clock,
         chance: Callable[[], float],
+        spent: SpendingStore,
         budget: Budget | None = None,
         bounds: Bounds | None = None,
     ) -> None:
-        """Opens nothing.
+        """Opens no connection.
 
         `air_gap` and `forbids` are asked before every try, as policies change. `seen` hears by alias what a call or
-        a probe says of the link. `chance` gives numbers from 0 to 1, to spread tries.
+        a probe says of the link. `chance` gives numbers from 0 to 1, to spread tries. `spent` keeps what calls cost
+        before each is made, and at the end: a kill forgets no more than what the last answers cost beyond that.
+
+        Raises:
+            StateError: what was spent before cannot be read.
         """
         self._endpoints = {endpoint.alias: endpoint for endpoint in endpoints}
         self._air_gap = air_gap
@@ -97,7 +104,9 @@ class Egress:
         self._chance = chance
         self._budget = budget or Budget()
         self._bounds = bounds or Bounds()
-        self._spending = Spending()
+        self._spent = spent
+        self._spending = spent.read()
+        self._keeping = asyncio.Lock()
         self._transports: dict[str, httpx2.AsyncHTTPTransport] = {}
 
     @property
@@ -151,6 +160,8 @@ class Egress:
         for transport in self._transports.values():
             await transport.aclose()
         self._transports.clear()
+        with suppress(StateError):  # what was kept before each call still counts
+            await self._keep_spending()
 
     async def _try(self, request: CloudRequest, deadline_at: float) -> AsyncGenerator[CloudEvent, None]:
         """One try: looked at, charged, sent, read."""
@@ -158,6 +169,11 @@ class Egress:
         body = _outgoing(endpoint, request)
         self._refuse_forbidden(body)
         expected, day = self._charged(endpoint, body, request)
+        try:
+            await self._keep_spending()
+        except StateError as error:
+            self._spending = self._spending.corrected(Charge() - expected, day)
+            raise LaneClosedError(error.message, hint=error.hint) from error
         answer = StreamedAnswer(WIRE_FORMATS[endpoint.wire_format].reader())
         received, finished = 0, None
         try:
@@ -202,6 +218,10 @@ class Egress:
             raise BudgetSpentError(f"today's cloud budget is spent: {', '.join(exceeded)}")
         self._spending = spending
         return charge, spending.day
+
+    async def _keep_spending(self) -> None:
+        async with self._keeping:  # in the order of the calls
+            await asyncio.to_thread(self._spent.keep, self._spending)
 
     async def _chunks(self, endpoint: Endpoint, body: bytes, deadline_at: float) -> AsyncGenerator[bytes, None]:
         """The bytes of a stream of events. Each wait has the deadline of its own: none may hold over a yield."""

@@ -60,11 +60,13 @@ async def opened(settings: Settings, answering: Answering, links: Links, clock: 
 
     Raises:
         ConfigurationError: an endpoint's key is not there, or others can read it.
+        StateError: what was spent today cannot be read.
     """
     links.answering = answering
     if not settings.cloud.endpoints:
         yield
         return
+    from homebred_daemon.adapters.cloud.spending_file import SpendingFile  # noqa: PLC0415
     from homebred_daemon.adapters.egress import Egress  # noqa: PLC0415  # only where something may leave
     from homebred_daemon.app.cloud_endpoints import configured_budget, configured_endpoints  # noqa: PLC0415
 
@@ -75,6 +77,7 @@ async def opened(settings: Settings, answering: Answering, links: Links, clock: 
         seen=links.watch.seen,
         clock=clock,
         chance=random.random,
+        spent=SpendingFile(settings.paths.state_dir),
         budget=configured_budget(settings.cloud),
     )
 

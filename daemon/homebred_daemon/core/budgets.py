@@ -1,8 +1,7 @@
 """What cloud calls may cost within one UTC day: calls, bytes and money.
 
 A call is charged with what it may cost at most before it starts, so that calls side by side cannot outspend a budget
-together, and corrected once it is known what it did cost. Nothing is kept here: how a day's spending outlives the
-process is not decided yet.
+together, and corrected once it is known what it did cost. Nothing is kept here.
 """
 
 from __future__ import annotations

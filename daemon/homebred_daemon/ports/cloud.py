@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
+from homebred_daemon.core.budgets import Spending
 from homebred_daemon.core.reachability import Sign
 from homebred_daemon.errors import HomebredError
 from homebred_engines import api
@@ -93,6 +94,26 @@ class CloudLane(Protocol):
 
         Raises:
             CloudError: before or between events.
+        """
+        ...
+
+
+class SpendingStore(Protocol):
+    """Where what a day's calls have cost outlives the process. Its calls wait for the disk."""
+
+    def read(self) -> Spending:
+        """What was kept last; nothing spent where nothing was.
+
+        Raises:
+            StateError: it cannot be read.
+        """
+        ...
+
+    def keep(self, spending: Spending) -> None:
+        """Keeps it; returns once it would survive a power cut.
+
+        Raises:
+            StateError: it cannot be written.
         """
         ...
 
