@@ -40,6 +40,7 @@ def inputs_record(inputs: DecisionInputs) -> Record:
         "ceiling_digest": inputs.policy.ceiling_digest,
         "link": inputs.link.value,
         "context_method": inputs.context_method,
+        "context_reason": inputs.context_reason,
         "residual_risk": inputs.residual_risk,
         "unavailable": sorted(inputs.unavailable),
         "now": inputs.now.isoformat(),
@@ -65,6 +66,7 @@ def read_inputs(record: Record, *, registry: Registry, policy: Policy) -> Decisi
         detected=frozenset(record["detected"]),
         detector_digest=record["detector_digest"],
         context_method=record["context_method"],
+        context_reason=record["context_reason"],
         residual_risk=record["residual_risk"],
         unavailable=frozenset(record["unavailable"]),
     )

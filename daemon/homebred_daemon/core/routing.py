@@ -53,6 +53,8 @@ class DecisionInputs:
     """Which detector looked."""
     context_method: str = ""
     """How the minimum context for an escalation was made; empty: none was made."""
+    context_reason: str = ""
+    """Why so; empty: there was no choice."""
     residual_risk: float | None = None
     """Risk left in that context, in [0, 1]; None: not measured."""
     unavailable: frozenset[str] = frozenset()
@@ -123,6 +125,12 @@ def decide(inputs: DecisionInputs) -> RouteDecision:
 def awaits_residual_risk(inputs: DecisionInputs, decision: RouteDecision) -> bool:
     """Whether only a missing measurement of the minimum context stopped an escalation; measure, then decide again."""
     return decision.reason_code is Reason.RESIDUAL_RISK and inputs.residual_risk is None
+
+
+def could_be_summarised(inputs: DecisionInputs, decision: RouteDecision) -> bool:
+    """Whether only what redaction left stopped a synthesis: a summary may leave less (CONTRACT "synthesis")."""
+    is_too_risky = decision.reason_code is Reason.RESIDUAL_RISK and inputs.residual_risk is not None
+    return is_too_risky and inputs.task.kind == "synthesis"
 
 
 def degraded_stack(inputs: DecisionInputs) -> str:
@@ -258,9 +266,12 @@ def _escalation(situation: Situation, reason: Reason) -> Verdict:
         situation.trace.append("residual_risk_unmeasured")
         return Verdict(reason=Reason.RESIDUAL_RISK, because="the risk left after redaction was not measured")
     situation.trace.append(f"residual_risk={risk:.4f} maximum={policy.maximum_residual_risk:.4f}")
+    because = f" because {situation.inputs.context_reason}" if situation.inputs.context_reason else ""
     if risk > policy.maximum_residual_risk:
+        if because:
+            situation.trace.append(f"context={situation.inputs.context_method}{because}")
         return Verdict(reason=Reason.RESIDUAL_RISK, because="too much could still be recognised after redaction")
-    situation.trace.append(f"context={situation.inputs.context_method}")
+    situation.trace.append(f"context={situation.inputs.context_method}{because}")
     return Verdict(reason=reason, model=policy.fallback_model)
 
 

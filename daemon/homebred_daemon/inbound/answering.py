@@ -87,7 +87,7 @@ class Answerer(Protocol):
     """Answers tasks."""
 
     async def route(self, accepted: AcceptedTask) -> Routed:
-        """The decision and what would leave: nothing is recorded, nothing is asked.
+        """The decision and what would leave: nothing is recorded, and nothing is asked but for a summary.
 
         Raises:
             RequestError: the task cannot be accepted.

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
 
+from homebred_daemon.core.context import MinimumContext, masked
 from homebred_daemon.core.decision import RouteDecision, Runtime
 from homebred_daemon.core.pseudonyms import Pseudonyms
 from homebred_daemon.core.review import ReviewItem
-from homebred_daemon.core.routing import DecisionInputs, awaits_residual_risk, degraded_stack
+from homebred_daemon.core.routing import DecisionInputs, awaits_residual_risk, could_be_summarised, degraded_stack
 from homebred_daemon.core.verification import Finding, is_slow, is_weak
 from homebred_daemon.errors import (
     DeadlineError,
@@ -31,8 +32,9 @@ from homebred_daemon.inbound.answering import AcceptedTask, Decided, Emit, Heard
 from homebred_daemon.ports.ledger import LedgerEntry, OutcomeRecord
 from homebred_daemon.services.admission import Admission
 from homebred_daemon.services.asking import Asking, AttemptFailedError, Generated
-from homebred_daemon.services.escalating import Escalating, EscalationFailedError, leaving_context, masked_context
+from homebred_daemon.services.escalating import Escalating, EscalationFailedError, leaving_context
 from homebred_daemon.services.standing import Means, Standing
+from homebred_daemon.services.summarising import summarised
 from homebred_daemon.services.way_out import NO_WAY_OUT, WayOut
 
 MAX_DECISIONS = 4
@@ -57,18 +59,18 @@ class Answering:
         self._means = means
 
     async def route(self, accepted: AcceptedTask) -> Routed:
-        """The decision and what would leave: nothing is recorded, nothing is asked.
+        """The decision and what would leave: nothing is recorded, and nothing is asked but for a summary.
 
         Raises:
             RequestError: the task cannot be accepted.
         """
         standing = self.standing
         self._admit(standing, accepted)
-        decision = (await _decided(standing, self._means, accepted)).decision
-        if decision.selected_runtime is not Runtime.CLOUD_ESCALATION:
-            return Routed(decision=decision, context=None)
-        mask = partial(masked_context, accepted, standing.decider, Pseudonyms(self.way_out.new_key()))
-        return Routed(decision=decision, context=await asyncio.to_thread(mask))
+        choice = await _decided(standing, self._means, accepted)
+        if choice.decision.selected_runtime is not Runtime.CLOUD_ESCALATION:
+            return Routed(decision=choice.decision, context=None)
+        mask = partial(masked, choice.context, standing.decider.leaving_spans, Pseudonyms(self.way_out.new_key()))
+        return Routed(decision=choice.decision, context=await asyncio.to_thread(mask))
 
     async def answer(self, accepted: AcceptedTask, emit: Emit, heard: Heard = at_once) -> None:
         """Answers a task: `emit` hears decisions, pieces of the answer, then exactly one Outcome.
@@ -100,6 +102,8 @@ class _Choice:
 
     inputs: DecisionInputs
     decision: RouteDecision
+    context: MinimumContext
+    """What an escalation would send, not yet masked."""
     is_unsearched: bool = False
     """What would leave could not be searched, so it does not."""
 
@@ -116,20 +120,26 @@ async def _decided(standing: Standing, means: Means, accepted: AcceptedTask) -> 
     )
     # A long text is looked through on a thread, so that other tasks go on; a short one costs less than a thread does.
     is_long = len(accepted.text) > INLINE_CHARACTERS
-    return await _measured(standing, accepted, await asyncio.to_thread(consider) if is_long else consider())
+    return await _measured(standing, means, accepted, await asyncio.to_thread(consider) if is_long else consider())
 
 
 async def _measured(
-    standing: Standing, accepted: AcceptedTask, considered: tuple[DecisionInputs, RouteDecision]
+    standing: Standing, means: Means, accepted: AcceptedTask, considered: tuple[DecisionInputs, RouteDecision]
 ) -> _Choice:
     """The choice with what an escalation's context would give away, where that matters."""
+    decider, context = standing.decider, leaving_context(accepted)
     if not awaits_residual_risk(*considered):
-        return _Choice(*considered)
+        return _Choice(*considered, context)
     try:
-        measure = partial(standing.decider.measure, *considered, lambda: leaving_context(accepted).text)
-        return _Choice(*await asyncio.to_thread(measure))
+        inputs, decision = await asyncio.to_thread(decider.measure, *considered, lambda: context.text)
+        if not could_be_summarised(inputs, decision):
+            return _Choice(inputs, decision, context)
+        summary = await summarised(context, accepted, decision, standing, means)
+        text = None if summary is None else summary.text
+        inputs, decision = await asyncio.to_thread(decider.measure_summary, inputs, text)
+        return _Choice(inputs, decision, summary or context)
     except DetectionError:
-        return _Choice(*standing.decider.consider_unsearched(considered[0]), is_unsearched=True)
+        return _Choice(*decider.consider_unsearched(considered[0]), context, is_unsearched=True)
 
 
 def _out_of_service(standing: Standing, means: Means) -> frozenset[str]:
@@ -209,7 +219,7 @@ class _Run:
                 self._make_room()
             self._is_accepted = True
             await self._announce(inputs, decision)
-            if (escalated := await self._escalated(decision)) is not None:
+            if (escalated := await self._escalated(decision, choice.context)) is not None:
                 return self._with_answer("answer", escalated)
             if not stack:
                 return await self._handed_over(decision)
@@ -230,7 +240,7 @@ class _Run:
                     failed=_out_of_service(self._standing, self._means) | {failure.specialist_id},
                     now=self._means.clock.now(),
                 )
-                choice = await _measured(self._standing, self._accepted, again)
+                choice = await _measured(self._standing, self._means, self._accepted, again)
         raise AssertionError("the last decision returns or raises")
 
     def _stack(self, inputs: DecisionInputs, decision: RouteDecision) -> tuple[tuple[str, ...], str]:
@@ -245,7 +255,7 @@ class _Run:
                 return (), "review"
         assert_never(decision.selected_runtime)
 
-    async def _escalated(self, decision: RouteDecision) -> Generated | None:
+    async def _escalated(self, decision: RouteDecision, context: MinimumContext) -> Generated | None:
         """The cloud model's answer; None: the route is no escalation, or leads to no answer that holds."""
         if decision.selected_runtime is not Runtime.CLOUD_ESCALATION or Finding.CLOUD_FAILED in self._findings:
             return None
@@ -257,7 +267,10 @@ class _Run:
         escalating = Escalating(lane, self._standing.decider, self._accepted, self._means, self._emit)
         try:
             generated = await escalating.ask(
-                decision.selected_model_or_stack, key=self._way_out.new_key(), deadline_s=left_s * CLOUD_SHARE
+                decision.selected_model_or_stack,
+                context,
+                key=self._way_out.new_key(),
+                deadline_s=left_s * CLOUD_SHARE,
             )
         except EscalationFailedError as failure:
             self._note(Finding.CLOUD_FAILED)

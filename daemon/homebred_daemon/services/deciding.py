@@ -20,6 +20,7 @@ from homebred_protocol.documents.registry import Registry
 from homebred_protocol.documents.task import Task
 
 REDACTION = "redaction"
+SUMMARY = "summary"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +115,25 @@ class Decider:
         risk = residual_risk(sent, self.leaving_spans(sent), self.policy.risk_weights)
         measured = replace(inputs, context_method=REDACTION, residual_risk=risk)
         return measured, decide(measured)
+
+    def measure_summary(self, redacted: DecisionInputs, summary: str | None) -> tuple[DecisionInputs, RouteDecision]:
+        """The route of a synthesis that redaction left too risky, with a summary instead where that leaves less.
+
+        None: there is no summary. Both measurements stand in the inputs.
+
+        Raises:
+            DetectionError: the summary could not be searched.
+        """
+        if summary is None:
+            inputs = replace(redacted, context_reason="there is no summary")
+            return inputs, decide(inputs)
+        risk = residual_risk(summary, self.leaving_spans(summary), self.policy.risk_weights)
+        if risk > self.policy.maximum_residual_risk:
+            inputs = replace(redacted, context_reason=f"summary_risk={risk:.4f}")
+        else:
+            reason = f"redaction_risk={redacted.residual_risk:.4f}"
+            inputs = replace(redacted, context_method=SUMMARY, context_reason=reason, residual_risk=risk)
+        return inputs, decide(inputs)
 
     def consider_unsearched(self, inputs: DecisionInputs) -> tuple[DecisionInputs, RouteDecision]:
         """The route where what would leave could not be searched: for this task the way out is closed."""

@@ -35,13 +35,8 @@ MAX_TOKENS: Final = 1024
 
 
 def leaving_context(accepted: AcceptedTask) -> MinimumContext:
-    """What an escalation needs of a task, as it is."""
+    """What an escalation needs of a task, as it is; a summary may take its place."""
     return minimum_context(accepted.turns, accepted.options.json_schema)
-
-
-def masked_context(accepted: AcceptedTask, decider: Decider, pseudonyms: Pseudonyms) -> MinimumContext:
-    """What an escalation sends of a task."""
-    return masked(leaving_context(accepted), decider.leaving_spans, pseudonyms)
 
 
 class EscalationFailedError(Exception):
@@ -73,15 +68,17 @@ class Escalating:
         self._shown = False
         self._first_s: float | None = None
 
-    async def ask(self, alias: str, *, key: bytes, deadline_s: float) -> Generated:
-        """The answer of the cloud model of that alias, streamed unless it must fit a schema.
+    async def ask(self, alias: str, context: MinimumContext, *, key: bytes, deadline_s: float) -> Generated:
+        """The answer of the cloud model of that alias to a context, which leaves masked.
+
+        It is streamed, unless it must fit a schema.
 
         Raises:
             EscalationFailedError: there is none that holds; what was streamed of it has been retracted.
         """
         pseudonyms = Pseudonyms(key)
         try:
-            request = await asyncio.to_thread(self._request, alias, pseudonyms)  # masking takes its time
+            request = await asyncio.to_thread(self._request, alias, context, pseudonyms)  # masking takes its time
         except DetectionError as error:
             raise EscalationFailedError(Finding.UNSEARCHED) from error
         if not _is_json(request.json_schema or "{}"):
@@ -104,16 +101,16 @@ class Escalating:
             raise await self._failed(Finding.ALTERED_TOKEN) from error
         return await self._verified(alias, finished, withheld=restorer.withheld)
 
-    def _request(self, alias: str, pseudonyms: Pseudonyms) -> CloudRequest:
+    def _request(self, alias: str, context: MinimumContext, pseudonyms: Pseudonyms) -> CloudRequest:
         options = self._accepted.options
-        context = masked_context(self._accepted, self._decider, pseudonyms)
+        leaving = masked(context, self._decider.leaving_spans, pseudonyms)
         return CloudRequest(
             alias=alias,
-            system=context.system,
-            turns=context.turns,
+            system=leaving.system,
+            turns=leaving.turns,
             max_tokens=options.max_tokens or MAX_TOKENS,
             temperature=options.temperature,
-            json_schema=context.json_schema,
+            json_schema=leaving.json_schema,
         )
 
     async def _show(self, piece: str) -> None:

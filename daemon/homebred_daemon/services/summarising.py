@@ -1,0 +1,60 @@
+"""Has a specialist of this device summarise what an escalation would send, where masking alone leaves too much.
+
+The summary is masked and measured like anything else that leaves. It decides, records and emits nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Final
+
+from homebred_daemon.core.context import MinimumContext
+from homebred_daemon.core.decision import RouteDecision, Runtime
+from homebred_daemon.core.link import Link
+from homebred_daemon.core.verification import is_weak
+from homebred_daemon.errors import HomebredError
+from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent
+from homebred_daemon.services.asking import Asking, AttemptFailedError
+from homebred_daemon.services.standing import Means, Standing
+from homebred_engines import api
+from homebred_protocol.documents.task import Task
+
+WORKFLOW: Final = "context.summarise"
+"""What a specialist must be fit for, to be asked for summaries."""
+MAX_TOKENS: Final = 256
+SHARE: Final = 0.25
+"""Of a task's whole time, at most."""
+
+
+async def summarised(
+    context: MinimumContext, accepted: AcceptedTask, decision: RouteDecision, standing: Standing, means: Means
+) -> MinimumContext | None:
+    """The same with a summary in place of its turns; None: nobody here is fit to write one, or did so in time."""
+    said = "\n\n".join(f"{turn.role}: {turn.content}" for turn in context.turns)
+    task = Task(task_id=accepted.task.task_id, workflow=WORKFLOW, data_classes=decision.classes)
+    now = means.clock.now()
+    _, choice = standing.decider.consider(task, said, link=Link.DOWN, now=now)
+    if choice.selected_runtime is not Runtime.LOCAL:
+        return None
+    asked = replace(
+        accepted,
+        task=task,
+        text=said,
+        turns=(api.Message(role="user", content=said),),
+        options=api.GenerateOptions(max_tokens=MAX_TOKENS, temperature=0.0),
+    )
+    try:
+        async with asyncio.timeout(accepted.deadline_s * SHARE):
+            asking = Asking(standing, asked, means, _unheard, means.new_route_id())
+            generated = await asking.ask(choice.stack)
+    except (AttemptFailedError, HomebredError, TimeoutError):  # each of them: no summary, and a person is asked
+        return None
+    if is_weak(generated.findings):
+        return None
+    return replace(context, turns=(api.Message(role="user", content=generated.text),))
+
+
+async def _unheard(event: AnswerEvent) -> None:
+    """A summary is for no caller's ears."""
+    del event
