@@ -41,7 +41,9 @@ DECIDER = Decider(
 def entry(route_id: str, **task: Any) -> LedgerEntry:
     """A decision about a task of one's own."""
     described = Task(task_id=route_id, **({"workflow": "intake.normalise"} | task))
-    inputs, decision = DECIDER.decide(described, "hello", link=Link.UP, now=NOW, caller=("uid:7",))
+    inputs, decision = DECIDER.measure(
+        *DECIDER.consider(described, "hello", link=Link.UP, now=NOW, caller=("uid:7",)), lambda: "hello"
+    )
     return LedgerEntry(route_id=route_id, inputs=inputs, decision=decision)
 
 

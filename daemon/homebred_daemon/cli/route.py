@@ -62,9 +62,8 @@ def route(
             task = read_task(document)
             text, context = content_text(document), _least(document)
             at = fixed_now or datetime.now(UTC)
-            inputs, decision = decider.decide(
-                task, text, link=link, now=at, caller=principals, leaving=lambda: context.text
-            )
+            considered = decider.consider(task, text, link=link, now=at, caller=principals)
+            inputs, decision = decider.measure(*considered, lambda: context.text)
             record(inputs, decision)
             shown = {"context": _shown(context, decision, decider)} if show_context else {}
             return {**decision_record(decision), "task_id": task.task_id, **shown}

@@ -43,28 +43,6 @@ class Decider:
         spans = self.detector.detect(without_tokens(leaving))
         return types_raising(spans, self.policy.detection_classes, self.policy.local_only_classes)
 
-    def decide(
-        self,
-        task: Task,
-        text: str,
-        *,
-        link: Link,
-        now: datetime,
-        caller: tuple[str, ...] = (),
-        unavailable: frozenset[str] = frozenset(),
-        leaving: Callable[[], str] | None = None,
-    ) -> tuple[DecisionInputs, RouteDecision]:
-        """The route of a task whose content is `text`, and exactly what it depended on.
-
-        `unavailable` names specialists that cannot be asked now; `leaving` is what an escalation would send, unmasked.
-        None: all of it.
-
-        Raises:
-            DetectionError: what would leave could not be searched.
-        """
-        considered = self.consider(task, text, link=link, now=now, caller=caller, unavailable=unavailable)
-        return self.measure(*considered, leaving or (lambda: text))
-
     def consider(
         self,
         task: Task,
@@ -75,7 +53,11 @@ class Decider:
         caller: tuple[str, ...] = (),
         unavailable: frozenset[str] = frozenset(),
     ) -> tuple[DecisionInputs, RouteDecision]:
-        """As `decide`, but without measuring what an escalation's context would still give away: see `measure`."""
+        """The route of a task whose content is `text`, and exactly what it depended on.
+
+        What an escalation's context would still give away is not measured yet: see `measure`. `unavailable` names
+        specialists that cannot be asked now.
+        """
         inputs = DecisionInputs(
             task=task,
             registry=self.registry,

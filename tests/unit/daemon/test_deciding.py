@@ -8,7 +8,7 @@ from tests.support.keyword_detector import KeywordDetector
 from tests.support.manual_clock import STARTED
 
 from homebred_daemon.adapters.detectors.patterns import default_detector
-from homebred_daemon.core.decision import Reason, Runtime
+from homebred_daemon.core.decision import Reason, RouteDecision, Runtime
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.pseudonyms import KEY_BYTES, Pseudonyms
 from homebred_daemon.core.routing import DecisionInputs, awaits_residual_risk, decide
@@ -33,12 +33,17 @@ def decider(registry: Registry = REGISTRY, **policy: Any) -> Decider:
 
 
 def asked(decider: Decider, task: Task = PUBLIC, text: str = PLAIN) -> DecisionInputs:
-    return decider.decide(task, text, link=Link.UP, now=STARTED, caller=("uid:7",))[0]
+    return decided(decider, task, text)[0]
+
+
+def decided(decider: Decider, task: Task, text: str) -> tuple[DecisionInputs, RouteDecision]:
+    considered = decider.consider(task, text, link=Link.UP, now=STARTED, caller=("uid:7",))
+    return decider.measure(*considered, lambda: text)
 
 
 def test_the_inputs_hold_exactly_what_the_decision_depended_on() -> None:
     deciding = decider()
-    inputs, decision = deciding.decide(PUBLIC, "sk-live", link=Link.UP, now=STARTED, caller=("uid:7",))
+    inputs, decision = decided(deciding, PUBLIC, "sk-live")
     assert inputs == DecisionInputs(
         task=PUBLIC,
         registry=REGISTRY,
@@ -62,7 +67,7 @@ def test_a_risk_is_measured_only_where_an_escalation_is_considered() -> None:
 
 def test_what_redaction_leaves_decides_whether_it_may_leave() -> None:
     text = "tell Zbigniew Wolkenstein that 4711-0815-XK9 has come"
-    inputs, decision = decider().decide(PUBLIC, text, link=Link.UP, now=STARTED)
+    inputs, decision = decided(decider(), PUBLIC, text)
     assert inputs.residual_risk is not None
     assert inputs.residual_risk > Policy().maximum_residual_risk
     assert decision.reason_code is Reason.RESIDUAL_RISK

@@ -110,7 +110,7 @@ async def test_decisions_under_a_standing_replay_from_the_ledger_alone() -> None
     ledger = FakeLedger()
     standing = await made(FakeStore(SHELF), ledger)
     task = Task(task_id="t", workflow=WORKFLOW)
-    inputs, decision = standing.decider.decide(task, "hello", link=standing.link, now=NOW)
+    inputs, decision = standing.decider.consider(task, "hello", link=standing.link, now=NOW)
     ledger.record_decisions([LedgerEntry(route_id="r1", inputs=inputs, decision=decision)])
     report = replay(ledger)
     assert (decision.selected_model_or_stack, report.decisions, report.mismatches) == ("a", 1, ())
