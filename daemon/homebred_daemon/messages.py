@@ -241,6 +241,12 @@ GATE_STOPPED = Event(
     next_step="Report it: masking should have found that. Until then add what it was to the site's gazetteer.",
     fields=("entity_types",),
 )
+NETWORK_UNHEARD = Event(
+    name="network_unheard",
+    severity=Severity.NOTICE,
+    message_id="1704557d6b944c16903285a0f4cb6921",
+    sentence="What the system says of its network cannot be heard (no AF_NETLINK); calls and probes alone judge links.",
+)
 RECOGNIZER_FAILED = Event(
     name="recognizer_failed",
     severity=Severity.WARNING,
@@ -357,6 +363,7 @@ EVENTS: tuple[Event, ...] = (
     RESUMED,
     LEVEL_CHANGED,
     GATE_STOPPED,
+    NETWORK_UNHEARD,
     RECOGNIZER_FAILED,
     LINK_CHANGED,
     CONNECTION_REFUSED,

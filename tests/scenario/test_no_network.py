@@ -79,10 +79,16 @@ def test_local_tasks_are_answered_and_nobody_is_called(site: IsolatedSite) -> No
     assert site.calls() == []
 
 
-def test_an_escalation_calls_in_vain_once_and_then_the_link_is_known_to_be_down(site: IsolatedSite) -> None:
+def test_an_escalation_is_not_even_tried_since_the_system_says_that_there_is_no_network(site: IsolatedSite) -> None:
     harder = {"data_classes": ["public"], "allows_escalation": True, "minimum_margin": 1.0}
     with site.daemon("--config", str(site.folder / "daemon.toml")) as client:
-        assert ended(client, **harder) == wire.OUTCOME_STATUS_DEGRADED
         assert client.status().link == "down"
         assert ended(client, **harder) == wire.OUTCOME_STATUS_ANSWER  # offline: the best specialist at the floor
-    assert site.calls()
+    assert site.calls() == []
+
+
+def test_where_the_link_is_said_to_be_up_an_escalation_calls_in_vain_and_is_written_down(site: IsolatedSite) -> None:
+    harder = {"data_classes": ["public"], "allows_escalation": True, "minimum_margin": 1.0}
+    with site.daemon("--config", str(site.folder / "daemon.toml"), "--link", "up") as client:
+        assert ended(client, **harder) == wire.OUTCOME_STATUS_DEGRADED
+    assert site.calls()  # so the trace is not blind

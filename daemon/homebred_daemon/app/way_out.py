@@ -9,11 +9,15 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
 from homebred_daemon import messages
+from homebred_daemon.adapters import network_news
+from homebred_daemon.core.endpoint_urls import leads_elsewhere
 from homebred_daemon.core.link import Link
+from homebred_daemon.core.reachability import Sign
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.cloud import LaneClosedError
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.services.answering import Answering
+from homebred_daemon.services.background import beside
 from homebred_daemon.services.last_look import LastLook
 from homebred_daemon.services.link_watch import LinkWatch
 from homebred_daemon.services.way_out import WayOut
@@ -45,13 +49,30 @@ class Links:
         self.journal = journal
         self.answering: Answering | None = None
         self.watch = LinkWatch(settings.cloud.endpoints, clock, random.random, is_metered=False, changed=self._changed)
+        self._far = [alias for alias, one in settings.cloud.endpoints.items() if leads_elsewhere(one.base_url)]
         self.of = link_of(settings, self.watch, recognizes=recognizes)
+
+    def network_changed(self, has_network: bool) -> None:  # noqa: FBT001  # a callback's one word
+        """Passes on what the system says of its network: it concerns the endpoints beyond this device."""
+        for alias in self._far:
+            self.watch.seen(alias, Sign.HINT if has_network else Sign.GONE)
 
     def _changed(self, alias: str, link: Link) -> None:
         self.journal.note(messages.LINK_CHANGED, alias=alias, link=link.value)
         if self.answering is not None:
             standing = self.answering.standing
             self.answering.standing = replace(standing, link=self.of(standing.decider.policy))
+
+
+@asynccontextmanager
+async def _network_heard(links: Links) -> AsyncIterator[None]:
+    """Listens to what the system says of its network, where this process may."""
+    if not network_news.is_available():
+        links.journal.note(messages.NETWORK_UNHEARD)
+        yield
+        return
+    async with beside(network_news.listen(links.network_changed)):
+        yield
 
 
 @asynccontextmanager
@@ -88,5 +109,7 @@ async def opened(settings: Settings, answering: Answering, links: Links, clock: 
     async with AsyncExitStack() as stack:
         stack.push_async_callback(egress.aclose)
         await stack.enter_async_context(links.watch.running(probe))
+        if settings.link.state == MEASURED and not answering.standing.decider.policy.air_gap:
+            await stack.enter_async_context(_network_heard(links))
         answering.way_out = WayOut(lane=egress)
         yield

@@ -28,6 +28,11 @@ def checked_base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def leads_elsewhere(url: str) -> bool:
+    """Whether the server of a checked base URL is not on this very device."""
+    return not _is_loopback(urlsplit(url).hostname or "")
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback

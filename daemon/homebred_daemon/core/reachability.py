@@ -28,6 +28,8 @@ TRIAL_PROBE_S = 1.5
 FIRST_PROBE_S = 1.0
 LONGEST_PROBE_S = 10.0
 """Between two probes of an endpoint that is lost: the first, and the longest."""
+GONE_PROBE_S = 300.0
+"""Where the system says that there is no network, it says too when there is one: this is for one that forgets to."""
 
 
 class Reach(StrEnum):
@@ -110,9 +112,10 @@ def after(endpoint: Endpoint, sign: Sign, now_s: float, chance: float) -> Endpoi
             failures=0,
         )
     lost = tuple(at_s for at_s in endpoint.lost_at_s if now_s - at_s < MEMORY_S)
+    wait_s = GONE_PROBE_S if sign is Sign.GONE else min(_doubled(FIRST_PROBE_S, endpoint.failures), LONGEST_PROBE_S)
     return Endpoint(
         reach=reach,
-        probe_at_s=now_s + min(_doubled(FIRST_PROBE_S, endpoint.failures), LONGEST_PROBE_S) * spread,
+        probe_at_s=now_s + wait_s * spread,
         failures=endpoint.failures + 1,
         lost_at_s=(*lost, now_s) if endpoint.reach is Reach.UP else lost,
     )

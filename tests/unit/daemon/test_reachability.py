@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.reachability import (
+    GONE_PROBE_S,
     LONGEST_PROBE_S,
     LONGEST_TRIAL_S,
     MEMORY_S,
@@ -58,7 +59,7 @@ def lived(
 def test_the_first_sign_of_a_loss_counts(sign: Sign, link: Link) -> None:
     lost = journey((1.0, sign))
     assert projected(lost, is_metered=False) is link
-    assert 1.0 < lost.probe_at_s <= 2.0
+    assert 1.0 < lost.probe_at_s <= 1.0 + (GONE_PROBE_S if sign is Sign.GONE else 1.0)
 
 
 def test_a_second_failure_confirms_the_first() -> None:
@@ -139,7 +140,8 @@ def test_whatever_is_seen_a_lost_endpoint_is_probed_soon_and_one_that_is_up_was_
         if endpoint.reach is Reach.UP:
             assert before.reach is Reach.UP or sign is Sign.SUCCESS
         else:
-            assert now_s <= endpoint.probe_at_s <= now_s + max(LONGEST_PROBE_S, TRIAL_PROBE_S)
+            longest_s = GONE_PROBE_S if sign is Sign.GONE else max(LONGEST_PROBE_S, TRIAL_PROBE_S)
+            assert now_s <= endpoint.probe_at_s <= now_s + longest_s
 
 
 def test_every_sign_leads_somewhere_from_everywhere() -> None:
