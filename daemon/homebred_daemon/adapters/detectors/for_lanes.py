@@ -56,14 +56,15 @@ def recognizer(wanted: Literal["auto", "on", "off"], failed: Callable[[str], Non
     return None
 
 
-def cloud_detector(local: Detector, *further: Detector) -> Tiers:
-    """What masks a text that may leave: all that the local lane looks for, names, and the further detectors.
+def cloud_detector(local: Detector, *further: Detector) -> Detector:
+    """What masks a text that may leave: what the local lane looks for, names, the further ones's, and what is beside.
 
     Args:
         local: the local lane's.
         further: `ner.NerDetector` where `ner.is_installed()`.
     """
     from homebred_daemon.adapters.detectors.cloud_context import CloudContext  # noqa: PLC0415  # only where a text may leave
+    from homebred_daemon.adapters.detectors.growing import Growing  # noqa: PLC0415
     from homebred_daemon.adapters.detectors.names import NameDetector  # noqa: PLC0415
 
-    return Tiers([local, *further, NameDetector(), CloudContext()])
+    return Growing(Tiers([local, *further, NameDetector(), CloudContext()]))

@@ -300,7 +300,8 @@ def _is_small(word: _Word) -> bool:
 
 
 def _runs_on(word: _Word) -> bool:
-    return word.is_capitalised and len(word.text) > 1 and word.plain not in _NEVER
+    is_heavy = word.plain not in _NEVER or (not word.begins and word.plain not in {"the", "a", "an", "i"})
+    return word.is_capitalised and len(word.text) > 1 and is_heavy
 
 
 def _follows(words: list[_Word], at: int, text: str) -> bool:
