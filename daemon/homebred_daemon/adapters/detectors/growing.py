@@ -39,14 +39,19 @@ _BEFORE_PLACE = re.compile(
 _CODE_AFTER = re.compile(
     r"(?:[ \t]{0,2},?[ \t]{0,2}\n?[ \t]{0,8},?[ \t]{0,2}(?:\d{2,6}(?:-\d{3,4})?|[A-Z]{2,3})(?![\w%]|[.,:]\w))+"
 )
-_LINE_BELOW = re.compile(
-    r"[ \t]{0,2},?\n[ \t]{0,8}(?P<line>[^\W\d_][\w'\u2019.-]*(?:[ -][^\W\d_][\w'\u2019.-]*){0,2})[ \t]{0,2}(?=,|\n|$)"
+_LINE_WORD = r"(?:(?![a-z])[^\W_][\w'\u2019.-]{0,30})"
+_LINES_BELOW = re.compile(
+    r"(?:[ \t]{0,2},?[ \t]{0,2}\n\n?[ \t]{0,8}"
+    rf"(?:{_LINE_WORD}(?:,?[ -]{_LINE_WORD}){{0,3}}[ \t]{{0,2}}(?=,|\n|$)"
+    r"|,[ ]?[A-Za-z]{2,3}(?!\w)|\d{4,6}(?!\w))){1,4}"
 )
 _BETWEEN_PLACES = re.compile(
     r"[ \t]{0,2},?[ \t\n]{1,8}(?:[\w'\u2019-]{1,12}[ \t,\n]{1,4})?"
     rf"|[ ](?:\w{{1,12}}[ ])?{_WAY_BEHIND}[ ]"
     r"|(?=[^\d\n]{0,15}\d)[/ ,]{0,2}(?:[\wºª°./-]{1,8}[ ,]{1,2}){1,3}"
 )
+_BETWEEN_PARTNERS = re.compile(r", [\w'\u2019-]{2,15},? (?:and|&|und) ")
+_PARTNER_BEFORE = re.compile(r"(?<!\w)[A-Z][\w'\u2019-]+, $")
 _INITIALS_BEFORE = re.compile(
     r"(?<!\w)(?:[A-Z][\w'\u2019-]*[ ])?(?:[A-Z]\.[ ]?){1,2}$|(?<!\w)[A-Z][\w'\u2019-]+[ ](?:And|&)[ ]$"
 )
@@ -95,9 +100,10 @@ def _beside_place(text: str, span: Span) -> Iterator[Span]:
     if match := _BEFORE_PLACE.search(text, max(0, span.start - _LOOKS_BACK), span.start):
         yield Span(match.start(), span.start, span.type, _TIER)
     end = span.end
-    if span.type == "STREET_ADDRESS" and (match := _LINE_BELOW.match(text, end)):
-        yield Span(end, match.end("line"), span.type, _TIER)
-        end = match.end("line")
+    is_street = span.type == "STREET_ADDRESS" or any(map(str.isdigit, text[span.start : span.end]))
+    if is_street and (match := _LINES_BELOW.match(text, end)):
+        yield Span(end, match.end(), span.type, _TIER)
+        end = match.end()
     if match := _CODE_AFTER.match(text, end):
         yield Span(end, match.end(), span.type, _TIER)
 
@@ -107,6 +113,9 @@ def _beside_name(text: str, span: Span) -> Iterator[Span]:
     from_ = max(0, span.start - _LOOKS_BACK)
     if match := _INITIALS_BEFORE.search(text, from_, span.start):
         yield Span(match.start(), span.start, span.type, _TIER)
+    is_firm = " and " in text[span.start : span.end]
+    if is_firm and (match := _PARTNER_BEFORE.search(text, from_, span.start)):
+        yield Span(match.start(), span.start, span.type, _TIER)
     words = name_lists().words
     if (match := _WORD_BEFORE.search(text, from_, span.start)) and match["word"].lower() not in words:
         yield Span(match.start(), span.start, span.type, _TIER)
@@ -115,10 +124,13 @@ def _beside_name(text: str, span: Span) -> Iterator[Span]:
 
 
 def _between(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """A word or a comma between two parts of an address."""
+    """A word or a comma between two parts of an address, a partner between two others of a firm."""
     for left, right in pairwise(spans):
         is_address = left.type in _PLACES and right.type in _PLACES
-        if is_address and _BETWEEN_PLACES.fullmatch(text, left.end, right.start):
+        are_names = left.type in _NAMES and right.type in _NAMES
+        if (is_address and _BETWEEN_PLACES.fullmatch(text, left.end, right.start)) or (
+            are_names and _BETWEEN_PARTNERS.fullmatch(text, left.end, right.start)
+        ):
             yield Span(left.end, right.start, left.type, _TIER)
 
 
