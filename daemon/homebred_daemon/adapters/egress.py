@@ -167,7 +167,7 @@ class Egress:
         """One try: looked at, charged, sent, read."""
         endpoint = self._open_endpoint(request.alias)
         body = _outgoing(endpoint, request)
-        self._refuse_forbidden(body)
+        await asyncio.to_thread(self._refuse_forbidden, body)  # the longer, the more milliseconds
         expected, day = self._charged(endpoint, body, request)
         try:
             await self._keep_spending()

@@ -7,6 +7,7 @@ holds content.
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -45,6 +46,8 @@ class StructuredJournal:
         """Entries of each kind since the window began."""
         self._lost = 0
         """Entries that could not be written, and of which nothing was said yet."""
+        self._turn = threading.Lock()
+        """Detectors speak from threads of their own."""
 
     @property
     def level(self) -> str:
@@ -67,10 +70,11 @@ class StructuredJournal:
         """Writes the event where it is severe enough and not one too many; one that cannot be written is counted."""
         if event.severity > LEVELS[self._level]:
             return
-        self._end_window()
-        self._noted[event.name] += 1
-        if self._noted[event.name] <= BURST:
-            self._write(event.entry(fields))
+        with self._turn:
+            self._end_window()
+            self._noted[event.name] += 1
+            if self._noted[event.name] <= BURST:
+                self._write(event.entry(fields))
 
     def _end_window(self) -> None:
         """Says what was left out, once the time is over in which it would have been too much."""

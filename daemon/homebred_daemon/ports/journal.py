@@ -11,5 +11,5 @@ class Journal(Protocol):
     """Where events are noted."""
 
     def note(self, event: Event, **fields: Value) -> None:
-        """Notes that something happened; never fails. What the catalogue does not allow is left out, and named."""
+        """Notes that something happened; from any thread. It never fails: what the catalogue forbids is left out."""
         ...
