@@ -11,6 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,8 @@ class Site:
 
     cloud: StandInCloud
     spent: SpendingStore
+    spent_out: list[datetime] = field(default_factory=list)
+    """When it was said that a budget has no room for any call."""
     wire_format: str = "openai_chat"
     signs: list[Sign] = field(default_factory=list)
     forbidden: dict[str, str] = field(default_factory=dict)
@@ -94,6 +97,7 @@ class Site:
             clock=self.clock,
             chance=lambda: 0.0,
             spent=self.spent,
+            budget_spent=lambda: self.spent_out.append(self.clock.now()),
             budget=budget,
             bounds=bounds,
         )
@@ -427,6 +431,7 @@ async def test_a_budget_stops_calls_until_the_next_day(site: Site, budget: Budge
     async with site.gate(budget=budget, price_per_1k_tokens=3.0) as egress:
         with pytest.raises(BudgetSpentError):
             await forever(egress)
+        assert len(site.spent_out) == (0 if budget.money else 1)  # a shorter text might still be paid for
         assert site.cloud.received
         before = len(site.cloud.received)
         site.clock.pass_s(86_400)

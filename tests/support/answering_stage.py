@@ -23,7 +23,7 @@ from tests.support.review_items import TERMS
 from tests.support.scripted_pool import Play, ScriptedPool
 
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
-from homebred_daemon.core.link import Link
+from homebred_daemon.core.link import Link, SeenLink
 from homebred_daemon.core.pseudonyms import KEY_BYTES
 from homebred_daemon.core.sensitivity import Detector
 from homebred_daemon.core.shelf import Shelf
@@ -126,7 +126,7 @@ class Stage:
             ),
             specialists={name: actor.served(name) for name, actor in self.actors.items() if name not in self.missing},
             shelf=Shelf(),
-            link=self.link,
+            link=SeenLink(self.link),
         )
 
     @asynccontextmanager

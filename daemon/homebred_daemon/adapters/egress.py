@@ -52,6 +52,8 @@ Forbids = Callable[[str], Collection[str]]
 """The entity types in a text that may not leave the device; empty: it may."""
 BYTES_PER_TOKEN = 3
 """Fewer than texts have as a rule, so that what a request is charged with is rather too much."""
+LEAST = Charge(calls=1, transferred_bytes=1)
+"""What any call is charged with."""
 MAX_ERROR_BYTES = 65_536
 PROBE_S = 10.0
 _HEADERS = {"Accept": "text/event-stream", "Accept-Encoding": "identity", "User-Agent": "homebred"}
@@ -85,6 +87,7 @@ class Egress:
         chance: Callable[[], float],
         spent: SpendingStore,
         budget: Budget | None = None,
+        budget_spent: Callable[[], None] = lambda: None,
         bounds: Bounds | None = None,
     ) -> None:
         """Opens no connection.
@@ -92,6 +95,7 @@ class Egress:
         `air_gap` and `forbids` are asked before every try, as policies change. `seen` hears by alias what a call or
         a probe says of the link. `chance` gives numbers from 0 to 1, to spread tries. `spent` keeps what calls cost
         before each is made, and at the end: a kill forgets no more than what the last answers cost beyond that.
+        `budget_spent` hears that today's budget has no room for any call.
 
         Raises:
             StateError: what was spent before cannot be read.
@@ -105,6 +109,7 @@ class Egress:
         self._budget = budget or Budget()
         self._bounds = bounds or Bounds()
         self._spent = spent
+        self._budget_spent = budget_spent
         self._spending = spent.read()
         self._keeping = asyncio.Lock()
         self._transports: dict[str, httpx2.AsyncHTTPTransport] = {}
@@ -215,6 +220,8 @@ class Egress:
         spending = self._spending.plus(charge, self._clock.now())
         exceeded = self._budget.exceeded_by(spending.so_far)
         if exceeded:
+            if self._budget.exceeded_by(spending.so_far - charge + LEAST):
+                self._budget_spent()
             raise BudgetSpentError(f"today's cloud budget is spent: {', '.join(exceeded)}")
         self._spending = spending
         return charge, spending.day

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import date
 
 from homebred_daemon import messages
 from homebred_daemon.adapters import network_news
 from homebred_daemon.core.endpoint_urls import leads_elsewhere
-from homebred_daemon.core.link import Link
+from homebred_daemon.core.link import Link, SeenLink
 from homebred_daemon.core.reachability import Sign
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.cloud import LaneClosedError
@@ -25,19 +27,28 @@ from homebred_daemon.settings import Settings
 from homebred_protocol.documents.policy import Policy
 
 MEASURED = "auto"
+DAY_LOOK_S = 60.0
+"""A spent budget is back at most so long after midnight."""
 
 
-def link_of(settings: Settings, watch: LinkWatch, *, recognizes: bool) -> Callable[[Policy], Link]:
+def link_of(
+    settings: Settings, watch: LinkWatch, *, recognizes: bool, has_budget: Callable[[], bool] = lambda: True
+) -> Callable[[Policy], SeenLink]:
     """What the router sees of the link to a policy's fallback model.
 
-    Down where the policy wants a recognizer of names to look at what leaves, and there is none (`recognizes`).
+    Down where the policy wants a recognizer of names to look at what leaves and there is none (`recognizes`), and where
+    today's budget is spent.
     """
     state = settings.link.state
 
-    def link(policy: Policy) -> Link:
+    def link(policy: Policy) -> SeenLink:
         if policy.require_recognizer and not recognizes:
-            return Link.DOWN
-        return watch.link(policy.fallback_model) if state == MEASURED else Link(state)
+            return SeenLink(Link.DOWN, "no_recognizer")
+        if not has_budget():
+            return SeenLink(Link.DOWN, "budget_spent")
+        if state != MEASURED:
+            return SeenLink(Link(state), "configured")
+        return SeenLink(watch.link(policy.fallback_model), watch.cause(policy.fallback_model))
 
     return link
 
@@ -50,7 +61,9 @@ class Links:
         self.answering: Answering | None = None
         self.watch = LinkWatch(settings.cloud.endpoints, clock, random.random, is_metered=False, changed=self._changed)
         self._far = [alias for alias, one in settings.cloud.endpoints.items() if leads_elsewhere(one.base_url)]
-        self.of = link_of(settings, self.watch, recognizes=recognizes)
+        self._clock = clock
+        self._spent_on: date | None = None
+        self.of = link_of(settings, self.watch, recognizes=recognizes, has_budget=self._has_budget)
 
     def network_changed(self, has_network: bool) -> None:  # noqa: FBT001  # a callback's one word
         """Passes on what the system says of its network: it concerns the endpoints beyond this device."""
@@ -59,6 +72,25 @@ class Links:
 
     def _changed(self, alias: str, link: Link) -> None:
         self.journal.note(messages.LINK_CHANGED, alias=alias, link=link.value)
+        self._refresh()
+
+    def budget_spent(self) -> None:
+        """Nothing leaves any more today: in UTC, as budgets are kept."""
+        self._spent_on = self._clock.now().date()
+        self._refresh()
+
+    async def renewed_daily(self) -> None:
+        """Notices that a day, and with it a budget, has ended; until cancelled."""
+        while True:
+            await asyncio.sleep(DAY_LOOK_S)
+            if self._spent_on is not None and self._has_budget():
+                self._spent_on = None
+                self._refresh()
+
+    def _has_budget(self) -> bool:
+        return self._spent_on is None or self._clock.now().date() > self._spent_on
+
+    def _refresh(self) -> None:
         if self.answering is not None:
             standing = self.answering.standing
             self.answering.standing = replace(standing, link=self.of(standing.decider.policy))
@@ -100,6 +132,7 @@ async def opened(settings: Settings, answering: Answering, links: Links, clock: 
         chance=random.random,
         spent=SpendingFile(settings.paths.state_dir),
         budget=configured_budget(settings.cloud),
+        budget_spent=links.budget_spent,
     )
 
     async def probe(alias: str) -> None:
@@ -109,6 +142,7 @@ async def opened(settings: Settings, answering: Answering, links: Links, clock: 
     async with AsyncExitStack() as stack:
         stack.push_async_callback(egress.aclose)
         await stack.enter_async_context(links.watch.running(probe))
+        await stack.enter_async_context(beside(links.renewed_daily()))
         if settings.link.state == MEASURED and not answering.standing.decider.policy.air_gap:
             await stack.enter_async_context(_network_heard(links))
         answering.way_out = WayOut(lane=egress)

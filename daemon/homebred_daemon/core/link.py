@@ -5,6 +5,7 @@ Measuring reachability is not done here; `reachability` projects each endpoint o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -15,6 +16,15 @@ class Link(StrEnum):
     METERED = "metered"
     DOWN = "down"
     PORTAL = "portal"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenLink:
+    """A projected link, and why it is so."""
+
+    link: Link
+    cause: str = ""
+    """A word such as `suspect` or `budget_spent`; empty: there is nothing to explain."""
 
 
 def permits(link: Link, *, metered_escalation: bool) -> bool:

@@ -45,6 +45,8 @@ class DecisionInputs:
     link: Link
     now: datetime
     """Aware UTC time that the decision bears."""
+    link_cause: str = ""
+    """Why the link is so; it decides nothing."""
     caller: tuple[str, ...] = ()
     """Attested principals: `uid:…`, `gid:…`, `token:…`."""
     detected: frozenset[str] = frozenset()
@@ -280,6 +282,8 @@ def _decision(situation: Situation, verdict: Verdict) -> RouteDecision:
     inputs = situation.inputs
     if meaning.runtime is not Runtime.LOCAL or verdict.reason is Reason.OFFLINE_LOCAL:
         situation.trace.extend(f"blocked_by={name}" for name in situation.blockers)
+        if inputs.link_cause and f"link_{inputs.link.value}" in situation.blockers:
+            situation.trace.append(f"link_cause={inputs.link_cause}")
     return RouteDecision(
         selected_runtime=meaning.runtime,
         selected_model_or_stack=verdict.model,

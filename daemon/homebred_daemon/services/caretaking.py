@@ -142,7 +142,7 @@ class Caretaking:
             policy_digest=policy.digest,
             ceiling_digest=policy.ceiling_digest,
             registry_digest=standing.decider.registry.digest,
-            link=standing.link.value,
+            link=standing.link.link.value,
             specialists=(
                 *(self._specialist(stored, standing) for stored in standing.shelf.specialists),
                 *(SpecialistState(id=damaged.id, note=damaged.why) for damaged in standing.shelf.damaged),

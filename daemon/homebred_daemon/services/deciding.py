@@ -50,6 +50,7 @@ class Decider:
         *,
         link: Link,
         now: datetime,
+        link_cause: str = "",
         caller: tuple[str, ...] = (),
         unavailable: frozenset[str] = frozenset(),
     ) -> tuple[DecisionInputs, RouteDecision]:
@@ -63,6 +64,7 @@ class Decider:
             registry=self.registry,
             policy=self.policy,
             link=link,
+            link_cause=link_cause,
             now=now,
             caller=caller,
             detected=raised_classes(self.detector.detect(text), self.policy.detection_classes),
@@ -119,5 +121,5 @@ class Decider:
 
     def consider_unsearched(self, inputs: DecisionInputs) -> tuple[DecisionInputs, RouteDecision]:
         """The route where what would leave could not be searched: for this task the way out is closed."""
-        closed = replace(inputs, link=Link.DOWN)
+        closed = replace(inputs, link=Link.DOWN, link_cause="unsearched")
         return closed, decide(closed)

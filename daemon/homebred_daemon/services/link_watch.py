@@ -44,6 +44,11 @@ class LinkWatch:
         endpoint = self._endpoints.get(alias)
         return Link.DOWN if endpoint is None else projected(endpoint, is_metered=self._is_metered)
 
+    def cause(self, alias: str) -> str:
+        """Why `link` says so of an alias."""
+        endpoint = self._endpoints.get(alias)
+        return "no_endpoint" if endpoint is None else endpoint.reach.value
+
     def seen(self, alias: str, sign: Sign) -> None:
         """Takes a sign of an endpoint in; one of an unknown alias says nothing."""
         if alias not in self._endpoints:

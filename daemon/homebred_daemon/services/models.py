@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from homebred_daemon.core.link import Link
+from homebred_daemon.core.link import SeenLink
 from homebred_daemon.core.records import canonical
 from homebred_daemon.core.sensitivity import Detector
 from homebred_daemon.core.shelf import Shelf, registry_document
@@ -34,7 +34,7 @@ class Site:
     detector: Detector
     cloud_detector: Detector | None = None
     """Of what may leave, where anything may."""
-    link: Callable[[Policy], Link]
+    link: Callable[[Policy], SeenLink]
     """Of the policy's fallback model, as it is now."""
     context_tokens: int
     """Context of one generation, where a specialist names none, in tokens."""

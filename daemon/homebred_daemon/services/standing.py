@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from homebred_daemon.core.callers import rights_of
-from homebred_daemon.core.link import Link
+from homebred_daemon.core.link import SeenLink
 from homebred_daemon.core.shelf import Shelf
 from homebred_daemon.inbound.answering import AcceptedTask
 from homebred_daemon.ports.clock import Clock
@@ -36,7 +36,7 @@ class Standing:
     """Those that can be served, by id."""
     shelf: Shelf
     """All that the model store held, the damaged ones too."""
-    link: Link
+    link: SeenLink
 
     def allows(self, accepted: AcceptedTask) -> bool:
         """Whether the caller's profile lets it use the task's workflow."""

@@ -19,7 +19,7 @@ from tests.support.recorded_journal import RecordedJournal
 from tests.support.shelves import FakeStore, stored
 
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
-from homebred_daemon.core.link import Link
+from homebred_daemon.core.link import Link, SeenLink
 from homebred_daemon.core.shelf import DamagedSpecialist, Shelf
 from homebred_daemon.errors import RequestError, StateError
 from homebred_daemon.inbound.caretaking import ReviewsState, SpecialistState, WorkerState
@@ -40,7 +40,7 @@ SITE = Site(
     policy=Policy(digest="sha256:policy", ceiling_digest="sha256:ceiling"),
     documents=(),
     detector=KeywordDetector(),
-    link=lambda _: Link.DOWN,
+    link=lambda _: SeenLink(Link.DOWN),
     context_tokens=512,
 )
 STRICT = b"version = 1\nescalation = false\n"

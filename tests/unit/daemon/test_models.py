@@ -9,7 +9,7 @@ from tests.support.keyword_detector import KeywordDetector
 from tests.support.ledger_entries import CEILING_BODY, NOW, POLICY_BODY
 from tests.support.shelves import WORKFLOW, FakeStore, stored
 
-from homebred_daemon.core.link import Link
+from homebred_daemon.core.link import Link, SeenLink
 from homebred_daemon.core.shelf import DamagedSpecialist, Shelf
 from homebred_daemon.errors import StateError
 from homebred_daemon.ports.engines import ServedModel
@@ -33,7 +33,7 @@ SITE = Site(
         ("ceiling", digest_of(CEILING_BODY), CEILING_BODY),
     ),
     detector=KeywordDetector(),
-    link=lambda _: Link.METERED,
+    link=lambda _: SeenLink(Link.METERED),
     context_tokens=2048,
 )
 SHELF = Shelf(
@@ -58,7 +58,7 @@ async def test_what_can_be_served_is_served_from_its_base_in_its_context() -> No
         "a": ServedModel(engine="echo", path="/models/sha256:base", digest="sha256:base", context_tokens=512),
         "b": ServedModel(engine="llamacpp", path="/models/sha256:other", digest="sha256:other", context_tokens=2048),
     }
-    assert (standing.link, standing.shelf) == (Link.METERED, SHELF)
+    assert (standing.link.link, standing.shelf) == (Link.METERED, SHELF)
 
 
 async def test_specialists_on_one_base_share_a_model_with_the_largest_context_that_any_of_them_needs() -> None:
@@ -110,7 +110,7 @@ async def test_decisions_under_a_standing_replay_from_the_ledger_alone() -> None
     ledger = FakeLedger()
     standing = await made(FakeStore(SHELF), ledger)
     task = Task(task_id="t", workflow=WORKFLOW)
-    inputs, decision = standing.decider.consider(task, "hello", link=standing.link, now=NOW)
+    inputs, decision = standing.decider.consider(task, "hello", link=standing.link.link, now=NOW)
     ledger.record_decisions([LedgerEntry(route_id="r1", inputs=inputs, decision=decision)])
     report = replay(ledger)
     assert (decision.selected_model_or_stack, report.decisions, report.mismatches) == ("a", 1, ())

@@ -338,3 +338,13 @@ def test_a_failed_specialist_is_never_chosen_again_and_a_private_task_never_leav
     assert first.stack[-1] not in again.stack
     if first.reason_code in PRIVATE_REASONS:
         assert again.reason_code in PRIVATE_REASONS
+
+
+@pytest.mark.parametrize("link", ["down", "portal", "metered"])
+def test_the_trace_says_why_the_link_forbids(link: str) -> None:
+    trace = decide(inputs(ESCALATABLE, SHORT, link=link, link_cause="budget_spent")).trace
+    assert trace[-2:] == (f"blocked_by=link_{link}", "link_cause=budget_spent")
+
+
+def test_a_link_that_forbids_nothing_is_not_explained() -> None:
+    assert not any("link_cause" in line for line in decide(inputs(ESCALATABLE, SHORT, link_cause="up")).trace)
