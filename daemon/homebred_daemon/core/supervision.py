@@ -19,6 +19,7 @@ SERVED_WELL_S = 60.0
 """A worker that has been up for so long was a success, whatever ended it."""
 FAULTS_TO_BREAK = 3
 """So many generations in a row that failed in a living worker, and the worker counts as broken."""
+FAULT_SENTENCE = "It could not answer a task, and told its caller why."
 
 
 class Phase(StrEnum):
@@ -114,9 +115,12 @@ def after(health: Health, event: Event, now_s: float, *, why: str = "", served_s
     )
 
 
-def after_fault(health: Health, why: str) -> Health:
-    """How the model stands after a generation failed in a worker that lives on."""
-    return replace(health, faults=health.faults + 1, last=why)
+def after_fault(health: Health) -> Health:
+    """How the model stands after a generation failed in a worker that lives on.
+
+    Why is not kept: an engine's own words may quote the task, and everybody may read the note (I4).
+    """
+    return replace(health, faults=health.faults + 1, last=FAULT_SENTENCE)
 
 
 def is_broken(health: Health) -> bool:

@@ -13,7 +13,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from homebred_daemon import messages
-from homebred_daemon.core.supervision import Event
+from homebred_daemon.core.supervision import FAULTS_TO_BREAK, Event
 from homebred_daemon.inbound.caretaking import WorkerState
 from homebred_daemon.log_events import Value
 from homebred_daemon.ports.clock import Clock
@@ -89,7 +89,7 @@ class WorkerPool:
                 if place.resident is resident:
                     self._supervisor.succeeded(model)
             except api.EngineFailedError as error:
-                verdict = self._broke_off(place, resident, error)
+                verdict = await self._broke_off(place, resident, error)
                 if verdict is error:
                     raise
                 raise verdict from error
@@ -278,12 +278,16 @@ class WorkerPool:
         if hung is not None:
             self._condemn(place, resident, hung)
 
-    def _broke_off(self, place: Place, resident: Resident, error: api.EngineFailedError) -> api.EngineFailedError:
-        """What became of a generation whose engine failed, in the words of whoever ended its worker."""
+    async def _broke_off(self, place: Place, resident: Resident, error: api.EngineFailedError) -> api.EngineFailedError:
+        """What became of a generation whose engine failed, in the words of whoever ended its worker.
+
+        The error itself is its caller's alone: an engine's words may quote the task (I4).
+        """
         if not resident.worker.is_alive:
-            self._failed(place, resident, error)
-        elif not resident.over.is_set() and self._supervisor.faulted(place.model, error):
-            self._condemn(place, resident, error)
+            self._failed(place, resident, await resident.worker.ended())
+        elif not resident.over.is_set() and self._supervisor.faulted(place.model):
+            self._condemn(place, resident, _faulty())
+            return error
         verdict = resident.verdict
         return error if verdict is None else type(verdict)(verdict.why, hint=verdict.hint)
 
@@ -358,3 +362,10 @@ def _named(model: ServedModel) -> dict[str, Value]:
 
 def _stopping() -> api.EngineFailedError:
     return api.EngineFailedError("The daemon is stopping.", hint="Ask again once it has started.")
+
+
+def _faulty() -> api.EngineFailedError:
+    return api.EngineFailedError(
+        f"{FAULTS_TO_BREAK} tasks in a row failed in its worker, and their callers were told why.",
+        hint="`homebred doctor` looks at the engine.",
+    )

@@ -80,14 +80,17 @@ class Supervisor:
         return Condition(note=health.note(self._clock.monotonic_s()), is_parked=health.phase is Phase.PARKED)
 
     def failed(self, model: ServedModel, event: Event, error: Exception, *, served_s: float = 0.0) -> None:
-        """Its worker ended, or came to nothing; `served_s` is how long it had been up, in seconds."""
+        """Its worker ended, or came to nothing; `served_s` is how long it had been up, in seconds.
+
+        Everybody may read what the error says: never hand over one in which an engine speaks of a task (I4).
+        """
         self._set(
             model, after(self._of(model), event, self._clock.monotonic_s(), why=_sentence(error), served_s=served_s)
         )
 
-    def faulted(self, model: ServedModel, error: api.EngineError) -> bool:
+    def faulted(self, model: ServedModel) -> bool:
         """A generation failed, and the worker lives; whether it is to be taken for broken."""
-        health = self._health[model] = after_fault(self._of(model), _sentence(error))
+        health = self._health[model] = after_fault(self._of(model))
         return is_broken(health)
 
     def succeeded(self, model: ServedModel) -> None:

@@ -42,7 +42,7 @@ async def test_after_a_crash_requests_fail_at_once_until_the_model_may_be_tried_
         await crash(pool, fleet)
         refused = await asked(pool, "m")
         assert isinstance(refused, ModelRestingError)
-        assert "It died" in str(refused)
+        assert "Unexpectedly it died" in str(refused)
         assert len(fleet.workers) == 1
         assert pool.out_of_service() == {M}
         clock.pass_s(1)
@@ -86,7 +86,7 @@ async def test_a_model_that_keeps_crashing_is_parked_with_the_reason_and_others_
         clock.pass_s(1e6)
         parked = await asked(pool, "m")
         assert isinstance(parked, ModelParkedError)
-        assert pool.condition(M).note == "parked after 5 failures: It died."
+        assert pool.condition(M).note == "parked after 5 failures: Unexpectedly it died."
         assert (len(fleet.workers), pool.condition(M).is_parked) == (FAILURES_TO_PARK, True)
         assert await ask(pool, "other") == "01"
 
@@ -144,13 +144,30 @@ async def test_a_generation_that_fails_in_a_living_worker_leaves_it_be_until_it_
         worker.fails_after = 0
         for _ in range(FAULTS_TO_BREAK - 1):
             await asked(pool, "m")
-        assert pool.condition(M).note == "its engine failed: It stumbled."
+        assert pool.condition(M).note == "its engine failed: It could not answer a task, and told its caller why."
         assert worker.is_alive
         await asked(pool, "m")
         await until(lambda: not worker.is_alive)
         assert isinstance(await asked(pool, "m"), ModelRestingError)
         clock.pass_s(1)
         assert await ask(pool, "m") == "01"
+
+
+async def test_what_an_engine_says_of_a_task_is_told_to_its_caller_alone() -> None:
+    fleet = Fleet.free()
+    async with pool_of(fleet) as pool, asyncio.TaskGroup() as group:
+        fleet.speaking.clear()
+        other = group.create_task(asked(pool, "m", "other"))
+        await until(lambda: "m answers other" in fleet.told)
+        (worker,) = fleet.workers
+        worker.fails_after, worker.fault = 0, api.EngineFailedError("It cannot cope with Xylophonia.")
+        for _ in range(FAULTS_TO_BREAK):
+            assert await asked(pool, "m") is worker.fault
+            assert pool.condition(M).note
+            assert "Xylophonia" not in pool.condition(M).note
+        heard = str(await other), str(await asked(pool, "m"))
+    assert ["tasks in a row failed" in one for one in heard] == [True, True]
+    assert "Xylophonia" not in str(heard)
 
 
 async def test_a_caller_who_leaves_says_nothing_about_the_model() -> None:

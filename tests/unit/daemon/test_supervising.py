@@ -58,9 +58,9 @@ def test_a_success_clears_it() -> None:
 
 def test_the_third_fault_in_a_row_says_that_the_worker_is_broken() -> None:
     supervisor = Supervisor(ManualClock())
-    assert [supervisor.faulted(M, DIED) for _ in range(2)] == [False, False]
+    assert [supervisor.faulted(M) for _ in range(2)] == [False, False]
     supervisor.succeeded(M)
-    assert [supervisor.faulted(M, DIED) for _ in range(3)] == [False, False, True]
+    assert [supervisor.faulted(M) for _ in range(3)] == [False, False, True]
     assert supervisor.out_of_service() == frozenset(), "until the worker is ended"
 
 

@@ -109,10 +109,10 @@ def test_notes_say_what_happened_and_what_comes_next() -> None:
 def test_faults_in_a_row_break_a_living_worker_and_leave_it_askable_until_then() -> None:
     health = HEALTHY
     for number in range(1, FAULTS_TO_BREAK + 1):
-        health = after_fault(health, "It stumbled.")
+        health = after_fault(health)
         assert is_broken(health) is (number == FAULTS_TO_BREAK)
     assert health.is_askable(0.0)
-    assert health.note(0.0) == "its engine failed: It stumbled."
+    assert health.note(0.0) == "its engine failed: It could not answer a task, and told its caller why."
     assert not is_broken(after(health, Event.FAILURE, 0.0)), "the next worker starts with a clean record"
 
 
