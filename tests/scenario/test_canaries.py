@@ -11,22 +11,21 @@ from functools import cache
 
 import pytest
 from tests.support.answering_stage import WORKFLOW, Actor, Stage
+from tests.support.canaries import LOCAL_ONLY, SAYS_SO, known_patient
 from tests.support.manual_clock import run_with
 from tests.support.scripted_cloud import ScriptedCloud
 from tests.support.scripted_pool import Ends, Play, says
 
-from homebred_daemon.adapters.detectors.gazetteer import Gazetteer, Known
+from homebred_daemon.adapters.detectors.gazetteer import Gazetteer
 from homebred_daemon.adapters.detectors.patterns import default_detector
 from homebred_daemon.adapters.detectors.tiers import Tiers
 from homebred_daemon.core.link import Link
-from homebred_daemon.core.spelling import keys
 from homebred_daemon.inbound.answering import Outcome
 from homebred_daemon.ports.cloud import CloudError, CloudFinish, CloudUnreachableError, CutOffError
 from homebred_engines import api
 
 CANARIES = 6000
 SHARES = 12  # so that a failure is found in one of them, and they can run beside each other
-LOCAL_ONLY = ("client", "patient", "student", "voice", "biometric", "code", "trade_secret")
 BROKEN = api.EngineFailedError("It broke.")
 PLAYS: tuple[Play, ...] = (says("ok"), (BROKEN,), ("o", BROKEN), says(" "), ("o", Ends(api.FinishReason.LENGTH)))
 CLOUDS: tuple[tuple[str | CloudError | CloudFinish, ...], ...] = (
@@ -35,22 +34,11 @@ CLOUDS: tuple[tuple[str | CloudError | CloudFinish, ...], ...] = (
     ("so", CutOffError()),
     ("\u27e6person:000000000\u27e7", CloudFinish.STOP),
 )
-# How a text itself says that it is local-only, though its caller declared it public.
-SAYS_SO = (
-    "patient record, MRN {number}: {canary}",
-    "NHS number 943 476 5919 of {canary}",
-    "CONFIDENTIAL {canary}",
-    "part no. AX-{number}-B {canary}",
-    'password = "{canary}x!7" # keep',
-    "ask Ottilie Zorngiebel about {canary}",
-    "def f(a):\n    return a[{canary!r}]\n\nfor x in range(9):\n    f(x)\n",
-)
 
 
 @cache
 def site() -> Tiers:
-    known = Known(keys=keys("Ottilie Zorngiebel"), data_class="patient")
-    return Tiers([default_detector(), Gazetteer([known], "sha256:" + "0" * 64)])
+    return Tiers([default_detector(), Gazetteer([known_patient()], "sha256:" + "0" * 64)])
 
 
 def canary_of(source: random.Random) -> str:
