@@ -185,6 +185,13 @@ SECRET | AccountKey=«Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MEFCQ0RFRkdISUpLTE1OT1A=»;
 SECRET | curl -u admin:«S3cretPa55» https://api.example.com
 SECRET | https://«hooks.slack.com/services/T00000000/B00000000/Xy12Xy34Xy56Xy78Xy90Xy12» as a link
 SECRET | the PIN is «4821»
+SECRET | 鍵は«ghp_16C7e42F292c6912E7710c838347Ae178B4a»です
+SECRET | {"body": "{\\"api_key\\": \\"«9f86d081884c7d659a2feaa0c55ad015»\\"}"}
+SECRET | LINKEDIN_CLIENT_ID=«2q9pvm1ioi58xv»
+SECRET | ./deploy --airtable-key «lbemrz0haa7911pc9» now
+SECRET | <add key="stripeKey" value="«KwZ7vVt5zdStbHeHSkaiAVupZ»" />
+SECRET | machine db login app password «vbH1zxUIsKV30mkz»
+SECRET | kind: Secret data: {pw: «aHVudGVyMg==»}
 SECRET | clientSecret: «q8Q~b7f3K9x2LmN4pR6sT8vW0yZ1aC3eG5h»
 """
 

@@ -1,4 +1,4 @@
-"""Whether a value that has the right shape is one: checksums, ranges, entropy. Each takes the value as written.
+"""Whether a value that has the right shape is one: checksums and ranges. Each takes the value as written.
 
 Published algorithms come from python-stdnum, loaded when first needed; only those it lacks are written here.
 """
@@ -6,12 +6,9 @@ Published algorithms come from python-stdnum, loaded when first needed; only tho
 from __future__ import annotations
 
 import importlib
-import math
 import re
-from collections import Counter
 from collections.abc import Callable
 from functools import cache
-from itertools import pairwise
 
 from homebred_daemon.core.vocabulary import WORDS
 
@@ -141,11 +138,6 @@ def vin(value: str) -> bool:
     return value[8].upper() == "0123456789X"[remainder]
 
 
-def has_letter_and_digit(value: str) -> bool:
-    """Not a plain number, not a plain word."""
-    return any(char.isdigit() for char in value) and any(char.isalpha() for char in value)
-
-
 def ip_v6(value: str) -> bool:
     """An address that the standard library reads, with more to it than `::`."""
     ipaddress = importlib.import_module("ipaddress")
@@ -197,56 +189,6 @@ def uk_postcode(value: str) -> bool:
 def unknown_words(value: str) -> bool:
     """A name, not a heading: some word of it is no common word."""
     return any(word.lower() not in WORDS for word in re.findall(r"[^\W\d_]{2,}", value))
-
-
-def entropy_bits(value: str) -> float:
-    """Shannon entropy of the characters, bits per character."""
-    return -sum(n / len(value) * math.log2(n / len(value)) for n in Counter(value).values())
-
-
-_PLACEHOLDER = re.compile(
-    r"[*x.•_-]+|[<\[{(%$].*|(?:null|none|true|false|undefined|required|optional|missing|invalid|incorrect|expired|reset"
-    r"|"
-    r"forgotten|wrong|protected|example|placeholder|redacted|changeme|your[_-].*|my[_-](?:password|secret|key|token))",
-    re.IGNORECASE,
-)
-_CODE_REFERENCE = re.compile(r"[A-Za-z_][A-Za-z_]*(?:\.[A-Za-z_]+)*(?:\(.*|\[.*)?")
-
-
-_WORDLIKE_BITS = 2.5  # entropy of a short word; "hunterkey" has more
-_GENERATED_BITS = 3.0  # random hexadecimal reaches 3.5 in 32 digits, a word of 12 letters rarely 3
-_RANDOM_BITS = 4.3  # 32 random characters of base64
-
-
-def password(value: str) -> bool:
-    """No placeholder, no reference to a variable, and not a plain word."""
-    if _PLACEHOLDER.fullmatch(value) or (("(" in value or "." in value) and _CODE_REFERENCE.fullmatch(value)):
-        return False
-    return not value.isalpha() or (value.lower() not in WORDS and entropy_bits(value) > _WORDLIKE_BITS)
-
-
-def spoken_password(value: str) -> bool:
-    """As `password`, behind "is", where a plain word only goes on with the sentence."""
-    return not value.replace("-", "").isalpha() and password(value)
-
-
-def key(value: str) -> bool:
-    """A generated key: letters and digits mixed, more entropy than words have."""
-    return has_letter_and_digit(value) and password(value) and entropy_bits(value) > _GENERATED_BITS
-
-
-def scattered_key(value: str) -> bool:
-    """As `key`, with letters and digits alternating as they do in random text and not in names with a year."""
-    alternations = sum(a.isdigit() != b.isdigit() for a, b in pairwise(value) if a.isalnum() and b.isalnum())
-    return alternations * 8 > len(value) and key(value)
-
-
-def bare_key(value: str) -> bool:
-    """Random enough to be a key without anybody saying so; hexadecimal digests and identifiers are not."""
-    if any(sum(map(kind, value)) < 3 for kind in (str.isupper, str.islower, str.isdigit)):  # noqa: PLR2004 - base64 has more
-        return False
-    switches = sum(a.isdigit() != b.isdigit() or a.isupper() != b.isupper() for a, b in pairwise(value))
-    return switches * 3 > len(value) and entropy_bits(value) > _RANDOM_BITS
 
 
 def part_code(value: str) -> bool:

@@ -24,7 +24,18 @@ _K = TypeVar("_K")
 _V = TypeVar("_V")
 _Found = tuple[int, re.Match[str]]  # index of the rule, its match
 
-_TABLES = ("health", "secrets", "industry", "identity", "contact", "places", "times", "people")
+_TABLES = (
+    "health",
+    "vendor_keys",
+    "secrets",
+    "industry",
+    "identity",
+    "national_ids",
+    "contact",
+    "places",
+    "times",
+    "people",
+)
 _CONTEXT_BEFORE = 48  # characters: half a line, as far as a word still speaks of the number
 _CONTEXT_BEHIND = 20
 _UNLESS_BEFORE = 18
@@ -36,6 +47,10 @@ _FOLD |= {zero + digit: ord("0") + digit for zero in (0x660, 0x6F0, 0x966) for d
 _FOLD |= dict.fromkeys((0xA0, 0x2007, 0x2009, 0x200A, 0x202F, 0x3000, *range(0x2000, 0x2007)), ord(" "))
 _FOLD |= dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2014, 0x2212, 0xAD), ord("-"))
 _FOLD |= {0x2018: ord("'"), 0x2019: ord("'"), 0x201C: ord('"'), 0x201D: ord('"'), 0x130: ord("I")}
+_ESCAPED = {"\\n": "  ", "\\r": "  ", "\\t": "  ", '\\"': '""'}  # what a string within a string writes for them
+# Scripts without spaces between words: where one touches ASCII, the neighbour begins or ends a word.
+_UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_JOINED = re.compile(f"{_UNSPACED.pattern}(?=[!-~])|(?<=[!-~]){_UNSPACED.pattern}")
 _DIGITS = re.compile("[0-9]+")
 _WORD = re.compile(r"[^\W_]+")
 
@@ -85,7 +100,7 @@ class PatternDetector:
 
     def detect(self, text: str) -> tuple[Span, ...]:
         """Every span found, by position, source code last; of two in one place the earlier rule leads."""
-        folded = text if text.isascii() else text.translate(_FOLD)
+        folded = _folded(text)
         lowered = folded.lower()
         spaced = lowered.replace("_", " ").replace("-", " ")
         matches = chain(
@@ -158,6 +173,18 @@ class PatternDetector:
             compiled = re.compile(rule.pattern, re.IGNORECASE if isinstance(rule.at, Label) else 0)
             self._compiled[index] = compiled
         return compiled
+
+
+def _folded(text: str) -> str:
+    """The text as patterns read it, every code point in its place."""
+    if not text.isascii():
+        text = text.translate(_FOLD)
+        if _UNSPACED.search(text):
+            text = _JOINED.sub(" ", text)
+    if "\\" in text:
+        for escape, meant in _ESCAPED.items():
+            text = text.replace(escape, meant)
+    return text
 
 
 def _extend(table: dict[_K, list[_V]], entries: Iterable[tuple[_K, _V]]) -> None:
