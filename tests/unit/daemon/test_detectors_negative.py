@@ -108,6 +108,7 @@ The public key is q8Qb7f3K9x2LmN4pR6sT8vW0yZ1aC3eG5h
 ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx stands for a token
 export AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE
 secret = LoadBalancerController
+The number 44051401359 is a row
 Decrypting message: 99cf22470f32b7d23cf0e27b2eabb810
 """.strip().splitlines()
 

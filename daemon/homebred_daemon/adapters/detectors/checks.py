@@ -13,6 +13,7 @@ from functools import cache
 from homebred_daemon.core.vocabulary import WORDS
 
 Check = Callable[[str], bool]
+_Library = Callable[..., bool]
 _NOT_ALPHANUMERIC = re.compile(r"[^0-9A-Za-z]")
 
 
@@ -26,8 +27,8 @@ def stdnum(module: str) -> Check:
 
 
 @cache
-def _is_valid(module: str) -> Check:
-    validate: Check = importlib.import_module(f"stdnum.{module}").is_valid
+def _is_valid(module: str) -> _Library:
+    validate: _Library = importlib.import_module(f"stdnum.{module}").is_valid
     return validate
 
 
@@ -75,6 +76,55 @@ def _digit_sum(number: int) -> int:
     return number // 10 + number % 10
 
 
+def iban(value: str) -> bool:
+    """The check of ISO 13616 and the length of the country; a bank's own check inside is not looked at."""
+    return _is_valid("iban")(value, check_country=False)
+
+
+def latvian(value: str) -> bool:
+    """A personal code, which is read like a tax number but begins with a birthday."""
+    return int(value[:2]) <= 31 and _is_valid("lv.pvn")(value)  # noqa: PLR2004 - days
+
+
+def luxembourg(value: str) -> bool:
+    """Matricule: a birthday and a serial, Luhn over both, then Verhoeff over both (law of 19 June 2013)."""
+    return _luhn(value[:12]) and _is_valid("verhoeff")(value[:11] + value[12])
+
+
+def nuss(value: str) -> bool:
+    """Spanish social security number: the rest of province and serial by 97."""
+    digits = _plain(value)
+    province, serial = int(digits[:2]), digits[2:10]
+    return int(f"{province}{serial.removeprefix('0')}") % 97 == int(digits[10:])
+
+
+def taj(value: str) -> bool:
+    """Hungarian social security number: weights 3 and 7, modulo 10 (Act XX of 1996)."""
+    *digits, last = map(int, _plain(value))
+    return sum(digit * weight for digit, weight in zip(digits, (3, 7) * 4, strict=True)) % 10 == last
+
+
+def medicare_australia(value: str) -> bool:
+    """Australian Medicare card: weights 1, 3, 7, 9 over eight digits, modulo 10, then the issue."""
+    digits = [int(char) for char in _plain(value)]
+    return sum(d * w for d, w in zip(digits, (1, 3, 7, 9) * 2, strict=False)) % 10 == digits[8]
+
+
+_BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_BECH32_GENERATORS = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+_BECH32_CHECKS = {1, 0x2BC830A3}  # BIP 173, and BIP 350 for the later versions
+
+
+def bech32(value: str) -> bool:
+    """The checksum of a Bitcoin address that begins with `bc1`, over its prefix and its data."""
+    remainder = 1
+    for symbol in (3, 3, 0, 2, 3, *map(_BECH32.index, value[3:])):
+        top, remainder = remainder >> 25, (remainder & 0x1FFFFFF) << 5 ^ symbol
+        for place, generator in enumerate(_BECH32_GENERATORS):
+            remainder ^= generator if top >> place & 1 else 0
+    return remainder in _BECH32_CHECKS
+
+
 def npi(value: str) -> bool:
     """US National Provider Identifier: Luhn with the prefix 80840 (45 CFR 162.406)."""
     return _luhn("80840" + _plain(value))
@@ -100,7 +150,7 @@ _CARD_LENGTHS = (
     (re.compile(r"3(?:0[0-5]|[689])"), {14, 16}),
     (re.compile(r"35(?:2[89]|[3-8])"), {16, 17, 18, 19}),
     (re.compile(r"6(?:011|4[4-9]|5|2)"), {16, 17, 18, 19}),
-    (re.compile(r"(?:50[1-8]|5[6-8]|6[0-9])"), {12, 13, 14, 15, 16, 17, 18, 19}),
+    (re.compile(r"(?:50[1-8]|5[6-8]|6[0-9])"), {16, 18, 19}),  # shorter ones were issued: `card_by_context`
 )
 
 

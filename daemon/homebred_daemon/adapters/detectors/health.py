@@ -83,6 +83,12 @@ RULES = (
         check=checks.stdnum("gb.nhs"),
         context=("nhs", "patient", "gp ", "surgery"),
     ),
+    Rule(  # Scotland's and Northern Ireland's numbers have the same check
+        type="NHS_NUMBER",
+        at=Label(("chi", "h&c", *numbered("chi", "h&c"))),
+        pattern=TAIL + r"(?P<v>\d{3}[ -]?\d{3}[ -]?\d{4})" + END,
+        check=checks.stdnum("gb.nhs"),
+    ),
     # Medicare Beneficiary Identifier: C A AN N A AN N A A N N, from 1EG4-TE5-MK73 (CMS).
     Rule(
         type="HEALTH_PLAN",
@@ -111,7 +117,7 @@ RULES = (
     # French NIR with its key: sex, year, month, department, commune, order, key.
     Rule(
         type="SOCIAL_INSURANCE",
-        at=Run((1, 5, 15, 13), after="a" + ENDS),
+        at=Run((1, 5, 6, 13, 15), after="a" + ENDS),
         pattern=rf"(?<![\w.-])[1-478] ?\d\d ?(?:0[1-9]|1[0-2]|[2-9]\d) ?(?:\d\d|2[AB]) ?\d{{3}} ?\d{{3}} ?\d\d{END}",
         check=checks.fr_nir,
     ),
@@ -120,6 +126,13 @@ RULES = (
         at=Run((3, 13), after=ENDS),
         pattern=rf"(?<![\w.-])756([. ]?)\d{{4}}\1\d{{4}}\1\d\d{END}",
         check=checks.stdnum("ch.ssn"),
+    ),
+    Rule(
+        type="SOCIAL_INSURANCE",
+        at=Run((4, 10), after=ENDS),
+        pattern=r"(?<![\w.-])\d{4} ?\d{6}" + END,
+        check=checks.stdnum("at.vnr"),
+        context=("svnr", "sv-nr", "sozialversicherung", "ecard", "e-card"),
     ),
     Rule(
         type="PROVIDER_ID", at=Label(("npi", *numbered("npi"))), pattern=TAIL + r"(?P<v>\d{10})" + END, check=checks.npi

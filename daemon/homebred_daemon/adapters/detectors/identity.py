@@ -122,7 +122,12 @@ RULES = (
         pattern=rf"{_B}[A-Z]{{6}}\d\d[A-EHLMPRST]\d\d[A-Z]\d{{3}}[A-Z]{END}",
         check=checks.stdnum("it.codicefiscale"),
     ),
-    Rule(type="NATIONAL_ID", at=Run((2,), after="."), pattern=rf"{_B}\d\d\.\d\d\.\d\d-\d{{3}}\.\d\d{END}"),
+    Rule(
+        type="NATIONAL_ID",
+        at=Run((2,), after="."),
+        pattern=rf"{_B}\d\d\.\d\d\.\d\d-\d{{3}}\.\d\d{END}",
+        check=checks.stdnum("be.ssn"),
+    ),
     Rule(
         type="NATIONAL_ID",
         at=Run((6, 8), after="-+"),
@@ -147,21 +152,7 @@ RULES = (
         at=Run((3, 9), after="-" + ENDS),
         pattern=rf"{_B}\d{{3}}([ -]?)\d{{3}}\1\d{{3}}{END}",
         check=checks.stdnum("ca.sin"),
-        context=("sin ", "sin:", "social insurance"),
-    ),
-    Rule(
-        type="NATIONAL_ID",
-        at=Run((11,), after=ENDS),
-        pattern=rf"{_B}\d{{11}}{END}",
-        check=checks.stdnum("pl.pesel"),
-        context=("pesel",),
-    ),
-    Rule(
-        type="NATIONAL_ID",
-        at=Run((4, 10), after=ENDS),
-        pattern=rf"{_B}\d{{4}} ?\d{{6}}{END}",
-        check=checks.stdnum("at.vnr"),
-        context=("svnr", "sv-nr", "sozialversicherung", "ecard", "e-card"),
+        context=(" sin", "sin ", "sin:", 'sin"', "sin=", "sin\t", "social insurance"),
     ),
     Rule(
         type="NATIONAL_ID",
@@ -193,8 +184,10 @@ RULES = (
     Rule(
         type="IBAN",
         at=Run((*range(2, LONG_RUN + 1),), after="a" + ENDS, before="a", leads=(2,)),
-        pattern=r"(?<![^\W_])[A-Za-z]{2}\d\d(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?(?![^\W_])",
-        check=checks.stdnum("iban"),
+        # A word behind it is none of its groups: from the second on each has a digit, and small letters have no gaps.
+        pattern=r"(?<![^\W_])(?:[A-Z]{2}\d\d ?[A-Z0-9]{4}(?: ?(?=[A-Z]{0,3}\d)[A-Z0-9]{4}){1,6}"
+        r"(?: ?(?=[A-Z]{0,2}\d)[A-Z0-9]{1,3})?|[A-Za-z]{2}\d\d[A-Za-z0-9]{11,30})(?![^\W_])",
+        check=checks.iban,
     ),
     Rule(
         type="CREDIT_CARD",
@@ -261,7 +254,12 @@ RULES = (
         ),
         pattern=TAIL + r"(?P<v>[A-Z]{2} ?(?=[0-9A-Z ]{0,6}\d)[0-9A-Z](?: ?[0-9A-Z]){6,12})" + END,
     ),
-    Rule(type="CRYPTO_WALLET", at=Anywhere(("bc1",)), pattern=r"(?<![^\W_])bc1[02-9ac-hj-np-z]{25,62}(?![^\W_])"),
+    Rule(
+        type="CRYPTO_WALLET",
+        at=Anywhere(("bc1",)),
+        pattern=r"(?<![^\W_])bc1[02-9ac-hj-np-z]{25,62}(?![^\W_])",
+        check=checks.bech32,
+    ),
     Rule(
         type="CRYPTO_WALLET",
         at=Anywhere(("wallet", "bitcoin", "btc")),

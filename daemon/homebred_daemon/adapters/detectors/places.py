@@ -180,7 +180,7 @@ RULES = (
     Rule(
         type="VEHICLE",
         at=Anywhere(),
-        pattern=r"(?<![A-Za-z0-9])(?=[A-HJ-NPR-Z]{0,9}[0-9])[A-HJ-NPR-Z0-9]{8}[0-9X][A-HJ-NPR-Z0-9]{6}[0-9]{2}(?![A-Za-z0-9])",
+        pattern=r"(?<![A-Za-z0-9])(?=[A-HJ-NPR-Z]{0,14}[0-9])(?=[0-9]{0,14}[A-HJ-NPR-Z])[A-HJ-NPR-Z0-9]{8}[0-9X][A-HJ-NPR-Z0-9]{6}[0-9]{2}(?![A-Za-z0-9])",
         check=checks.vin,
     ),
     Rule(

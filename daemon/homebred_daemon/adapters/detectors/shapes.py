@@ -11,7 +11,7 @@ END = r"(?![\w-])"
 TAIL = (
     r"(?:(?<=#)|(?![^\W_]))[\s._-]{0,2}"
     r"(?:(?:(?:no|nr|num|number|nummer|id|code|ref|num[eé]ro)(?![^\W_])\.?|n[º°]|№|#)[\s:]{0,2}){0,2}"
-    r"(?:(?:is|was|ist|lautet|est|of)\s)?[\s:=#.\"'(\[-]{0,5}"
+    r"(?:(?:is|was|ist|lautet|est|of)\s)?[\s:=#.\"'(\[-]{0,5}(?:<\w{1,8}>\s?)?"
 )
 # A code with at least one digit, or digits in groups.
 CODE = r"(?P<v>\d{2,4}(?: \d{2,4}){1,4}(?![\w-])|(?=[^\s,;]{0,24}\d)[^\W_](?:[\w./-]{0,28}[^\W_]))"
