@@ -8,6 +8,7 @@ logs, said to others and show of themselves is searched, in plain and in the usu
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sys
@@ -47,8 +48,8 @@ LIVES = (
 PATIENCE_S, ENDED_WITHIN_S = 120.0, 20.0
 ENDED_TOO = [state for state in ReviewState if state is not ReviewState.UNKNOWN]
 CORELESS = re.compile(r"^Max core file size +0 +0 ", re.MULTILINE)
-PART = re.compile(r"(?<!^state)[/.0-9(]| meanwhile")
-"""Ends what figures of the places are told by."""
+PART = re.compile(r"(?:state/)?[a-z]+")
+"""Of a place's name, what the figures are told by."""
 RECORDS = ("state/ledger.sqlite", "state/review.sqlite", "review list")
 """Have ids, workflows and labels, as SECURITY.md says."""
 LANES = {
@@ -209,7 +210,7 @@ def test_no_canary_of_a_local_only_task_leaves_real_processes(tmp_path_factory: 
             places |= {f"{place} (life {number})": data for place, data in told.items()}
     places |= {"cloud": site.cloud.received, "wire": site.cloud.on_the_wire}
     for place, data in places.items():
-        sizes[PART.split(place)[0]] += len(data)
+        sizes.update({part: len(data) for part in PART.findall(place)[:1]})
     sys.stdout.write(f"{len(canaries.made)} canaries; {dict(sorted(tally.counts.items()))}; searched {dict(sizes)}\n")
     assert leaks(places, canaries) == []
     assert tally.foreign == set(), "somebody heard of a task of somebody else"
@@ -218,6 +219,8 @@ def test_no_canary_of_a_local_only_task_leaves_real_processes(tmp_path_factory: 
     assert "Fatal Python error: Aborted" in site.log, "what a crash prints was among it"
     assert site.cloud.lost_packets == 0
     assert all(OPEN.encode() in places[place] for place in ("cloud", "wire")), "neither of them is blind"
+    assert NAME.encode() in places["state/ledger.sqlite (life 4)"], "what holds names is searched too"
+    assert sizes["process"] or os.geteuid()
 
 
 def test_where_a_policy_lets_everything_leave_the_same_search_finds_it(
