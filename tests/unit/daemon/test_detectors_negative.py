@@ -106,8 +106,9 @@ module text v0.14.0 h1:z1Np7iQ5M8DoRYWka+8VwYYwVG3o0F69j4lLGALO3HY=
 integrity: sha512-q8Qb7f3K9x2LmN4pR6sT8vW0yZ1aC3eG5hq8Qb7f3K9x2LmN4pR6sT8vW0yZ1aC3eG5hAbCdEfGhIjKlMnOp12==
 The public key is q8Qb7f3K9x2LmN4pR6sT8vW0yZ1aC3eG5h
 ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx stands for a token
-export AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE
 secret = LoadBalancerController
+last_pass = DEFAULT_LAST_PASS
+user, password = user_pass
 The number 44051401359 is a row
 Decrypting message: 99cf22470f32b7d23cf0e27b2eabb810
 """.strip().splitlines()

@@ -177,6 +177,7 @@ MARKER | «internal use only»
 MARKER | shared «under NDA» with us
 MARKER | das ist ein «Betriebsgeheimnis»
 SECRET | aws «AKIAQ3EGRSTUV2W4XYZA» leaked
+SECRET | the manual has «AKIAIOSFODNN7EXAMPLE» whole
 SECRET | token «ghp_16C7e42F292c6912E7710c838347Ae178B4a» leaked
 SECRET | GitLab «glpat-Ab3dE6gH9jK2mN5pQ8rS» works
 SECRET | «xoxb-2211334455-6677889900-AbCdEfGhIjKlMnOp» in the log

@@ -20,8 +20,10 @@ _PLACEHOLDER = re.compile(
     r"forgotten|wrong|protected|example|placeholder|redacted|changeme|your[_-].*|my[_-](?:password|secret|key|token))",
     re.IGNORECASE,
 )
-_STAND_INS = ("example", "xxxxx", "placeholder", "redacted", "changeme", "***", "...", "your_", "your-")
-_CODE_REFERENCE = re.compile(r"[A-Za-z_][A-Za-z_]*(?:\.[A-Za-z_]+)*(?:\(.*|\[.*)?")
+_FILLERS = ("xxxxx", "XXXXX", "***", "...")
+_STAND_INS = ("placeholder", "redacted", "changeme", "your_", "your-")
+_CODE_REFERENCE = re.compile(r"[A-Za-z_]+(?:\.[A-Za-z_]+)*(?:\(.*|\[.*)?|[A-Za-z_]\w*(?:\.\w+)+\(.*")
+_PATH_OR_NAME = re.compile(r"\.{1,2}/.*|/[a-z]{3,}/.*|(?:[A-Za-z]+_)+(?:pass|password|passwd|pwd)")
 _LETTERS = re.compile(r"[A-Z][a-z]{3,}|[a-z]{4,}|[A-Z]{4,}(?![a-z])")  # a word of an identifier, in camel case too
 _CONSONANTS = re.compile("[b-df-hj-np-tv-xz]{5}", re.IGNORECASE)
 
@@ -47,19 +49,21 @@ def has_letter_and_digit(value: str) -> bool:
 def issued(value: str) -> bool:
     """Behind a vendor's prefix: not the stand-in that a manual prints there."""
     small = value.lower()
-    return not any(stand_in in small for stand_in in _STAND_INS)
+    return not any(filler in value for filler in _FILLERS) and not any(word in small for word in _STAND_INS)
 
 
 def password(value: str) -> bool:
     """No placeholder, no reference to a variable, and not a plain word."""
-    if _PLACEHOLDER.fullmatch(value) or (("(" in value or "." in value) and _CODE_REFERENCE.fullmatch(value)):
+    if _PLACEHOLDER.fullmatch(value) or _PATH_OR_NAME.fullmatch(value):
+        return False
+    if any(sign in value for sign in "([.") and _CODE_REFERENCE.fullmatch(value):
         return False
     return not value.isalpha() or (value.lower() not in WORDS and entropy_bits(value) > _WORDLIKE_BITS)
 
 
 def spoken_password(value: str) -> bool:
     """As `password`, behind "is", where a plain word only goes on with the sentence."""
-    return not value.replace("-", "").isalpha() and password(value)
+    return not value.replace("-", "").replace("_", "").isalpha() and password(value)
 
 
 def key(value: str) -> bool:
@@ -91,7 +95,7 @@ def encoded(value: str) -> bool:
 
 def vendor_key(value: str) -> bool:
     """As `key`, beside the name of a vendor, some of which issue plain numbers."""
-    return key(value) or (value.isdigit() and entropy_bits(value) > 2)  # noqa: PLR2004 - a round number has less
+    return key(value) or (value.isdigit() and len(set(value)) > 3)  # noqa: PLR2004 - a round number has fewer digits
 
 
 def bare_key(value: str) -> bool:

@@ -1,6 +1,8 @@
 """Keys, tokens and passwords that their surroundings give away: the kinds that raise `code`.
 
-Those with a prefix of their own stand in `vendor_keys`.
+Those with a prefix of their own stand in `vendor_keys`. What nothing tells from a digest, a UUID or an ordinary word is
+left alone: a client's number or a hexadecimal key with no vendor and no word for a key beside it, a chosen password in
+a row of a table.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ _PASSWORD_WORDS = (
         "contraseña",
         "wachtwoord",
     ),
-    *("db pass", "dbpass", "userpass", "pass", "zugangscode", "parola"),
+    *("db pass", "dbpass", "userpass", "zugangscode", "parola"),
 )
 _KEY_WORDS = (
     *(
@@ -171,7 +173,7 @@ RULES = (
     Rule(type="SECRET", at=Anywhere(("-us",)), pattern=r"(?<!\w)[0-9a-f]{32}-us\d{1,2}(?!\w)"),  # Mailchimp
     Rule(type="SECRET", at=Anywhere(("_mmk",)), pattern=r"(?<!\w)[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk(?!\w)"),  # MaxMind
     Rule(  # Facebook, an app's number and its token
-        type="SECRET", at=Run((15, 16), after="$"), pattern=r"(?<!\w)\d{15,16}(?:\||%7C)[\w-]{27,40}(?![\w-])"
+        type="SECRET", at=Run((15, 16), after="$"), pattern=r"(?<!\w)\d{15,16}(?:\||%(?:7C)?)[\w-]{27,40}(?![\w-])"
     ),
     Rule(
         type="SECRET",
@@ -240,6 +242,12 @@ RULES = (
         at=Label(_PASSWORD_WORDS, inside=True),
         pattern=r"(?:[ _-](?:hash|value|text)|_?\d{1,2})?" + _SET_TO + _CHOSEN,
         check=key_checks.password,
+    ),
+    Rule(  # a pass may also be one of several, or a way over a mountain
+        type="SECRET",
+        at=Label(("pass",), inside=True),
+        pattern=rf"(?:_?\d{{1,2}})?(?:{_SET_TO}|{_SAID_TO_BE}|\s[\"'`])" + _CHOSEN,
+        check=key_checks.spoken_password,
     ),
     Rule(
         type="SECRET",
