@@ -8,6 +8,7 @@ content: what a person must answer is filed with the review desk, before anybody
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -69,8 +70,10 @@ class Answering:
         choice = await _decided(standing, self._means, accepted)
         if choice.decision.selected_runtime is not Runtime.CLOUD_ESCALATION:
             return Routed(decision=choice.decision, context=None)
-        mask = partial(masked, choice.context, standing.decider.leaving_spans, Pseudonyms(self.way_out.new_key()))
-        return Routed(decision=choice.decision, context=await asyncio.to_thread(mask))
+        pseudonyms = Pseudonyms(self.way_out.new_key())
+        spans = standing.decider.leaving_spans
+        context = await asyncio.to_thread(lambda: masked(choice.context(), spans, pseudonyms))
+        return Routed(decision=choice.decision, context=context)
 
     async def answer(self, accepted: AcceptedTask, emit: Emit, heard: Heard = at_once) -> None:
         """Answers a task: `emit` hears decisions, pieces of the answer, then exactly one Outcome.
@@ -102,8 +105,8 @@ class _Choice:
 
     inputs: DecisionInputs
     decision: RouteDecision
-    context: MinimumContext
-    """What an escalation would send, not yet masked."""
+    context: Callable[[], MinimumContext]
+    """Chooses what an escalation would send, not yet masked: it reads the whole task, so only where that is needed."""
     is_unsearched: bool = False
     """What would leave could not be searched, so it does not."""
 
@@ -128,19 +131,19 @@ async def _measured(
     standing: Standing, means: Means, accepted: AcceptedTask, considered: tuple[DecisionInputs, RouteDecision]
 ) -> _Choice:
     """The choice with what an escalation's context would give away, where that matters."""
-    decider, context = standing.decider, leaving_context(accepted)
+    decider, least = standing.decider, partial(leaving_context, accepted)
     if not awaits_residual_risk(*considered):
-        return _Choice(*considered, context)
+        return _Choice(*considered, least)
     try:
-        inputs, decision = await asyncio.to_thread(decider.measure, *considered, lambda: context.text)
+        inputs, decision = await asyncio.to_thread(decider.measure, *considered, lambda: least().text)
         if not could_be_summarised(inputs, decision):
-            return _Choice(inputs, decision, context)
-        summary = await summarised(context, accepted, decision, standing, means)
+            return _Choice(inputs, decision, least)
+        summary = await summarised(least(), accepted, decision, standing, means)
         text = None if summary is None else summary.text
         inputs, decision = await asyncio.to_thread(decider.measure_summary, inputs, text)
-        return _Choice(inputs, decision, summary or context)
+        return _Choice(inputs, decision, least if summary is None else lambda: summary)
     except DetectionError:
-        return _Choice(*decider.consider_unsearched(considered[0]), context, is_unsearched=True)
+        return _Choice(*decider.consider_unsearched(considered[0]), least, is_unsearched=True)
 
 
 def _out_of_service(standing: Standing, means: Means) -> frozenset[str]:
@@ -256,7 +259,7 @@ class _Run:
                 return (), "review"
         assert_never(decision.selected_runtime)
 
-    async def _escalated(self, decision: RouteDecision, context: MinimumContext) -> Generated | None:
+    async def _escalated(self, decision: RouteDecision, context: Callable[[], MinimumContext]) -> Generated | None:
         """The cloud model's answer; None: the route is no escalation, or leads to no answer that holds."""
         if decision.selected_runtime is not Runtime.CLOUD_ESCALATION or Finding.CLOUD_FAILED in self._findings:
             return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Final
 
@@ -68,10 +69,12 @@ class Escalating:
         self._shown = False
         self._first_s: float | None = None
 
-    async def ask(self, alias: str, context: MinimumContext, *, key: bytes, deadline_s: float) -> Generated:
+    async def ask(
+        self, alias: str, context: Callable[[], MinimumContext], *, key: bytes, deadline_s: float
+    ) -> Generated:
         """The answer of the cloud model of that alias to a context, which leaves masked.
 
-        It is streamed, unless it must fit a schema.
+        It is streamed, unless it must fit a schema. `context` is called on a thread.
 
         Raises:
             EscalationFailedError: there is none that holds; what was streamed of it has been retracted.
@@ -101,9 +104,9 @@ class Escalating:
             raise await self._failed(Finding.ALTERED_TOKEN) from error
         return await self._verified(alias, finished, withheld=restorer.withheld)
 
-    def _request(self, alias: str, context: MinimumContext, pseudonyms: Pseudonyms) -> CloudRequest:
+    def _request(self, alias: str, context: Callable[[], MinimumContext], pseudonyms: Pseudonyms) -> CloudRequest:
         options = self._accepted.options
-        leaving = masked(context, self._decider.leaving_spans, pseudonyms)
+        leaving = masked(context(), self._decider.leaving_spans, pseudonyms)
         return CloudRequest(
             alias=alias,
             system=leaving.system,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import NoReturn
 
 import pytest
 from tests.support.answering_stage import ESCALATABLE, PRIVATE, Actor, Stage, accepted_task
@@ -18,6 +19,7 @@ from homebred_daemon.ports.cloud import (
     CutOffError,
     StoppedAtGateError,
 )
+from homebred_daemon.services import answering
 from homebred_daemon.services.answering import CLOUD_SHARE
 
 UNFIT = partial(Actor, fitness=0.7, reference_fitness=0.9)
@@ -184,3 +186,12 @@ async def test_a_local_only_task_never_meets_the_lane() -> None:
     made = stage("never", CloudFinish.STOP)
     await made.answer(PRIVATE | {"allows_escalation": True})
     assert lane(made).asked == []
+
+
+async def test_what_would_leave_is_chosen_only_where_something_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unwanted(_: object) -> NoReturn:
+        raise AssertionError("a task that stays was read through once more")
+
+    monkeypatch.setattr(answering, "leaving_context", unwanted)
+    made = Stage({"a": Actor(plays=[says("hello")])})
+    assert (await made.answer(PRIVATE))[-1] == "answer by a"
