@@ -29,19 +29,19 @@ async def story():
         links = Links(settings, SystemClock(), Silent(), recognizes=False)
         async with beside(listen(links.network_changed)):
             await asyncio.sleep(0.2)
-            print("at start", links.of(Policy()).value)
+            print("at start", links.of(Policy()).link.value)
         print()
     links = Links(Settings.model_validate({"cloud": {"endpoints": there("https://192.0.2.1/v1")}}), SystemClock(),
                   Silent(), recognizes=False)
     sh("ip link add v0 type veth peer name v1; ip addr add 10.9.9.2/24 dev v0; ip link set v0 up; ip link set v1 up")
     async with beside(listen(links.network_changed)):
         await asyncio.sleep(0.5)
-        print("with a cable", links.of(Policy()).value)
+        print("with a cable", links.of(Policy()).link.value)
         sh("ip link set v1 down")
         pulled_s = time.monotonic()
-        while links.of(Policy()).value == "up" and time.monotonic() < pulled_s + 10:
+        while links.of(Policy()).link.value == "up" and time.monotonic() < pulled_s + 10:
             await asyncio.sleep(0.01)
-        print("pulled", links.of(Policy()).value, time.monotonic() - pulled_s)
+        print("pulled", links.of(Policy()).link.value, time.monotonic() - pulled_s)
 
 def sh(commands): subprocess.run(commands, shell=True, check=True)
 asyncio.run(story())
