@@ -431,10 +431,12 @@ async def test_a_budget_stops_calls_until_the_next_day(site: Site, budget: Budge
     async with site.gate(budget=budget, price_per_1k_tokens=3.0) as egress:
         with pytest.raises(BudgetSpentError):
             await forever(egress)
+        assert egress.has_room is bool(budget.money)
         assert len(site.spent_out) == (0 if budget.money else 1)  # a shorter text might still be paid for
         assert site.cloud.received
         before = len(site.cloud.received)
         site.clock.pass_s(86_400)
+        assert egress.has_room
         assert text_of(await collected(egress)) == ANSWER
         assert len(site.cloud.received) == before + 1
 
@@ -448,6 +450,8 @@ async def test_a_restart_brings_no_new_budget(site: Site) -> None:
         with pytest.raises(BudgetSpentError):
             await collected(egress)
         kept = egress.spending
+    async with site.gate(budget=budget) as egress:
+        assert not egress.has_room
     assert site.spent.read() == kept
     assert kept.so_far.calls == 2
 

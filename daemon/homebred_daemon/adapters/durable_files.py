@@ -87,6 +87,13 @@ def replace_durably(path: Path, body: bytes, *, aside: Path) -> None:
     flush_folder(path.parent)
 
 
+def replace_alone(path: Path, body: bytes) -> None:
+    """As `replace_durably`, in a folder where nobody else writes aside: what earlier kills left there is removed."""
+    for leftover in path.parent.glob(f"{LEFTOVER_PREFIX}*"):
+        leftover.unlink()
+    replace_durably(path, body, aside=path.parent)
+
+
 def create_durably(path: Path, body: bytes) -> None:
     """Makes a file that its owner alone can use, whole or not at all; one that is there stays as it is."""
     descriptor, name = tempfile.mkstemp(prefix=LEFTOVER_PREFIX, dir=path.parent)  # mode 0600

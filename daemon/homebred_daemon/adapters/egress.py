@@ -124,6 +124,11 @@ class Egress:
         """What the last day with a call has cost so far."""
         return self._spending
 
+    @property
+    def has_room(self) -> bool:
+        """Whether today's budget has room for any call."""
+        return not self._budget.exceeded_by(self._spending.plus(LEAST, self._clock.now()).so_far)
+
     async def ask(self, request: CloudRequest, *, deadline_s: float) -> AsyncGenerator[CloudEvent, None]:
         """As `CloudLane.ask`. Tried again only while nothing was streamed, and only where that may help."""
         deadline_at = asyncio.get_running_loop().time() + deadline_s
@@ -220,7 +225,7 @@ class Egress:
         spending = self._spending.plus(charge, self._clock.now())
         exceeded = self._budget.exceeded_by(spending.so_far)
         if exceeded:
-            if self._budget.exceeded_by(spending.so_far - charge + LEAST):
+            if not self.has_room:
                 self._budget_spent()
             raise BudgetSpentError(f"today's cloud budget is spent: {', '.join(exceeded)}")
         self._spending = spending

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from homebred_daemon.adapters.durable_files import LEFTOVER_PREFIX, flush_folder, replace_durably
+from homebred_daemon.adapters.durable_files import flush_folder, replace_alone
 from homebred_daemon.document_files import policy_document, policy_from, under_ceiling
 from homebred_daemon.errors import StateError
 from homebred_daemon.ports.policies import PolicyInForce
@@ -48,9 +48,7 @@ class PolicyFiles:
     def keep(self, body: bytes) -> None:
         """As the port says; a kill leaves the old or the new one, never a mixture."""
         try:
-            for leftover in self._kept.parent.glob(f"{LEFTOVER_PREFIX}*"):
-                leftover.unlink()  # of a kill; nobody else writes aside in this folder
-            replace_durably(self._kept, body, aside=self._kept.parent)
+            replace_alone(self._kept, body)
         except OSError as error:
             raise self._failure("stored", error) from error
 

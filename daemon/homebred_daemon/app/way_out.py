@@ -8,7 +8,6 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import date
 
 from homebred_daemon import messages
 from homebred_daemon.adapters import network_news
@@ -31,28 +30,6 @@ DAY_LOOK_S = 60.0
 """A spent budget is back at most so long after midnight."""
 
 
-def link_of(
-    settings: Settings, watch: LinkWatch, *, recognizes: bool, has_budget: Callable[[], bool] = lambda: True
-) -> Callable[[Policy], SeenLink]:
-    """What the router sees of the link to a policy's fallback model.
-
-    Down where the policy wants a recognizer of names to look at what leaves and there is none (`recognizes`), and where
-    today's budget is spent.
-    """
-    state = settings.link.state
-
-    def link(policy: Policy) -> SeenLink:
-        if policy.require_recognizer and not recognizes:
-            return SeenLink(Link.DOWN, "no_recognizer")
-        if not has_budget():
-            return SeenLink(Link.DOWN, "budget_spent")
-        if state != MEASURED:
-            return SeenLink(Link(state), "configured")
-        return SeenLink(watch.link(policy.fallback_model), watch.cause(policy.fallback_model))
-
-    return link
-
-
 class Links:
     """The watch over this device's endpoints; tells the answering service of changes once it is there."""
 
@@ -61,9 +38,24 @@ class Links:
         self.answering: Answering | None = None
         self.watch = LinkWatch(settings.cloud.endpoints, clock, random.random, is_metered=False, changed=self._changed)
         self._far = [alias for alias, one in settings.cloud.endpoints.items() if leads_elsewhere(one.base_url)]
-        self._clock = clock
-        self._spent_on: date | None = None
-        self.of = link_of(settings, self.watch, recognizes=recognizes, has_budget=self._has_budget)
+        self.has_budget: Callable[[], bool] = lambda: True
+        """Whether anything may still be spent today; the gate's word, once there is a gate."""
+        self._state = settings.link.state
+        self._recognizes = recognizes
+
+    def of(self, policy: Policy) -> SeenLink:
+        """What the router sees of the link to a policy's fallback model.
+
+        Down where the policy wants a recognizer of names to look at what leaves and there is none, and where today's
+        budget is spent.
+        """
+        if policy.require_recognizer and not self._recognizes:
+            return SeenLink(Link.DOWN, "no_recognizer")
+        if not self.has_budget():
+            return SeenLink(Link.DOWN, "budget_spent")
+        if self._state != MEASURED:
+            return SeenLink(Link(self._state), "configured")
+        return SeenLink(self.watch.link(policy.fallback_model), self.watch.cause(policy.fallback_model))
 
     def network_changed(self, has_network: bool) -> None:  # noqa: FBT001  # a callback's one word
         """Passes on what the system says of its network: it concerns the endpoints beyond this device."""
@@ -72,25 +64,16 @@ class Links:
 
     def _changed(self, alias: str, link: Link) -> None:
         self.journal.note(messages.LINK_CHANGED, alias=alias, link=link.value)
-        self._refresh()
+        self.refresh()
 
-    def budget_spent(self) -> None:
-        """Nothing leaves any more today: in UTC, as budgets are kept."""
-        self._spent_on = self._clock.now().date()
-        self._refresh()
-
-    async def renewed_daily(self) -> None:
+    async def refreshed(self) -> None:
         """Notices that a day, and with it a budget, has ended; until cancelled."""
         while True:
+            self.refresh()
             await asyncio.sleep(DAY_LOOK_S)
-            if self._spent_on is not None and self._has_budget():
-                self._spent_on = None
-                self._refresh()
 
-    def _has_budget(self) -> bool:
-        return self._spent_on is None or self._clock.now().date() > self._spent_on
-
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
+        """Has tasks from now on see the link as it is."""
         if self.answering is not None:
             standing = self.answering.standing
             self.answering.standing = replace(standing, link=self.of(standing.decider.policy))
@@ -132,8 +115,10 @@ async def opened(settings: Settings, answering: Answering, links: Links, clock: 
         chance=random.random,
         spent=SpendingFile(settings.paths.state_dir),
         budget=configured_budget(settings.cloud),
-        budget_spent=links.budget_spent,
+        budget_spent=links.refresh,
     )
+
+    links.has_budget = lambda: egress.has_room
 
     async def probe(alias: str) -> None:
         with suppress(LaneClosedError):
@@ -142,7 +127,7 @@ async def opened(settings: Settings, answering: Answering, links: Links, clock: 
     async with AsyncExitStack() as stack:
         stack.push_async_callback(egress.aclose)
         await stack.enter_async_context(links.watch.running(probe))
-        await stack.enter_async_context(beside(links.renewed_daily()))
+        await stack.enter_async_context(beside(links.refreshed()))
         if settings.link.state == MEASURED and not answering.standing.decider.policy.air_gap:
             await stack.enter_async_context(_network_heard(links))
         answering.way_out = WayOut(lane=egress)

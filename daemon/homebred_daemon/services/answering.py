@@ -138,7 +138,7 @@ async def _measured(
         inputs, decision = await asyncio.to_thread(decider.measure, *considered, lambda: least().text)
         if not could_be_summarised(inputs, decision):
             return _Choice(inputs, decision, least)
-        summary = await summarised(least(), accepted, decision, standing, means)
+        summary = await summarised(least(), accepted, inputs, standing, means)
         text = None if summary is None else summary.text
         inputs, decision = await asyncio.to_thread(decider.measure_summary, inputs, text)
         return _Choice(inputs, decision, least if summary is None else lambda: summary)

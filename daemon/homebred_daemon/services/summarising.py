@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import Final
 
 from homebred_daemon.core.context import MinimumContext
-from homebred_daemon.core.decision import RouteDecision, Runtime
+from homebred_daemon.core.decision import Runtime
 from homebred_daemon.core.link import Link
+from homebred_daemon.core.routing import DecisionInputs, decide
 from homebred_daemon.core.verification import is_weak
 from homebred_daemon.errors import HomebredError
 from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent
@@ -28,13 +29,15 @@ SHARE: Final = 0.25
 
 
 async def summarised(
-    context: MinimumContext, accepted: AcceptedTask, decision: RouteDecision, standing: Standing, means: Means
+    context: MinimumContext, accepted: AcceptedTask, inputs: DecisionInputs, standing: Standing, means: Means
 ) -> MinimumContext | None:
-    """The same with a summary in place of its turns; None: nobody here is fit to write one, or did so in time."""
+    """The same with a summary in place of its turns; None: nobody here is fit to write one, or did so in time.
+
+    `inputs` are those of the task itself: what was found in it need not be looked for again.
+    """
     said = "\n\n".join(f"{turn.role}: {turn.content}" for turn in context.turns)
-    task = Task(task_id=accepted.task.task_id, workflow=WORKFLOW, data_classes=decision.classes)
-    now = means.clock.now()
-    _, choice = standing.decider.consider(task, said, link=Link.DOWN, now=now)
+    task = Task(task_id=accepted.task.task_id, workflow=WORKFLOW, data_classes=decide(inputs).classes)
+    choice = decide(replace(inputs, task=task, link=Link.DOWN, caller=()))  # the device asks, whoever called it
     if choice.selected_runtime is not Runtime.LOCAL:
         return None
     asked = replace(

@@ -10,7 +10,7 @@ import pytest
 from tests.support.manual_clock import ManualClock, run_with
 from tests.support.recorded_journal import RecordedJournal
 
-from homebred_daemon.app.way_out import Links, link_of
+from homebred_daemon.app.way_out import Links
 from homebred_daemon.core.link import Link, SeenLink
 from homebred_daemon.core.reachability import Sign
 from homebred_daemon.services.link_watch import LinkWatch
@@ -132,15 +132,16 @@ def test_a_policy_that_wants_a_recognizer_of_names_sees_no_link_without_one(
     *, required: bool, recognizes: bool, link: Link
 ) -> None:
     settings = Settings(link=LinkSettings(state="up"))
-    seen = link_of(settings, Sky().watch, recognizes=recognizes)
-    assert seen(Policy(require_recognizer=required)).link is link
+    links = Links(settings, ManualClock(), RecordedJournal(), recognizes=recognizes)
+    assert links.of(Policy(require_recognizer=required)).link is link
 
 
 def test_a_spent_budget_is_a_link_that_is_down_until_the_day_is_over() -> None:
-    clock = ManualClock()
-    links = Links(Settings(link=LinkSettings(state="up")), clock, RecordedJournal(), recognizes=False)
+    budget = {"has_room": True}
+    links = Links(Settings(link=LinkSettings(state="up")), ManualClock(), RecordedJournal(), recognizes=False)
+    links.has_budget = lambda: budget["has_room"]
     assert links.of(Policy()) == SeenLink(Link.UP, "configured")
-    links.budget_spent()
+    budget["has_room"] = False
     assert links.of(Policy()) == SeenLink(Link.DOWN, "budget_spent")
-    clock.pass_s(86_400)
+    budget["has_room"] = True
     assert links.of(Policy()) == SeenLink(Link.UP, "configured")

@@ -6,7 +6,7 @@ import json
 from datetime import date
 from pathlib import Path
 
-from homebred_daemon.adapters.durable_files import LEFTOVER_PREFIX, make_folder, replace_durably
+from homebred_daemon.adapters.durable_files import make_folder, replace_alone
 from homebred_daemon.core.budgets import Charge, Spending
 from homebred_daemon.errors import StateError, UnwritableError
 
@@ -47,12 +47,9 @@ class SpendingFile:
             "transferred_bytes": so_far.transferred_bytes,
             "money": so_far.money,
         }
-        folder = self._path.parent
         try:
-            make_folder(folder)
-            for leftover in folder.glob(f"{LEFTOVER_PREFIX}*"):
-                leftover.unlink(missing_ok=True)
-            replace_durably(self._path, json.dumps(record).encode(), aside=folder)
+            make_folder(self._path.parent)
+            replace_alone(self._path, json.dumps(record).encode())
         except OSError as error:
             raise UnwritableError(
                 f"{self._path} cannot be written: {error.strerror}",

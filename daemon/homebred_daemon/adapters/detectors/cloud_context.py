@@ -97,9 +97,9 @@ class CloudContext:
     def _found(self, text: str) -> Iterator[Span]:
         speaks_of_phones = re.search(_PHONE_WORD, text) is not None
         for kind, pattern in self._compiled:
-            group = "v" if "v" in pattern.groupindex else 0
+            group, is_doubtful = "v" if "v" in pattern.groupindex else 0, "doubtful" in pattern.groupindex
+            if is_doubtful and not speaks_of_phones:
+                continue
             for match in pattern.finditer(text):
-                is_doubtful = "doubtful" in pattern.groupindex
-                if is_doubtful and not (speaks_of_phones and phone(match.group())):
-                    continue
-                yield Span(*match.span(group), kind, _TIER)
+                if not is_doubtful or phone(match.group()):
+                    yield Span(*match.span(group), kind, _TIER)

@@ -57,7 +57,7 @@ def recognizer(wanted: Literal["auto", "on", "off"], failed: Callable[[str], Non
 
 
 def cloud_detector(local: Detector, *further: Detector) -> Detector:
-    """What masks a text that may leave: what the local lane looks for, names, the further ones's, and what is beside.
+    """What masks a text that may leave: names, what the other detectors look for, and what is beside it.
 
     Args:
         local: the local lane's.

@@ -15,9 +15,9 @@ from itertools import pairwise
 from homebred_daemon.core.vocabulary import WORDS
 
 _PLACEHOLDER = re.compile(
-    r"[*x.•_-]+|[<\[{(].*|[$%][{(].*|%\w+%|[$%](?-i:[A-Z_][A-Z0-9_]*|[a-z_][a-z0-9_]*)|(?:null|none|true|false|undefined|required|optional|missing|invalid|incorrect|expired|reset"
-    r"|"
-    r"forgotten|wrong|protected|example|placeholder|redacted|changeme|your[_-].*|my[_-](?:password|secret|key|token))",
+    r"[*x.•_-]+|[<\[{(].*|[$%][{(].*|%\w+%|[$%](?-i:[A-Z_][A-Z0-9_]*|[a-z_][a-z0-9_]*)"
+    r"|(?:null|none|true|false|undefined|required|optional|missing|invalid|incorrect|expired|reset"
+    r"|forgotten|wrong|protected|example|placeholder|redacted|changeme|your[_-].*|my[_-](?:password|secret|key|token))",
     re.IGNORECASE,
 )
 _FILLERS = ("xxxxx", "XXXXX", "***", "...")
