@@ -247,6 +247,13 @@ NETWORK_UNHEARD = Event(
     message_id="1704557d6b944c16903285a0f4cb6921",
     sentence="What the system says of its network cannot be heard (no AF_NETLINK); calls and probes alone judge links.",
 )
+SPENDING_UNREADABLE = Event(
+    name="spending_unreadable",
+    severity=Severity.WARNING,
+    message_id="5fd813aeb72142cea65ea3ba2b56cd74",
+    sentence="Today's whole cloud budget counts as spent: what it cost so far cannot be read.",
+    next_step="Nothing: tomorrow's budget is there at 00:00 UTC. See whether the disk fails.",
+)
 RECOGNIZER_FAILED = Event(
     name="recognizer_failed",
     severity=Severity.WARNING,
@@ -364,6 +371,7 @@ EVENTS: tuple[Event, ...] = (
     LEVEL_CHANGED,
     GATE_STOPPED,
     NETWORK_UNHEARD,
+    SPENDING_UNREADABLE,
     RECOGNIZER_FAILED,
     LINK_CHANGED,
     CONNECTION_REFUSED,

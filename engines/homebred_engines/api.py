@@ -20,13 +20,17 @@ from __future__ import annotations
 import enum
 import json
 import math
+import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 Fact = int | float | str
-ROLES = ("system", "user", "assistant")
+ROLES = ("system", "user", "assistant", "tool")
+TOOL_CHOICES = ("auto", "none", "required")
 MAX_STOP_STRINGS = 16
+MAX_TOOLS = 128
+_TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class EngineError(Exception):
@@ -125,6 +129,7 @@ class Capability(str, enum.Enum):
     PREFIX_CACHE = "prefix_cache"
     SEED = "seed"
     STOP = "stop"
+    TOOLS = "tools"
 
 
 class FinishReason(str, enum.Enum):
@@ -132,7 +137,39 @@ class FinishReason(str, enum.Enum):
 
     STOP = "stop"  # end of sequence or a stop string
     LENGTH = "length"  # max_tokens or the context's end
+    TOOL_CALLS = "tool_calls"  # it asks for tools
     CANCELLED = "cancelled"  # the model was unloaded under it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """Something that the asker's program can do. Construction raises InvalidRequestError for what is none."""
+
+    name: str
+    """1 to 64 of A-Z a-z 0-9 _ -."""
+    description: str = ""
+    """For the model."""
+    parameters: str = ""
+    """JSON Schema of an object, as JSON text; empty: there are none."""
+
+    def __post_init__(self) -> None:
+        usable = _TOOL_NAME.fullmatch(self.name) is not None and self.name not in TOOL_CHOICES
+        rule = "write 1 to 64 of A-Z a-z 0-9 _ -, and no word of tool_choice"
+        _require(usable, f"A tool is called {self.name!r}; {rule}.")
+        if self.parameters:
+            _json_object(self.parameters, f"parameters of the tool {self.name}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """What a model asks the asker's program to do."""
+
+    id: str
+    """Names it to the message with its result; unique in a conversation."""
+    name: str
+    """Of the tool."""
+    arguments: str
+    """A JSON object, as JSON text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,10 +180,18 @@ class Message:
     """One of ROLES."""
     content: str
     """Plain text; the engine applies the model's chat template."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Of the assistant."""
+    tool_call_id: str = ""
+    """Of a tool's message: the call that it is the result of."""
 
     def __post_init__(self) -> None:
-        if self.role not in ROLES:
-            raise InvalidRequestError(f"A message has the role {self.role!r}; known are {', '.join(ROLES)}.")
+        _require(self.role in ROLES, f"A message has the role {self.role!r}; known are {', '.join(ROLES)}.")
+        _require(not self.tool_calls or self.role == "assistant", f"A message of {self.role} has tool calls.")
+        has_id = bool(self.tool_call_id)
+        _require(has_id == (self.role == "tool"), "A tool's message, and no other, has a tool_call_id.")
+        for call in self.tool_calls:
+            _json_object(call.arguments, f"arguments of the call of {call.name}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +214,10 @@ class GenerateOptions:
     """JSON Schema as JSON text; empty: free text."""
     logprobs: bool = False
     """Whether deltas carry the log-probability of each token."""
+    tools: tuple[Tool, ...] = ()
+    """What may be asked for; no two of one name."""
+    tool_choice: str = "auto"
+    """One of TOOL_CHOICES, or the name of the one tool that must be asked for."""
 
     def __post_init__(self) -> None:
         _require(self.max_tokens >= 0, f"max_tokens is {self.max_tokens}; it must not be negative.")
@@ -183,15 +232,11 @@ class GenerateOptions:
         _require(all(self.stop), "A stop string is empty.")
         if self.json_schema:
             self.parsed_schema()
+        self._require_usable_tools()
 
     def parsed_schema(self) -> dict[str, object]:
         """The schema as an object."""
-        try:
-            schema = json.loads(self.json_schema)
-        except (ValueError, RecursionError) as error:
-            raise InvalidRequestError(f"json_schema is not JSON: {error}.") from None
-        _require(isinstance(schema, dict), "json_schema is not a JSON object.")
-        return dict(schema)
+        return _json_object(self.json_schema, "json_schema")
 
     def needed_capabilities(self) -> dict[Capability, str]:
         """The capabilities that honouring these options takes, with the option's name."""
@@ -200,8 +245,29 @@ class GenerateOptions:
             Capability.LOGPROBS: ("logprobs", self.logprobs),
             Capability.SEED: ("seed", self.seed is not None),
             Capability.STOP: ("stop", bool(self.stop)),
+            Capability.TOOLS: ("tools", bool(self.tools)),
         }
         return {capability: name for capability, (name, is_set) in used.items() if is_set}
+
+    def _require_usable_tools(self) -> None:
+        names = {tool.name for tool in self.tools}
+        _require(len(self.tools) <= MAX_TOOLS, f"{len(self.tools)} tools; at most {MAX_TOOLS}.")
+        _require(len(names) == len(self.tools), "Two tools have the same name.")
+        known = (*TOOL_CHOICES[:2], *(TOOL_CHOICES[2:] if names else ()), *sorted(names))
+        _require(self.tool_choice in known, f"tool_choice is {self.tool_choice!r}; write one of: {', '.join(known)}.")
+
+
+def _json_object(text: str, what: str) -> dict[str, object]:
+    try:
+        read = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequestError(f"{what} is not JSON: {error}.") from None
+    _require(isinstance(read, dict), f"{what} is not a JSON object.")
+    return dict(read)
+
+
+def _refuse_constant(word: str) -> object:
+    raise ValueError(f"{word} is no number of JSON")
 
 
 def _require(condition: bool, why: str) -> None:  # noqa: FBT001 - a check reads best as `_require(x >= 0, …)`
@@ -278,6 +344,8 @@ class Finished:
     """Why it ended."""
     usage: Usage
     """What it took."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """With FinishReason.TOOL_CALLS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

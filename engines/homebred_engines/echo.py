@@ -1,6 +1,7 @@
 """A deterministic engine without a model: it answers with the last user message, word by word. For tests and dry runs.
 
-A token is a word with the white space around it. `seed`, `temperature`, `top_p` and `top_k` are accepted and change
+A token is a word with the white space around it. It asks for a tool where the message is the tool's name and a JSON
+object, or where one must be asked for. `seed`, `temperature`, `top_p` and `top_k` are accepted and change
 nothing. How it misbehaves, and what it answers instead, is told by its model file or the prompt: see `echo_script.py`.
 """
 
@@ -16,12 +17,13 @@ from collections.abc import AsyncGenerator, Sequence
 
 from homebred_engines import api
 from homebred_engines.echo_script import EchoScript, read_model_file, read_prompt
+from homebred_engines.echo_tools import tool_calls
 from homebred_engines.json_instance import fits, smallest_instance
 
 _VERSION = "1"
 _DEFAULT_CONTEXT_TOKENS = 2048
 _DEFAULT_SLOTS = 4
-_CAPABILITIES = (api.Capability.JSON_SCHEMA, api.Capability.LOGPROBS, api.Capability.SEED, api.Capability.STOP)
+_CAPABILITIES = tuple(capability for capability in api.Capability if capability is not api.Capability.PREFIX_CACHE)
 _TOKEN = re.compile(r"\s*\S+\s*")
 _FROZEN_S = 3600.0
 
@@ -52,7 +54,8 @@ class EchoEngine:
         unloading, context_tokens = self._unloading, self.stats().context_tokens
         script, text = read_prompt(_last_user_text(messages), self._script)
         prompt_tokens = _count_prompt(messages, context_tokens)
-        words, reason = _answer(text, options, room=context_tokens - prompt_tokens)
+        calls = tool_calls(text, messages[-1].role, options)
+        words, reason = _answer("" if calls else text, options, room=context_tokens - prompt_tokens)
         started_at = first_at = time.monotonic()
         sent = 0
         for word in words:
@@ -73,7 +76,9 @@ class EchoEngine:
             prompt_s=first_at - started_at,
             completion_s=time.monotonic() - first_at,
         )
-        yield api.Finished(reason=reason, usage=usage)
+        if calls and reason is api.FinishReason.STOP:
+            reason = api.FinishReason.TOOL_CALLS
+        yield api.Finished(reason=reason, usage=usage, tool_calls=calls)
 
     async def unload(self) -> None:
         """Forgets the script; streams end at their next word."""
@@ -117,7 +122,7 @@ def _count_prompt(messages: Sequence[api.Message], context_tokens: int) -> int:
 
 def _answer(text: str, options: api.GenerateOptions, *, room: int) -> tuple[list[str], api.FinishReason]:
     """The words to send and why they end: schema first, then stop strings, then the limit."""
-    if options.json_schema:
+    if options.json_schema and text:
         text = _instance_text(text, options)
     ends = [position for position in map(text.find, options.stop) if position >= 0]
     words = _TOKEN.findall(text[: min(ends)] if ends else text)

@@ -25,7 +25,7 @@ from homebred_engines.llamacpp_server import LlamaServer, ServerOptions, json_gr
 _DEFAULT_SLOTS = 4
 _DEFAULT_CONTEXT_TOKENS = 2048
 _CONTEXT_STEP = 256  # llama.cpp rounds a slot's context up to this
-_CAPABILITIES = tuple(api.Capability)
+_CAPABILITIES = tuple(capability for capability in api.Capability if capability is not api.Capability.TOOLS)
 _CHECKED, _LOADED = 0.05, 1.0
 
 

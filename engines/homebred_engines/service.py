@@ -10,7 +10,7 @@ import dataclasses
 import sys
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeAlias
 
@@ -63,7 +63,7 @@ class EngineService:
         """Waits for a slot, then streams."""
         async with _errors_as_status(context):
             messages, options = wire.generate_options(request)
-            self._refuse_unsupported(options)
+            self._refuse_unsupported(messages, options)
             async with (
                 self._slot(request.fairness_key) as queued_s,
                 aclosing(self._engine.generate(messages, options)) as events,
@@ -113,9 +113,11 @@ class EngineService:
             raise api.ModelConflictError(f"It serves {loaded}, and {digest} was asked for.")
         return bool(loaded)
 
-    def _refuse_unsupported(self, options: api.GenerateOptions) -> None:
-        stats = self._engine.stats()
-        for capability, option in options.needed_capabilities().items():
+    def _refuse_unsupported(self, messages: Iterable[api.Message], options: api.GenerateOptions) -> None:
+        stats, needed = self._engine.stats(), options.needed_capabilities()
+        if any(message.tool_calls or message.tool_call_id for message in messages):
+            needed[api.Capability.TOOLS] = "tools"
+        for capability, option in needed.items():
             if capability not in stats.capabilities:
                 raise api.UnsupportedOptionError(f"{stats.engine} has no {option}.")
 

@@ -35,6 +35,7 @@ _WIRE_REASON = {
     api.FinishReason.STOP: engine_pb2.FINISH_REASON_STOP,
     api.FinishReason.LENGTH: engine_pb2.FINISH_REASON_LENGTH,
     api.FinishReason.CANCELLED: engine_pb2.FINISH_REASON_CANCELLED,
+    api.FinishReason.TOOL_CALLS: engine_pb2.FINISH_REASON_TOOL_CALLS,
 }
 _REASON_OF_WIRE = {wire: reason for reason, wire in _WIRE_REASON.items()}
 
@@ -98,7 +99,7 @@ def generate_request(
     return engine_pb2.EngineGenerateRequest(
         request_id=request_id,
         fairness_key=fairness_key,
-        messages=[engine_pb2.EngineMessage(role=message.role, content=message.content) for message in messages],
+        messages=[_write_message(message) for message in messages],
         max_tokens=options.max_tokens,
         temperature=options.temperature,
         top_p=options.top_p,
@@ -107,6 +108,11 @@ def generate_request(
         stop=options.stop,
         json_schema=options.json_schema,
         logprobs=options.logprobs,
+        tools=[
+            engine_pb2.EngineTool(name=tool.name, description=tool.description, parameters=tool.parameters)
+            for tool in options.tools
+        ],
+        tool_choice=options.tool_choice,
     )
 
 
@@ -115,9 +121,9 @@ def generate_options(
 ) -> tuple[tuple[api.Message, ...], api.GenerateOptions]:
     """Worker side of `generate_request`. Raises InvalidRequestError, UnsupportedOptionError."""
     refuse_unknown_fields(request)
-    for message in request.messages:
-        refuse_unknown_fields(message)
-    messages = tuple(api.Message(role=message.role, content=message.content) for message in request.messages)
+    for part in (*request.messages, *request.tools):
+        refuse_unknown_fields(part)
+    messages = tuple(_read_message(message) for message in request.messages)
     if not messages:
         raise api.InvalidRequestError("The request holds no message.")
     options = api.GenerateOptions(
@@ -129,6 +135,10 @@ def generate_options(
         stop=tuple(request.stop),
         json_schema=request.json_schema,
         logprobs=request.logprobs,
+        tools=tuple(
+            api.Tool(name=tool.name, description=tool.description, parameters=tool.parameters) for tool in request.tools
+        ),
+        tool_choice=request.tool_choice or "auto",
     )
     return messages, options
 
@@ -151,7 +161,9 @@ def write_event(event: api.Event) -> engine_pb2.EngineEvent:
         completion_seconds=event.usage.completion_s,
         queued_seconds=event.usage.queued_s,
     )
-    return engine_pb2.EngineEvent(finished=engine_pb2.EngineFinished(reason=_WIRE_REASON[event.reason], usage=usage))
+    calls = _write_calls(event.tool_calls)
+    finished = engine_pb2.EngineFinished(reason=_WIRE_REASON[event.reason], usage=usage, tool_calls=calls)
+    return engine_pb2.EngineEvent(finished=finished)
 
 
 def read_event(message: engine_pb2.EngineEvent) -> api.Event:
@@ -171,6 +183,7 @@ def read_event(message: engine_pb2.EngineEvent) -> api.Event:
             completion_s=usage.completion_seconds,
             queued_s=usage.queued_seconds,
         ),
+        tool_calls=_read_calls(message.finished.tool_calls),
     )
 
 
@@ -216,3 +229,29 @@ def read_stats(message: engine_pb2.DescribeResponse) -> api.WorkerStats:
         progress=message.progress,
         computing=message.computing,
     )
+
+
+def _write_message(message: api.Message) -> engine_pb2.EngineMessage:
+    return engine_pb2.EngineMessage(
+        role=message.role,
+        content=message.content,
+        tool_calls=_write_calls(message.tool_calls),
+        tool_call_id=message.tool_call_id,
+    )
+
+
+def _read_message(message: engine_pb2.EngineMessage) -> api.Message:
+    return api.Message(
+        role=message.role,
+        content=message.content,
+        tool_calls=_read_calls(message.tool_calls),
+        tool_call_id=message.tool_call_id,
+    )
+
+
+def _write_calls(calls: Iterable[api.ToolCall]) -> list[engine_pb2.EngineToolCall]:
+    return [engine_pb2.EngineToolCall(id=call.id, name=call.name, arguments=call.arguments) for call in calls]
+
+
+def _read_calls(calls: Iterable[engine_pb2.EngineToolCall]) -> tuple[api.ToolCall, ...]:
+    return tuple(api.ToolCall(id=call.id, name=call.name, arguments=call.arguments) for call in calls)

@@ -14,9 +14,11 @@ from tests.bench.texts import make_known, make_texts
 from homebred_daemon.adapters.detectors.gazetteer import Gazetteer, Known
 from homebred_daemon.adapters.detectors.patterns import default_detector
 from homebred_daemon.adapters.detectors.tiers import Tiers
+from homebred_daemon.core.context import minimum_context
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.spelling import keys
 from homebred_daemon.services.deciding import Decider
+from homebred_engines.api import Message
 from homebred_protocol.documents.task import Task, read_task
 
 CHARACTERS = 1000
@@ -63,7 +65,10 @@ def _detect(conditions: Conditions) -> Mapping[str, Found]:
 
 def _cpu_ms(decider: Decider, task: Task, text: str) -> float:
     started_s = time.thread_time()
-    decider.measure(*decider.consider(task, text, link=Link.UP, now=NOW), lambda: text)
+    decider.measure(
+        *decider.consider(task, text, link=Link.UP, now=NOW),
+        lambda: minimum_context([Message(role="user", content=text)]),
+    )
     return (time.thread_time() - started_s) * 1000
 
 

@@ -485,6 +485,30 @@ def test_spending_that_cannot_be_read_is_complained_of(tmp_path: Path, body: str
         SpendingFile(tmp_path).read()
 
 
+def torn_file(folder: Path) -> SpendingFile:
+    file = SpendingFile(folder)
+    file.keep(Spending())
+    (folder / "cloud" / "spending.json").write_text("torn")
+    return file
+
+
+async def test_where_spending_cannot_be_read_the_day_is_spent_and_the_next_is_not(site: Site, tmp_path: Path) -> None:
+    site.spent = torn_file(tmp_path)
+    async with site.gate(budget=Budget(calls=2)) as egress:
+        assert (egress.is_uncounted, egress.has_room) == (True, False)
+        with pytest.raises(BudgetSpentError):
+            await collected(egress)
+        site.clock.pass_s(86_400)
+        assert text_of(await collected(egress)) == ANSWER
+    assert site.spent.read().so_far.calls == 1
+
+
+async def test_without_limits_what_cannot_be_read_stops_nothing(site: Site, tmp_path: Path) -> None:
+    site.spent = torn_file(tmp_path)
+    async with site.gate() as egress:
+        assert text_of(await collected(egress)) == ANSWER
+
+
 async def test_a_try_that_brought_no_text_costs_no_money(site: Site) -> None:
     site.cloud.will(Fault.FAILING)
     async with site.gate(bounds=Bounds(tries=1), price_per_1k_tokens=3.0) as egress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -129,3 +130,43 @@ def test_a_key_that_others_can_read_keeps_the_daemon_from_starting(site: Site, c
         pass
     assert "chmod 0600" in site.log
     assert "sk-canary" not in site.log
+
+
+@pytest.mark.parametrize("wire_format", FORMATS)
+@pytest.mark.parametrize(("runs_here", "in_arguments"), [(True, "jo@example.org"), (False, "[withheld]")])
+def test_a_tool_loop_goes_round_with_nothing_but_tokens_outside(
+    site: Site, cloud: StandInCloud, wire_format: str, *, runs_here: bool, in_arguments: str
+) -> None:
+    tool = wire.Tool(name="look_up", description="for jo@example.org", parameters='{"type": "object"}')
+    tool.runs_here = runs_here
+    task = wire.Task(text=TEXT, allows_escalation=True, data_classes=["public"], tools=[tool])
+    with site.daemon("--config", configured(site, cloud, wire_format)) as client:
+        events = list(client.generate(wire.GenerateRequest(task=task)))
+        (call,) = [event.tool_call for event in events if event.HasField("tool_call")]
+        assert in_arguments in json.loads(call.arguments)["text"]
+        assert events[-1].outcome.finish_reason == "tool_calls"
+        messages = [
+            wire.Message(role="user", content=TEXT),
+            wire.Message(role="assistant", tool_calls=[call]),
+            wire.Message(role="tool", content="jo@example.org pays", tool_call_id=call.id),
+        ]
+        again = wire.Task(allows_escalation=True, data_classes=["public"], tools=[tool], messages=messages)
+        said = "".join(event.delta for event in client.generate(wire.GenerateRequest(task=again)))
+    assert "jo@example.org" in said
+    assert len(cloud.received) == 2
+    assert not any(b"example.org" in request.body or call.id.encode() in request.body for request in cloud.received)
+
+
+def test_attachments_are_read_dropped_or_kept_from_leaving(site: Site, cloud: StandInCloud) -> None:
+    letter = wire.Attachment(name="letter.txt", data=b"The plan of jo@example.org needs two more rooms.")
+    menu = wire.Attachment(name="menu.txt", data=b"Tea and cake.")
+    recording = wire.Attachment(name="call.wav", data=b"RIFF\0\0\0\0WAVEfmt \x80")
+    with site.daemon("--config", configured(site, cloud)) as client:
+        said, _, outcome = asked(client, "What does the letter say?", attachments=[letter, menu])
+        assert (outcome.status, "two more rooms" in said, "cake" in said) == (ANSWER, True, False)
+        spoken = list(
+            client.generate(wire.GenerateRequest(task=wire.Task(text="What is said?", attachments=[recording])))
+        )
+    assert spoken[-1].outcome.status == wire.OUTCOME_STATUS_REVIEW
+    assert "voice" in spoken[0].decision.classes
+    assert len(cloud.received) == 1

@@ -23,10 +23,13 @@ from tests.support.review_items import TERMS
 from tests.support.scripted_pool import Play, ScriptedPool
 
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
+from homebred_daemon.core.attached_content import attached_content, requiring
+from homebred_daemon.core.attachments import Attachment
 from homebred_daemon.core.link import Link, SeenLink
 from homebred_daemon.core.pseudonyms import KEY_BYTES
 from homebred_daemon.core.sensitivity import Detector
 from homebred_daemon.core.shelf import Shelf
+from homebred_daemon.core.task_content import local_tools_of, tools_of
 from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent, Decided, Outcome, Retracted
 from homebred_daemon.ports.cloud import CloudLane
 from homebred_daemon.ports.engines import ServedModel
@@ -37,13 +40,14 @@ from homebred_daemon.services.deciding import Decider
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.review_book import ReviewBook, ReviewTerms
 from homebred_daemon.services.review_desk import ReviewDesk
+from homebred_daemon.services.session_keys import SessionKeys
 from homebred_daemon.services.standing import Means, Served, Standing
 from homebred_daemon.services.way_out import WayOut
 from homebred_engines import api
 from homebred_protocol.documents.policy import read_policy
 from homebred_protocol.documents.registry import read_registry
 from homebred_protocol.documents.specialist import Prompt, SpecialistManifest
-from homebred_protocol.documents.task import read_task
+from homebred_protocol.documents.task import content_text, read_task
 
 WORKFLOW = "intake.normalise"
 PUBLIC = {"workflow": WORKFLOW, "data_classes": ["public"]}
@@ -132,7 +136,7 @@ class Stage:
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[Answering]:
         recorder = Recorder(self.ledger)
-        numbers = itertools.count(1)
+        numbers, keys = itertools.count(1), itertools.count()
         desk = review_desk(self.reviews, self.clock)
         means = Means(
             recorder=recorder,
@@ -140,10 +144,11 @@ class Stage:
             schemas=JsonSchemaChecker(),
             reviews=desk,
             clock=self.clock,
+            keys=SessionKeys(self.clock, lambda: next(keys).to_bytes(KEY_BYTES)),
             new_route_id=lambda: f"r{next(numbers)}",
         )
         async with recorder.running(), desk.running():
-            yield Answering(self.standing(), means, WayOut(lane=self.cloud, new_key=lambda: bytes(KEY_BYTES)))
+            yield Answering(self.standing(), means, WayOut(lane=self.cloud))
 
     async def answer(self, task: Mapping[str, Any] = PUBLIC, **accepted: Any) -> list[str]:
         async with self.answering() as answering:
@@ -180,21 +185,31 @@ def accepted_task(
     schema: str = "",
     caller: tuple[str, ...] = (),
     deadline_s: float = 30.0,
+    attachments: tuple[Attachment, ...] = (),
+    session_id: str = "",
+    tool_choice: str = "auto",
 ) -> AcceptedTask:
-    """A task as an adapter hands it in."""
+    """A task as an adapter hands it in; its tools are those of the document."""
+    document, attached = {"task_id": "t", "text": text, **task}, attached_content(attachments)
     return AcceptedTask(
-        task=read_task({"task_id": "t", "text": text, **task}),
-        text=text,
+        task=requiring(read_task(document), attached.requires),
+        text="\n".join(filter(None, (content_text(document), attached.text))),
         turns=(api.Message(role="user", content=text),),
-        options=api.GenerateOptions(json_schema=schema),
+        options=api.GenerateOptions(json_schema=schema, tools=tools_of(document), tool_choice=tool_choice),
         caller=caller,
         deadline_s=deadline_s,
+        attachments=attachments,
+        content=attached,
+        local_tools=local_tools_of(document),
+        session_id=session_id,
     )
 
 
 def _line(event: AnswerEvent) -> str:
     if isinstance(event, str):
         return f"<< {event}"
+    if isinstance(event, api.ToolCall):
+        return f"asks for {event.name} {event.arguments}"
     if isinstance(event, Retracted):
         return f"retracted: {event.code}"
     if isinstance(event, Decided):

@@ -9,10 +9,12 @@ from typing import Any
 
 from tests.support.keyword_detector import KeywordDetector
 
+from homebred_daemon.core.context import minimum_context
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.records import canonical
 from homebred_daemon.ports.ledger import FeedbackRecord, Ledger, LedgerEntry, OutcomeRecord
 from homebred_daemon.services.deciding import Decider
+from homebred_engines.api import Message
 from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.policy import bounded, read_ceiling, read_policy
 from homebred_protocol.documents.registry import read_registry
@@ -41,9 +43,8 @@ DECIDER = Decider(
 def entry(route_id: str, **task: Any) -> LedgerEntry:
     """A decision about a task of one's own."""
     described = Task(task_id=route_id, **({"workflow": "intake.normalise"} | task))
-    inputs, decision = DECIDER.measure(
-        *DECIDER.consider(described, "hello", link=Link.UP, now=NOW, caller=("uid:7",)), lambda: "hello"
-    )
+    considered = DECIDER.consider(described, "hello", link=Link.UP, now=NOW, caller=("uid:7",))
+    inputs, decision = DECIDER.measure(*considered, lambda: minimum_context([Message(role="user", content="hello")]))
     return LedgerEntry(route_id=route_id, inputs=inputs, decision=decision)
 
 

@@ -38,6 +38,7 @@ class Ends:
     """The generation's last event."""
 
     reason: api.FinishReason = api.FinishReason.STOP
+    tool_calls: tuple[api.ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,12 @@ class Hangs:
 
 Step = str | Sure | Takes | Ends | Hangs | Exception
 Play = Sequence[Step]
+
+
+def asks_for(name: str, arguments: str, *pieces: str) -> Play:
+    """A play that says these pieces and asks for a tool."""
+    call = api.ToolCall(id="call_0", name=name, arguments=arguments)
+    return (*pieces, Ends(api.FinishReason.TOOL_CALLS, (call,)))
 
 
 def says(*pieces: str) -> Play:
@@ -96,5 +103,5 @@ def _event(step: str | Sure | Ends) -> api.Event:
             return api.Delta(text=text, tokens=1)
         case Sure(text=text, logprob=logprob):
             return api.Delta(text=text, tokens=1, logprobs=(api.TokenLogprob(token=text, logprob=logprob),))
-        case Ends(reason=reason):
-            return api.Finished(reason=reason, usage=USAGE)
+        case Ends(reason=reason, tool_calls=calls):
+            return api.Finished(reason=reason, usage=USAGE, tool_calls=calls)

@@ -95,10 +95,8 @@ class Egress:
         `air_gap` and `forbids` are asked before every try, as policies change. `seen` hears by alias what a call or
         a probe says of the link. `chance` gives numbers from 0 to 1, to spread tries. `spent` keeps what calls cost
         before each is made, and at the end: a kill forgets no more than what the last answers cost beyond that.
-        `budget_spent` hears that today's budget has no room for any call.
-
-        Raises:
-            StateError: what was spent before cannot be read.
+        `budget_spent` hears that today's budget has no room for any call. Where what was spent cannot be read, the day's
+        whole budget counts as spent, and `is_uncounted`.
         """
         self._endpoints = {endpoint.alias: endpoint for endpoint in endpoints}
         self._air_gap = air_gap
@@ -110,7 +108,11 @@ class Egress:
         self._bounds = bounds or Bounds()
         self._spent = spent
         self._budget_spent = budget_spent
-        self._spending = spent.read()
+        self.is_uncounted = False
+        try:
+            self._spending = spent.read()
+        except StateError:
+            self._spending, self.is_uncounted = self._budget.spent_on(clock.now().date()), True
         self._keeping = asyncio.Lock()
         self._transports: dict[str, httpx2.AsyncHTTPTransport] = {}
 

@@ -96,7 +96,6 @@ async def opened(settings: Settings, answering: Answering, links: Links, clock: 
 
     Raises:
         ConfigurationError: an endpoint's key is not there, or others can read it.
-        StateError: what was spent today cannot be read.
     """
     links.answering = answering
     if not settings.cloud.endpoints:
@@ -119,6 +118,8 @@ async def opened(settings: Settings, answering: Answering, links: Links, clock: 
     )
 
     links.has_budget = lambda: egress.has_room
+    if egress.is_uncounted:
+        links.journal.note(messages.SPENDING_UNREADABLE)
 
     async def probe(alias: str) -> None:
         with suppress(LaneClosedError):

@@ -5,8 +5,9 @@ Where a person must answer it can wait for that, too.
 
 from __future__ import annotations
 
+import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,7 @@ from homebred_daemon.cli.exits import Exit, write_json
 from homebred_daemon.errors import RequestError
 
 if TYPE_CHECKING:
-    from homebred_protocol.client import Decision, Event, Outcome, Review, Task
+    from homebred_protocol.client import Decision, Event, Outcome, Review, Task, Tool, ToolCall
 
 app = typer.Typer()
 
@@ -29,8 +30,12 @@ def ask(
     classes: Annotated[list[str] | None, typer.Option("--class", help="A data class; may be given again.")] = None,
     *,
     allow_escalation: Annotated[bool, typer.Option("--allow-escalation", help="A redacted minimum may leave.")] = False,
-    attach: Annotated[list[Path] | None, typer.Option("--attach", help="A text file that belongs to it.")] = None,
+    attach: Annotated[list[Path] | None, typer.Option("--attach", help="A file that belongs to it.")] = None,
     schema: Annotated[Path | None, typer.Option("--schema", help="JSON Schema that the answer must fit.")] = None,
+    tools: Annotated[
+        Path | None, typer.Option("--tools", help="JSON list of tools: name, description, parameters.")
+    ] = None,
+    session: Annotated[str, typer.Option("--session", help="Your name for tasks that belong together.")] = "",
     max_tokens: Annotated[int | None, typer.Option("--max-tokens", min=1, help="Tokens of answer at most.")] = None,
     deadline_s: Annotated[float | None, typer.Option("--deadline", min=0.001, help="Seconds to the outcome.")] = None,
     wait_s: Annotated[
@@ -41,16 +46,19 @@ def ask(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object at the end.")] = False,
 ) -> None:
     """Ask the daemon; the answer is streamed as it is made."""
-    from homebred_protocol.client import Task  # noqa: PLC0415  # only where a call is made
+    from homebred_protocol.client import Attachment, Task  # noqa: PLC0415  # only where a call is made
 
     task = Task(
-        "\n\n".join([" ".join(text), *(_text_of(path) for path in attach or ())]),
+        " ".join(text),
+        attachments=tuple(Attachment(path.name, _bytes_of(path)) for path in attach or ()),
         workflow=workflow,
         kind=kind,
         data_classes=tuple(classes or ()),
         allows_escalation=allow_escalation,
         deadline_s=deadline_s,
         schema=None if schema is None else _text_of(schema),
+        tools=() if tools is None else _tools_of(tools),
+        session_id=session,
         max_tokens=max_tokens,
     )
     raise typer.Exit(_exchange(task, config=config, socket=socket, as_json=as_json, wait_s=wait_s))
@@ -62,6 +70,7 @@ class _Heard:
 
     decisions: list[Decision] = field(default_factory=list)
     answer: list[str] = field(default_factory=list)
+    tool_calls: list[ToolCall] = field(default_factory=list)
     outcome: Outcome | None = None
     review: Review | None = None
     """What a person made of it; None: nobody was waited for."""
@@ -87,7 +96,7 @@ def _exchange(task: Task, *, config: Path | None, socket: Path | None, as_json: 
 
 
 def _take(event: Event, heard: _Heard, *, aloud: bool) -> None:
-    from homebred_protocol.client import Decision, Retracted  # noqa: PLC0415
+    from homebred_protocol.client import Decision, Retracted, ToolCall  # noqa: PLC0415
 
     if isinstance(event, str):
         heard.answer.append(event)
@@ -98,8 +107,14 @@ def _take(event: Event, heard: _Heard, *, aloud: bool) -> None:
         heard.decisions.append(event)
         if aloud:
             sys.stderr.write(f"[{event.reason_code} -> {event.selected_model_or_stack}] {event.local_reason}\n")
+    elif isinstance(event, ToolCall):
+        heard.tool_calls.append(event)
+        if aloud:
+            sys.stdout.write(f"{event.name} {event.arguments}\n")
+            sys.stdout.flush()
     elif isinstance(event, Retracted):
         heard.answer.clear()
+        heard.tool_calls.clear()
         if aloud:
             sys.stdout.write("\n")
             sys.stdout.flush()
@@ -133,6 +148,7 @@ def _print_json(heard: _Heard) -> None:
             "decision": decision_json(heard.decisions[-1]) if heard.decisions else None,
             "decisions": [decision_json(decision) for decision in heard.decisions],
             "answer": "".join(heard.answer),
+            "tool_calls": [asdict(call) for call in heard.tool_calls],
             "outcome": outcome_json(heard.outcome) if heard.outcome is not None else None,
             "timings": timings_json(heard.outcome) if heard.outcome is not None else None,
             **reviewed,
@@ -160,12 +176,27 @@ def _exit_of(outcome: Outcome | None) -> Exit:
     return Exit.NEGATIVE if outcome.status == "review" else Exit.OK
 
 
-def _text_of(path: Path) -> str:
+def _bytes_of(path: Path) -> bytes:
     try:
-        return path.read_bytes().decode("utf-8")
+        return path.read_bytes()
     except OSError as error:
         raise RequestError(f"{path} cannot be read: {error.strerror}", hint="correct the path") from None
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return _bytes_of(path).decode("utf-8")
     except UnicodeDecodeError:
+        raise RequestError(f"{path} is not text in UTF-8", hint="write a JSON document") from None
+
+
+def _tools_of(path: Path) -> tuple[Tool, ...]:
+    from homebred_protocol.client import Tool  # noqa: PLC0415
+
+    try:
+        return tuple(Tool(**tool) for tool in json.loads(_text_of(path)))
+    except (ValueError, TypeError, RecursionError) as error:
         raise RequestError(
-            f"{path} is not text in UTF-8", hint="attach text only: this version takes no sound or pictures"
+            f"{path} is no list of tools: {error}",
+            hint='write such as [{"name": "look_up", "description": "…", "parameters": {"type": "object"}}]',
         ) from None

@@ -89,16 +89,25 @@ def claim(
 
 
 @app.command()
-def show(route: Route, *, config: Config = None, socket: Socket = None, as_json: AsJson = False) -> None:
-    """Show one with its content: the conversation, and what an answer must fit."""
-    from homebred_daemon.cli.review_view import SHORT_ID, show_whole  # noqa: PLC0415
+def show(
+    route: Route,
+    *,
+    save: Annotated[Path | None, typer.Option("--save", help="Folder that its attachments are written to.")] = None,
+    config: Config = None,
+    socket: Socket = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one with its content: the conversation, what is attached, and what an answer must fit."""
+    from homebred_daemon.cli.review_view import SHORT_ID, attachments_json, save_attachments, show_whole  # noqa: PLC0415
     from homebred_daemon.cli.wire_json import review_json, review_state  # noqa: PLC0415
 
     with controller(socket, config) as daemon:
         shown = daemon.show_review(_whole_id(daemon, route))
+    if save is not None:
+        save_attachments(shown, save)
     if as_json:
         messages = [{"role": message.role, "content": message.content} for message in shown.messages]
-        whole = {"messages": messages, "response_schema": shown.response_schema}
+        whole = {"messages": messages, "response_schema": shown.response_schema, "attachments": attachments_json(shown)}
         write_json({"review": review_json(shown.review), **whole, "output": shown.output, "note": shown.note})
         return
     show_whole(shown)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any
 
 import typer
 
 from homebred_daemon.cli.exits import Exit
 from homebred_daemon.cli.models_view import show_table
 from homebred_daemon.cli.wire_json import review_json
+from homebred_daemon.errors import RequestError
 from homebred_protocol.client import Review
 from homebred_protocol.v1 import control_pb2 as wire
 
@@ -45,12 +49,37 @@ def show_whole(shown: wire.ShowReviewResponse) -> None:
         typer.echo(f"{'claimed_by':<15} {review['claimed_by']}{until}")
     for message in shown.messages:
         typer.echo(f"\n[{message.role}]\n{printable(message.content)}")
+        for call in message.tool_calls:
+            typer.echo(printable(f"{call.name} {call.arguments}"))
+    for one in attachments_json(shown):
+        typer.echo(f"\n[attached] {printable(one['name'])}, {one['bytes']} bytes: --save FOLDER writes it there")
     if shown.response_schema:
         typer.echo(f"\n[the answer must fit]\n{printable(shown.response_schema)}")
     if shown.output:
         typer.echo(f"\n[answered]\n{printable(shown.output)}")
     if shown.note:
         typer.echo(f"\n[declined]\n{printable(shown.note)}")
+
+
+def attachments_json(shown: wire.ShowReviewResponse) -> list[dict[str, Any]]:
+    """What is attached, without its content."""
+    return [{"name": one.name, "media_type": one.media_type, "bytes": len(one.data)} for one in shown.attachments]
+
+
+def save_attachments(shown: wire.ShowReviewResponse, folder: Path) -> None:
+    """Writes what is attached for its owner alone; no file that is there is written over.
+
+    Raises:
+        RequestError: a file is there, or cannot be written.
+    """
+    for number, one in enumerate(shown.attachments, start=1):
+        name = re.sub(r"[^\w.-]", "_", PurePath(one.name).name).lstrip(".")
+        path = folder / f"{number}-{name or 'attachment'}"
+        try:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+                file.write(one.data)
+        except OSError as error:
+            raise RequestError(f"{path} cannot be written: {error.strerror}", hint="name an empty folder") from None
 
 
 def next_steps(route_id: str, claim_id: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import secrets
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,15 +13,18 @@ import typer
 from homebred_daemon.adapters.detectors.for_lanes import local_detector
 from homebred_daemon.cli.journal import journal
 from homebred_daemon.cli.json_lines import answer_lines
-from homebred_daemon.core.context import MinimumContext, masked, minimum_context
+from homebred_daemon.core.attached_content import AttachedContent, attached_content, requiring
+from homebred_daemon.core.context import MinimumContext, minimum_context
 from homebred_daemon.core.decision import RouteDecision, Runtime
 from homebred_daemon.core.link import Link
+from homebred_daemon.core.masking import masked
 from homebred_daemon.core.pseudonyms import KEY_BYTES, Pseudonyms
 from homebred_daemon.core.records import decision_record
+from homebred_daemon.core.task_content import attachments_of, schema_of, tools_of, turns_of
 from homebred_daemon.document_files import registry_document, site_policy
 from homebred_daemon.errors import RequestError
 from homebred_daemon.services.deciding import Decider
-from homebred_engines.api import Message
+from homebred_engines.api import InvalidRequestError
 from homebred_protocol.documents.policy import PRINCIPALS
 from homebred_protocol.documents.task import content_text, read_task
 
@@ -59,11 +62,12 @@ def route(
     with journal(ledger, [*site.documents, registry_read]) as record:
 
         def answer(document: dict[str, Any]) -> dict[str, Any]:
-            task = read_task(document)
-            text, context = content_text(document), _least(document)
+            attached = attached_content(attachments_of(document))
+            task = requiring(read_task(document), attached.requires)
+            text, context = f"{content_text(document)}\n{attached.text}", _least(document, attached)
             at = fixed_now or datetime.now(UTC)
-            considered = decider.consider(task, text, link=link, now=at, caller=principals)
-            inputs, decision = decider.measure(*considered, lambda: context.text)
+            considered = decider.consider(task, text, attached=attached.spans, link=link, now=at, caller=principals)
+            inputs, decision = decider.measure(*considered, lambda: context)
             record(inputs, decision)
             shown = {"context": _shown(context, decision, decider)} if show_context else {}
             return {**decision_record(decision), "task_id": task.task_id, **shown}
@@ -71,14 +75,18 @@ def route(
         return answer_lines(answer)
 
 
-def _least(document: dict[str, Any]) -> MinimumContext:
+def _least(document: dict[str, Any], attached: AttachedContent) -> MinimumContext:
     """What an escalation would need of a checked task document."""
-    turns = [Message(role=one["role"], content=one["content"]) for one in document.get("messages") or ()]
-    schema = document.get("response_schema")
-    return minimum_context(
-        turns or [Message(role="user", content=document.get("text", ""))],
-        "" if schema is None else json.dumps(schema, ensure_ascii=False),
-    )
+    try:
+        return minimum_context(
+            turns_of(document),
+            schema_of(document),
+            tools=tools_of(document),
+            documents=attached.documents,
+            is_searchable=attached.is_searchable,
+        )
+    except InvalidRequestError as error:
+        raise RequestError(f"the task cannot be read: {error.why}", hint=error.hint) from None
 
 
 def _shown(context: MinimumContext, decision: RouteDecision, decider: Decider) -> dict[str, Any] | None:
@@ -88,9 +96,11 @@ def _shown(context: MinimumContext, decision: RouteDecision, decider: Decider) -
     sent = masked(context, decider.leaving_spans, Pseudonyms(secrets.token_bytes(KEY_BYTES)))
     return {
         "system": sent.system,
-        "messages": [{"role": turn.role, "content": turn.content} for turn in sent.turns],
+        "messages": [asdict(turn) for turn in sent.turns],
         "response_schema": sent.json_schema,
         "dropped_messages": sent.dropped_turns,
+        "tools": [asdict(tool) for tool in sent.tools],
+        "dropped_attachments": sent.dropped_attachments,
     }
 
 

@@ -41,6 +41,11 @@ class Budget:
     transferred_bytes: int | None = None
     money: float | None = None
 
+    def spent_on(self, day: date) -> Spending:
+        """What a day has cost of which nobody knows it: all that it may."""
+        whole = Charge(calls=self.calls or 0, transferred_bytes=self.transferred_bytes or 0, money=self.money or 0.0)
+        return Spending(day=day, so_far=whole)
+
     def exceeded_by(self, charge: Charge) -> tuple[str, ...]:
         """The limits that a day's whole charge goes over, by name."""
         limits = (

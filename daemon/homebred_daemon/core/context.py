@@ -1,19 +1,20 @@
-"""The least of a conversation that a cloud model needs, and how it looks when it leaves.
+"""The least of a task that a cloud model needs.
 
-What goes is the last turn, what it follows on from, and the standing instructions; the rest stays home. Nothing is
-decided here about whether it may go, and nothing is found in it: spans come from a detector.
+What goes is the last turn, what it follows on from, the standing instructions, the tools and the documents that it
+speaks of; the rest stays home. Nothing is decided here about whether it may go, and nothing is masked.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Final
 
-from homebred_daemon.core.pseudonyms import Pseudonyms
-from homebred_daemon.core.sensitivity import Span
-from homebred_engines.api import Message
+from homebred_daemon.core.documents import Document, last_of_user
+from homebred_daemon.core.json_masking import as_lines
+from homebred_engines.api import Message, Tool
 
 SYSTEM: Final = "system"
 MIN_SHARED: Final = 2
@@ -43,49 +44,81 @@ class MinimumContext:
     """How many earlier ones stay home."""
     json_schema: str = ""
     """What the answer must fit, as JSON text; empty: anything."""
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str = "auto"
+    documents: tuple[Document, ...] = ()
+    dropped_attachments: int = 0
+    """How many documents stay home."""
+    is_searchable: bool = True
+    """Whether a detector can read all that the task needs: a picture or a recording it cannot."""
 
     @property
     def text(self) -> str:
         """All of it, as detection and residual risk read it."""
-        return "\n\n".join(filter(None, (self.system, *(turn.content for turn in self.turns), self.json_schema)))
+        parts = [self.system]
+        for turn in self.turns:
+            parts += [turn.content, *(f"{call.name}\n{as_lines(call.arguments)}" for call in turn.tool_calls)]
+        parts += [document.shown() for document in self.documents]
+        for tool in self.tools:
+            parts += [tool.name, tool.description, as_lines(tool.parameters)]
+        return "\n\n".join(filter(None, (*parts, as_lines(self.json_schema))))
 
 
-def minimum_context(turns: Sequence[Message], json_schema: str = "") -> MinimumContext:
-    """The last turn, the standing instructions, and earlier turns from the first that the last one needs.
+def minimum_context(
+    turns: Sequence[Message],
+    json_schema: str = "",
+    *,
+    tools: tuple[Tool, ...] = (),
+    tool_choice: str = "auto",
+    documents: Sequence[Document] = (),
+    is_searchable: bool = True,
+) -> MinimumContext:
+    """The last turn, the standing instructions, the tools, and what the last turn needs of the rest.
 
     An exchange is needed where the last turn points back to it (the one before), or shares MIN_SHARED telling words
-    with it. What lies between a needed one and the end goes too: a conversation with holes is misread.
+    with it. What lies between a needed one and the end goes too: a conversation with holes is misread. A document is
+    needed where the last turn names it or shares as many words with it; where that holds for none of them, all go.
     """
     said = [turn for turn in turns if turn.role != SYSTEM]
     system = "\n\n".join(turn.content for turn in turns if turn.role == SYSTEM)
     if not said:
-        only = (Message(role="user", content=system),)
-        return MinimumContext(system="", turns=only, dropped_turns=0, json_schema=json_schema)
+        said, system = [Message(role="user", content=system)], ""
     first = _first_needed(said)
-    return MinimumContext(system=system, turns=tuple(said[first:]), dropped_turns=first, json_schema=json_schema)
+    needed = _needed_documents(said[last_of_user(said) or 0].content, documents)
+    return MinimumContext(
+        system=system,
+        turns=tuple(said[first:]),
+        dropped_turns=first,
+        json_schema=json_schema,
+        tools=tools,
+        tool_choice=tool_choice,
+        documents=needed,
+        dropped_attachments=len(documents) - len(needed),
+        is_searchable=is_searchable,
+    )
 
 
-def masked(
-    context: MinimumContext, detect: Callable[[str], tuple[Span, ...]], pseudonyms: Pseudonyms
-) -> MinimumContext:
-    """The same with a token for everything that is found: the same value, the same token throughout."""
+def _needed_documents(asked: str, documents: Sequence[Document]) -> tuple[Document, ...]:
+    telling, folded = _telling(asked), asked.casefold()
 
-    def mask(text: str) -> str:
-        return pseudonyms.masked(text, detect(text))
+    def is_needed(document: Document) -> bool:
+        stem = PurePath(document.name).stem.casefold()
+        return bool(stem and stem in folded) or len(telling & _telling(document.text)) >= MIN_SHARED
 
-    turns = tuple(replace(turn, content=mask(turn.content)) for turn in context.turns)
-    return replace(context, system=mask(context.system), turns=turns, json_schema=mask(context.json_schema))
+    return tuple(filter(is_needed, documents)) or tuple(documents)
 
 
 def _first_needed(said: Sequence[Message]) -> int:
     """Index of the earliest turn that goes; it is a user's, so that turns alternate as providers want them."""
-    last = len(said) - 1
-    content = said[last].content
+    asked = last_of_user(said)
+    if asked is None:
+        return 0
+    content = said[asked].content
     telling = _telling(content)
-    needed = last
-    if last > 0 and (len(_WORD.findall(content)) <= SHORT_WORDS or _POINTS_BACK.search(content)):
-        needed = last - 1
-    for at in range(last - 1, -1, -1):
+    needed = asked
+    if asked > 0 and (len(_WORD.findall(content)) <= SHORT_WORDS or _POINTS_BACK.search(content)):
+        needed = asked - 1
+    for at in range(asked - 1, -1, -1):
         if len(telling & _telling(said[at].content)) >= MIN_SHARED:
             needed = min(needed, at)
     while needed > 0 and said[needed].role != "user":

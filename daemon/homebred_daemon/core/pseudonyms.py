@@ -31,6 +31,7 @@ WITHHELD: Final = "[withheld]"
 """Stands in an answer where a value may not."""
 
 _TOKEN: Final = re.compile(rf"{OPEN}[a-z0-9_]+:[{ALPHABET}]{{{VALUE_CHARACTERS + 1}}}{CLOSE}")
+_NAME: Final = "name"
 _MARK: Final = "mark"
 """Type of a token that stands for an opening bracket which was in the text before."""
 _LINK: Final = re.compile(r"//|\]\(|\bwww\.|\b(?:mailto|data|javascript):|[a-z0-9-]\.[a-z]{2,}[:/?#]", re.IGNORECASE)
@@ -59,6 +60,7 @@ class Pseudonyms:
         self._key = key
         self._tokens: dict[tuple[str, str], str] = {}
         self._values: dict[str, str] = {}
+        self._names: dict[str, str] = {}
 
     def token(self, type_: str, value: str) -> str:
         """The value's token, which no other value of the session has."""
@@ -82,9 +84,19 @@ class Pseudonyms:
             for stretch, span in stretches(text, spans)
         )
 
-    def restorer(self) -> Restorer:
-        """Puts the values that were issued until now back into one answer."""
-        return Restorer(dict(self._values))
+    def alias(self, name: str) -> str:
+        """What stands for a name of letters, digits and `_`, made of the same; always the same one."""
+        bare = self.token(_NAME, name).partition(":")[2].removesuffix(CLOSE)
+        self._names[f"{_NAME}_{bare}"] = name
+        return f"{_NAME}_{bare}"
+
+    def name(self, alias: str) -> str:
+        """The name that an alias stands for; what is none stands for itself."""
+        return self._names.get(alias, alias)
+
+    def restorer(self, *, may_show: bool = True) -> Restorer:
+        """Puts the values that were issued until now back into one answer, or with False, WITHHELD for each."""
+        return Restorer(dict(self._values), may_show=may_show)
 
     def _unmarked(self, text: str) -> str:
         return text.replace(OPEN, self.token(_MARK, OPEN)) if OPEN in text else text
@@ -115,14 +127,14 @@ class Restorer:
     It holds back nothing but the beginning of an issued token. After a TokenError it gives out nothing more.
     """
 
-    def __init__(self, values: dict[str, str]) -> None:
+    def __init__(self, values: dict[str, str], *, may_show: bool = True) -> None:
         self._values = values
         self._sorted = sorted(values)
         self._bare = [token.rpartition(":")[2].removesuffix(CLOSE) for token in values]
         self._held = ""
         self._tail = ""
         """The last characters that were no token, to find bare ones in however they were split."""
-        self._place = _Place()
+        self._place = _Place(may_show=may_show)
         self._has_failed = False
 
     @property
@@ -193,8 +205,9 @@ class _Place:
     `text` and `value` say what to show of what comes next.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_show: bool) -> None:
         self.withheld = 0
+        self._may_show = may_show
         self._within = _Within.TEXT
         self._after_bracket = False
         self._word = ""
@@ -207,7 +220,8 @@ class _Place:
 
     def value(self, value: str) -> str:
         """A value, where it can only be read."""
-        if self._is_link or self._is_cut or self._after_bracket or self._within is not _Within.TEXT:
+        is_in_markup = self._after_bracket or self._within is not _Within.TEXT
+        if not self._may_show or self._is_link or self._is_cut or is_in_markup:
             return self._withhold()
         self._since_value = ""
         self._word += "x"

@@ -24,6 +24,10 @@ DEFAULT_CLASSES: Mapping[str, str] = MappingProxyType(
         "SOURCE_CODE": "code",
         "MARKER": "trade_secret",
         "PART_CODE": "trade_secret",
+        "ATTACHED_VOICE": "voice",
+        "ATTACHED_IMAGE": "biometric",
+        "ATTACHED_BIOMETRIC": "biometric",
+        "ATTACHED_MEDICAL": "patient",
     }
 )
 

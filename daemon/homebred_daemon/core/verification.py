@@ -54,10 +54,13 @@ class Answer:
     """A finished generation, as verification looks at it."""
 
     text: str
+    has_tool_calls: bool = False
     truncated: bool
     """Whether the token limit ended it."""
     fits_schema: bool | None = None
     """None: no schema was asked for."""
+    fits_tools: bool = True
+    """Whether its tool calls are ones that can be made, and there where they must be."""
     confidence: float | None = None
     """Mean token probability in [0, 1]; None: not measured."""
 
@@ -65,9 +68,9 @@ class Answer:
 def verify(answer: Answer, *, minimum_confidence: float | None = None) -> tuple[Finding, ...]:
     """What is wrong with an answer, most telling first; empty: nothing was found."""
     found = []
-    if not answer.text.strip():
+    if not answer.text.strip() and not answer.has_tool_calls:
         found.append(Finding.EMPTY)
-    if answer.fits_schema is False:
+    if answer.fits_schema is False or not answer.fits_tools:
         found.append(Finding.SCHEMA_INVALID)
     if answer.truncated:
         found.append(Finding.TRUNCATED)

@@ -10,7 +10,7 @@ import json
 import ssl
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,9 +23,9 @@ from typing import Any, Self, cast
 
 from typing_extensions import override
 
+from homebred_daemon.demo.stand_in_answers import STREAMS, answer_to, pieces_of
 from homebred_daemon.demo.stand_in_certificate import write_certificate
 
-PIECE_CHARACTERS = 5
 CHUNK_BYTES = 61
 """A prime, so that chunks end anywhere: inside a line, inside a character."""
 RETRY_AFTER_S = 1
@@ -187,7 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stream(self, cloud: StandInCloud, fault: Fault | None, body: bytes) -> None:
         asked = json.loads(body)
-        events = STREAMS[self.path](_pieces(answer_to(asked), is_endless=fault is Fault.ENDLESS), asked)
+        events = STREAMS[self.path](pieces_of(answer_to(asked), is_endless=fault is Fault.ENDLESS), asked)
         stream = "".join(events) if fault is not Fault.ENDLESS else ""
         if fault is Fault.BROKEN_EVENT:
             stream = stream.replace("{", "", 1)
@@ -213,63 +213,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _chunk(self, data: bytes) -> None:
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
-
-
-def answer_to(asked: Mapping[str, Any]) -> str:
-    """What it answers: what the user said last, with the words around it that a model would find."""
-    turns = asked.get("messages") or asked.get("input") or [{"content": ""}]
-    return f"You asked: {turns[-1]['content']} In short: {turns[-1]['content']}"
-
-
-def _pieces(text: str, *, is_endless: bool) -> Iterator[str]:
-    while True:
-        for start in range(0, len(text), PIECE_CHARACTERS):
-            yield text[start : start + PIECE_CHARACTERS]
-        if not is_endless:
-            return
-
-
-def _event(data: Mapping[str, Any]) -> str:
-    kind = f"event: {data['type']}\n" if "type" in data else ""
-    return f"{kind}data: {json.dumps(data, ensure_ascii=False)}\n\n"
-
-
-def _counts(asked: Mapping[str, Any]) -> tuple[int, int]:
-    """Tokens of the question and of the answer, counted in words."""
-    return len(json.dumps(asked).split()), len(answer_to(asked).split())
-
-
-def _openai_chat(pieces: Iterator[str], asked: Mapping[str, Any]) -> Iterator[str]:
-    yield _event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]})
-    for piece in pieces:
-        yield _event({"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}], "usage": None})
-    yield _event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": None})
-    sent, answered = _counts(asked)
-    yield _event({"choices": [], "usage": {"prompt_tokens": sent, "completion_tokens": answered}})
-    yield "data: [DONE]\n\n"
-
-
-def _openai_responses(pieces: Iterator[str], asked: Mapping[str, Any]) -> Iterator[str]:
-    yield _event({"type": "response.created", "response": {"status": "in_progress"}})
-    for piece in pieces:
-        yield _event({"type": "response.output_text.delta", "delta": piece})
-    sent, answered = _counts(asked)
-    used = {"input_tokens": sent, "output_tokens": answered}
-    yield _event({"type": "response.completed", "response": {"status": "completed", "usage": used}})
-
-
-def _anthropic_messages(pieces: Iterator[str], asked: Mapping[str, Any]) -> Iterator[str]:
-    sent, answered = _counts(asked)
-    yield _event({"type": "message_start", "message": {"usage": {"input_tokens": sent, "output_tokens": 1}}})
-    for piece in pieces:
-        yield _event({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": piece}})
-    used = {"output_tokens": answered}
-    yield _event({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": used})
-    yield _event({"type": "message_stop"})
-
-
-STREAMS = {
-    "/v1/chat/completions": _openai_chat,
-    "/v1/responses": _openai_responses,
-    "/v1/messages": _anthropic_messages,
-}

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from homebred_daemon.core.attached_content import NOTHING_ATTACHED, AttachedContent
+from homebred_daemon.core.attachments import Attachment
 from homebred_daemon.core.context import MinimumContext
 from homebred_daemon.core.decision import RouteDecision
 from homebred_daemon.errors import HomebredError
@@ -20,15 +22,28 @@ class AcceptedTask:
 
     task: Task
     text: str
-    """All that a person wrote in it, its schema too, as detection reads it."""
+    """All that a person wrote in it, its schema, tools and attachments too, as detection reads it."""
     turns: tuple[api.Message, ...]
-    """The same as the conversation that an engine is to continue."""
+    """The conversation that an engine is to continue, its documents aside."""
     options: api.GenerateOptions
     """What the caller asks of the generation."""
     caller: tuple[str, ...]
     """Attested principals."""
     deadline_s: float
     """Seconds from now to the outcome."""
+    attachments: tuple[Attachment, ...] = ()
+    """What belongs to it, as the caller gave it: for a person who must answer."""
+    content: AttachedContent = NOTHING_ATTACHED
+    """What can be told of them."""
+    local_tools: frozenset[str] = frozenset()
+    """Names of the tools that run on this device."""
+    session_id: str = ""
+    """The caller's name for what belongs together; empty: the task stands alone."""
+
+    @property
+    def size(self) -> int:
+        """About how many bytes its content takes when it is kept."""
+        return len(self.text) + sum(len(one.data) * 4 // 3 for one in self.attachments)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +84,9 @@ class Retracted:
     """Why: a stable machine code."""
 
 
-AnswerEvent = Decided | str | Retracted | Outcome
-"""A decision, a piece of the answer (never cumulative), the word that those so far do not count, or the end."""
+AnswerEvent = Decided | str | api.ToolCall | Retracted | Outcome
+"""A decision, a piece of the answer (never cumulative), a tool to call, the word that those so far do not count, or the
+end."""
 
 
 Emit = Callable[[AnswerEvent], Awaitable[None]]

@@ -38,13 +38,16 @@ class CloudRequest:
     """The endpoint as policies name it: `cloud/default`."""
     system: str = ""
     turns: tuple[api.Message, ...]
-    """Of the user and the assistant, in turn."""
+    """Of the user, the assistant and its tools."""
     max_tokens: int
     """Tokens to generate at most; from 1."""
     temperature: float | None = None
     """None: the provider's default."""
     json_schema: str = ""
     """JSON Schema as JSON text that the answer should fit; empty: free text."""
+    tools: tuple[api.Tool, ...] = ()
+    tool_choice: str = "auto"
+    """As in `api.GenerateOptions`."""
 
 
 @dataclass(frozen=True, slots=True)  # positional: one field, streamed by the hundred
@@ -60,6 +63,7 @@ class CloudFinish(StrEnum):
     STOP = "stop"
     LENGTH = "length"
     """max_tokens, or the model's own limit."""
+    TOOL_CALLS = "tool_calls"
     FILTERED = "filtered"
     """The provider or the model refused to go on."""
     OTHER = "other"
@@ -79,6 +83,8 @@ class CloudFinished:
 
     reason: CloudFinish
     usage: CloudUsage
+    tool_calls: tuple[api.ToolCall, ...] = ()
+    """What the model asks for, as it said it: arguments may be no JSON, and a name one that no tool has."""
 
 
 CloudEvent = CloudText | CloudFinished

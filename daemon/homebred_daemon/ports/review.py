@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from homebred_daemon.core.attachments import Attachment
 from homebred_daemon.core.review import ReviewItem, State
 from homebred_engines import api
 
@@ -28,6 +29,7 @@ class ReviewContent:
     """The conversation that is to be continued."""
     response_schema: str = ""
     """JSON Schema that an answer must fit; empty: free text."""
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

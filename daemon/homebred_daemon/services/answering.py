@@ -14,11 +14,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
 
-from homebred_daemon.core.context import MinimumContext, masked
+from homebred_daemon.core.context import MinimumContext
 from homebred_daemon.core.decision import RouteDecision, Runtime
+from homebred_daemon.core.masking import masked
 from homebred_daemon.core.pseudonyms import Pseudonyms
 from homebred_daemon.core.review import ReviewItem
 from homebred_daemon.core.routing import DecisionInputs, awaits_residual_risk, could_be_summarised, degraded_stack
+from homebred_daemon.core.tool_calls import with_ids
 from homebred_daemon.core.verification import Finding, is_slow, is_weak
 from homebred_daemon.errors import (
     DeadlineError,
@@ -70,7 +72,7 @@ class Answering:
         choice = await _decided(standing, self._means, accepted)
         if choice.decision.selected_runtime is not Runtime.CLOUD_ESCALATION:
             return Routed(decision=choice.decision, context=None)
-        pseudonyms = Pseudonyms(self.way_out.new_key())
+        pseudonyms = Pseudonyms(self._means.keys.key(accepted.caller, accepted.session_id))
         spans = standing.decider.leaving_spans
         context = await asyncio.to_thread(lambda: masked(choice.context(), spans, pseudonyms))
         return Routed(decision=choice.decision, context=context)
@@ -95,8 +97,9 @@ class Answering:
                 f"this caller may not use the workflow {accepted.task.workflow!r}",
                 hint="name a workflow of the caller's profile, or have the policy's [callers] table extended",
             )
-        if accepted.options.json_schema:
-            self._means.schemas.check_schema(accepted.options.json_schema)
+        for schema in (accepted.options.json_schema, *(tool.parameters for tool in accepted.options.tools)):
+            if schema:
+                self._means.schemas.check_schema(schema)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ async def _decided(standing: Standing, means: Means, accepted: AcceptedTask) -> 
         standing.decider.consider,
         accepted.task,
         accepted.text,
+        attached=accepted.content.spans,
         link=standing.link.link,
         link_cause=standing.link.cause,
         now=means.clock.now(),
@@ -135,8 +139,8 @@ async def _measured(
     if not awaits_residual_risk(*considered):
         return _Choice(*considered, least)
     try:
-        inputs, decision = await asyncio.to_thread(decider.measure, *considered, lambda: least().text)
-        if not could_be_summarised(inputs, decision):
+        inputs, decision = await asyncio.to_thread(decider.measure, *considered, least)
+        if not (accepted.content.is_searchable and could_be_summarised(inputs, decision)):
             return _Choice(inputs, decision, least)
         summary = await summarised(least(), accepted, inputs, standing, means)
         text = None if summary is None else summary.text
@@ -230,7 +234,7 @@ class _Run:
             asking = Asking(self._standing, self._accepted, self._means, self._emit, self._route_id)
             try:
                 generated = await asking.ask(stack)
-                await self._heard()
+                await self._delivered(generated)
                 return self._with_answer(status, generated)
             except AttemptFailedError as failure:
                 self._note(Finding.FALLBACK)
@@ -273,20 +277,25 @@ class _Run:
             generated = await escalating.ask(
                 decision.selected_model_or_stack,
                 context,
-                key=self._way_out.new_key(),
                 deadline_s=left_s * CLOUD_SHARE,
             )
         except EscalationFailedError as failure:
             self._note(Finding.CLOUD_FAILED)
             self._note(failure.why)
             return None
-        await self._heard()
+        await self._delivered(generated)
         return generated
+
+    async def _delivered(self, generated: Generated) -> None:
+        """Returns once the caller has all of it."""
+        for call in with_ids(generated.tool_calls, self._route_id):
+            await self._emit(call)
+        await self._heard()
 
     def _make_room(self) -> None:
         """Holds a place in the review queue until the task is filed. Raises OverloadedError where it is full."""
         if not self._has_room:
-            self._room.enter_context(self._means.reviews.room(len(self._accepted.text)))
+            self._room.enter_context(self._means.reviews.room(self._accepted.size))
             self._has_room = True
 
     async def _handed_over(self, decision: RouteDecision) -> Outcome:

@@ -11,13 +11,18 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from homebred_daemon.core.documents import with_documents
 from homebred_daemon.core.prompting import messages_for_chat, options_for
+from homebred_daemon.core.tool_calls import are_fit
 from homebred_daemon.core.verification import Answer, Finding, is_weak, verify
 from homebred_daemon.errors import EngineUnavailableError, OverloadedError, RequestError
 from homebred_daemon.inbound.answering import AcceptedTask, Emit
 from homebred_daemon.ports.engines import Prompt
 from homebred_daemon.services.standing import Means, Served, Standing
 from homebred_engines import api
+
+SCHEMA_INVALID = "schema_invalid"
+"""Why an answer ended whose text or tool calls do not fit what was asked."""
 
 
 class AttemptFailedError(Exception):
@@ -41,6 +46,8 @@ class Generated:
     """Monotonic time of the first text; None: there was none."""
     confidence: float | None
     findings: tuple[Finding, ...]
+    tool_calls: tuple[api.ToolCall, ...] = ()
+    """Those that can be made; the caller has yet to hear of them."""
 
 
 class Asking:
@@ -52,6 +59,7 @@ class Asking:
         self._means = means
         self._emit = emit
         self._route_id = route_id
+        self._turns = with_documents(accepted.turns, accepted.content.documents)
         self._minimum_confidence = standing.workflow_policy(accepted.task.workflow).minimum_confidence
 
     async def ask(self, stack: tuple[str, ...]) -> Generated:
@@ -68,18 +76,23 @@ class Asking:
             except AttemptFailedError:
                 continue  # the next specialist is the answer to it; the cascade's last one reports its own failure
             if not is_weak(generated.findings):
-                await self._emit(generated.text)
+                await self._emit_held(generated)
                 return generated
         return await self._generate_last(stack[-1])
 
     async def _generate_last(self, specialist_id: str) -> Generated:
-        held = bool(self._options(self._served(specialist_id)).json_schema)
+        options = self._options(self._served(specialist_id))
+        held = bool(options.json_schema) or options.tool_choice not in ("auto", "none")
         generated = await self._generate(specialist_id, held=held)
         if held:
             if Finding.SCHEMA_INVALID in generated.findings:
                 raise AttemptFailedError(specialist_id, "schema_invalid", "its answer does not fit the schema")
-            await self._emit(generated.text)
+            await self._emit_held(generated)
         return generated
+
+    async def _emit_held(self, generated: Generated) -> None:
+        if generated.text:
+            await self._emit(generated.text)
 
     async def _generate(self, specialist_id: str, *, held: bool) -> Generated:
         """One generation; `held` keeps its text back."""
@@ -99,10 +112,12 @@ class Asking:
 
     def _stream(self, specialist_id: str) -> AsyncGenerator[api.Event, None]:
         served = self._served(specialist_id)
+        if self._accepted.content.requires:
+            raise AttemptFailedError(specialist_id, "unsupported_attachment", "no engine takes sound or pictures yet")
         prompt = Prompt(
             request_id=self._route_id,
             fairness_key=self._accepted.caller[0] if self._accepted.caller else "",
-            messages=messages_for_chat(served.manifest, self._accepted.turns),
+            messages=messages_for_chat(served.manifest, self._turns),
             options=self._options(served),
         )
         return self._means.pool.generate(served.model, prompt)
@@ -118,22 +133,28 @@ class Asking:
         return replace(options, logprobs=True) if self._minimum_confidence is not None else options
 
     def _verified(self, specialist_id: str, collected: _Collected, finished: api.Finished) -> Generated:
-        schema = self._options(self._served(specialist_id)).json_schema
-        text = "".join(collected.text)
+        options = self._options(self._served(specialist_id))
+        text, calls = "".join(collected.text), finished.tool_calls
+        fits, schema = self._means.schemas.fits, "" if calls else options.json_schema
         answer = Answer(
             text=text,
+            has_tool_calls=bool(calls),
             truncated=finished.reason is api.FinishReason.LENGTH,
-            fits_schema=self._means.schemas.fits(text, schema) if schema else None,
+            fits_schema=fits(text, schema) if schema else None,
+            fits_tools=are_fit(calls, options, fits),
             confidence=collected.confidence(),
         )
+        findings = verify(answer, minimum_confidence=self._minimum_confidence)
+        is_unfit = Finding.SCHEMA_INVALID in findings
         return Generated(
             specialist_id=specialist_id,
             text=text,
-            finish_reason=finished.reason.value,
+            finish_reason=SCHEMA_INVALID if is_unfit else finished.reason.value,
             usage=finished.usage,
             first_token_s=collected.first_s,
             confidence=answer.confidence,
-            findings=verify(answer, minimum_confidence=self._minimum_confidence),
+            findings=findings,
+            tool_calls=() if is_unfit else calls,
         )
 
     def _meaning(self, error: api.EngineError, specialist_id: str, *, streamed: bool) -> Exception:

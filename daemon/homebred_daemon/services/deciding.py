@@ -5,10 +5,11 @@ Synchronous and without I/O of its own, so that the daemon, the command line and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from homebred_daemon.core.context import MinimumContext
 from homebred_daemon.core.decision import RouteDecision
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.pseudonyms import without_tokens
@@ -21,6 +22,8 @@ from homebred_protocol.documents.task import Task
 
 REDACTION = "redaction"
 SUMMARY = "summary"
+CERTAIN = 1.0
+"""The risk of what nobody has looked through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,7 @@ class Decider:
         task: Task,
         text: str,
         *,
+        attached: Iterable[Span] = (),
         link: Link,
         now: datetime,
         link_cause: str = "",
@@ -56,8 +60,8 @@ class Decider:
     ) -> tuple[DecisionInputs, RouteDecision]:
         """The route of a task whose content is `text`, and exactly what it depended on.
 
-        What an escalation's context would still give away is not measured yet: see `measure`. `unavailable` names
-        specialists that cannot be asked now.
+        What an escalation's context would still give away is not measured yet: see `measure`. `attached` says what its
+        attachments are, `unavailable` names specialists that cannot be asked now.
         """
         inputs = DecisionInputs(
             task=task,
@@ -67,7 +71,7 @@ class Decider:
             link_cause=link_cause,
             now=now,
             caller=caller,
-            detected=raised_classes(self.detector.detect(text), self.policy.detection_classes),
+            detected=raised_classes((*self.detector.detect(text), *attached), self.policy.detection_classes),
             detector_digest=self.detector.digest,
             unavailable=unavailable,
         )
@@ -84,7 +88,7 @@ class Decider:
         return inputs, decide(inputs)
 
     def measure(
-        self, inputs: DecisionInputs, decision: RouteDecision, leaving: Callable[[], str]
+        self, inputs: DecisionInputs, decision: RouteDecision, leaving: Callable[[], MinimumContext]
     ) -> tuple[DecisionInputs, RouteDecision]:
         """Where only the risk of what would leave is missing: that risk, and the decision with it. Else as they are.
 
@@ -95,9 +99,12 @@ class Decider:
         """
         if not awaits_residual_risk(inputs, decision):
             return inputs, decision
-        sent = leaving()
-        risk = residual_risk(sent, self.leaving_spans(sent), self.policy.risk_weights)
-        measured = replace(inputs, context_method=REDACTION, residual_risk=risk)
+        context, reason, risk = leaving(), "", CERTAIN
+        if context.is_searchable:
+            risk = self._risk(context.text)
+        else:
+            reason = "an attachment cannot be searched"
+        measured = replace(inputs, context_method=REDACTION, context_reason=reason, residual_risk=risk)
         return measured, decide(measured)
 
     def measure_summary(self, redacted: DecisionInputs, summary: str | None) -> tuple[DecisionInputs, RouteDecision]:
@@ -111,13 +118,16 @@ class Decider:
         if summary is None:
             inputs = replace(redacted, context_reason="there is no summary")
             return inputs, decide(inputs)
-        risk = residual_risk(summary, self.leaving_spans(summary), self.policy.risk_weights)
+        risk = self._risk(summary)
         if risk > self.policy.maximum_residual_risk:
             inputs = replace(redacted, context_reason=f"summary_risk={risk:.4f}")
         else:
             reason = f"redaction_risk={redacted.residual_risk:.4f}"
             inputs = replace(redacted, context_method=SUMMARY, context_reason=reason, residual_risk=risk)
         return inputs, decide(inputs)
+
+    def _risk(self, leaving: str) -> float:
+        return residual_risk(leaving, self.leaving_spans(leaving), self.policy.risk_weights)
 
     def consider_unsearched(self, inputs: DecisionInputs) -> tuple[DecisionInputs, RouteDecision]:
         """The route where what would leave could not be searched: for this task the way out is closed."""

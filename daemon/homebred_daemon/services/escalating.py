@@ -7,15 +7,16 @@ next begins anew.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Final
 
-from homebred_daemon.core.context import MinimumContext, masked, minimum_context
-from homebred_daemon.core.pseudonyms import Pseudonyms, TokenError
+from homebred_daemon.core.context import MinimumContext, minimum_context
+from homebred_daemon.core.masking import masked
+from homebred_daemon.core.pseudonyms import Pseudonyms, Restorer, TokenError
+from homebred_daemon.core.tool_calls import ANY_OBJECT, Restored, are_fit, restored
 from homebred_daemon.core.verification import Answer, Finding, verify
-from homebred_daemon.errors import DetectionError
+from homebred_daemon.errors import DetectionError, RequestError
 from homebred_daemon.inbound.answering import AcceptedTask, Emit, Retracted
 from homebred_daemon.ports.cloud import (
     BrokenAnswerError,
@@ -37,7 +38,14 @@ MAX_TOKENS: Final = 1024
 
 def leaving_context(accepted: AcceptedTask) -> MinimumContext:
     """What an escalation needs of a task, as it is; a summary may take its place."""
-    return minimum_context(accepted.turns, accepted.options.json_schema)
+    return minimum_context(
+        accepted.turns,
+        accepted.options.json_schema,
+        tools=accepted.options.tools,
+        tool_choice=accepted.options.tool_choice,
+        documents=accepted.content.documents,
+        is_searchable=accepted.content.is_searchable,
+    )
 
 
 class EscalationFailedError(Exception):
@@ -46,14 +54,6 @@ class EscalationFailedError(Exception):
     def __init__(self, why: Finding) -> None:
         self.why = why
         super().__init__(why.value)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
 
 
 class Escalating:
@@ -69,9 +69,7 @@ class Escalating:
         self._shown = False
         self._first_s: float | None = None
 
-    async def ask(
-        self, alias: str, context: Callable[[], MinimumContext], *, key: bytes, deadline_s: float
-    ) -> Generated:
+    async def ask(self, alias: str, context: Callable[[], MinimumContext], *, deadline_s: float) -> Generated:
         """The answer of the cloud model of that alias to a context, which leaves masked.
 
         It is streamed, unless it must fit a schema. `context` is called on a thread.
@@ -79,30 +77,39 @@ class Escalating:
         Raises:
             EscalationFailedError: there is none that holds; what was streamed of it has been retracted.
         """
-        pseudonyms = Pseudonyms(key)
+        pseudonyms = Pseudonyms(self._means.keys.key(self._accepted.caller, self._accepted.session_id))
         try:
             request = await asyncio.to_thread(self._request, alias, context, pseudonyms)  # masking takes its time
         except DetectionError as error:
             raise EscalationFailedError(Finding.UNSEARCHED) from error
-        if not _is_json(request.json_schema or "{}"):
+        if not self._has_usable_schemas(request):
             raise EscalationFailedError(Finding.MASKED_SCHEMA)
-        restorer, finished = pseudonyms.restorer(), None
+        restorer = pseudonyms.restorer()
         try:
-            async with aclosing(self._lane.ask(request, deadline_s=deadline_s)) as events:
-                async for event in events:
-                    match event:
-                        case CloudText(text):
-                            await self._show(restorer.feed(text))
-                        case CloudFinished():
-                            finished = event
-            await self._show(restorer.finish())
-            if finished is None:
-                raise BrokenAnswerError
+            finished = await self._streamed(request, restorer, deadline_s=deadline_s)
+            home = restored(finished.tool_calls, pseudonyms, local_tools=self._accepted.local_tools)
         except CloudError as error:
             raise await self._failed(Finding(error.code)) from error
         except TokenError as error:
             raise await self._failed(Finding.ALTERED_TOKEN) from error
-        return await self._verified(alias, finished, withheld=restorer.withheld)
+        except (ValueError, RecursionError) as error:  # of its tool calls
+            raise await self._failed(Finding.CLOUD_UNFIT) from error
+        return await self._verified(alias, finished, home, withheld=restorer.withheld + home.withheld)
+
+    async def _streamed(self, request: CloudRequest, restorer: Restorer, *, deadline_s: float) -> CloudFinished:
+        """Shows the answer as it comes. Raises CloudError, TokenError."""
+        finished = None
+        async with aclosing(self._lane.ask(request, deadline_s=deadline_s)) as events:
+            async for event in events:
+                match event:
+                    case CloudText(text):
+                        await self._show(restorer.feed(text))
+                    case CloudFinished():
+                        finished = event
+        await self._show(restorer.finish())
+        if finished is None:
+            raise BrokenAnswerError
+        return finished
 
     def _request(self, alias: str, context: Callable[[], MinimumContext], pseudonyms: Pseudonyms) -> CloudRequest:
         options = self._accepted.options
@@ -114,7 +121,18 @@ class Escalating:
             max_tokens=options.max_tokens or MAX_TOKENS,
             temperature=options.temperature,
             json_schema=leaving.json_schema,
+            tools=leaving.tools,
+            tool_choice=leaving.tool_choice,
         )
+
+    def _has_usable_schemas(self, request: CloudRequest) -> bool:
+        """Whether masking has left the schemas such: a bound that was taken for a year is a text afterwards."""
+        try:
+            for schema in (request.json_schema, *(tool.parameters for tool in request.tools)):
+                self._means.schemas.check_schema(schema or ANY_OBJECT)
+        except RequestError:
+            return False
+        return True
 
     async def _show(self, piece: str) -> None:
         if not piece:
@@ -130,19 +148,22 @@ class Escalating:
             await self._emit(Retracted(code=why.value))
         return EscalationFailedError(why)
 
-    async def _verified(self, alias: str, finished: CloudFinished, *, withheld: int) -> Generated:
-        schema, text = self._accepted.options.json_schema, "".join(self._said)
+    async def _verified(self, alias: str, finished: CloudFinished, home: Restored, *, withheld: int) -> Generated:
+        options, text, fits = self._accepted.options, "".join(self._said), self._means.schemas.fits
+        schema = "" if home.calls else options.json_schema
         answer = Answer(
             text=text,
+            has_tool_calls=bool(home.calls),
             truncated=finished.reason is CloudFinish.LENGTH,
-            fits_schema=self._means.schemas.fits(text, schema) if schema else None,
+            fits_schema=fits(text, schema) if schema else None,
+            fits_tools=are_fit(home.calls, options, fits),
         )
         findings = verify(answer)
         if finished.reason is CloudFinish.FILTERED:
             raise await self._failed(Finding.CLOUD_FILTERED)
         if Finding.SCHEMA_INVALID in findings:
             raise await self._failed(Finding.CLOUD_UNFIT)
-        if schema:
+        if options.json_schema and text:
             await self._emit(text)
         return Generated(
             specialist_id=alias,
@@ -153,5 +174,6 @@ class Escalating:
             ),
             first_token_s=self._first_s,
             confidence=None,
+            tool_calls=home.calls,
             findings=(*findings, Finding.WITHHELD) if withheld else findings,
         )

@@ -6,7 +6,6 @@ reviewer and sealer.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +16,7 @@ from homebred_daemon.errors import ConflictError, NotFoundError, RequestError
 from homebred_daemon.inbound.reviewing import Resolution, Shown
 from homebred_daemon.ports.review import Bounds, Change, ReviewContent, ReviewCounts, ReviewStore, Sealed, Sealer
 from homebred_daemon.ports.schemas import SchemaChecker
-from homebred_engines import api
+from homebred_daemon.services.review_bodies import body_of, content_of
 
 CONTENT, RESOLUTION, CORRECTION = "content", "resolution", "correction"
 """The parts that are sealed."""
@@ -53,7 +52,7 @@ class ReviewBook:
     def file(self, item: ReviewItem, content: ReviewContent) -> Change:
         """Takes a task in; it is on the disk when this returns. Raises OverloadedError, StateError."""
         data_key = self._sealer.new_key(item.route_id)
-        sealed = Sealed(data_key=data_key, content=self._seal(data_key, item.route_id, CONTENT, _body(content)))
+        sealed = Sealed(data_key=data_key, content=self._seal(data_key, item.route_id, CONTENT, body_of(content)))
         bounds = Bounds(max_open=self._terms.max_items, max_bytes=self._terms.max_bytes)
         self._store.file(item, sealed, bounds)
         return Change(before=None, after=item)
@@ -188,9 +187,7 @@ class ReviewBook:
         return self._sealer.seal(data_key, route_id, part, body)
 
     def _content(self, route_id: str, sealed: Sealed) -> ReviewContent:
-        record = json.loads(self._sealer.open(sealed.data_key, route_id, CONTENT, sealed.content))
-        messages = tuple(api.Message(role=role, content=content) for role, content in record["messages"])
-        return ReviewContent(messages=messages, response_schema=record["response_schema"])
+        return content_of(self._sealer.open(sealed.data_key, route_id, CONTENT, sealed.content))
 
     def _resolution(self, route_id: str, sealed: Sealed) -> str:
         if sealed.resolution is None:
@@ -201,8 +198,3 @@ class ReviewBook:
 def _require_short(text: str) -> None:
     if len(text.encode()) > MAX_TEXT_BYTES:
         raise RequestError(f"the text is longer than {MAX_TEXT_BYTES} bytes", hint="keep to what the task asks for")
-
-
-def _body(content: ReviewContent) -> bytes:
-    messages = [[message.role, message.content] for message in content.messages]
-    return json.dumps({"messages": messages, "response_schema": content.response_schema}, ensure_ascii=False).encode()

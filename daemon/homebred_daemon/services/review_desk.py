@@ -89,26 +89,26 @@ class ReviewDesk:
     # For those whose tasks are in it
 
     @contextmanager
-    def room(self, characters: int) -> Iterator[None]:
-        """Holds room for one task of about so many characters, until it is filed or was not needed.
+    def room(self, size: int) -> Iterator[None]:
+        """Holds room for one task of about so many bytes, until it is filed or was not needed.
 
         Raises:
             OverloadedError: the queue is full.
         """
         open_items = self._load.open_items + self._reserved.open_items
         content_bytes = self._load.content_bytes + self._reserved.content_bytes
-        if open_items >= self._terms.max_items or content_bytes + characters > self._terms.max_bytes:
+        if open_items >= self._terms.max_items or content_bytes + size > self._terms.max_bytes:
             self._journal.note(messages.REVIEW_QUEUE_FULL, waiting=open_items)
             raise OverloadedError(
                 f"only a person could answer this, and the review queue is full ({open_items} tasks wait)",
                 hint="have reviewers work it off (`homebred review list`), then send the task again",
                 retry_after_s=RETRY_AFTER_S,
             )
-        self._reserve(1, characters)
+        self._reserve(1, size)
         try:
             yield
         finally:
-            self._reserve(-1, -characters)
+            self._reserve(-1, -size)
 
     def file(self, route_id: str, accepted: AcceptedTask, decision: RouteDecision) -> asyncio.Future[ReviewItem]:
         """Takes a task in, whoever waits for it; done when it is on the disk.
@@ -126,7 +126,11 @@ class ReviewDesk:
             filed_at_utc=now,
             expires_at_utc=now + timedelta(seconds=self._terms.retention_s),
         )
-        content = ReviewContent(messages=accepted.turns, response_schema=accepted.options.json_schema)
+        content = ReviewContent(
+            messages=accepted.turns,
+            response_schema=accepted.options.json_schema,
+            attachments=accepted.attachments,
+        )
         return self._submit(lambda _: self._changed(self._book.file(item, content)))
 
     async def wait(self, route_id: str, *, caller: tuple[str, ...], sees_all: bool, wait_s: float) -> Shown:

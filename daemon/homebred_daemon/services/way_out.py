@@ -5,12 +5,9 @@ A task that stays never holds a reference to the lane (CONTRACT.md I4). It opens
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from homebred_daemon.core.decision import RouteDecision, Runtime
-from homebred_daemon.core.pseudonyms import KEY_BYTES
 from homebred_daemon.ports.cloud import CloudLane
 from homebred_protocol.documents.policy import Policy
 
@@ -21,8 +18,6 @@ class WayOut:
 
     lane: CloudLane | None
     """None: this device has none."""
-    new_key: Callable[[], bytes] = lambda: secrets.token_bytes(KEY_BYTES)
-    """A fresh random key for the pseudonyms of one task."""
 
     def opened_for(self, decision: RouteDecision, policy: Policy) -> CloudLane | None:
         """The lane, for a decision that escalates; None: there is none.

@@ -36,6 +36,7 @@ from homebred_protocol.client.errors import (
 )
 from homebred_protocol.client.values import (
     Answer,
+    Attachment,
     Decision,
     DryRun,
     Event,
@@ -50,6 +51,8 @@ from homebred_protocol.client.values import (
     Runtime,
     Status,
     Task,
+    Tool,
+    ToolCall,
     Verdict,
 )
 
@@ -74,6 +77,7 @@ __all__ = [
     "AsyncClient",
     "AsyncControl",
     "AsyncStream",
+    "Attachment",
     "CallError",
     "Client",
     "ConflictError",
@@ -104,6 +108,8 @@ __all__ = [
     "Status",
     "Stream",
     "Task",
+    "Tool",
+    "ToolCall",
     "UnattestedError",
     "UnreadError",
     "UnsupportedError",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import datetime, timezone
+from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -26,6 +28,8 @@ from homebred_protocol.client.values import (
     Runtime,
     Status,
     Task,
+    Tool,
+    ToolCall,
     Verdict,
 )
 from homebred_protocol.v1 import inference_pb2 as wire
@@ -63,7 +67,6 @@ VERDICTS = {
 
 def task_message(task: Task) -> wire.Task:
     """A task; one without a name gets one here, for all its tries."""
-    schema = task.schema
     return wire.Task(
         task_id=task.task_id or uuid.uuid4().hex,
         workflow=task.workflow,
@@ -76,9 +79,34 @@ def task_message(task: Task) -> wire.Task:
         requires=task.requires,
         context_tokens=task.context_tokens,
         text=task.text,
-        messages=[wire.Message(role=one.role, content=one.content) for one in task.messages],
-        response_schema="" if schema is None else schema if isinstance(schema, str) else json.dumps(schema),
+        messages=map(_message, task.messages),
+        response_schema=_schema(task.schema),
+        tools=map(_tool, task.tools),
+        tool_choice=task.tool_choice,
+        attachments=[
+            wire.Attachment(name=one.name, media_type=one.media_type, data=one.data) for one in task.attachments
+        ],
+        session_id=task.session_id,
     )
+
+
+def _message(message: Message) -> wire.Message:
+    calls = [wire.ToolCall(id=call.id, name=call.name, arguments=call.arguments) for call in message.tool_calls]
+    return wire.Message(role=message.role, content=message.content, tool_calls=calls, tool_call_id=message.tool_call_id)
+
+
+def _tool(tool: Tool) -> wire.Tool:
+    return wire.Tool(
+        name=tool.name,
+        description=tool.description,
+        parameters=_schema(tool.parameters),
+        runs_here=tool.runs_here,
+    )
+
+
+def _schema(schema: Mapping[str, Any] | str | None) -> str:
+    """As text; an empty text is no schema, an empty mapping one that everything fits."""
+    return "" if schema is None else schema if isinstance(schema, str) else json.dumps(schema)
 
 
 def request_message(task: Task) -> wire.GenerateRequest:
@@ -107,6 +135,8 @@ def event(message: wire.GenerateEvent) -> Event | None:
     kind = message.WhichOneof("event")
     if kind == "delta":
         return message.delta
+    if kind == "tool_call":
+        return _call(message.tool_call)
     if kind == "decision":
         return decision(message.decision)
     if kind == "retraction":
@@ -138,9 +168,14 @@ def dry_run(message: wire.RouteResponse) -> DryRun:
     decided, context = decision(message.decision), message.context
     would_send = OutgoingContext(
         system=context.system,
-        messages=tuple(Message(one.role, one.content) for one in context.messages),
+        messages=tuple(
+            Message(one.role, one.content, tool_calls=tuple(map(_call, one.tool_calls)), tool_call_id=one.tool_call_id)
+            for one in context.messages
+        ),
         schema=context.response_schema,
         dropped_messages=context.dropped_messages,
+        tools=tuple(Tool(one.name, one.description, one.parameters) for one in context.tools),
+        dropped_attachments=context.dropped_attachments,
     )
     kept = {one.name: getattr(decided, one.name) for one in fields(decided)}
     return DryRun(**kept, would_send=would_send if message.HasField("context") else None)
@@ -189,6 +224,7 @@ class Heard:
         self.anything = False
         self._decisions: list[Decision] = []
         self._pieces: list[str] = []
+        self._calls: list[ToolCall] = []
         self._outcome: Outcome | None = None
 
     def add(self, heard: Event) -> None:
@@ -198,8 +234,11 @@ class Heard:
             self._pieces.append(heard)
         elif isinstance(heard, Decision):
             self._decisions.append(heard)
+        elif isinstance(heard, ToolCall):
+            self._calls.append(heard)
         elif isinstance(heard, Retracted):
             self._pieces.clear()
+            self._calls.clear()
         else:
             self._outcome = heard
 
@@ -211,7 +250,16 @@ class Heard:
         """
         if self._outcome is None or not self._decisions:
             raise FailedError("the answer ended without its outcome", hint="send the task again, and report this")
-        return Answer(decisions=tuple(self._decisions), outcome=self._outcome, streamed="".join(self._pieces))
+        return Answer(
+            decisions=tuple(self._decisions),
+            outcome=self._outcome,
+            streamed="".join(self._pieces),
+            tool_calls=tuple(self._calls),
+        )
+
+
+def _call(message: wire.ToolCall) -> ToolCall:
+    return ToolCall(id=message.id, name=message.name, arguments=message.arguments)
 
 
 def _time(message: Timestamp) -> datetime:

@@ -73,12 +73,54 @@ class Verdict(_Word):
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """What the model asks the caller's program to do; always whole."""
+
+    id: str
+    name: str
+    arguments: str
+    """A JSON object, as text."""
+
+    def parsed(self) -> dict[str, Any]:
+        """The arguments."""
+        arguments: dict[str, Any] = json.loads(self.arguments)
+        return arguments
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One turn of a conversation."""
 
     role: str
-    """`system`, `user` or `assistant`."""
+    """`system`, `user`, `assistant` or `tool`."""
     content: str
+    tool_calls: tuple[ToolCall, ...] = field(default=(), kw_only=True)
+    """Of the assistant: what it asked for."""
+    tool_call_id: str = field(default="", kw_only=True)
+    """Of a tool's message: the call that it is the result of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """Something that the caller's program can do for the model."""
+
+    name: str
+    """1 to 64 of A-Z a-z 0-9 _ -."""
+    description: str = ""
+    parameters: Mapping[str, Any] | str = ""
+    """JSON Schema of an object; empty: there are none."""
+    runs_here: bool = field(default=False, kw_only=True)
+    """On this device: what was masked for a cloud model may be put back into its arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A document, a picture, a recording that belongs to a task; nothing but a masked text ever leaves the device."""
+
+    name: str
+    data: bytes
+    media_type: str = ""
+    """Such as `text/plain`; empty: it is found out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +130,8 @@ class Task:
     text: str = ""
     """The task in words; exactly one of text and messages."""
     messages: tuple[Message, ...] = field(default=(), kw_only=True)
+    attachments: tuple[Attachment, ...] = field(default=(), kw_only=True)
+    """Texts are read; what else there is takes a specialist for it, or a person."""
     workflow: str = field(default="", kw_only=True)
     """The repeated kind of task it belongs to; empty: none, only generalists may answer."""
     data_classes: tuple[str, ...] = field(default=(), kw_only=True)
@@ -98,6 +142,12 @@ class Task:
     """Whether a redacted minimum of it may leave the device."""
     schema: Mapping[str, Any] | str | None = field(default=None, kw_only=True)
     """JSON Schema that the answer must fit; it is then held back until it does."""
+    tools: tuple[Tool, ...] = field(default=(), kw_only=True)
+    """What the model may ask the caller's program to do."""
+    tool_choice: str = field(default="", kw_only=True)
+    """`auto`, `none`, `required`, or the name of the tool that must be asked for; empty: auto."""
+    session_id: str = field(default="", kw_only=True)
+    """The caller's name for what belongs together: a value that is masked has one token within it."""
     deadline_s: float | None = field(default=None, kw_only=True)
     """Seconds from now to the outcome, all tries together; None: the device's own bound."""
     max_tokens: int | None = field(default=None, kw_only=True)
@@ -128,6 +178,9 @@ class OutgoingContext:
     """As JSON text; empty: none."""
     dropped_messages: int
     """How many earlier ones would stay on the device."""
+    tools: tuple[Tool, ...]
+    dropped_attachments: int
+    """How many would stay on the device; the texts of the others stand in the last message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +239,7 @@ class Outcome:
     """Such as `slow`, `truncated`, `low_confidence`, `fallback`."""
     answered_by: str
     finish_reason: str
-    """`stop` or `length`."""
+    """`stop`, `length`, `tool_calls` or `schema_invalid`."""
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
@@ -207,10 +260,10 @@ class Retracted:
     """Why: a stable machine code."""
 
 
-Event = Decision | str | Retracted | Outcome
-"""What a stream yields: decisions first, then pieces of the answer (never cumulative), then exactly one outcome.
+Event = Decision | str | ToolCall | Retracted | Outcome
+"""What a stream yields: decisions first, pieces of the answer (never cumulative), tool calls, then exactly one outcome.
 
-A Retracted voids the pieces before it.
+A Retracted voids the pieces and calls before it.
 """
 
 
@@ -223,6 +276,8 @@ class Answer:
     outcome: Outcome
     streamed: str
     """All pieces that count together, whatever they are worth."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """What the model asks for: send the task again with these in an assistant's message and their results after it."""
 
     @property
     def status(self) -> Status:

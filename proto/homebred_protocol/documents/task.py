@@ -40,7 +40,7 @@ class Task:
     deadline_s: float | None = None
     """Seconds from acceptance to outcome."""
     requires: tuple[str, ...] = ()
-    """Capabilities of REQUIREMENTS that the specialist must have."""
+    """Capabilities of REQUIREMENTS that the specialist must have; `tools` among them where the task has tools."""
     context_tokens: int | None = None
     """Tokens of context the task needs."""
     has_response_schema: bool = False
@@ -63,13 +63,10 @@ def read_task(document: object) -> Task:
         minimum_margin=fields.number("minimum_margin", low=-1, high=1),
         expected_calls=fields.integer("expected_calls"),
         deadline_s=fields.number("deadline_s", low=0),
-        requires=fields.texts("requires"),
+        requires=_requires(fields),
         context_tokens=fields.integer("context_tokens"),
         has_response_schema=fields.has("response_schema"),
     )
-    for requirement in task.requires:
-        if requirement not in REQUIREMENTS:
-            fields.complain(("requires",), f"names {requirement!r}", f"write any of: {', '.join(REQUIREMENTS)}")
     _check_content(fields)
     # A caller's own keys are none of our business, but a misspelt `data_classes` would silently declassify a task.
     fields.finish_leniently()
@@ -96,30 +93,72 @@ def _classes(fields: Fields) -> tuple[str, ...]:
     return classes
 
 
+def _requires(fields: Fields) -> tuple[str, ...]:
+    requires = fields.texts("requires")
+    for requirement in requires:
+        if requirement not in REQUIREMENTS:
+            fields.complain(("requires",), f"names {requirement!r}", f"write any of: {', '.join(REQUIREMENTS)}")
+    needs_tools = bool(fields.raw("tools")) and "tools" not in requires
+    return (*requires, "tools") if needs_tools else requires
+
+
 def content_text(document: dict[str, Any]) -> str:
-    """Everything in a checked task document that a person wrote, as one text for detection."""
+    """Everything in a checked task document that a person wrote, attachments aside, as one text for detection."""
     parts = [document.get("text")]
     for message in document.get("messages") or ():
-        parts += [message.get("name"), message["content"]]
-    schema = document.get("response_schema")
-    if schema is not None:
-        parts.append(json.dumps(schema, ensure_ascii=False))
+        parts += [message.get("name"), message.get("content")]
+        for call in message.get("tool_calls") or ():
+            parts += [call["name"], as_read(call["arguments"])]
+    for tool in document.get("tools") or ():
+        parts += [tool["name"], tool.get("description"), _json_text(tool.get("parameters"))]
+    parts.append(_json_text(document.get("response_schema")))
     return "\n".join(part for part in parts if part)
+
+
+def as_read(arguments: str) -> str:
+    """A tool call's arguments as a person would read them: no letter is spelt as an escape."""
+    try:
+        return _json_text(json.loads(arguments)) or arguments
+    except (ValueError, RecursionError):
+        return arguments
+
+
+def _json_text(value: object) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _check_content(fields: Fields) -> None:
     fields.text("text")
     for message in fields.listed("messages"):
         message.text("role", required=True)
-        message.text("content", required=True)
+        message.text("content", required=not message.has("tool_calls"))
         message.text("name")
+        message.text("tool_call_id")
+        for call in message.listed("tool_calls"):
+            for key in ("id", "name", "arguments"):
+                call.text(key, required=True)
+            call.finish()
         message.finish()
-    schema = fields.raw("response_schema")
-    if schema is not None and not isinstance(schema, dict):
-        fields.complain(
-            ("response_schema",), "is not a JSON Schema object", 'write an object such as {"type": "object"}'
-        )
+    _check_schema(fields, "response_schema")
+    for tool in fields.listed("tools"):
+        tool.text("name", required=True)
+        tool.text("description")
+        tool.boolean("runs_here")
+        _check_schema(tool, "parameters")
+        tool.finish()
+    for attachment in fields.listed("attachments"):
+        for key in ("name", "media_type", "text", "data"):
+            attachment.text(key)
+        attachment.finish()
+    fields.text("tool_choice")
+    _name(fields, "session_id")
     given = [key for key in ("text", "messages") if fields.has(key) and fields.raw(key) != []]
     if len(given) != 1:
         what = "both `text` and `messages` are given" if given else "neither `text` nor `messages` is given"
         fields.complain((), what, "write exactly one of them")
+
+
+def _check_schema(fields: Fields, key: str) -> None:
+    schema = fields.raw(key)
+    if schema is not None and not isinstance(schema, dict):
+        fields.complain((key,), "is not a JSON Schema object", 'write an object such as {"type": "object"}')

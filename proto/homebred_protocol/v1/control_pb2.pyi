@@ -789,6 +789,7 @@ class ShowReviewResponse(_message.Message):
     RESPONSE_SCHEMA_FIELD_NUMBER: _builtins.int
     OUTPUT_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
+    ATTACHMENTS_FIELD_NUMBER: _builtins.int
     response_schema: _builtins.str
     """an answer must fit it; empty: free text"""
     output: _builtins.str
@@ -798,6 +799,8 @@ class ShowReviewResponse(_message.Message):
     def review(self) -> Global___Review: ...
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_inference_pb2.Message]: ...
+    @_builtins.property
+    def attachments(self) -> _containers.RepeatedCompositeFieldContainer[_inference_pb2.Attachment]: ...
     def __init__(
         self,
         *,
@@ -806,10 +809,11 @@ class ShowReviewResponse(_message.Message):
         response_schema: _builtins.str = ...,
         output: _builtins.str = ...,
         note: _builtins.str = ...,
+        attachments: _abc.Iterable[_inference_pb2.Attachment] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["review", b"review"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "note", b"note", "output", b"output", "response_schema", b"response_schema", "review", b"review"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachments", b"attachments", "messages", b"messages", "note", b"note", "output", b"output", "response_schema", b"response_schema", "review", b"review"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -144,22 +144,122 @@ class Message(_message.Message):
 
     ROLE_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
+    TOOL_CALL_ID_FIELD_NUMBER: _builtins.int
     role: _builtins.str
-    """"system", "user", "assistant" """
+    """"system", "user", "assistant", "tool" """
     content: _builtins.str
+    tool_call_id: _builtins.str
+    """of a tool's message: which call it is the result of"""
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolCall]:
+        """of the assistant: what it asked for"""
+
     def __init__(
         self,
         *,
         role: _builtins.str = ...,
         content: _builtins.str = ...,
+        tool_calls: _abc.Iterable[Global___ToolCall] | None = ...,
+        tool_call_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "role", b"role", "tool_call_id", b"tool_call_id", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Message: _TypeAlias = Message  # noqa: Y015
+
+@_typing.final
+class Tool(_message.Message):
+    """Something that the caller's program can do for the model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    RUNS_HERE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """1 to 64 of A-Z a-z 0-9 _ -"""
+    description: _builtins.str
+    parameters: _builtins.str
+    """JSON Schema of an object as text; empty: there are none"""
+    runs_here: _builtins.bool
+    """on this device: values that were masked may be put back into its arguments"""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        description: _builtins.str = ...,
+        parameters: _builtins.str = ...,
+        runs_here: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "name", b"name", "parameters", b"parameters", "runs_here", b"runs_here"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Tool: _TypeAlias = Tool  # noqa: Y015
+
+@_typing.final
+class ToolCall(_message.Message):
+    """What the model asks the caller's program to do; always whole."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    name: _builtins.str
+    arguments: _builtins.str
+    """a JSON object as text"""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        arguments: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "id", b"id", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolCall: _TypeAlias = ToolCall  # noqa: Y015
+
+@_typing.final
+class Attachment(_message.Message):
+    """A document, a picture, a recording that belongs to a task. Only a text ever leaves the device, and only masked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """its file name"""
+    media_type: _builtins.str
+    """as the caller knows it, such as "text/plain"; empty: it is found out"""
+    data: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        media_type: _builtins.str = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "media_type", b"media_type", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Attachment: _TypeAlias = Attachment  # noqa: Y015
 
 @_typing.final
 class Task(_message.Message):
@@ -180,6 +280,10 @@ class Task(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     MESSAGES_FIELD_NUMBER: _builtins.int
     RESPONSE_SCHEMA_FIELD_NUMBER: _builtins.int
+    TOOLS_FIELD_NUMBER: _builtins.int
+    TOOL_CHOICE_FIELD_NUMBER: _builtins.int
+    ATTACHMENTS_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     """the caller's name for it; empty: one is made"""
     workflow: _builtins.str
@@ -195,6 +299,10 @@ class Task(_message.Message):
     """exactly one of text and messages"""
     response_schema: _builtins.str
     """JSON Schema as text; the answer is held back until it fits"""
+    tool_choice: _builtins.str
+    """"auto", "none", "required", or the name of a tool; empty: auto"""
+    session_id: _builtins.str
+    """the caller's name for what belongs together: within it a value has one token"""
     @_builtins.property
     def data_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """empty: the policy's default class"""
@@ -205,6 +313,10 @@ class Task(_message.Message):
 
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Message]: ...
+    @_builtins.property
+    def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tool]: ...
+    @_builtins.property
+    def attachments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attachment]: ...
     def __init__(
         self,
         *,
@@ -221,10 +333,14 @@ class Task(_message.Message):
         text: _builtins.str = ...,
         messages: _abc.Iterable[Global___Message] | None = ...,
         response_schema: _builtins.str = ...,
+        tools: _abc.Iterable[Global___Tool] | None = ...,
+        tool_choice: _builtins.str = ...,
+        attachments: _abc.Iterable[Global___Attachment] | None = ...,
+        session_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens", "_deadline_s", b"_deadline_s", "_expected_calls", b"_expected_calls", "_minimum_margin", b"_minimum_margin", "context_tokens", b"context_tokens", "deadline_s", b"deadline_s", "expected_calls", b"expected_calls", "minimum_margin", b"minimum_margin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens", "_deadline_s", b"_deadline_s", "_expected_calls", b"_expected_calls", "_minimum_margin", b"_minimum_margin", "allows_escalation", b"allows_escalation", "context_tokens", b"context_tokens", "data_classes", b"data_classes", "deadline_s", b"deadline_s", "expected_calls", b"expected_calls", "kind", b"kind", "messages", b"messages", "minimum_margin", b"minimum_margin", "requires", b"requires", "response_schema", b"response_schema", "task_id", b"task_id", "text", b"text", "workflow", b"workflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens", "_deadline_s", b"_deadline_s", "_expected_calls", b"_expected_calls", "_minimum_margin", b"_minimum_margin", "allows_escalation", b"allows_escalation", "attachments", b"attachments", "context_tokens", b"context_tokens", "data_classes", b"data_classes", "deadline_s", b"deadline_s", "expected_calls", b"expected_calls", "kind", b"kind", "messages", b"messages", "minimum_margin", b"minimum_margin", "requires", b"requires", "response_schema", b"response_schema", "session_id", b"session_id", "task_id", b"task_id", "text", b"text", "tool_choice", b"tool_choice", "tools", b"tools", "workflow", b"workflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__context_tokens: _TypeAlias = _typing.Literal["context_tokens"]  # noqa: Y015
     _WhichOneofArgType__context_tokens: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens"]  # noqa: Y015
@@ -432,7 +548,7 @@ class Outcome(_message.Message):
     specialist id
     """
     finish_reason: _builtins.str
-    """"stop", "length" """
+    """"stop", "length", "tool_calls" """
     first_token_ms: _builtins.float
     """from acceptance"""
     total_ms: _builtins.float
@@ -479,7 +595,7 @@ Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
 
 @_typing.final
 class Retraction(_message.Message):
-    """The deltas so far do not count: the cloud model's answer failed on its way, and the answer begins anew."""
+    """The deltas and tool calls so far do not count: the cloud model's answer failed on its way, and the answer begins anew."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -507,6 +623,7 @@ class GenerateEvent(_message.Message):
     DELTA_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     RETRACTION_FIELD_NUMBER: _builtins.int
+    TOOL_CALL_FIELD_NUMBER: _builtins.int
     delta: _builtins.str
     """never cumulative"""
     @_builtins.property
@@ -515,6 +632,10 @@ class GenerateEvent(_message.Message):
     def outcome(self) -> Global___Outcome: ...
     @_builtins.property
     def retraction(self) -> Global___Retraction: ...
+    @_builtins.property
+    def tool_call(self) -> Global___ToolCall:
+        """after the last delta"""
+
     def __init__(
         self,
         *,
@@ -522,12 +643,13 @@ class GenerateEvent(_message.Message):
         delta: _builtins.str = ...,
         outcome: Global___Outcome | None = ...,
         retraction: Global___Retraction | None = ...,
+        tool_call: Global___ToolCall | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "delta", b"delta", "event", b"event", "outcome", b"outcome", "retraction", b"retraction"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "delta", b"delta", "event", b"event", "outcome", b"outcome", "retraction", b"retraction", "tool_call", b"tool_call"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "delta", b"delta", "event", b"event", "outcome", b"outcome", "retraction", b"retraction"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "delta", b"delta", "event", b"event", "outcome", b"outcome", "retraction", b"retraction", "tool_call", b"tool_call"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["decision", "delta", "outcome", "retraction"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["decision", "delta", "outcome", "retraction", "tool_call"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -565,13 +687,19 @@ class OutgoingContext(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     RESPONSE_SCHEMA_FIELD_NUMBER: _builtins.int
     DROPPED_MESSAGES_FIELD_NUMBER: _builtins.int
+    TOOLS_FIELD_NUMBER: _builtins.int
+    DROPPED_ATTACHMENTS_FIELD_NUMBER: _builtins.int
     system: _builtins.str
     """standing instructions"""
     response_schema: _builtins.str
     dropped_messages: _builtins.int
     """how many earlier ones would stay here"""
+    dropped_attachments: _builtins.int
+    """how many would stay here; the texts of the others stand in the last message"""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Message]: ...
+    @_builtins.property
+    def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tool]: ...
     def __init__(
         self,
         *,
@@ -579,10 +707,12 @@ class OutgoingContext(_message.Message):
         messages: _abc.Iterable[Global___Message] | None = ...,
         response_schema: _builtins.str = ...,
         dropped_messages: _builtins.int = ...,
+        tools: _abc.Iterable[Global___Tool] | None = ...,
+        dropped_attachments: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped_messages", b"dropped_messages", "messages", b"messages", "response_schema", b"response_schema", "system", b"system"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped_attachments", b"dropped_attachments", "dropped_messages", b"dropped_messages", "messages", b"messages", "response_schema", b"response_schema", "system", b"system", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,14 +5,16 @@ from collections.abc import Sequence
 
 import pytest
 from tests.support.answering_stage import Actor, Stage, accepted_task, review_desk
-from tests.support.scripted_pool import USAGE, Ends, Play, Step, Sure, Takes, says
+from tests.support.scripted_pool import USAGE, Ends, Play, Step, Sure, Takes, asks_for, says
 
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
+from homebred_daemon.core.attachments import Attachment
 from homebred_daemon.core.verification import Finding
 from homebred_daemon.errors import EngineUnavailableError, HomebredError, OverloadedError, RequestError
 from homebred_daemon.inbound.answering import AcceptedTask
 from homebred_daemon.services.asking import Asking, AttemptFailedError, Generated
 from homebred_daemon.services.recording import Recorder
+from homebred_daemon.services.session_keys import SessionKeys
 from homebred_daemon.services.standing import Means
 from homebred_engines import api
 
@@ -27,6 +29,7 @@ def asking(stage: Stage, accepted: AcceptedTask | None = None) -> Asking:
         schemas=JsonSchemaChecker(),
         reviews=review_desk(stage.reviews, stage.clock),
         clock=stage.clock,
+        keys=SessionKeys(stage.clock),
         new_route_id=lambda: "unused",
     )
     return Asking(stage.standing(), accepted or accepted_task(), means, stage.hear, "r1")
@@ -116,3 +119,48 @@ async def test_a_cascade_whose_last_one_fails_fails_in_its_name() -> None:
     with pytest.raises(AttemptFailedError) as caught:
         await asking(stage).ask(("s", "l"))
     assert caught.value.specialist_id == "l"
+
+
+RING = {"tools": [{"name": "ring", "parameters": {"type": "object", "required": ["times"]}}]}
+
+
+async def with_tools(*plays: Play, choice: str = "auto") -> tuple[list[str], Generated]:
+    stage = Stage({"a": Actor(plays=plays)})
+    generated = await asking(stage, accepted_task(RING, tool_choice=choice)).ask(("a",))
+    return stage.heard, generated
+
+
+async def test_a_tool_call_that_can_be_made_comes_with_the_answer() -> None:
+    heard, generated = await with_tools(asks_for("ring", '{"times": 2}', "Wait."))
+    assert heard == ["<< Wait."]
+    assert [(call.name, call.arguments) for call in generated.tool_calls] == [("ring", '{"times": 2}')]
+    assert (generated.finish_reason, generated.findings) == ("tool_calls", ())
+
+
+async def test_one_that_cannot_is_not_passed_on_and_ends_the_answer_as_unfit() -> None:
+    _, generated = await with_tools(asks_for("ring", "{}", "Wait."))
+    assert (generated.tool_calls, generated.finish_reason, generated.findings) == (
+        (),
+        "schema_invalid",
+        (Finding.SCHEMA_INVALID,),
+    )
+
+
+async def test_where_a_tool_must_be_asked_for_an_answer_without_is_a_failure() -> None:
+    with pytest.raises(AttemptFailedError, match="does not fit"):
+        await with_tools(says("no"), choice="required")
+
+
+async def test_a_recording_is_shown_to_no_engine_that_cannot_hear() -> None:
+    wave = Attachment(name="a.wav", media_type="", data=b"RIFF\x00\x00\x00\x00WAVE")
+    stage = Stage({"a": Actor(plays=[says("a song")])})
+    with pytest.raises(AttemptFailedError, match="no engine takes sound"):
+        await asking(stage, accepted_task(attachments=(wave,))).ask(("a",))
+    assert stage.pool.asked == []
+
+
+async def test_an_attached_text_stands_below_what_the_user_said() -> None:
+    stage = Stage({"a": Actor(plays=[says("ok")])})
+    note = Attachment(name="note.txt", media_type="", data=b"two teas")
+    await asking(stage, accepted_task(attachments=(note,))).ask(("a",))
+    assert stage.pool.asked[0][1].messages[-1].content == "hello\n\n--- note.txt ---\ntwo teas"

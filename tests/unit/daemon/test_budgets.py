@@ -21,6 +21,14 @@ CHARGES = st.builds(
 )
 
 
+def test_a_day_that_nobody_counted_counts_as_spent_and_the_next_does_not() -> None:
+    budget = Budget(calls=3, money=1.5)
+    lost = budget.spent_on(MONDAY.date())
+    assert lost.so_far == Charge(calls=3, money=1.5)
+    assert budget.exceeded_by(lost.plus(Charge(calls=1), MONDAY).so_far) == ("calls",)
+    assert budget.exceeded_by(lost.plus(Charge(calls=1), TUESDAY).so_far) == ()
+
+
 def test_without_limits_nothing_exceeds_a_budget() -> None:
     assert Budget().exceeded_by(Charge(calls=10**9, transferred_bytes=10**15, money=1e9)) == ()
 

@@ -132,7 +132,7 @@ def test_what_follows_the_end_is_not_read(name: str) -> None:
     [
         ("openai_chat", {"choices": [{"delta": {}, "finish_reason": "length"}]}, CloudFinish.LENGTH),
         ("openai_chat", {"choices": [{"delta": {}, "finish_reason": "content_filter"}]}, CloudFinish.FILTERED),
-        ("openai_chat", {"choices": [{"delta": {}, "finish_reason": "tool_calls"}]}, CloudFinish.OTHER),
+        ("openai_chat", {"choices": [{"delta": {}, "finish_reason": "tool_calls"}]}, CloudFinish.TOOL_CALLS),
         (
             "openai_responses",
             {"type": "response.incomplete", "response": {"incomplete_details": {"reason": "max_output_tokens"}}},

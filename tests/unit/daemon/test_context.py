@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homebred_daemon.core.context import MinimumContext, masked, minimum_context
-from homebred_daemon.core.pseudonyms import KEY_BYTES, Pseudonyms
+from homebred_daemon.core.context import MinimumContext, minimum_context
+from homebred_daemon.core.documents import Document
 from homebred_daemon.core.sensitivity import Span
-from homebred_engines.api import Message
+from homebred_engines.api import Message, Tool, ToolCall
 
 
 def talk(*contents: str, system: str = "") -> list[Message]:
@@ -62,17 +62,6 @@ def test_instructions_alone_are_asked_as_a_turn() -> None:
     )
 
 
-def test_one_value_has_one_token_in_instructions_and_turns() -> None:
-    context = minimum_context(talk("Who is Quill?", "Quill is a poet.", "Why does Quill write?", system="Ask Quill."))
-    hidden = masked(context, find_quill, Pseudonyms(bytes(KEY_BYTES)))
-    assert "Quill" not in hidden.text
-    tokens = {
-        text[text.index("⟦") : text.index("⟧") + 1]
-        for text in (hidden.system, *(turn.content for turn in hidden.turns))
-    }
-    assert len(tokens) == 1
-
-
 @given(st.lists(st.text("ab Quill.?", max_size=30), min_size=1, max_size=7))
 def test_what_goes_is_the_end_of_the_conversation_and_nothing_is_lost(contents: list[str]) -> None:
     turns = talk(*contents)
@@ -84,3 +73,39 @@ def test_what_goes_is_the_end_of_the_conversation_and_nothing_is_lost(contents: 
 def find_quill(text: str) -> tuple[Span, ...]:
     at = text.find("Quill")
     return (Span(at, at + 5, "PERSON", 2),) if at >= 0 else ()
+
+
+def document(name: str, text: str) -> Document:
+    return Document(name=name, text=text)
+
+
+LEASE, MENU = document("lease-2024.txt", "The tenant pays for repairs of the roof."), document("menu.txt", "Two teas.")
+
+
+@pytest.mark.parametrize(
+    ("asked", "needed"),
+    [
+        ("What does lease-2024 say?", [LEASE]),
+        ("Does the tenant pay for repairs?", [LEASE]),
+        ("Compare menu.txt with the lease-2024, please.", [LEASE, MENU]),
+        ("What is this?", [LEASE, MENU]),
+    ],
+)
+def test_a_document_goes_where_it_is_spoken_of_and_all_where_none_is(asked: str, needed: list[Document]) -> None:
+    context = minimum_context([Message(role="user", content=asked)], documents=[LEASE, MENU])
+    assert list(context.documents) == needed
+    assert context.dropped_attachments == 2 - len(needed)
+    assert all(one.text in context.text for one in needed)
+
+
+def test_an_exchange_with_a_tool_goes_whole_from_the_users_question_on() -> None:
+    call = ToolCall(id="a", name="look_up", arguments='{"who": "Quill"}')
+    turns = [
+        *talk("Where is my parcel, the small blue one that I sent from Bremen?", "On its way."),
+        Message(role="user", content="Which room has the next free afternoon, and for how many people?"),
+        Message(role="assistant", content="", tool_calls=(call,)),
+        Message(role="tool", content="Room 3.", tool_call_id="a"),
+    ]
+    context = minimum_context(turns, tools=(Tool(name="look_up", description="finds rooms"),))
+    assert (list(context.turns), context.dropped_turns) == (turns[2:], 2)
+    assert all(part in context.text for part in ("who: Quill", "Room 3.", "look_up", "finds rooms"))

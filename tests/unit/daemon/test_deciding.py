@@ -8,11 +8,13 @@ from tests.support.keyword_detector import KeywordDetector
 from tests.support.manual_clock import STARTED
 
 from homebred_daemon.adapters.detectors.patterns import default_detector
+from homebred_daemon.core.context import MinimumContext, minimum_context
 from homebred_daemon.core.decision import Reason, RouteDecision, Runtime
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.pseudonyms import KEY_BYTES, Pseudonyms
 from homebred_daemon.core.routing import DecisionInputs, awaits_residual_risk, decide
 from homebred_daemon.services.deciding import REDACTION, Decider
+from homebred_engines.api import Message
 from homebred_protocol.documents.policy import Policy, read_policy
 from homebred_protocol.documents.registry import Registry, read_registry
 from homebred_protocol.documents.task import Task
@@ -32,13 +34,17 @@ def decider(registry: Registry = REGISTRY, **policy: Any) -> Decider:
     return Decider(policy=read_policy(policy, "sha256:p"), registry=registry, detector=detector)
 
 
+def context(text: str) -> MinimumContext:
+    return minimum_context([Message(role="user", content=text)])
+
+
 def asked(decider: Decider, task: Task = PUBLIC, text: str = PLAIN) -> DecisionInputs:
     return decided(decider, task, text)[0]
 
 
 def decided(decider: Decider, task: Task, text: str) -> tuple[DecisionInputs, RouteDecision]:
     considered = decider.consider(task, text, link=Link.UP, now=STARTED, caller=("uid:7",))
-    return decider.measure(*considered, lambda: text)
+    return decider.measure(*considered, lambda: context(text))
 
 
 def test_the_inputs_hold_exactly_what_the_decision_depended_on() -> None:
@@ -100,7 +106,7 @@ def test_a_task_decided_again_that_now_considers_an_escalation_has_its_risk_meas
     deciding = decider(registry)
     first = asked(deciding)
     again = deciding.consider_again(first, failed=frozenset("a"), now=STARTED)
-    second, decision = deciding.measure(*again, lambda: PLAIN)
+    second, decision = deciding.measure(*again, lambda: context(PLAIN))
     assert (first.residual_risk, second.residual_risk) == (None, 0.0)
     assert decision.reason_code is Reason.MARGIN_SHORT
 

@@ -7,9 +7,10 @@ from typing import NoReturn
 
 import pytest
 from tests.support.answering_stage import ESCALATABLE, PRIVATE, Actor, Stage, accepted_task
-from tests.support.scripted_cloud import ScriptedCloud
+from tests.support.scripted_cloud import Asks, ScriptedCloud
 from tests.support.scripted_pool import says
 
+from homebred_daemon.core.attachments import Attachment
 from homebred_daemon.core.sensitivity import Span
 from homebred_daemon.errors import DetectionError
 from homebred_daemon.ports.cloud import (
@@ -27,7 +28,7 @@ DECIDED = "decided r1 cloud_escalation cloud/default: margin_short"
 TEXT = "ask Quill why"
 
 
-def stage(*script: str | CloudError | CloudFinish, local: str = "hello") -> Stage:
+def stage(*script: str | Asks | CloudError | CloudFinish, local: str = "hello") -> Stage:
     """A device whose own specialist is unfit, with a cloud that follows the script, and which knows one Quill."""
     made = Stage({"a": UNFIT(plays=[says(local)])}, cloud=ScriptedCloud(script))
     made.detector.words = {"Quill": "PERSON"}
@@ -157,10 +158,17 @@ async def test_an_answer_that_must_fit_a_schema_is_held_back_until_it_does() -> 
     ]
 
 
+async def test_a_schema_leaves_masked_and_its_names_come_home() -> None:
+    made = stage('{{"{0}": 1}}', CloudFinish.STOP)
+    heard = await made.answer(ESCALATABLE, text=TEXT, schema='{"type": "object", "required": ["Quill"]}')
+    assert "Quill" not in repr(lane(made).asked)
+    assert heard[1:] == ['<< {"Quill": 1}', "answer by cloud/default"]
+
+
 async def test_a_schema_that_masking_broke_is_not_sent() -> None:
     made = stage("{}", CloudFinish.STOP, local='{"name": 1}')
-    made.detector.words = {'"name"': "PERSON"}
-    heard = await made.answer(ESCALATABLE, schema='{"type": "object", "required": ["name"]}')
+    made.detector.words = {"1900": "DATE"}
+    heard = await made.answer(ESCALATABLE, schema='{"type": "object", "minProperties": 0, "maxProperties": 1900}')
     assert heard[-1] == "degraded by a: cloud_failed, masked_schema"
     assert lane(made).asked == []
 
@@ -195,3 +203,67 @@ async def test_what_would_leave_is_chosen_only_where_something_may(monkeypatch: 
     monkeypatch.setattr(answering, "leaving_context", unwanted)
     made = Stage({"a": Actor(plays=[says("hello")])})
     assert (await made.answer(PRIVATE))[-1] == "answer by a"
+
+
+LOOK_UP = {"name": "look_up", "parameters": {"type": "object", "required": ["who"]}, "runs_here": True}
+SEND = {"name": "send", "parameters": {"type": "object"}}
+WITH_TOOLS = {**ESCALATABLE, "tools": [LOOK_UP, SEND]}
+
+
+async def test_a_tool_that_runs_here_is_asked_for_with_the_values_back_in() -> None:
+    made = stage("Let me look. ", Asks("0", '{"who": "{0}"}'), CloudFinish.TOOL_CALLS)
+    heard = await made.answer(WITH_TOOLS, text=TEXT)
+    assert heard[1:] == ["<< Let me look. ", 'asks for look_up {"who": "Quill"}', "answer by cloud/default"]
+    (request,) = lane(made).asked
+    assert ("Quill" in repr(request), request.tools[0].name) == (False, "look_up")
+
+
+async def test_a_tool_elsewhere_gets_no_value_and_the_answer_is_weak() -> None:
+    heard = await stage(Asks("send", '{"to": "{0}"}'), CloudFinish.TOOL_CALLS).answer(WITH_TOOLS, text=TEXT)
+    assert heard[1:] == ['asks for send {"to": "[withheld]"}', "answer by cloud/default: withheld"]
+
+
+@pytest.mark.parametrize(
+    ("asks", "why"),
+    [
+        (Asks("look_up", "{}"), "cloud_unfit"),
+        (Asks("look_up", "{"), "cloud_unfit"),
+        (Asks("sing", "{}"), "cloud_unfit"),
+        (Asks("look_up", '{"who": "⟦person:000000000⟧"}'), "altered_token"),
+    ],
+)
+async def test_a_call_that_cannot_be_made_takes_back_what_came_before_it(asks: Asks, why: str) -> None:
+    heard = await stage("Well, ", asks, CloudFinish.TOOL_CALLS).answer(WITH_TOOLS, text=TEXT)
+    assert heard[1:3] == ["<< Well, ", f"retracted: {why}"]
+    assert not any(line.startswith("asks") for line in heard)
+
+
+async def test_within_a_session_a_value_has_one_token_over_all_tasks() -> None:
+    made = stage("so", CloudFinish.STOP)
+    async with made.answering() as answering:
+        for session_id in ("visit", "visit", "other", ""):
+            await answering.answer(accepted_task(ESCALATABLE, text=TEXT, session_id=session_id), made.hear)
+    first, second, other, alone = (request.turns[0].content for request in lane(made).asked)
+    assert first == second
+    assert len({first, other, alone}) == 3
+
+
+async def test_an_attached_text_leaves_masked_and_one_that_is_not_needed_stays() -> None:
+    made = stage("so", CloudFinish.STOP)
+    attachments = (
+        Attachment(name="letter.txt", media_type="", data=b"Dear Quill, the roof leaks."),
+        Attachment(name="menu.txt", media_type="", data=b"Two teas."),
+    )
+    await made.answer(ESCALATABLE, text="what does letter say", attachments=attachments)
+    (request,) = lane(made).asked
+    assert "--- letter.txt ---\nDear ⟦person:" in request.turns[0].content
+    assert "teas" not in repr(request)
+
+
+@pytest.mark.parametrize("name", ["scan.pdf", "call.wav"])
+async def test_what_cannot_be_searched_goes_to_a_person_whatever_the_policy_lets_out(name: str) -> None:
+    made = Stage({"a": UNFIT()}, policy={"local_only_classes": []}, cloud=ScriptedCloud(["so", CloudFinish.STOP]))
+    attachment = Attachment(name=name, media_type="", data=b"\xff\xfe\xfd\x00\x80")
+    heard = await made.answer(ESCALATABLE, attachments=(attachment,))
+    assert heard == ["decided r1 no_op none: residual_risk", "review needs_review"]
+    assert lane(made).asked == []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from homebred_daemon.adapters.cloud.registry import WIRE_FORMATS
 from homebred_daemon.adapters.cloud.wire_format import StreamedAnswer
 from homebred_daemon.core.pseudonyms import CLOSE, KEY_BYTES, OPEN, Pseudonyms
-from homebred_daemon.demo.stand_in_cloud import STREAMS
+from homebred_daemon.demo.stand_in_answers import STREAMS
 
 KEY = bytes(range(KEY_BYTES))
 VALUES = st.lists(st.text(st.sampled_from("Añ 王🙂-e"), min_size=1, max_size=8), min_size=1, max_size=3)

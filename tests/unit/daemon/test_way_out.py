@@ -8,7 +8,6 @@ from tests.support.scripted_cloud import ScriptedCloud
 
 from homebred_daemon.core.decision import RouteDecision, Runtime
 from homebred_daemon.core.link import Link
-from homebred_daemon.core.pseudonyms import KEY_BYTES
 from homebred_daemon.core.routing import DecisionInputs, decide
 from homebred_daemon.services.way_out import NO_WAY_OUT, WayOut
 from homebred_protocol.documents.policy import Policy, read_policy
@@ -56,8 +55,3 @@ def test_a_local_only_class_never_does_whatever_was_decided() -> None:
 def test_the_air_gap_closes_it() -> None:
     with pytest.raises(AssertionError, match="only an escalation"):
         DOOR.opened_for(escalation(), policy(air_gap=True))
-
-
-def test_every_task_has_a_key_of_its_own() -> None:
-    assert len(DOOR.new_key()) == KEY_BYTES
-    assert DOOR.new_key() != DOOR.new_key()

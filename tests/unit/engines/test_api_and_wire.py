@@ -15,8 +15,22 @@ from homebred_protocol.v1 import engine_pb2
 
 _UINT32 = st.integers(0, 2**32 - 1)
 _FLOAT32 = st.floats(0, 1e6, width=32)
+_content = st.text(max_size=20)
+_calls = st.builds(api.ToolCall, id=_content, name=_content, arguments=st.sampled_from(["{}", '{"room": 3}']))
+_tools = st.builds(
+    api.Tool,
+    name=st.from_regex(r"[A-Za-z0-9_-]{9,64}", fullmatch=True),
+    description=_content,
+    parameters=st.sampled_from(["", '{"type": "object"}']),
+)
 _messages = st.lists(
-    st.builds(api.Message, role=st.sampled_from(api.ROLES), content=st.text(max_size=20)), min_size=1, max_size=4
+    st.builds(api.Message, role=st.sampled_from(["system", "user", "assistant"]), content=_content)
+    | st.builds(
+        api.Message, role=st.just("assistant"), content=_content, tool_calls=st.lists(_calls, max_size=2).map(tuple)
+    )
+    | st.builds(api.Message, role=st.just("tool"), content=_content, tool_call_id=st.text(min_size=1, max_size=9)),
+    min_size=1,
+    max_size=4,
 ).map(tuple)
 _options = st.builds(
     api.GenerateOptions,
@@ -28,6 +42,8 @@ _options = st.builds(
     stop=st.lists(st.text(min_size=1, max_size=5), max_size=4).map(tuple),
     json_schema=st.sampled_from(["", '{"type": "object"}']),
     logprobs=st.booleans(),
+    tools=st.lists(_tools, max_size=3, unique_by=lambda tool: tool.name).map(tuple),
+    tool_choice=st.sampled_from(("auto", "none")),
 )
 _usages = st.builds(
     api.Usage,
@@ -41,7 +57,12 @@ _usages = st.builds(
 _logprobs = st.builds(api.TokenLogprob, token=st.text(max_size=5), logprob=st.floats(-100, 0, width=32))
 _events = st.builds(
     api.Delta, text=st.text(max_size=20), tokens=_UINT32, logprobs=st.lists(_logprobs, max_size=3).map(tuple)
-) | st.builds(api.Finished, reason=st.sampled_from(api.FinishReason), usage=_usages)
+) | st.builds(
+    api.Finished,
+    reason=st.sampled_from(api.FinishReason),
+    usage=_usages,
+    tool_calls=st.lists(_calls, max_size=2).map(tuple),
+)
 _load_options = st.builds(
     api.LoadOptions,
     model_path=st.text(max_size=20),

@@ -25,6 +25,7 @@ from homebred_protocol.client.translating import (
     task_message,
 )
 from homebred_protocol.client.values import (
+    Attachment,
     Decision,
     Fallback,
     Message,
@@ -35,6 +36,7 @@ from homebred_protocol.client.values import (
     Runtime,
     Status,
     Task,
+    Tool,
     Verdict,
 )
 from homebred_protocol.v1 import inference_pb2 as wire
@@ -51,6 +53,10 @@ FULL = Task(
     requires=("tools",),
     context_tokens=100,
     schema={"type": "object"},
+    tools=(Tool("look_up", "finds a room", {"type": "object"}, runs_here=True),),
+    tool_choice="required",
+    attachments=(Attachment("a.txt", b"x", "text/plain"),),
+    session_id="visit-4",
     task_id="t-1",
     max_tokens=5,
     temperature=0.0,
@@ -189,7 +195,9 @@ def test_a_dry_run_tells_what_would_leave_and_that_nothing_would() -> None:
     assert (stays.reason_code, stays.would_send) == (full_decision().reason_code, None)
     context = wire.OutgoingContext(system="s", messages=[wire.Message(role="user", content="c")], dropped_messages=2)
     leaves = dry_run(wire.RouteResponse(decision=full_decision(), context=context)).would_send
-    assert leaves == OutgoingContext(system="s", messages=(Message("user", "c"),), schema="", dropped_messages=2)
+    assert leaves == OutgoingContext(
+        system="s", messages=(Message("user", "c"),), schema="", dropped_messages=2, tools=(), dropped_attachments=0
+    )
 
 
 def test_a_retraction_voids_the_pieces_before_it() -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from itertools import groupby
 
 from typing_extensions import override
 
 from homebred_daemon.adapters.cloud import wire_format
 from homebred_daemon.adapters.cloud.wire_format import AnswerReader, Json, WireFormat
 from homebred_daemon.ports.cloud import CloudFinish, CloudFinished, CloudRequest, CloudUsage
+from homebred_engines import api
 
 VERSION = "2023-06-01"
 _FINISH = {
     "end_turn": CloudFinish.STOP,
     "stop_sequence": CloudFinish.STOP,
     "max_tokens": CloudFinish.LENGTH,
+    "tool_use": CloudFinish.TOOL_CALLS,
     "model_context_window_exceeded": CloudFinish.LENGTH,
     "refusal": CloudFinish.FILTERED,
 }
@@ -34,6 +38,10 @@ class AnthropicReader(AnswerReader):
                 self._input_tokens = self._used(event["message"]).input_tokens
             case "content_block_delta" if event["delta"]["type"] == "text_delta":
                 return wire_format.text(event["delta"]["text"])
+            case "content_block_start" if event["content_block"]["type"] == "tool_use":
+                self.calls.begin(event["index"], wire_format.text(event["content_block"]["name"]))
+            case "content_block_delta" if event["delta"]["type"] == "input_json_delta":
+                self.calls.add(event["index"], wire_format.text(event["delta"]["partial_json"]))
             case "message_delta":
                 self._reason = wire_format.finish_reason(_FINISH, event["delta"].get("stop_reason"))
                 self._output_tokens = self._used(event).output_tokens
@@ -62,7 +70,7 @@ class AnthropicMessages(WireFormat):
     def body(self, request: CloudRequest, model: str) -> dict[str, object]:
         body: dict[str, object] = {
             "model": model,
-            "messages": [{"role": turn.role, "content": turn.content} for turn in request.turns],
+            "messages": _messages(request.turns),
             "max_tokens": request.max_tokens,
             "stream": True,
         }
@@ -73,4 +81,41 @@ class AnthropicMessages(WireFormat):
         if request.json_schema:
             schema = json.loads(request.json_schema)
             body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+        if request.tools:
+            body["tools"] = list(map(_tool, request.tools))
+            body["tool_choice"] = _choice(request.tool_choice)
         return body
+
+
+def _messages(turns: Sequence[api.Message]) -> list[dict[str, object]]:
+    """Results of tools are the user's, and all that answer one turn stand in one message."""
+    messages: list[dict[str, object]] = []
+    for answers_calls, together in groupby(turns, key=lambda turn: bool(turn.tool_call_id)):
+        if answers_calls:
+            messages.append({"role": "user", "content": list(map(_result, together))})
+        else:
+            messages += ({"role": turn.role, "content": _content(turn)} for turn in together)
+    return messages
+
+
+def _result(turn: api.Message) -> dict[str, object]:
+    return {"type": "tool_result", "tool_use_id": turn.tool_call_id, "content": turn.content}
+
+
+def _content(turn: api.Message) -> object:
+    if not turn.tool_calls:
+        return turn.content
+    said: list[dict[str, object]] = [{"type": "text", "text": turn.content}] if turn.content else []
+    return said + [
+        {"type": "tool_use", "id": call.id, "name": call.name, "input": json.loads(call.arguments)}
+        for call in turn.tool_calls
+    ]
+
+
+def _tool(tool: api.Tool) -> dict[str, object]:
+    return {"name": tool.name, "description": tool.description, "input_schema": wire_format.parameters(tool)}
+
+
+def _choice(choice: str) -> dict[str, object]:
+    known = {"auto": "auto", "none": "none", "required": "any"}
+    return {"type": known[choice]} if choice in known else {"type": "tool", "name": choice}

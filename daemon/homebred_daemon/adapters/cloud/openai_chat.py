@@ -10,8 +10,14 @@ from typing_extensions import override
 from homebred_daemon.adapters.cloud import wire_format
 from homebred_daemon.adapters.cloud.wire_format import AnswerReader, Json, WireFormat
 from homebred_daemon.ports.cloud import CloudFinish, CloudFinished, CloudRequest, CloudUsage
+from homebred_engines import api
 
-_FINISH = {"stop": CloudFinish.STOP, "length": CloudFinish.LENGTH, "content_filter": CloudFinish.FILTERED}
+_FINISH = {
+    "stop": CloudFinish.STOP,
+    "length": CloudFinish.LENGTH,
+    "tool_calls": CloudFinish.TOOL_CALLS,
+    "content_filter": CloudFinish.FILTERED,
+}
 
 
 class OpenAiChatReader(AnswerReader):
@@ -25,7 +31,10 @@ class OpenAiChatReader(AnswerReader):
             raise wire_format.failure_in_stream(event["error"])
         text = ""
         for choice in event["choices"]:
-            text += (choice.get("delta") or {}).get("content") or ""
+            delta = choice.get("delta") or {}
+            text += delta.get("content") or ""
+            for call in delta.get("tool_calls") or ():
+                self._take_call(call["index"], call.get("function") or {})
             if choice.get("finish_reason"):
                 reason = wire_format.finish_reason(_FINISH, choice["finish_reason"])
                 self.finished = CloudFinished(reason=reason, usage=CloudUsage())
@@ -33,6 +42,12 @@ class OpenAiChatReader(AnswerReader):
             used = wire_format.usage(event["usage"], "prompt_tokens", "completion_tokens")
             self.finished = replace(self.finished, usage=used)
         return text
+
+    def _take_call(self, index: int, function: Json) -> None:
+        """The name comes once; a server that sends it with every piece means the same call."""
+        if function.get("name"):
+            self.calls.begin(index, wire_format.text(function["name"]))
+        self.calls.add(index, wire_format.text(function.get("arguments") or ""))
 
 
 class OpenAiChat(WireFormat):
@@ -50,7 +65,7 @@ class OpenAiChat(WireFormat):
         system = [{"role": "system", "content": request.system}] if request.system else []
         body: dict[str, object] = {
             "model": model,
-            "messages": system + [{"role": turn.role, "content": turn.content} for turn in request.turns],
+            "messages": [*system, *map(_message, request.turns)],
             "max_tokens": request.max_tokens,  # the older name, which every server knows
             "stream": True,
             "stream_options": {"include_usage": True},
@@ -60,4 +75,28 @@ class OpenAiChat(WireFormat):
         if request.json_schema:
             schema = {"name": "answer", "schema": json.loads(request.json_schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        if request.tools:
+            body["tools"] = list(map(_tool, request.tools))
+            body["tool_choice"] = _choice(request.tool_choice)
         return body
+
+
+def _message(turn: api.Message) -> dict[str, object]:
+    message: dict[str, object] = {"role": turn.role, "content": turn.content}
+    if turn.tool_call_id:
+        message["tool_call_id"] = turn.tool_call_id
+    if turn.tool_calls:
+        message["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in turn.tool_calls
+        ]
+    return message
+
+
+def _tool(tool: api.Tool) -> dict[str, object]:
+    function = {"name": tool.name, "description": tool.description, "parameters": wire_format.parameters(tool)}
+    return {"type": "function", "function": function}
+
+
+def _choice(choice: str) -> object:
+    return choice if choice in api.TOOL_CHOICES else {"type": "function", "function": {"name": choice}}

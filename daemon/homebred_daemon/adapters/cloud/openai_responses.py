@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from typing_extensions import override
 
 from homebred_daemon.adapters.cloud import wire_format
 from homebred_daemon.adapters.cloud.wire_format import AnswerReader, Json, WireFormat
 from homebred_daemon.ports.cloud import CloudFinish, CloudFinished, CloudRequest
+from homebred_engines import api
 
 _INCOMPLETE = {"max_output_tokens": CloudFinish.LENGTH, "content_filter": CloudFinish.FILTERED}
 
@@ -26,8 +28,13 @@ class OpenAiResponsesReader(AnswerReader):
             case "response.refusal.delta":
                 self._has_refused = True
                 return wire_format.text(event["delta"])
+            case "response.output_item.done" if event["item"]["type"] == "function_call":
+                index = event["output_index"]
+                self.calls.begin(index, wire_format.text(event["item"]["name"]))
+                self.calls.add(index, wire_format.text(event["item"]["arguments"]))
             case "response.completed":
-                self._finish(event["response"], CloudFinish.FILTERED if self._has_refused else CloudFinish.STOP)
+                asks = CloudFinish.TOOL_CALLS if self.calls.whole() else CloudFinish.STOP
+                self._finish(event["response"], CloudFinish.FILTERED if self._has_refused else asks)
             case "response.incomplete":
                 why = (event["response"].get("incomplete_details") or {}).get("reason")
                 self._finish(event["response"], wire_format.finish_reason(_INCOMPLETE, why))
@@ -56,7 +63,7 @@ class OpenAiResponses(WireFormat):
     def body(self, request: CloudRequest, model: str) -> dict[str, object]:
         body: dict[str, object] = {
             "model": model,
-            "input": [{"role": turn.role, "content": turn.content} for turn in request.turns],
+            "input": [item for turn in request.turns for item in _items(turn)],
             "max_output_tokens": request.max_tokens,
             "store": False,
             "stream": True,
@@ -68,4 +75,26 @@ class OpenAiResponses(WireFormat):
         if request.json_schema:
             schema = json.loads(request.json_schema)
             body["text"] = {"format": {"type": "json_schema", "name": "answer", "schema": schema}}
+        if request.tools:
+            body["tools"] = list(map(_tool, request.tools))
+            body["tool_choice"] = _choice(request.tool_choice)
         return body
+
+
+def _items(turn: api.Message) -> Iterator[dict[str, object]]:
+    if turn.tool_call_id:
+        yield {"type": "function_call_output", "call_id": turn.tool_call_id, "output": turn.content}
+        return
+    if turn.content or not turn.tool_calls:
+        yield {"role": turn.role, "content": turn.content}
+    for call in turn.tool_calls:
+        yield {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments}
+
+
+def _tool(tool: api.Tool) -> dict[str, object]:
+    function = {"name": tool.name, "description": tool.description, "parameters": wire_format.parameters(tool)}
+    return {"type": "function", "strict": False, **function}  # strict takes few schemas
+
+
+def _choice(choice: str) -> object:
+    return choice if choice in api.TOOL_CHOICES else {"type": "function", "name": choice}

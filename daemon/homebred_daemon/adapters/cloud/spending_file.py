@@ -35,7 +35,7 @@ class SpendingFile:
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise StateError(
                 f"{self._path} cannot be read ({type(error).__name__}): what today's cloud calls cost is not known",
-                hint="remove the file: the day's budget then begins anew",
+                hint="nothing need be done: the whole budget of today counts as spent, and tomorrow's is there",
             ) from None
 
     def keep(self, spending: Spending) -> None:

@@ -9,6 +9,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from homebred_daemon.adapters.cloud.server_sent_events import EventParser
@@ -26,11 +27,14 @@ from homebred_daemon.ports.cloud import (
     RateLimitedError,
     RequestRefusedError,
 )
+from homebred_engines import api
 
 Json = Mapping[str, Any]
 _MACHINE_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _TOO_MANY_REQUESTS = 429
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
+MAX_TOOL_CALLS = 128
+MAX_TOOL_NAME = 128
 
 
 class AnswerReader(ABC):
@@ -42,6 +46,7 @@ class AnswerReader(ABC):
     def __init__(self) -> None:
         self.finished: CloudFinished | None = None
         """Set by a reader once the provider has said that the answer is whole."""
+        self.calls = ToolCalls()
 
     @abstractmethod
     def read(self, event: Json) -> str:
@@ -49,6 +54,30 @@ class AnswerReader(ABC):
 
         What is not there or of another type may raise as Python does.
         """
+
+
+class ToolCalls:
+    """The tool calls of one answer, which arrive in pieces."""
+
+    def __init__(self) -> None:
+        self._calls: dict[int, list[str]] = {}
+
+    def begin(self, index: int, name: str) -> None:
+        """A call of that name; said again, it begins no other."""
+        if index >= MAX_TOOL_CALLS or len(name) > MAX_TOOL_NAME:
+            raise BrokenAnswerError("it asks for more tools than anybody has")
+        self._calls.setdefault(index, [name])
+
+    def add(self, index: int, piece: str) -> None:
+        """More of a call's arguments. Raises LookupError where it never began."""
+        self._calls[index].append(piece)
+
+    def whole(self) -> tuple[api.ToolCall, ...]:
+        """All of them, in their order, with the ids that they have here."""
+        return tuple(
+            api.ToolCall(id=f"call_{number}", name=name, arguments="".join(pieces) or "{}")
+            for number, (_, (name, *pieces)) in enumerate(sorted(self._calls.items()))
+        )
 
 
 class WireFormat(ABC):
@@ -90,7 +119,7 @@ class StreamedAnswer:
         """The end. Raises CloudUnreachableError where the answer is not whole."""
         if self._reader.finished is None:
             raise CloudUnreachableError
-        return self._reader.finished
+        return replace(self._reader.finished, tool_calls=self._reader.calls.whole())
 
     def failure(self, error: CloudError) -> CloudError:
         """What an error means for this answer: to be lost after the first text is to be cut off."""
@@ -132,6 +161,11 @@ def text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
+
+
+def parameters(tool: api.Tool) -> object:
+    """A tool's parameters as the schema that every provider wants."""
+    return json.loads(tool.parameters) if tool.parameters else {"type": "object", "properties": {}}
 
 
 def finish_reason(words: Mapping[str, CloudFinish], word: object) -> CloudFinish:

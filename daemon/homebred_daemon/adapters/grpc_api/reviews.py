@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 from typing_extensions import override
 
+from homebred_daemon.adapters.grpc_api.translate import turn_messages
 from homebred_daemon.core.review import ReviewItem, State
 from homebred_daemon.errors import RequestError
 from homebred_daemon.inbound.reviewing import Feedbacks, Resolution, Reviews, Shown, Verdict
@@ -117,8 +118,9 @@ class ReviewRpcs(control_pb2_grpc.ControlServicer):
         response = wire.ShowReviewResponse(review=_review(shown.item), output=_output(shown), note=_note(shown))
         if shown.content is not None:
             response.response_schema = shown.content.response_schema
-            for message in shown.content.messages:
-                response.messages.add(role=message.role, content=message.content)
+            response.messages.extend(turn_messages(shown.content.messages))
+            for one in shown.content.attachments:
+                response.attachments.add(name=one.name, media_type=one.media_type, data=one.data)
         return response
 
     @override

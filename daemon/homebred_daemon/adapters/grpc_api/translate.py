@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, get_args
 
+from homebred_daemon.core.attached_content import attached_content, requiring
+from homebred_daemon.core.attachments import Attachment
 from homebred_daemon.core.decision import Fallback, RouteDecision, Runtime
+from homebred_daemon.core.task_content import local_tools_of, tools_of, turns_of
 from homebred_daemon.errors import HomebredError, OverloadedError, RequestError
 from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent, Decided, Outcome, Retracted, Routed
 from homebred_engines import api
@@ -44,23 +47,31 @@ def accepted_task(
     """
     document = _document(request.task, new_task_id)
     try:
-        task = read_task(document)
-        turns = _turns(request.task)
-        options = _options(request)
+        attachments = tuple(
+            Attachment(name=one.name, media_type=one.media_type, data=one.data) for one in request.task.attachments
+        )
+        attached = attached_content(attachments)
+        task = requiring(read_task(document), attached.requires)
+        turns = turns_of(document)
+        options = _options(request, document)
     except DocumentError as error:
         problems = "; ".join(problem.sentence() for problem in error.problems)
         raise RequestError(f"the task cannot be accepted: {problems}") from None
     except api.InvalidRequestError as error:
         raise RequestError(f"the task cannot be accepted: {error.why}") from None
-    if not any(turn.content.strip() for turn in turns):
+    if not any(turn.content.strip() or turn.tool_calls for turn in turns):
         raise RequestError("the task cannot be accepted: it is empty", hint="send some text")
     return AcceptedTask(
         task=task,
-        text=content_text(document),
+        text="\n".join(filter(None, (content_text(document), attached.text))),
         turns=turns,
         options=options,
         caller=caller,
         deadline_s=deadline_s if task.deadline_s is None else min(deadline_s, task.deadline_s),
+        attachments=attachments,
+        content=attached,
+        local_tools=local_tools_of(document),
+        session_id=request.task.session_id,
     )
 
 
@@ -72,6 +83,8 @@ def event_message(event: AnswerEvent) -> wire.GenerateEvent:
         message = decision_message(event.decision)
         message.route_id, message.supersedes = event.route_id, event.supersedes
         return wire.GenerateEvent(decision=message)
+    if isinstance(event, api.ToolCall):
+        return wire.GenerateEvent(tool_call=_call_message(event))
     if isinstance(event, Retracted):
         return wire.GenerateEvent(retraction=wire.Retraction(code=event.code))
     return wire.GenerateEvent(outcome=_outcome_message(event))
@@ -86,11 +99,29 @@ def routed_message(routed: Routed) -> wire.RouteResponse:
         if context is None
         else wire.OutgoingContext(
             system=context.system,
-            messages=[wire.Message(role=turn.role, content=turn.content) for turn in context.turns],
+            messages=turn_messages(context.turns),
             response_schema=context.json_schema,
             dropped_messages=context.dropped_turns,
+            tools=[
+                wire.Tool(name=tool.name, description=tool.description, parameters=tool.parameters)
+                for tool in context.tools
+            ],
+            dropped_attachments=context.dropped_attachments,
         ),
     )
+
+
+def turn_messages(turns: Iterable[api.Message]) -> list[wire.Message]:
+    """A conversation."""
+    return [
+        wire.Message(
+            role=turn.role,
+            content=turn.content,
+            tool_calls=map(_call_message, turn.tool_calls),
+            tool_call_id=turn.tool_call_id,
+        )
+        for turn in turns
+    ]
 
 
 def decision_message(decision: RouteDecision) -> wire.RouteDecision:
@@ -109,6 +140,10 @@ def decision_message(decision: RouteDecision) -> wire.RouteDecision:
     )
     message.route_created_at_utc.FromDatetime(decision.route_created_at_utc)
     return message
+
+
+def _call_message(call: api.ToolCall) -> wire.ToolCall:
+    return wire.ToolCall(id=call.id, name=call.name, arguments=call.arguments)
 
 
 def problem_message(error: HomebredError) -> wire.Problem:
@@ -149,32 +184,42 @@ def _document(task: wire.Task, new_task_id: Callable[[], str]) -> dict[str, Any]
     }
     document |= {name: getattr(task, name) for name in _OPTIONAL if task.HasField(name)}
     if task.messages:
-        document["messages"] = [{"role": message.role, "content": message.content} for message in task.messages]
+        document["messages"] = [_message_document(message) for message in task.messages]
     if task.text or not task.messages:
         document["text"] = task.text
     if task.response_schema:
-        document["response_schema"] = _schema(task.response_schema)
-    return document
+        document["response_schema"] = _schema(task.response_schema, "response_schema")
+    if task.tools:
+        document["tools"] = [_tool_document(tool) for tool in task.tools]
+    return document | {"tool_choice": task.tool_choice or None, "session_id": task.session_id or None}
 
 
-def _schema(text: str) -> object:
+def _message_document(message: wire.Message) -> dict[str, Any]:
+    calls = [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in message.tool_calls]
+    said = {"role": message.role, "content": message.content, "tool_call_id": message.tool_call_id or None}
+    return said | {"tool_calls": calls} if calls else said
+
+
+def _tool_document(tool: wire.Tool) -> dict[str, Any]:
+    parameters = _schema(tool.parameters, f"parameters of the tool {tool.name}") if tool.parameters else None
+    said = {"name": tool.name, "description": tool.description, "parameters": parameters}
+    return said | {"runs_here": tool.runs_here}
+
+
+def _schema(text: str, what: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise RequestError(f"response_schema is not JSON: {error}", hint="send a JSON Schema as text") from None
+        raise RequestError(f"{what} is not JSON: {error}", hint="send a JSON Schema as text") from None
 
 
-def _turns(task: wire.Task) -> tuple[api.Message, ...]:
-    if task.messages:
-        return tuple(api.Message(role=message.role, content=message.content) for message in task.messages)
-    return (api.Message(role="user", content=task.text),)
-
-
-def _options(request: wire.GenerateRequest) -> api.GenerateOptions:
+def _options(request: wire.GenerateRequest, document: Mapping[str, Any]) -> api.GenerateOptions:
     return api.GenerateOptions(
         max_tokens=request.max_tokens,
         temperature=request.temperature if request.HasField("temperature") else None,
         seed=request.seed if request.HasField("seed") else None,
         stop=tuple(request.stop),
         json_schema=request.task.response_schema,
+        tools=tools_of(document),
+        tool_choice=request.task.tool_choice or "auto",
     )

@@ -1,0 +1,84 @@
+"""What a model's calls of tools must withstand before a caller hears of them, and how they come home from a cloud.
+
+No tool is ever called here: a caller's program does that. Whether a text fits a JSON Schema is the checker's to say.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from homebred_daemon.core.pseudonyms import Pseudonyms
+from homebred_engines.api import GenerateOptions, ToolCall
+
+ANY_OBJECT: Final = '{"type": "object"}'
+
+
+def are_fit(calls: Sequence[ToolCall], options: GenerateOptions, fits: Callable[[str, str], bool]) -> bool:
+    """Whether the calls are ones that the caller can make, and made where they must be.
+
+    Args:
+        calls: the model's.
+        options: what was asked of it.
+        fits: whether a text is an instance of a schema.
+    """
+    if not calls:
+        return options.tool_choice in ("auto", "none")
+    schemas = {tool.name: tool.parameters or ANY_OBJECT for tool in options.tools}
+    if options.tool_choice in schemas:
+        schemas = {options.tool_choice: schemas[options.tool_choice]}
+    if options.tool_choice == "none":
+        return False
+    return all(call.name in schemas and fits(call.arguments, schemas[call.name]) for call in calls)
+
+
+def with_ids(calls: Sequence[ToolCall], route_id: str) -> tuple[ToolCall, ...]:
+    """The calls with ids that no other call has."""
+    return tuple(replace(call, id=f"call_{route_id}_{number}") for number, call in enumerate(calls))
+
+
+def restored(calls: Sequence[ToolCall], pseudonyms: Pseudonyms, *, local_tools: frozenset[str]) -> Restored:
+    """A cloud model's calls with names as the caller gave them, and values put back for tools that run here.
+
+    For all others a value is withheld: what a tool elsewhere is given has left the house.
+
+    Raises:
+        TokenError: a token was never issued, or was altered.
+        ValueError: arguments are no JSON.
+    """
+    home = Restored()
+    for call in calls:
+        name = pseudonyms.name(call.name)
+        arguments = json.loads(call.arguments)
+        filled = home.filled(arguments, pseudonyms, may_show=name in local_tools)
+        home.calls += (ToolCall(id=call.id, name=name, arguments=json.dumps(filled, ensure_ascii=False)),)
+    return home
+
+
+class Restored:
+    """Calls that have come home."""
+
+    def __init__(self) -> None:
+        self.calls: tuple[ToolCall, ...] = ()
+        self.withheld = 0
+        """How many values were not put back."""
+
+    def filled(self, value: Any, pseudonyms: Pseudonyms, *, may_show: bool) -> Any:
+        """A JSON value with its tokens replaced."""
+        match value:
+            case str():
+                restorer = pseudonyms.restorer(may_show=may_show)
+                text = restorer.feed(value) + restorer.finish()
+                self.withheld += restorer.withheld
+                return text
+            case dict():
+                return {
+                    self.filled(name, pseudonyms, may_show=may_show): self.filled(held, pseudonyms, may_show=may_show)
+                    for name, held in value.items()
+                }
+            case list():
+                return [self.filled(held, pseudonyms, may_show=may_show) for held in value]
+            case _:
+                return value

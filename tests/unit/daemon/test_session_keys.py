@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from tests.support.manual_clock import ManualClock
+
+from homebred_daemon.core.pseudonyms import KEY_BYTES
+from homebred_daemon.services.session_keys import IDLE_S, MAX_SESSIONS, SessionKeys
+
+ADA, BEA = ("uid:1",), ("uid:2",)
+
+
+def test_a_task_without_a_session_has_a_key_of_its_own() -> None:
+    keys = SessionKeys(ManualClock())
+    first, second = keys.key(ADA, ""), keys.key(ADA, "")
+    assert (len(first), first == second) == (KEY_BYTES, False)
+
+
+def test_a_session_keeps_its_key_and_shares_it_with_nobody() -> None:
+    keys = SessionKeys(ManualClock())
+    key = keys.key(ADA, "visit")
+    assert keys.key(ADA, "visit") == key
+    assert len({key, keys.key(ADA, "other"), keys.key(BEA, "visit")}) == 3
+
+
+def test_a_session_is_forgotten_an_hour_after_its_last_task() -> None:
+    clock = ManualClock()
+    keys = SessionKeys(clock)
+    key = keys.key(ADA, "visit")
+    clock.pass_s(IDLE_S)
+    assert keys.key(ADA, "visit") == key
+    clock.pass_s(IDLE_S + 1)
+    assert keys.key(ADA, "visit") != key
+
+
+def test_there_are_only_so_many_and_the_one_used_longest_ago_gives_way() -> None:
+    keys = SessionKeys(ManualClock())
+    first, second = keys.key(ADA, "0"), keys.key(ADA, "1")
+    for number in range(2, MAX_SESSIONS):
+        keys.key(ADA, str(number))
+    assert keys.key(ADA, "0") == first
+    keys.key(ADA, "one more")
+    assert (keys.key(ADA, "0") == first, keys.key(ADA, "1") == second) == (True, False)
