@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -45,7 +46,9 @@ _TIER = 1
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 # No text has these: C0 and C1 but tab, line feed, form feed, carriage return and next line; lone halves; no characters.
 _NO_TEXT = re.compile("[\0-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-_ENCODED = re.compile(r"(?:[A-Za-z0-9+/]|\\/){64,}(?:(?:\s{1,16}|\\r\\n|\\n)(?:[A-Za-z0-9+/]|\\/){40,})*")
+_ENCODED = re.compile(
+    r"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]|\\/){64,}(?:(?:\s{1,16}|\\r\\n|\\n)(?:[A-Za-z0-9+/]|\\/){40,})*"
+)
 _BETWEEN_ENCODED = re.compile(r"\\r|\\n|[\s\\]")
 _ESCAPED_LETTER = re.compile(r"\\u([0-9A-Fa-f]{4})")
 _ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|nbsp|#39|#x27);)#?[A-Za-z0-9]{2,31};")
@@ -72,7 +75,7 @@ class Contents:
     text: str | None
     """All of it as text, to be prompted; None: the bytes are no text in UTF-8, or in UTF-16 with its mark."""
     searched: str
-    """Its name, its text or what a container says in words, and the text once more without its escapes: for detectors."""
+    """For detectors: its name, its text or what a container says in words, and the text once more without escapes."""
 
     @property
     def is_plain_text(self) -> bool:
@@ -101,9 +104,8 @@ def examine(attachment: Attachment) -> Contents:
     text = _text(attachment.data)
     if text is None:
         words = metadata_text(attachment.data)
-        if not kinds - {Kind.OPAQUE}:  # an archive names what it holds
-            kinds.update(kind for line in words.splitlines() for kind in kinds_by_name(line))
-        kinds = kinds or {Kind.OPAQUE}
+        if kinds <= {Kind.OPAQUE}:  # an archive, perhaps: it names what it holds
+            kinds.update({Kind.OPAQUE}, *map(kinds_by_name, words.splitlines()))
     else:
         spelt_out = _spelt_out(text)
         words = text if spelt_out == text else f"{text}\n{spelt_out}"
@@ -118,7 +120,14 @@ def _text(data: bytes) -> str | None:
         text = data.removeprefix(mark).decode(encoding)
     except UnicodeDecodeError:
         return None
-    return None if _NO_TEXT.search(text) else text
+    if _NO_TEXT.search(text) or (encoding != "utf-8" and _has_unassigned(text)):
+        return None
+    return text
+
+
+def _has_unassigned(text: str) -> bool:
+    """Whether it has characters that mean nothing to anybody: almost any bytes are valid UTF-16."""
+    return any(unicodedata.category(character) in {"Cn", "Co"} for character in set(text))
 
 
 def _kinds_inside(text: str) -> set[Kind]:
@@ -137,7 +146,9 @@ def _spelt_out(text: str) -> str:
     r"""The text with its letters as they are read, where it writes them as `\u00fc`, `&uuml;` or `=C3=BC`."""
     if _QUOTED_PRINTABLE.search(text):
         text = binascii.a2b_qp(text.encode()).decode(errors="replace")
-    text = _ESCAPED_LETTER.sub(lambda found: chr(int(found[1], 16)), text)
+    if _ESCAPED_LETTER.search(text):
+        halves = _ESCAPED_LETTER.sub(lambda found: chr(int(found[1], 16)), text)
+        text = halves.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # two of them may be one letter
     if not _ENTITY.search(text):
         return text
     from html import unescape  # noqa: PLC0415  # a table of 2,231 names, for the few texts that use them

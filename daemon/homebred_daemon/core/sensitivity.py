@@ -13,7 +13,8 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Protocol
 
-# CONTRACT.md "Detection": record, insurance and health identifiers; source code and secrets; markers and part codes.
+# CONTRACT.md "Detection": record, insurance and health identifiers; source code and secrets; markers and part codes;
+# attachments.
 DEFAULT_CLASSES: Mapping[str, str] = MappingProxyType(
     {
         "MEDICAL_RECORD": "patient",

@@ -92,8 +92,13 @@ def test_only_the_contracts_types_raise_a_class_by_default() -> None:
         "SOURCE_CODE": "code",
         "MARKER": "trade_secret",
         "PART_CODE": "trade_secret",
+        "ATTACHED_VOICE": "voice",
+        "ATTACHED_IMAGE": "biometric",
+        "ATTACHED_BIOMETRIC": "biometric",
+        "ATTACHED_MEDICAL": "patient",
     }
     silent = ["PERSON", "EMAIL", "PHONE", "ORGANIZATION", "DATE", "STREET_ADDRESS", "POSTCODE", "US_SSN", "IBAN", "URL"]
+    silent += ["ATTACHED_UNREADABLE"]
     assert {kind: raised_classes([Span(0, 1, kind, 1)], {}) for kind in raising} == {
         kind: frozenset({name}) for kind, name in raising.items()
     }
