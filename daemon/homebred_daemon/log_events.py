@@ -116,6 +116,7 @@ FIELDS: Mapping[str, Field] = {
     "entity_types": Field(shape=Shape.PLACES, meaning="Kinds of what detection found, such as `SECRET`."),
     "alias": Field(shape=Shape.ID, meaning="Cloud endpoint, as policies name it."),
     "link": Field(shape=Shape.WORD, meaning="What the router sees: `up`, `metered`, `down` or `portal`."),
+    "link_cause": Field(shape=Shape.WORD, meaning="Why it is so, as in a decision's trace."),
     "pid": Field(shape=Shape.NUMBER, meaning="Process id."),
     "socket": Field(shape=Shape.PLACE, meaning="Unix socket."),
     "socket_from": Field(shape=Shape.WORD, meaning="`own`: bound by the daemon; `inherited`: passed by systemd."),

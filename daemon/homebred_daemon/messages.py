@@ -245,7 +245,8 @@ NETWORK_UNHEARD = Event(
     name="network_unheard",
     severity=Severity.NOTICE,
     message_id="1704557d6b944c16903285a0f4cb6921",
-    sentence="What the system says of its network cannot be heard (no AF_NETLINK); calls and probes alone judge links.",
+    sentence="What the system says of its network cannot be heard (no AF_NETLINK); calls and probes alone judge links, "
+    "and no interface makes one metered.",
 )
 SPENDING_UNREADABLE = Event(
     name="spending_unreadable",
@@ -266,8 +267,8 @@ LINK_CHANGED = Event(
     name="link_changed",
     severity=Severity.NOTICE,
     message_id="13d691e428874c28bac3d1e01ab3cf81",
-    sentence="The link to {alias} is {link}.",
-    fields=("alias", "link"),
+    sentence="The link to {alias} is {link}: {link_cause}.",
+    fields=("alias", "link", "link_cause"),
 )
 CONNECTION_REFUSED = Event(
     name="connection_refused",

@@ -199,12 +199,27 @@ class LedgerSettings(_Section):
     )
 
 
+INTERFACES = r"^ *([A-Za-z0-9_.:*?@-]{1,15}( +|$))*$"
+"""Names that Linux gives interfaces are up to 15 bytes long."""
+
+
 class LinkSettings(_Section):
     """The way to a cloud model."""
 
     state: Literal["auto", "up", "metered", "down", "portal"] = Field(
         default="auto",
         description="What the router sees of the link; auto: as calls and probes find it, down without an endpoint.",
+    )
+    metered: Literal["auto", "yes", "no"] = Field(
+        default="auto",
+        description="Whether the network costs by the byte; auto: as NetworkManager says, and metered_interfaces.",
+    )
+    metered_interfaces: str = Field(
+        default="ww*",
+        pattern=INTERFACES,
+        description="Interfaces that make it metered where a default route goes through one: names with * and ?, "
+        "separated by spaces.",
+        examples=["ww* ppp*"],
     )
 
 

@@ -1,9 +1,12 @@
 #!/bin/sh
-# Makes a Debian 12 tree that systemd-nspawn can boot, for the tests of the service: make_tree.sh FOLDER. Needs root.
+# Makes a Debian 12 tree that systemd-nspawn can boot, for the tests of the service: make_tree.sh FOLDER [PACKAGE…].
+# Needs root.
 # Installs systemd-container and mmdebstrap where they are missing, and says so. A finished tree is left as it is.
 set -eu
 tree=${1:?the folder of the tree}
 packages=systemd,systemd-sysv,dbus,python3,python3-systemd,libnss-systemd,procps,libgomp1,libstdc++6
+shift
+for package; do packages="$packages,$package"; done
 
 if ! command -v systemd-nspawn >/dev/null || ! command -v mmdebstrap >/dev/null; then
     echo "== installing Debian's systemd-container and mmdebstrap" >&2

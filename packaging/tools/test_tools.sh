@@ -3,7 +3,7 @@
 set -eu
 
 missing=""
-for need in strace:strace; do
+for need in strace:strace dbus-daemon:dbus-daemon; do
     command -v "${need%%:*}" >/dev/null 2>&1 || missing="$missing ${need##*:}"
 done
 [ -e /usr/lib/python3/dist-packages/systemd/daemon.py ] || missing="$missing python3-systemd"

@@ -29,6 +29,7 @@ FORBIDDEN = {
         "tuf": "lazily, when a release arrives",
         "httpx2": "with the first call to a cloud: 16 MB that a device without one does without",
         "anyio": "httpx2 brings it along",
+        "jeepney": "only where an endpoint is beyond this device, to hear NetworkManager",
         "cryptography": "with the first task for a person: some megabytes that most devices do without for long",
         "jsonschema_rs": "at first use: 15 MB that most tasks do without",
         "rich": "only where a terminal is drawn to",

@@ -84,14 +84,14 @@ class BootedMachine:
 
 
 @contextmanager
-def booted(name: str, *shared: str) -> Iterator[BootedMachine]:
+def booted(name: str, *shared: str, tree: Path = TREE) -> Iterator[BootedMachine]:
     """A machine, for as long as the context lasts; `shared` are folders as nspawn's --bind-ro= takes them."""
     name = f"{name}-{os.getpid()}"
     own = [CGROUPS / hierarchy / name for hierarchy in HIERARCHIES if (CGROUPS / hierarchy).is_dir()]
     for group in own:
         group.mkdir()
     joins = "".join(f"echo $$ > {group}/cgroup.procs; " for group in own)
-    command = ["systemd-nspawn", "-D", str(TREE), "-M", name, *OPTIONS, *(f"--bind-ro={path}" for path in shared)]
+    command = ["systemd-nspawn", "-D", str(tree), "-M", name, *OPTIONS, *(f"--bind-ro={path}" for path in shared)]
     environment = os.environ | {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
     with (TREE.parent / f"{name}.log").open("wb") as log:
         container = subprocess.Popen(

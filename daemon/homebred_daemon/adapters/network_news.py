@@ -1,4 +1,4 @@
-"""What the kernel says of this machine's network: that it changed, or that there is none any more.
+"""What the kernel says of this machine's network: that it changed, where it leads out, or that there is none any more.
 
 It listens to rtnetlink(7)'s link, address and route groups and sends nothing: the socket leads nowhere but to the
 kernel. It knows no endpoint; whether one can be reached is for calls and probes to find out.
@@ -11,7 +11,8 @@ import errno
 import fcntl
 import socket
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 ROUTE_NEWS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
@@ -21,7 +22,18 @@ SETTLE_S = 0.1
 _SIOCGIFFLAGS = 0x8913
 _LOOPBACK, _UP_AND_RUNNING = 0x8, 0x1 | 0x40  # IFF_… of linux/if.h; running: it has a carrier
 _LINK_LOCAL = ("fe80", "ff")
+_UP, _REJECT = 0x1, 0x200  # RTF_… of linux/route.h
 _LONGEST_NEWS = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """How this machine's network stands."""
+
+    is_there: bool
+    """Any interface but the loopback has a carrier and a route beyond its own link."""
+    default_interfaces: frozenset[str]
+    """What goes out to anywhere goes through these: one for each of IPv4 and IPv6 that has a default route."""
 
 
 def is_available() -> bool:
@@ -33,15 +45,15 @@ def is_available() -> bool:
     return True
 
 
-async def listen(heard: Callable[[bool], None]) -> None:
-    """Calls `heard` at once and after each change, until cancelled, with whether there is any network.
+async def listen(heard: Callable[[Network], None]) -> None:
+    """Calls `heard` at once and after each change, until cancelled, with how the network stands.
 
     Raises:
         OSError: this process may not listen.
     """
     loop = asyncio.get_running_loop()
     with _listening() as news:
-        heard(has_network())
+        heard(network())
         while True:
             try:
                 await loop.sock_recv(news, _LONGEST_NEWS)
@@ -53,12 +65,16 @@ async def listen(heard: Callable[[bool], None]) -> None:
             except OSError as error:
                 if error.errno != errno.ENOBUFS:  # more came than was kept: something did change
                     raise
-            heard(has_network())
+            heard(network())
 
 
-def has_network() -> bool:
-    """Whether any interface but the loopback has a carrier and a route beyond its own link."""
-    return not _running().isdisjoint(routed(_lines("route"), _lines("ipv6_route")))
+def network() -> Network:
+    """How it stands now."""
+    ipv4, ipv6 = _lines("route"), _lines("ipv6_route")
+    return Network(
+        is_there=not _running().isdisjoint(routed(ipv4, ipv6)),
+        default_interfaces=default_interfaces(ipv4, ipv6),
+    )
 
 
 def routed(ipv4: Iterable[str], ipv6: Iterable[str]) -> frozenset[str]:
@@ -66,6 +82,32 @@ def routed(ipv4: Iterable[str], ipv6: Iterable[str]) -> frozenset[str]:
     first = (line.split()[0] for line in list(ipv4)[1:] if line.strip())
     last = (line.split()[-1] for line in ipv6 if line.strip() and not line.startswith(_LINK_LOCAL))
     return frozenset((*first, *last))
+
+
+def default_interfaces(ipv4: Iterable[str], ipv6: Iterable[str]) -> frozenset[str]:
+    """The interfaces that the best default routes in the same lines go through, one for each protocol at most."""
+    best = (min(_default_ipv4(ipv4), default=None), min(_default_ipv6(ipv6), default=None))
+    return frozenset(route[1] for route in best if route is not None)
+
+
+def _default_ipv4(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Metric and interface of each default route; columns as the heading of /proc/net/route has them."""
+    for line in list(lines)[1:]:
+        match line.split():
+            case [name, "00000000", _, flags, _, _, metric, "00000000", *_] if _leads_on(flags):
+                yield int(metric), name
+
+
+def _default_ipv6(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """The same; columns as proc(5) has them of ipv6_route: the metric is in hexadecimal."""
+    for line in lines:
+        match line.split():
+            case [destination, "00", *_, metric, _, _, flags, name] if not destination.strip("0") and _leads_on(flags):
+                yield int(metric, 16), name
+
+
+def _leads_on(flags: str) -> bool:
+    return int(flags, 16) & (_UP | _REJECT) == _UP
 
 
 def _listening() -> socket.socket:

@@ -13,6 +13,7 @@ from homebred_daemon import messages
 from homebred_daemon.adapters import network_news
 from homebred_daemon.core.endpoint_urls import leads_elsewhere
 from homebred_daemon.core.link import Link, SeenLink
+from homebred_daemon.core.metering import SILENCE, ManagerWord, Metering, metered_cause
 from homebred_daemon.core.reachability import Sign
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.cloud import LaneClosedError
@@ -36,12 +37,19 @@ class Links:
     def __init__(self, settings: Settings, clock: Clock, journal: Journal, *, recognizes: bool) -> None:
         self.journal = journal
         self.answering: Answering | None = None
-        self.watch = LinkWatch(settings.cloud.endpoints, clock, random.random, is_metered=False, changed=self._changed)
+        self.watch = LinkWatch(settings.cloud.endpoints, clock, random.random, changed=self._changed)
         self._far = [alias for alias, one in settings.cloud.endpoints.items() if leads_elsewhere(one.base_url)]
         self.has_budget: Callable[[], bool] = lambda: True
         """Whether anything may still be spent today; the gate's word, once there is a gate."""
         self._state = settings.link.state
         self._recognizes = recognizes
+        self._connectivity = SILENCE.connectivity
+        self._meter(Metering(wanted=settings.link.metered, patterns=tuple(settings.link.metered_interfaces.split())))
+
+    @property
+    def heeds_manager(self) -> bool:
+        """Whether it matters what NetworkManager says: an endpoint is beyond this device, and the site has not said."""
+        return bool(self._far) and self._metering.wanted == MEASURED
 
     def of(self, policy: Policy) -> SeenLink:
         """What the router sees of the link to a policy's fallback model.
@@ -57,13 +65,28 @@ class Links:
             return SeenLink(Link(self._state), "configured")
         return SeenLink(self.watch.link(policy.fallback_model), self.watch.cause(policy.fallback_model))
 
-    def network_changed(self, has_network: bool) -> None:  # noqa: FBT001  # a callback's one word
+    def network_changed(self, network: network_news.Network) -> None:
         """Passes on what the system says of its network: it concerns the endpoints beyond this device."""
         for alias in self._far:
-            self.watch.seen(alias, Sign.HINT if has_network else Sign.GONE)
+            self.watch.seen(alias, Sign.HINT if network.is_there else Sign.GONE)
+        self._meter(replace(self._metering, interfaces=network.default_interfaces))
+
+    def manager_said(self, word: ManagerWord) -> None:
+        """Passes on what NetworkManager says; a page to sign in at that is gone is a reason to look, and no more."""
+        if word.connectivity != self._connectivity:
+            self._connectivity = word.connectivity
+            for alias in self._far:
+                self.watch.seen(alias, Sign.HINT)
+        self._meter(replace(self._metering, manager=word.metered))
+
+    def _meter(self, metering: Metering) -> None:
+        self._metering = metering
+        for alias in self._far:
+            self.watch.meter(alias, metered_cause(metering))
+        self.refresh()
 
     def _changed(self, alias: str, link: Link) -> None:
-        self.journal.note(messages.LINK_CHANGED, alias=alias, link=link.value)
+        self.journal.note(messages.LINK_CHANGED, alias=alias, link=link.value, link_cause=self.watch.cause(alias))
         self.refresh()
 
     async def refreshed(self) -> None:
@@ -82,11 +105,16 @@ class Links:
 @asynccontextmanager
 async def _network_heard(links: Links) -> AsyncIterator[None]:
     """Listens to what the system says of its network, where this process may."""
-    if not network_news.is_available():
-        links.journal.note(messages.NETWORK_UNHEARD)
-        yield
-        return
-    async with beside(network_news.listen(links.network_changed)):
+    async with AsyncExitStack() as stack:
+        if network_news.is_available():
+            await stack.enter_async_context(beside(network_news.listen(links.network_changed)))
+        else:
+            links.journal.note(messages.NETWORK_UNHEARD)
+        if links.heeds_manager:
+            from homebred_daemon.adapters import network_manager  # noqa: PLC0415  # only where something may leave
+
+            if (bus := network_manager.system_bus(os.environ)) is not None:
+                await stack.enter_async_context(beside(network_manager.listen(links.manager_said, bus)))
         yield
 
 
