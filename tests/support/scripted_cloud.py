@@ -30,7 +30,7 @@ class Asks:
 
 @dataclass(slots=True)
 class ScriptedCloud:
-    """`CloudLane` by a script: texts, tools, an error or the end. A `{n}` in a text is the n-th token that it was sent."""
+    """`CloudLane` by a script: texts, tools, an error or the end. A `{n}` in a text is the n-th token it was sent."""
 
     script: Sequence[str | Asks | CloudError | CloudFinish]
     asked: list[CloudRequest] = field(default_factory=list)

@@ -95,8 +95,8 @@ class Egress:
         `air_gap` and `forbids` are asked before every try, as policies change. `seen` hears by alias what a call or
         a probe says of the link. `chance` gives numbers from 0 to 1, to spread tries. `spent` keeps what calls cost
         before each is made, and at the end: a kill forgets no more than what the last answers cost beyond that.
-        `budget_spent` hears that today's budget has no room for any call. Where what was spent cannot be read, the day's
-        whole budget counts as spent, and `is_uncounted`.
+        `budget_spent` hears that today's budget has no room for any call. Where it cannot be read what was spent,
+        the day's whole budget counts as spent, and `is_uncounted`.
         """
         self._endpoints = {endpoint.alias: endpoint for endpoint in endpoints}
         self._air_gap = air_gap

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from homebred_daemon.adapters.detectors.for_lanes import local_detector
+from homebred_daemon.adapters.detectors.for_lanes import cloud_detector, local_detector
 from homebred_daemon.cli.journal import journal
 from homebred_daemon.cli.json_lines import answer_lines
 from homebred_daemon.core.attached_content import AttachedContent, attached_content, requiring
@@ -56,7 +56,13 @@ def route(
         raise RequestError("only --jsonl input is read here", hint="add --jsonl, and write one task a line")
     site = site_policy(policy, ceiling)
     registry_read = registry_document(registry)
-    decider = Decider(policy=site.policy, registry=registry_read.required(), detector=local_detector(gazetteer))
+    looks = local_detector(gazetteer)
+    decider = Decider(
+        policy=site.policy,
+        registry=registry_read.required(),
+        detector=looks,
+        cloud_detector=cloud_detector(looks),
+    )
     fixed_now = _instant(now) if now is not None else None
     principals = tuple(_principal(name) for name in caller or ())
     with journal(ledger, [*site.documents, registry_read]) as record:

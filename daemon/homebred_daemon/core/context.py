@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Final
 
 from homebred_daemon.core.documents import Document, last_of_user
@@ -102,7 +101,8 @@ def _needed_documents(asked: str, documents: Sequence[Document]) -> tuple[Docume
     telling, folded = _telling(asked), asked.casefold()
 
     def is_needed(document: Document) -> bool:
-        stem = PurePath(document.name).stem.casefold()
+        file_name = document.name.rpartition("/")[2].casefold()
+        stem = file_name.rpartition(".")[0] or file_name
         return bool(stem and stem in folded) or len(telling & _telling(document.text)) >= MIN_SHARED
 
     return tuple(filter(is_needed, documents)) or tuple(documents)
