@@ -40,6 +40,8 @@ WAYS = {
     "answered": 1.0,
     "criticised": 1.0,
     "guided": 1.0,
+    "equipped": 1.0,
+    "attached": 1.0,
     "fallen_back": 0.2,
     "quoted": 0.15,
     "crashed": 0.05,
@@ -137,6 +139,7 @@ class Caller:
             "kind": self._random.choice(("repeat", "tool_loop", "synthesis", "drafting", "other")),
             "allows_escalation": True,
             "minimum_margin": self._random.choice((-1.0, 0.0, 1.0)),
+            "session_id": self._random.choice(("", self.canary())),
             **more,
         }
         if self._random.random() < 0.5:
@@ -187,6 +190,37 @@ class Caller:
         name, value = self.canary(), {"enum": [self.canary()]}
         schema = {"title": self.canary(), "type": "object", "required": [name], "properties": {name: value}}
         self.send(self.task(workflow=FIT, response_schema=json.dumps(schema)))
+
+    def equipped(self) -> None:
+        """It brings tools that speak of people, and goes round with what they said."""
+        parameters = {"type": "object", "properties": {self.canary(): {"description": self.canary()}}}
+        name = self.canary().replace("+", "_")[-64:]
+        tool = wire.Tool(name=name, description=self.canary(), parameters=json.dumps(parameters))
+        tool.runs_here = self._random.random() < 0.5
+        call = wire.ToolCall(id=self.canary(), name=name, arguments=json.dumps({self.canary(): [self.canary()]}))
+        messages = [
+            wire.Message(role="user", content=self.canary()),
+            wire.Message(role="assistant", tool_calls=[call]),
+            wire.Message(role="tool", content=self.canary(), tool_call_id=call.id),
+        ]
+        task = self.task(workflow=self._random.choice((FIT, WEAK)), tools=[tool])
+        if self._random.random() < 0.5:
+            if task.text:
+                task.messages.add(role="user", content=task.text)
+                task.ClearField("text")
+            task.messages.extend(messages)
+        self.send(task)
+
+    def attached(self) -> None:
+        """It brings a letter, and a recording that says of itself whose it is."""
+        said = self.canary().encode()
+        sizes = [(len(said) + more).to_bytes(4, "little") for more in (20, 12, 0)]
+        recording = b"RIFF%bWAVELIST%bINFOIART%b" % tuple(sizes) + said + b"\x80"
+        files = (
+            wire.Attachment(name=f"{self.canary()}.txt", data=f"Dear {self.canary()}".encode()),
+            wire.Attachment(name=f"{self.canary()}.wav", data=recording, media_type=self.canary()),
+        )
+        self.send(self.task(workflow=self._random.choice((FIT, WEAK)), attachments=self._random.sample(files, k=1)))
 
     def fallen_back(self) -> None:
         self.send(self.task(f"[echo fail_after={self._random.randrange(2)}]\n", workflow=FIT))
