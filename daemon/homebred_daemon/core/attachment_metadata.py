@@ -44,8 +44,8 @@ _LANDMARKS = (
 _TOLD: tuple[tuple[bytes, Literal["big", "little"], int], ...] = (
     (rb"(\0...)[tiz](?:EX|TX)t", "big", 0),  # PNG: length, type, text, checksum
     (rb"(..\0\0)(?=[A-Za-z][A-Za-z0-9_ ]{1,39}=)", "little", 0),  # Vorbis comment: length, KEY=text
-    (rb"(?:T[A-Z0-9]{3}|COMM|USLT)(\0...)..[\0-\x03]", "big", 0),  # ID3v2.3 and .4: id, length, flags, encoding, text
-    (rb"(?:T[A-Z0-9]{2}|COM|ULT)(\0..)[\0\x01]", "big", 0),  # ID3v2.2
+    (rb"(?:T[A-Z0-9]{3}|COMM|USLT)(\0...)..(?=[\0-\x03])", "big", 0),  # ID3v2.3 and .4: id, length, flags, text
+    (rb"(?:T[A-Z0-9]{2}|COM|ULT)(\0..)(?=[\0\x01])", "big", 0),  # ID3v2.2
     (rb"\x21\xfe(.)", "big", 0),  # GIF89a: a comment's block
     (rb"\xa9[A-Za-z]{3}(..)..", "big", 0),  # QuickTime: type, length, language, text
     (rb"(\0\0..)(?:auth|titl|perf|dscp|cprt)\0{4}..", "big", 0),  # 3GPP TS 26.244: length, type, language, text
@@ -102,17 +102,17 @@ def _windows(data: bytes) -> list[tuple[int, int]]:
 
 
 def _told(window: bytes) -> Iterator[bytes]:
-    """Strings whose end a length tells, and PNG's compressed ones."""
+    """PNG's compressed strings, and those whose end a length tells."""
     told, compressed, _ = _patterns()
-    for pattern, order, mask in told:
-        for match in pattern.finditer(window):
-            length = int.from_bytes(match[1], order) & ~mask
-            yield window[match.end() : match.end() + min(length, _TOLD_BYTES)]
     for match in compressed.finditer(window):
         try:
             yield zlib.decompressobj().decompress(window[match.end() :], _TOLD_BYTES)
         except zlib.error:  # random bytes, or a broken picture: there is nothing to read
             continue
+    for pattern, order, mask in told:
+        for match in pattern.finditer(window):
+            length = int.from_bytes(match[1], order) & ~mask
+            yield window[match.end() : match.end() + min(length, _TOLD_BYTES)]
 
 
 def _strings(region: bytes) -> Iterator[str]:

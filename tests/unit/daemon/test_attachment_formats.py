@@ -85,7 +85,7 @@ def test_the_last_two_endings_of_a_name_tell_a_kind(name: str, kinds: set[Kind])
     ("media_type", "kinds"),
     [
         *(("audio/wav", {Kind.AUDIO}), ("Audio/X-Unheard-Of; codecs=opus", {Kind.AUDIO}), ("video/mp4", {Kind.VIDEO})),
-        *(("image/svg+xml", {Kind.IMAGE}), ("application/ogg", {Kind.AUDIO, Kind.VIDEO})),
+        *(("image/svg+xml", {Kind.IMAGE}), ("application/ogg; codecs=opus", {Kind.AUDIO, Kind.VIDEO})),
         *(("application/dicom", {Kind.IMAGE, Kind.MEDICAL}), ("application/fhir+json", {Kind.MEDICAL})),
         *(("application/vnd.iso-19794-2", {Kind.BIOMETRIC}), ("image/x-wsq", {Kind.IMAGE, Kind.BIOMETRIC})),
         *(("application/pdf", {Kind.OPAQUE}), ("multipart/mixed", {Kind.OPAQUE})),

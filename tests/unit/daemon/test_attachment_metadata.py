@@ -84,12 +84,55 @@ def test_a_word_in_latin_1_is_read_where_letters_of_ascii_surround_what_is_not(w
     assert spelt in metadata_text(b"\0" + spelt.encode("latin-1") + b"\0").splitlines()
 
 
-@pytest.mark.parametrize("at", ["start", "end", "behind a landmark"])
-def test_a_name_is_read_at_the_start_at_the_end_and_behind_a_landmark_of_a_large_picture(at: str) -> None:
-    pixels = [random.Random(seed).randbytes(4 * WINDOW_BYTES) for seed in range(2)]
-    named = b"Exif\0\0II*\0" + bytes(40) + ZOE.encode() + bytes(4)
-    parts = {"start": [named, *pixels], "end": [*pixels, named], "behind a landmark": [pixels[0], named, pixels[1]]}
-    assert_says(b"".join(parts[at]), ZOE)
+NOISE = [random.Random(seed).randbytes(4 * WINDOW_BYTES) for seed in range(2)]
+
+
+def test_a_name_is_read_at_the_start_and_at_the_end_of_a_large_file() -> None:
+    named = bytes(40) + ZOE.encode() + bytes(40)
+    assert_says(b"".join([named, *NOISE]), ZOE)
+    assert_says(b"".join([*NOISE, named]), ZOE)
+    assert ZOE not in metadata_text(NOISE[0] + named + NOISE[1])
+
+
+@pytest.mark.parametrize(
+    "landmark",
+    [
+        *(b"Exif\0\0", b"<x:xmpmeta", b"8BIM\x04\x04", b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"\x03vorbis", b"OpusTags"),
+        *(b"reference libFLAC", b"APETAGEX", b"INFOI", b"ilst", b"udta", b"\x12\x54\xc3\x67"),
+    ],
+)
+def test_a_name_is_read_behind_each_landmark_in_the_middle_of_a_large_file(landmark: bytes) -> None:
+    assert_says(NOISE[0] + landmark + bytes(40) + ZOE.encode() + bytes(40) + NOISE[1], ZOE)
+
+
+@pytest.mark.parametrize(
+    "touched",
+    [
+        b"\0\0\0\x15tEXtAuthor\0Zoe AdlersteinSUM0",  # a PNG's checksum may be letters
+        b"Z\0\0\0COMMENT=" + b"x" * 82 + b"\x15\0\0\0ARTIST=Zoe AdlersteinZ\0\0\0",  # the next comment's length too
+        b"TPE1\0\0\0\x0f\0\0\0Zoe AdlersteinTALB\0\0\0\x02\0\0\0A",
+        b"TP1\0\0\x0f\0Zoe AdlersteinTAL\0\0\x02\0A",
+        b"\x21\xfe" + bytes([len(b"Zoe Adlerstein sat here" * 3)]) + b"Zoe Adlerstein sat here" * 3 + b"\0",
+        b"\xa9ART\0\x0eU\xc4Zoe Adlerstein",
+        b"\0\0\0\x1dperf\0\0\0\0UDZoe Adlerstein\0",
+        b"\x44\x87\x8eZoe Adlersteing\xc8",
+    ],
+)
+def test_a_name_that_its_neighbours_touch_ends_where_its_length_says(touched: bytes) -> None:
+    assert_says(b"\0" + touched + bytes(8), ZOE)
+
+
+def test_a_name_of_ideographs_is_read_with_a_mark_and_with_an_end() -> None:
+    assert "王小明" in metadata_text(b"\0\0\x01" + "王小明".encode("utf-16") + b"\0")
+    assert "王小明" in metadata_text(b"\0\0" + "王小明".encode("utf-16-le") + b"\0\0")
+
+
+def test_a_name_of_dicom_is_told_word_by_word() -> None:
+    assert "Großmann Jürgen" in metadata_text(real("scan.dcm")).splitlines()
+
+
+def test_a_string_that_calls_itself_compressed_and_is_not_is_passed_over() -> None:
+    assert_says(b"zTXtAuthor\0\0" + ZOE.encode() + bytes(4), ZOE)
 
 
 def test_compressed_data_say_next_to_nothing() -> None:
