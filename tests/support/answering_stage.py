@@ -23,13 +23,13 @@ from tests.support.review_items import TERMS
 from tests.support.scripted_pool import Play, ScriptedPool
 
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
-from homebred_daemon.core.attached_content import attached_content, requiring
-from homebred_daemon.core.attachments import Attachment
+from homebred_daemon.core.attached_content import Attachment
+from homebred_daemon.core.attachments import attached_content
 from homebred_daemon.core.link import Link, SeenLink
 from homebred_daemon.core.pseudonyms import KEY_BYTES
 from homebred_daemon.core.sensitivity import Detector
 from homebred_daemon.core.shelf import Shelf
-from homebred_daemon.core.task_content import local_tools_of, tools_of
+from homebred_daemon.core.task_content import local_tools_of, requiring, tools_of
 from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent, Decided, Outcome, Retracted
 from homebred_daemon.ports.cloud import CloudLane
 from homebred_daemon.ports.engines import ServedModel

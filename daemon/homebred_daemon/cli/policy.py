@@ -12,6 +12,7 @@ import typer
 from homebred_daemon.adapters.detectors.patterns import default_detector
 from homebred_daemon.cli.connection import controller
 from homebred_daemon.cli.exits import Exit, write_json
+from homebred_daemon.core.sensitivity import ATTACHED_TYPES
 from homebred_daemon.document_files import Complaint, built_in_policy, ceiling_document, policy_document
 from homebred_daemon.errors import RequestError
 from homebred_protocol.documents.policy import advice, bounded
@@ -46,7 +47,7 @@ def check(
     holds = read.value
     if holds is not None and bound is not None and bound.value is not None:
         holds = bounded(holds, bound.value)
-    warnings = advice(holds, default_detector().entity_types) if holds is not None else ()
+    warnings = advice(holds, default_detector().entity_types | ATTACHED_TYPES) if holds is not None else ()
     if json:
         problems = [asdict(complaint) for complaint in complaints]
         record = {"file": str(file), "digest": read.digest, "valid": not problems, "problems": problems}

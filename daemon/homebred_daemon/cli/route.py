@@ -13,14 +13,15 @@ import typer
 from homebred_daemon.adapters.detectors.for_lanes import cloud_detector, local_detector
 from homebred_daemon.cli.journal import journal
 from homebred_daemon.cli.json_lines import answer_lines
-from homebred_daemon.core.attached_content import AttachedContent, attached_content, requiring
+from homebred_daemon.core.attached_content import AttachedContent
+from homebred_daemon.core.attachments import attached_content
 from homebred_daemon.core.context import MinimumContext, minimum_context
 from homebred_daemon.core.decision import RouteDecision, Runtime
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.masking import masked
 from homebred_daemon.core.pseudonyms import KEY_BYTES, Pseudonyms
 from homebred_daemon.core.records import decision_record
-from homebred_daemon.core.task_content import attachments_of, schema_of, tools_of, turns_of
+from homebred_daemon.core.task_content import attachments_of, requiring, schema_of, tools_of, turns_of
 from homebred_daemon.document_files import registry_document, site_policy
 from homebred_daemon.errors import RequestError
 from homebred_daemon.services.deciding import Decider

@@ -14,6 +14,7 @@ from homebred_daemon.adapters.detectors.gazetteer_file import read_gazetteer
 from homebred_daemon.adapters.detectors.patterns import default_detector
 from homebred_daemon.adapters.policy_files import PolicyFiles
 from homebred_daemon.cli.finding import ERROR, OK, WARNING, Finding
+from homebred_daemon.core.sensitivity import ATTACHED_TYPES
 from homebred_daemon.errors import ConfigurationError
 from homebred_protocol.documents.policy import advice
 
@@ -64,7 +65,7 @@ def policy_finding(state_dir: Path, *, policy_file: Path | None, ceiling_file: P
         why = "without a policy no task may be decided, and the daemon does not start"
         return Finding(check="policy", status=ERROR, what=error.message, why=why, next=error.hint)
     name = {"default": "the built-in policy", "file": str(policy_file), "set": "the policy that was set"}[held.origin]
-    warnings = advice(held.site.policy, default_detector().entity_types)
+    warnings = advice(held.site.policy, default_detector().entity_types | ATTACHED_TYPES)
     if not warnings or held.origin == "default":  # the built-in policy's one warning is for who writes a policy
         return Finding(check="policy", status=OK, what=f"{name} is valid, {held.site.policy.digest}")
     return Finding(

@@ -9,11 +9,12 @@ from __future__ import annotations
 import binascii
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from homebred_daemon.core.attached_content import AttachedContent, Attachment
 from homebred_daemon.core.attachment_formats import (
     BEGINNING_BYTES,
     Kind,
@@ -22,6 +23,7 @@ from homebred_daemon.core.attachment_formats import (
     kinds_by_name,
 )
 from homebred_daemon.core.attachment_metadata import metadata_text
+from homebred_daemon.core.documents import Document
 from homebred_daemon.core.sensitivity import Span
 
 UNREADABLE: Final = "ATTACHED_UNREADABLE"
@@ -42,6 +44,9 @@ ENTITY_TYPES: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
 MIN_ENCODED: Final = 256
 """Characters of the shortest stretch of base64 in a text that is taken for a file in it."""
 
+_NEEDS = {Kind.VIDEO: ("audio", "vision"), Kind.AUDIO: ("audio",)}
+_NEEDED_ELSE = ("vision",)
+"""For a page, a picture and whatever else is no text: a specialist that reads texts alone would pass it over."""
 _TIER = 1
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 # No text has these: C0 and C1 but tab, line feed, form feed, carriage return and next line; lone halves; no characters.
@@ -53,17 +58,6 @@ _BETWEEN_ENCODED = re.compile(r"\\r|\\n|[\s\\]")
 _ESCAPED_LETTER = re.compile(r"\\u([0-9A-Fa-f]{4})")
 _ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|nbsp|#39|#x27);)#?[A-Za-z0-9]{2,31};")
 _QUOTED_PRINTABLE = re.compile(r"quoted-printable|=\?[\w-]+\?[qQ]\?", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attachment:
-    """A file that a caller hands over with a task."""
-
-    name: str
-    """File name as the caller gave it; empty: it has none."""
-    media_type: str
-    """As declared, such as `audio/wav`; empty: undeclared."""
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +105,23 @@ def examine(attachment: Attachment) -> Contents:
         words = text if spelt_out == text else f"{text}\n{spelt_out}"
         kinds |= _kinds_inside(text) | (set() if spelt_out == text else {Kind.OPAQUE})
     return Contents(kinds=frozenset(kinds), text=text, searched="\n".join(filter(None, (attachment.name, words))))
+
+
+def attached_content(attachments: Iterable[Attachment]) -> AttachedContent:
+    """What all attachments of a task come to; in time linear in their bytes, which may be much: keep it off a loop."""
+    examined = [(attachment, examine(attachment)) for attachment in attachments]
+    contents = [found for _, found in examined]
+    return AttachedContent(
+        documents=tuple(Document(name=one.name, text=found.text) for one, found in examined if found.text is not None),
+        text="\n".join(found.searched for found in contents),
+        spans=tuple(span for found in contents for span in found.spans),
+        is_searchable=all(found.is_plain_text for found in contents),
+        requires=frozenset(need for found in contents if found.text is None for need in _needs(found)),
+    )
+
+
+def _needs(found: Contents) -> tuple[str, ...]:
+    return next((needs for kind, needs in _NEEDS.items() if kind in found.kinds), _NEEDED_ELSE)
 
 
 def _text(data: bytes) -> str | None:

@@ -32,6 +32,11 @@ DEFAULT_CLASSES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+ATTACHED_TYPES = frozenset(
+    {"ATTACHED_VOICE", "ATTACHED_IMAGE", "ATTACHED_BIOMETRIC", "ATTACHED_MEDICAL", "ATTACHED_UNREADABLE"}
+)
+"""Types of what an attachment is, whatever a detector finds in it."""
+
 KNOWN = "KNOWN_"
 """Begins the type of what the site's own gazetteer knows; its class follows."""
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import binascii
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from homebred_daemon.core.attachments import Attachment
+from homebred_daemon.core.attached_content import Attachment
 from homebred_daemon.errors import RequestError
 from homebred_engines import api
+from homebred_protocol.documents.task import Task
 
 
 def turns_of(document: Mapping[str, Any]) -> tuple[api.Message, ...]:
@@ -46,6 +48,12 @@ def local_tools_of(document: Mapping[str, Any]) -> frozenset[str]:
 def schema_of(document: Mapping[str, Any]) -> str:
     """What the answer must fit, as JSON text; empty: anything."""
     return _json_text(document.get("response_schema"))
+
+
+def requiring(task: Task, requires: frozenset[str]) -> Task:
+    """The task, which also needs this of whoever answers it."""
+    more = sorted(requires.difference(task.requires))
+    return replace(task, requires=(*task.requires, *more)) if more else task
 
 
 def attachments_of(document: Mapping[str, Any]) -> tuple[Attachment, ...]:

@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from homebred_daemon.core.attached_content import NOTHING_ATTACHED, AttachedContent
-from homebred_daemon.core.attachments import Attachment
+from homebred_daemon.core.attached_content import NOTHING_ATTACHED, AttachedContent, Attachment
 from homebred_daemon.core.context import MinimumContext
 from homebred_daemon.core.decision import RouteDecision
 from homebred_daemon.errors import HomebredError

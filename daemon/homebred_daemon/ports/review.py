@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from homebred_daemon.core.attachments import Attachment
+from homebred_daemon.core.attached_content import Attachment
 from homebred_daemon.core.review import ReviewItem, State
 from homebred_engines import api
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from homebred_daemon import messages
+from homebred_daemon.core.sensitivity import ATTACHED_TYPES
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.errors import ConfigurationError, RequestError
 from homebred_daemon.inbound.caretaking import DaemonState, PolicyChange, ReviewsState, SpecialistState, WorkerState
@@ -97,7 +98,7 @@ class Caretaking:
             change = PolicyChange(
                 digest=offered.site.policy.digest,
                 previous_digest=self._policy.site.policy.digest,
-                warnings=advice(offered.site.policy, self._site.detector.entity_types),
+                warnings=advice(offered.site.policy, self._site.detector.entity_types | ATTACHED_TYPES),
             )
             if not check_only:
                 await self._take(offered, body)

@@ -7,7 +7,7 @@ from base64 import b64decode, b64encode
 from dataclasses import asdict
 from typing import Any
 
-from homebred_daemon.core.attachments import Attachment
+from homebred_daemon.core.attached_content import Attachment
 from homebred_daemon.ports.review import ReviewContent
 from homebred_engines import api
 

@@ -8,7 +8,7 @@ from tests.support.answering_stage import Actor, Stage, accepted_task, review_de
 from tests.support.scripted_pool import USAGE, Ends, Play, Step, Sure, Takes, asks_for, says
 
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
-from homebred_daemon.core.attachments import Attachment
+from homebred_daemon.core.attached_content import Attachment
 from homebred_daemon.core.verification import Finding
 from homebred_daemon.errors import EngineUnavailableError, HomebredError, OverloadedError, RequestError
 from homebred_daemon.inbound.answering import AcceptedTask

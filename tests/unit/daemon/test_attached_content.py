@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from homebred_daemon.core.attached_content import NOTHING_ATTACHED, attached_content, requiring
-from homebred_daemon.core.attachments import Attachment
+from homebred_daemon.core.attached_content import NOTHING_ATTACHED, Attachment
+from homebred_daemon.core.attachments import attached_content
 from homebred_daemon.core.documents import Document
 from homebred_daemon.core.sensitivity import raised_classes
+from homebred_daemon.core.task_content import requiring
 from homebred_protocol.documents.task import Task
 
 

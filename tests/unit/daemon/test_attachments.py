@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from tests.support.attachment_files import FINGER_MINUTIAE, REAL, real
 
 from homebred_daemon.adapters.detectors.gazetteer import Gazetteer, Known
+from homebred_daemon.core.attached_content import Attachment
 from homebred_daemon.core.attachment_formats import Kind, kinds_by_media_type, kinds_by_name
-from homebred_daemon.core.attachments import ENTITY_TYPES, UNREADABLE, Attachment, Contents, examine
-from homebred_daemon.core.sensitivity import DEFAULT_CLASSES, raised_classes
+from homebred_daemon.core.attachments import ENTITY_TYPES, UNREADABLE, Contents, examine
+from homebred_daemon.core.sensitivity import ATTACHED_TYPES, DEFAULT_CLASSES, raised_classes
 from homebred_daemon.core.spelling import keys
 
 MARKS = {"utf-8": b"", "utf-8-sig": b"", "utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}
@@ -210,3 +211,7 @@ def test_a_text_made_to_hold_a_pattern_up_does_not(bait: str) -> None:
     before_s = time.process_time()
     examine(attached(data))
     assert time.process_time() - before_s < 5  # a fraction of a second, mostly
+
+
+def test_every_type_of_an_attachment_is_one_that_a_policy_may_name() -> None:
+    assert {entity for types in ENTITY_TYPES.values() for entity in types} | {UNREADABLE} == ATTACHED_TYPES

@@ -10,7 +10,7 @@ from tests.support.answering_stage import ESCALATABLE, PRIVATE, Actor, Stage, ac
 from tests.support.scripted_cloud import Asks, ScriptedCloud
 from tests.support.scripted_pool import says
 
-from homebred_daemon.core.attachments import Attachment
+from homebred_daemon.core.attached_content import Attachment
 from homebred_daemon.core.sensitivity import Span
 from homebred_daemon.errors import DetectionError
 from homebred_daemon.ports.cloud import (

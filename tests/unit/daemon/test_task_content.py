@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from homebred_daemon.core.attachments import Attachment
+from homebred_daemon.core.attached_content import Attachment
 from homebred_daemon.core.task_content import attachments_of, local_tools_of, schema_of, tools_of, turns_of
 from homebred_daemon.errors import RequestError
 from homebred_engines.api import InvalidRequestError, Message, Tool, ToolCall

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from homebred_daemon.adapters.detectors.rule import BESIDE, LONG_RUN, Anywhere, Label, Rule, Run, Start
 from homebred_daemon.adapters.detectors.source_code import code_spans
-from homebred_daemon.core import spelling, vocabulary
+from homebred_daemon.core import spelling
 from homebred_daemon.core.sensitivity import Span
 
 _K = TypeVar("_K")
@@ -36,6 +36,7 @@ _TABLES = (
     "times",
     "people",
 )
+_IN_CORE = ("spelling", "vocabulary", "attachments", "attachment_formats", "attachment_metadata")
 _CONTEXT_BEFORE = 48  # characters: half a line, as far as a word still speaks of the number
 _CONTEXT_BEHIND = 20
 _UNLESS_BEFORE = 18
@@ -223,7 +224,9 @@ def _holds(rule: Rule, match: re.Match[str], lowered: str) -> bool:
 
 def _digest() -> str:
     digest = hashlib.sha256(importlib.import_module("stdnum").__version__.encode())
-    for path in (*sorted(Path(__file__).parent.glob("*.py")), Path(spelling.__file__), Path(vocabulary.__file__)):
+    core = Path(spelling.__file__).parent  # what else finds something; read here, not imported
+    of_core = (core / f"{name}.py" for name in _IN_CORE)
+    for path in (*sorted(Path(__file__).parent.glob("*.py")), *of_core):
         content = path.read_bytes()
         digest.update(f"{path.name} {len(content)}\n".encode() + content)
     return f"sha256:{digest.hexdigest()}"

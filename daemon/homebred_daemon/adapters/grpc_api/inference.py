@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from typing import Any, cast
 
 import grpc
@@ -52,7 +54,8 @@ class InferenceServicer(AfterwardsRpcs):
         try:
             self._refuse_surplus()
             with closing(listener):
-                await self._answering.answer(self._accepted(request, context), listener.hear, listener.has_heard)
+                accepted = await self._accepted(request, context)
+                await self._answering.answer(accepted, listener.hear, listener.has_heard)
         except UnreadError:
             self._report_unread(self._caller_of(context))
             raise
@@ -66,18 +69,22 @@ class InferenceServicer(AfterwardsRpcs):
         self, request: wire.RouteRequest, context: grpc.aio.ServicerContext[wire.RouteRequest, wire.RouteResponse]
     ) -> wire.RouteResponse:
         """Decides, and does nothing else."""
-        accepted = self._accepted(wire.GenerateRequest(task=request.task), context)
+        accepted = await self._accepted(wire.GenerateRequest(task=request.task), context)
         return routed_message(await self._answering.route(accepted))
 
     def _refuse_surplus(self) -> None:
         if self._streams > self._max_streams:
             raise OverloadedError(f"{self._max_streams} answers are being streamed", retry_after_s=1.0)
 
-    def _accepted(self, request: wire.GenerateRequest, context: grpc.aio.ServicerContext[Any, Any]) -> AcceptedTask:
+    async def _accepted(
+        self, request: wire.GenerateRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AcceptedTask:
         remaining_s = cast("float | None", context.time_remaining())  # None: the caller set no deadline
-        return accepted_task(
+        accept = partial(
+            accepted_task,
             request,
             caller=self._caller_of(context),
             deadline_s=self._default_deadline_s if remaining_s is None else remaining_s,
             new_task_id=self._new_task_id,
         )
+        return await asyncio.to_thread(accept) if request.task.attachments else accept()  # files take their time

@@ -6,10 +6,9 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, get_args
 
-from homebred_daemon.core.attached_content import attached_content, requiring
-from homebred_daemon.core.attachments import Attachment
+from homebred_daemon.core.attached_content import NOTHING_ATTACHED, AttachedContent, Attachment
 from homebred_daemon.core.decision import Fallback, RouteDecision, Runtime
-from homebred_daemon.core.task_content import local_tools_of, tools_of, turns_of
+from homebred_daemon.core.task_content import local_tools_of, requiring, tools_of, turns_of
 from homebred_daemon.errors import HomebredError, OverloadedError, RequestError
 from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent, Decided, Outcome, Retracted, Routed
 from homebred_engines import api
@@ -50,7 +49,7 @@ def accepted_task(
         attachments = tuple(
             Attachment(name=one.name, media_type=one.media_type, data=one.data) for one in request.task.attachments
         )
-        attached = attached_content(attachments)
+        attached = _examined(attachments)
         task = requiring(read_task(document), attached.requires)
         turns = turns_of(document)
         options = _options(request, document)
@@ -73,6 +72,14 @@ def accepted_task(
         local_tools=local_tools_of(document),
         session_id=request.task.session_id,
     )
+
+
+def _examined(attachments: tuple[Attachment, ...]) -> AttachedContent:
+    if not attachments:
+        return NOTHING_ATTACHED
+    from homebred_daemon.core.attachments import attached_content  # noqa: PLC0415  # most devices never need its tables
+
+    return attached_content(attachments)
 
 
 def event_message(event: AnswerEvent) -> wire.GenerateEvent:
