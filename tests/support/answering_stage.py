@@ -40,7 +40,7 @@ from homebred_daemon.services.deciding import Decider
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.review_book import ReviewBook, ReviewTerms
 from homebred_daemon.services.review_desk import ReviewDesk
-from homebred_daemon.services.session_keys import SessionKeys
+from homebred_daemon.services.sessions import Sessions
 from homebred_daemon.services.standing import Means, Served, Standing
 from homebred_daemon.services.way_out import WayOut
 from homebred_engines import api
@@ -144,7 +144,7 @@ class Stage:
             schemas=JsonSchemaChecker(),
             reviews=desk,
             clock=self.clock,
-            keys=SessionKeys(self.clock, lambda: next(keys).to_bytes(KEY_BYTES)),
+            sessions=Sessions(self.clock, lambda: next(keys).to_bytes(KEY_BYTES)),
             new_route_id=lambda: f"r{next(numbers)}",
         )
         async with recorder.running(), desk.running():

@@ -32,7 +32,7 @@ from homebred_daemon.services.models import Site, ledger_documents, standing_of
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.residency import Residency
 from homebred_daemon.services.review_desk import ReviewDesk
-from homebred_daemon.services.session_keys import SessionKeys
+from homebred_daemon.services.sessions import Sessions
 from homebred_daemon.services.standing import Means
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _means(recorder: Recorder, reviews: ReviewDesk, pool: WorkerPool, clock: Sys
         schemas=JsonSchemaChecker(),
         reviews=reviews,
         clock=clock,
-        keys=SessionKeys(clock),
+        sessions=Sessions(clock),
         new_route_id=lambda: str(uuid4()),
     )
 

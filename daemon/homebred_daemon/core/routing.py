@@ -51,6 +51,8 @@ class DecisionInputs:
     """Attested principals: `uid:…`, `gid:…`, `token:…`."""
     detected: frozenset[str] = frozenset()
     """Classes that detection raised."""
+    carried: frozenset[str] = frozenset()
+    """Classes that earlier tasks of the same session had."""
     detector_digest: str = ""
     """Which detector looked."""
     context_method: str = ""
@@ -210,7 +212,9 @@ def _situation(inputs: DecisionInputs) -> Situation:
     declared = frozenset(task.data_classes) or frozenset((policy.default_class,))
     if not task.data_classes:
         trace.append("default_class")
-    classes = rights.adds_classes | declared | inputs.detected
+    own = rights.adds_classes | declared | inputs.detected
+    trace.extend(f"session={name}" for name in sorted(inputs.carried - own))
+    classes = own | inputs.carried
     allowed = rights.allows_workflow(task.workflow)
     found = candidates(task, inputs.registry, policy.floor(task.workflow), inputs.unavailable) if allowed else []
     trace.extend(

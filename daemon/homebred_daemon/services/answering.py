@@ -19,7 +19,13 @@ from homebred_daemon.core.decision import RouteDecision, Runtime
 from homebred_daemon.core.masking import masked
 from homebred_daemon.core.pseudonyms import Pseudonyms
 from homebred_daemon.core.review import ReviewItem
-from homebred_daemon.core.routing import DecisionInputs, awaits_residual_risk, could_be_summarised, degraded_stack
+from homebred_daemon.core.routing import (
+    PUBLIC_ONLY,
+    DecisionInputs,
+    awaits_residual_risk,
+    could_be_summarised,
+    degraded_stack,
+)
 from homebred_daemon.core.tool_calls import with_ids
 from homebred_daemon.core.verification import Finding, is_slow, is_weak
 from homebred_daemon.errors import (
@@ -72,7 +78,7 @@ class Answering:
         choice = await _decided(standing, self._means, accepted)
         if choice.decision.selected_runtime is not Runtime.CLOUD_ESCALATION:
             return Routed(decision=choice.decision, context=None)
-        pseudonyms = Pseudonyms(self._means.keys.key(accepted.caller, accepted.session_id))
+        pseudonyms = Pseudonyms(self._means.sessions.key(accepted.caller, accepted.session_id))
         spans = standing.decider.leaving_spans
         context = await asyncio.to_thread(lambda: masked(choice.context(), spans, pseudonyms))
         return Routed(decision=choice.decision, context=context)
@@ -120,6 +126,7 @@ async def _decided(standing: Standing, means: Means, accepted: AcceptedTask) -> 
         accepted.task,
         accepted.text,
         attached=accepted.content.spans,
+        carried=means.sessions.classes(accepted.caller, accepted.session_id),
         link=standing.link.link,
         link_cause=standing.link.cause,
         now=means.clock.now(),
@@ -218,6 +225,8 @@ class _Run:
 
     async def _answered(self) -> Outcome:
         choice = await _decided(self._standing, self._means, self._accepted)
+        classes = frozenset(choice.decision.classes) - PUBLIC_ONLY  # that one protects nothing
+        self._means.sessions.met(self._accepted.caller, self._accepted.session_id, classes)
         for number in range(1, MAX_DECISIONS + 1):
             inputs, decision = choice.inputs, choice.decision
             if choice.is_unsearched:

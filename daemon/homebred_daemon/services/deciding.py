@@ -52,6 +52,7 @@ class Decider:
         text: str,
         *,
         attached: Iterable[Span] = (),
+        carried: frozenset[str] = frozenset(),
         link: Link,
         now: datetime,
         link_cause: str = "",
@@ -61,7 +62,7 @@ class Decider:
         """The route of a task whose content is `text`, and exactly what it depended on.
 
         What an escalation's context would still give away is not measured yet: see `measure`. `attached` says what its
-        attachments are, `unavailable` names specialists that cannot be asked now.
+        attachments are, `carried` which classes its session has met, `unavailable` who cannot be asked now.
         """
         inputs = DecisionInputs(
             task=task,
@@ -72,6 +73,7 @@ class Decider:
             now=now,
             caller=caller,
             detected=raised_classes((*self.detector.detect(text), *attached), self.policy.detection_classes),
+            carried=carried,
             detector_digest=self.detector.digest,
             unavailable=unavailable,
         )

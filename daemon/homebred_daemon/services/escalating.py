@@ -77,7 +77,7 @@ class Escalating:
         Raises:
             EscalationFailedError: there is none that holds; what was streamed of it has been retracted.
         """
-        pseudonyms = Pseudonyms(self._means.keys.key(self._accepted.caller, self._accepted.session_id))
+        pseudonyms = Pseudonyms(self._means.sessions.key(self._accepted.caller, self._accepted.session_id))
         try:
             request = await asyncio.to_thread(self._request, alias, context, pseudonyms)  # masking takes its time
         except DetectionError as error:

@@ -15,7 +15,7 @@ from homebred_daemon.ports.schemas import SchemaChecker
 from homebred_daemon.services.deciding import Decider
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.review_desk import ReviewDesk
-from homebred_daemon.services.session_keys import SessionKeys
+from homebred_daemon.services.sessions import Sessions
 from homebred_protocol.documents.policy import WorkflowPolicy
 from homebred_protocol.documents.specialist import SpecialistManifest
 
@@ -57,5 +57,5 @@ class Means:
     schemas: SchemaChecker
     reviews: ReviewDesk
     clock: Clock
-    keys: SessionKeys
+    sessions: Sessions
     new_route_id: Callable[[], str]

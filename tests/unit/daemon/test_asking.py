@@ -14,7 +14,7 @@ from homebred_daemon.errors import EngineUnavailableError, HomebredError, Overlo
 from homebred_daemon.inbound.answering import AcceptedTask
 from homebred_daemon.services.asking import Asking, AttemptFailedError, Generated
 from homebred_daemon.services.recording import Recorder
-from homebred_daemon.services.session_keys import SessionKeys
+from homebred_daemon.services.sessions import Sessions
 from homebred_daemon.services.standing import Means
 from homebred_engines import api
 
@@ -29,7 +29,7 @@ def asking(stage: Stage, accepted: AcceptedTask | None = None) -> Asking:
         schemas=JsonSchemaChecker(),
         reviews=review_desk(stage.reviews, stage.clock),
         clock=stage.clock,
-        keys=SessionKeys(stage.clock),
+        sessions=Sessions(stage.clock),
         new_route_id=lambda: "unused",
     )
     return Asking(stage.standing(), accepted or accepted_task(), means, stage.hear, "r1")

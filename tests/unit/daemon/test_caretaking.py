@@ -32,7 +32,7 @@ from homebred_daemon.services.models import Site, standing_of
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.residency import Residency
 from homebred_daemon.services.review_desk import ReviewDesk
-from homebred_daemon.services.session_keys import SessionKeys
+from homebred_daemon.services.sessions import Sessions
 from homebred_daemon.services.standing import Means
 from homebred_engines import api
 from homebred_protocol.documents.policy import Policy
@@ -102,7 +102,7 @@ async def house(store: FakeStore, fleet: Fleet | None = None) -> AsyncIterator[H
         schemas=JsonSchemaChecker(),
         reviews=desk,
         clock=clock,
-        keys=SessionKeys(clock),
+        sessions=Sessions(clock),
         new_route_id=lambda: str(next(numbers)),
     )
     async with recorder.running(), desk.running(), pool.running():

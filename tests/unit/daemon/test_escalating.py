@@ -267,3 +267,22 @@ async def test_what_cannot_be_searched_goes_to_a_person_whatever_the_policy_lets
     heard = await made.answer(ESCALATABLE, attachments=(attachment,))
     assert heard == ["decided r1 no_op none: residual_risk", "review needs_review"]
     assert lane(made).asked == []
+
+
+async def test_a_class_that_one_step_of_a_session_met_holds_for_all_that_follow() -> None:
+    made = stage("so", CloudFinish.STOP)
+    async with made.answering() as answering:
+        for task, session_id in (
+            (ESCALATABLE, "loop"),
+            (PRIVATE, "loop"),
+            (ESCALATABLE, "loop"),
+            (ESCALATABLE, "other"),
+        ):
+            await answering.answer(accepted_task(task, session_id=session_id), made.hear)
+    assert [line for line in made.heard if line.startswith("decided")] == [
+        "decided r1 cloud_escalation cloud/default: margin_short",
+        "decided r2 local a: local_only",
+        "decided r3 local a: local_only",
+        "decided r4 cloud_escalation cloud/default: margin_short",
+    ]
+    assert "session=patient" in made.ledger.entries[2].decision.trace

@@ -318,6 +318,15 @@ def test_i6_detection_only_raises(seed: int, found: frozenset[str]) -> None:
         assert with_found.selected_runtime is not Runtime.CLOUD_ESCALATION
 
 
+@given(seed=SEEDS, met=st.frozensets(st.sampled_from(ALL_CLASSES)))
+@settings(max_examples=70)
+def test_what_a_session_carries_weighs_as_what_is_found_now(seed: int, met: frozenset[str]) -> None:
+    before = random_inputs(seed)
+    found, carried = decide(replace(before, detected=before.detected | met)), decide(replace(before, carried=met))
+    assert replace(found, trace=()) == replace(carried, trace=())
+    assert {f"session={name}" for name in set(carried.classes) - set(decide(before).classes)} <= set(carried.trace)
+
+
 @given(seed=SEEDS)
 @settings(max_examples=70)
 def test_i6_an_unlabelled_task_takes_the_policys_default_class_and_a_labelled_one_its_own(seed: int) -> None:

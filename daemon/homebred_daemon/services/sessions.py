@@ -1,7 +1,7 @@
-"""Keys of pseudonyms: one for each session of a caller's, kept in memory while the session is used, and nowhere else.
+"""What belongs together: a key of pseudonyms and the classes met so far, for each session that a caller names.
 
-A task that names no session has a key of its own. Without its key a token leads back to nothing, so a session that was
-forgotten just has other tokens from then on.
+Kept in memory while the session is used, and nowhere else. A task that names no session stands alone. A session that
+was forgotten has other tokens from then on, and carries no class: a caller that labels every task loses nothing.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ def random_key() -> bytes:
 class _Session:
     key: bytes
     used_at_s: float
+    classes: frozenset[str] = frozenset()
 
 
-class SessionKeys:
+class Sessions:
     """The sessions of this process. One event loop."""
 
     def __init__(self, clock: Clock, new_key: Callable[[], bytes] = random_key) -> None:
@@ -41,8 +42,18 @@ class SessionKeys:
 
     def key(self, caller: tuple[str, ...], session_id: str) -> bytes:
         """The key of a caller's session; without a session, a new one. Callers do not share what they name alike."""
-        if not session_id:
-            return self._new_key()
+        return self._used(caller, session_id).key if session_id else self._new_key()
+
+    def classes(self, caller: tuple[str, ...], session_id: str) -> frozenset[str]:
+        """All classes that tasks of the session had so far."""
+        return self._used(caller, session_id).classes if session_id else frozenset()
+
+    def met(self, caller: tuple[str, ...], session_id: str, classes: frozenset[str]) -> None:
+        """A task of the session has these classes: all that follow have them too."""
+        if session_id:
+            self._used(caller, session_id).classes |= classes
+
+    def _used(self, caller: tuple[str, ...], session_id: str) -> _Session:
         now_s, name = self._clock.monotonic_s(), (caller, session_id)
         self._forget_before(now_s - IDLE_S)
         session = self._sessions.pop(name, None) or _Session(self._new_key(), now_s)
@@ -50,7 +61,7 @@ class SessionKeys:
         self._sessions[name] = session
         if len(self._sessions) > MAX_SESSIONS:
             self._sessions.popitem(last=False)
-        return session.key
+        return session
 
     def _forget_before(self, used_at_s: float) -> None:
         while self._sessions and next(iter(self._sessions.values())).used_at_s < used_at_s:

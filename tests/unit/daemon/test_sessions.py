@@ -3,19 +3,19 @@ from __future__ import annotations
 from tests.support.manual_clock import ManualClock
 
 from homebred_daemon.core.pseudonyms import KEY_BYTES
-from homebred_daemon.services.session_keys import IDLE_S, MAX_SESSIONS, SessionKeys
+from homebred_daemon.services.sessions import IDLE_S, MAX_SESSIONS, Sessions
 
 ADA, BEA = ("uid:1",), ("uid:2",)
 
 
 def test_a_task_without_a_session_has_a_key_of_its_own() -> None:
-    keys = SessionKeys(ManualClock())
+    keys = Sessions(ManualClock())
     first, second = keys.key(ADA, ""), keys.key(ADA, "")
     assert (len(first), first == second) == (KEY_BYTES, False)
 
 
 def test_a_session_keeps_its_key_and_shares_it_with_nobody() -> None:
-    keys = SessionKeys(ManualClock())
+    keys = Sessions(ManualClock())
     key = keys.key(ADA, "visit")
     assert keys.key(ADA, "visit") == key
     assert len({key, keys.key(ADA, "other"), keys.key(BEA, "visit")}) == 3
@@ -23,7 +23,7 @@ def test_a_session_keeps_its_key_and_shares_it_with_nobody() -> None:
 
 def test_a_session_is_forgotten_an_hour_after_its_last_task() -> None:
     clock = ManualClock()
-    keys = SessionKeys(clock)
+    keys = Sessions(clock)
     key = keys.key(ADA, "visit")
     clock.pass_s(IDLE_S)
     assert keys.key(ADA, "visit") == key
@@ -32,10 +32,19 @@ def test_a_session_is_forgotten_an_hour_after_its_last_task() -> None:
 
 
 def test_there_are_only_so_many_and_the_one_used_longest_ago_gives_way() -> None:
-    keys = SessionKeys(ManualClock())
+    keys = Sessions(ManualClock())
     first, second = keys.key(ADA, "0"), keys.key(ADA, "1")
     for number in range(2, MAX_SESSIONS):
         keys.key(ADA, str(number))
     assert keys.key(ADA, "0") == first
     keys.key(ADA, "one more")
     assert (keys.key(ADA, "0") == first, keys.key(ADA, "1") == second) == (True, False)
+
+
+def test_a_session_gathers_classes_and_keeps_them_from_every_other() -> None:
+    sessions = Sessions(ManualClock())
+    sessions.met(ADA, "visit", frozenset({"patient"}))
+    sessions.met(ADA, "visit", frozenset({"code"}))
+    sessions.met(ADA, "", frozenset({"voice"}))
+    assert sessions.classes(ADA, "visit") == {"patient", "code"}
+    assert sessions.classes(BEA, "visit") == sessions.classes(ADA, "") == frozenset()
