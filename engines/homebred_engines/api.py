@@ -130,6 +130,7 @@ class Capability(str, enum.Enum):
     SEED = "seed"
     STOP = "stop"
     TOOLS = "tools"
+    EMBEDDINGS = "embeddings"
 
 
 class FinishReason(str, enum.Enum):
@@ -291,6 +292,8 @@ class LoadOptions:
     """Compute threads; by default cores - 1, at least 1."""
     memory_budget_bytes: int = 0
     """What weights and caches may take together; 0: what the machine has available."""
+    embeddings: bool = False
+    """To make embeddings, and nothing else."""
 
     def __post_init__(self) -> None:
         _require(bool(self.model_digest), "model_digest is empty; it is the model's identity.")
@@ -349,6 +352,16 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Embedded:
+    """Texts as vectors."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    """One a text, in order, each of length 1."""
+    prompt_tokens: int
+    """Of all texts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineStats:
     """What an engine is and what it has loaded."""
 
@@ -357,7 +370,7 @@ class EngineStats:
     engine_version: str
     """Version of the library that computes."""
     capabilities: tuple[Capability, ...]
-    """What it can honour."""
+    """What it can honour; with a model, what it can honour with that one."""
     model_digest: str = ""
     """Of the loaded model; empty: none."""
     slots: int = 0
@@ -407,6 +420,13 @@ class Engine(Protocol):
         """Yields deltas, then exactly one Finished. Closing the stream cancels and returns once the slot is free.
 
         Raises before the first delta for what cannot be honoured, EngineFailedError at any point.
+        """
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """One vector a text, of a model that was loaded for embeddings; asked only where the stats say so.
+
+        Raises ContextExceededError, EngineFailedError.
         """
         ...
 

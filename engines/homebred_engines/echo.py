@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
+import math
 import os
 import re
 import time
@@ -24,6 +26,9 @@ _VERSION = "1"
 _DEFAULT_CONTEXT_TOKENS = 2048
 _DEFAULT_SLOTS = 4
 _CAPABILITIES = tuple(capability for capability in api.Capability if capability is not api.Capability.PREFIX_CACHE)
+_EMBEDDING = (api.Capability.EMBEDDINGS,)
+_GENERATING = tuple(capability for capability in _CAPABILITIES if capability not in _EMBEDDING)
+_DIMENSIONS = 16
 _TOKEN = re.compile(r"\s*\S+\s*")
 _FROZEN_S = 3600.0
 
@@ -80,6 +85,13 @@ class EchoEngine:
             reason = api.FinishReason.TOOL_CALLS
         yield api.Finished(reason=reason, usage=usage, tool_calls=calls)
 
+    async def embed(self, texts: Sequence[str]) -> api.Embedded:
+        """A vector of its words' digests: the same words, the same vector, in whatever order."""
+        for text in texts:
+            _count_prompt([api.Message(role="user", content=text)], self.stats().context_tokens)
+        tokens = [_TOKEN.findall(text) for text in texts]
+        return api.Embedded(vectors=tuple(map(_vector, tokens)), prompt_tokens=sum(map(len, tokens)))
+
     async def unload(self) -> None:
         """Forgets the script; streams end at their next word."""
         self._options = None
@@ -97,12 +109,22 @@ class EchoEngine:
         return api.EngineStats(
             engine="echo",
             engine_version=_VERSION,
-            capabilities=_CAPABILITIES,
+            capabilities=_EMBEDDING if options.embeddings else _GENERATING,
             model_digest=options.model_digest,
             slots=options.slots or _DEFAULT_SLOTS,
             context_tokens=options.context_tokens or _DEFAULT_CONTEXT_TOKENS,
             threads=1,
         )
+
+
+def _vector(words: Sequence[str]) -> tuple[float, ...]:
+    sums = [0.0] * _DIMENSIONS
+    for word in words:
+        digest = hashlib.sha256(word.strip().casefold().encode()).digest()
+        for place in range(_DIMENSIONS):
+            sums[place] += digest[place] - 127.5
+    length = math.hypot(*sums)
+    return tuple(value / length for value in sums)
 
 
 def _last_user_text(messages: Sequence[api.Message]) -> str:

@@ -26,6 +26,8 @@ _DEFAULT_SLOTS = 4
 _DEFAULT_CONTEXT_TOKENS = 2048
 _CONTEXT_STEP = 256  # llama.cpp rounds a slot's context up to this
 _CAPABILITIES = tuple(capability for capability in api.Capability if capability is not api.Capability.TOOLS)
+_EMBEDDING = (api.Capability.EMBEDDINGS,)
+_GENERATING = tuple(capability for capability in _CAPABILITIES if capability not in _EMBEDDING)
 _CHECKED, _LOADED = 0.05, 1.0
 
 
@@ -57,6 +59,7 @@ class LlamaCppEngine:
         yield _LOADED
         self._loaded = _Loaded(
             stats=_stats(
+                capabilities=_EMBEDDING if options.embeddings else _GENERATING,
                 model_digest=options.model_digest,
                 slots=server_options.slots,
                 context_tokens=server_options.context_tokens,
@@ -98,6 +101,14 @@ class LlamaCppEngine:
         usage = reading.usage(prompt_s=(first_at or time.monotonic()) - started_at)
         yield api.Finished(reason=reading.reason or api.FinishReason.CANCELLED, usage=usage)
 
+    async def embed(self, texts: Sequence[str]) -> api.Embedded:
+        """One call in a thread; what it has begun it ends, whoever has left."""
+        loaded = self._loaded
+        if loaded is None:
+            raise api.ModelNotLoadedError("An embedding was asked of it.")
+        loop = asyncio.get_running_loop()
+        return await asyncio.shield(loop.run_in_executor(loaded.threads, loaded.server.embed, tuple(texts)))
+
     async def unload(self) -> None:
         """Cancels what runs, then frees the model in a thread."""
         loaded, self._loaded = self._loaded, None
@@ -117,9 +128,9 @@ class LlamaCppEngine:
         return self._loaded.stats if self._loaded else _stats()
 
 
-def _stats(**loaded: Any) -> api.EngineStats:
+def _stats(*, capabilities: tuple[api.Capability, ...] = _CAPABILITIES, **loaded: Any) -> api.EngineStats:
     version = xllamacpp.__version__
-    return api.EngineStats(engine="llamacpp", engine_version=version, capabilities=_CAPABILITIES, **loaded)
+    return api.EngineStats(engine="llamacpp", engine_version=version, capabilities=capabilities, **loaded)
 
 
 def _plan(options: api.LoadOptions) -> ServerOptions:
@@ -139,6 +150,7 @@ def _plan(options: api.LoadOptions) -> ServerOptions:
         slots=slots,
         threads=options.threads or max(1, len(os.sched_getaffinity(0)) - 1),
         has_chat_template=facts.has_chat_template,
+        embeddings=options.embeddings,
     )
 
 

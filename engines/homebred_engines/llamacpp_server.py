@@ -7,6 +7,7 @@ random key, and the socket's name is removed as soon as the server stands: only 
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import shutil
 import sys
@@ -17,7 +18,14 @@ from pathlib import Path
 
 import xllamacpp
 
-from homebred_engines.api import EngineFailedError, InvalidRequestError, UnsupportedOptionError
+from homebred_engines.api import (
+    ContextExceededError,
+    Embedded,
+    EngineError,
+    EngineFailedError,
+    InvalidRequestError,
+    UnsupportedOptionError,
+)
 from homebred_engines.prefill_turns import PrefillTurns, Turn
 
 # Small batches: a prompt is read in steps, between which others get their tokens and a cancellation is heard.
@@ -28,6 +36,7 @@ _FALLBACK_TEMPLATE = "chatml"
 _NOT_JSON = "~"
 _PROGRESS = b'"prompt_progress"'
 _MAX_PROVEN_GRAMMARS = 256
+_TOO_LONG = re.compile(r"\((\d+) tokens\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +53,8 @@ class ServerOptions:
     """Compute threads."""
     has_chat_template: bool
     """Whether the model brings one; else ChatML is used, and said so."""
+    embeddings: bool = False
+    """To embed texts, and do nothing else."""
 
 
 class LlamaServer:
@@ -51,6 +62,7 @@ class LlamaServer:
 
     def __init__(self, options: ServerOptions) -> None:
         self._server: xllamacpp.Server | None = _start(options)
+        self._context_tokens = options.context_tokens
         self._proven_grammars: set[str] = set()
         self._turns = PrefillTurns()
 
@@ -70,6 +82,14 @@ class LlamaServer:
             raise InvalidRequestError(f"llama.cpp says: {error}.") from None
         except RuntimeError as error:
             raise EngineFailedError(f"llama.cpp says: {error}.") from None
+
+    def embed(self, texts: tuple[str, ...]) -> Embedded:
+        """Raises ContextExceededError, EngineFailedError."""
+        answer = json.loads(self._running().handle_embeddings(json.dumps({"input": list(texts)}).encode()))
+        if "error" in answer:
+            raise _embedding_error(answer["error"], self._context_tokens)
+        vectors = tuple(tuple(entry["embedding"]) for entry in sorted(answer["data"], key=lambda entry: entry["index"]))
+        return Embedded(vectors=vectors, prompt_tokens=answer["usage"]["prompt_tokens"])
 
     def wake(self) -> None:
         """Lets requests that wait for their turn look whether they are cancelled."""
@@ -168,13 +188,28 @@ def json_grammar(schema: dict[str, object]) -> str:
     return grammar
 
 
+def _embedding_error(error: dict[str, object], context_tokens: int) -> EngineError:
+    message = str(error.get("message"))
+    too_long = _TOO_LONG.search(message)
+    if too_long is None:
+        return EngineFailedError(f"llama.cpp says: {message}.")
+    return ContextExceededError(
+        f"A text has {too_long[1]} tokens, the slot {context_tokens}.",
+        prompt_tokens=int(too_long[1]),
+        context_tokens=context_tokens,
+    )
+
+
 def _start(options: ServerOptions) -> xllamacpp.Server:
     """Blocks while the model loads. Raises EngineFailedError."""
     parameters = xllamacpp.CommonParams()
     parameters.model.path = options.model_path
     parameters.n_ctx = options.context_tokens * options.slots
     parameters.n_parallel = options.slots
-    parameters.n_batch = parameters.n_ubatch = _BATCH_TOKENS
+    parameters.n_batch = parameters.n_ubatch = options.context_tokens if options.embeddings else _BATCH_TOKENS
+    parameters.embedding = options.embeddings  # all of a text is read in one batch, so that it can be pooled
+    if options.embeddings:
+        parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = options.threads
     parameters.cache_ram_mib = _PROMPT_CACHE_MIB
     parameters.verbosity = _ERRORS_ONLY

@@ -10,7 +10,7 @@ import dataclasses
 import sys
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeAlias
 
@@ -49,6 +49,8 @@ class EngineService:
         """Progress, then `ready`."""
         async with _errors_as_status(context):
             options = wire.load_options(request)
+            if options.embeddings:
+                self._require_capabilities({api.Capability.EMBEDDINGS: "embeddings"})
             async with self._model_change:
                 if not self._is_loaded(options.model_digest):
                     async with aclosing(self._engine.load(options)) as steps:
@@ -79,6 +81,16 @@ class EngineService:
                         yield wire.write_event(event)
                     finally:
                         self._unread -= 1
+
+    async def Embed(  # noqa: N802 - the protocol's name
+        self, request: engine_pb2.EngineEmbedRequest, context: _Context
+    ) -> engine_pb2.EngineEmbedResponse:
+        """Waits for a slot, then embeds."""
+        async with _errors_as_status(context):
+            texts = wire.embed_texts(request)
+            self._require_capabilities({api.Capability.EMBEDDINGS: "embeddings"})
+            async with self._slot(request.fairness_key):
+                return wire.write_embedded(await self._engine.embed(texts))
 
     async def Unload(  # noqa: N802 - the protocol's name
         self, request: engine_pb2.UnloadRequest, context: _Context
@@ -114,9 +126,15 @@ class EngineService:
         return bool(loaded)
 
     def _refuse_unsupported(self, messages: Iterable[api.Message], options: api.GenerateOptions) -> None:
-        stats, needed = self._engine.stats(), options.needed_capabilities()
+        needed = options.needed_capabilities()
         if any(message.tool_calls or message.tool_call_id for message in messages):
             needed[api.Capability.TOOLS] = "tools"
+        self._require_capabilities(needed)
+        if api.Capability.EMBEDDINGS in self._engine.stats().capabilities and self._engine.stats().model_digest:
+            raise api.UnsupportedOptionError("The model was loaded for embeddings, and generates nothing.")
+
+    def _require_capabilities(self, needed: Mapping[api.Capability, str]) -> None:
+        stats = self._engine.stats()
         for capability, option in needed.items():
             if capability not in stats.capabilities:
                 raise api.UnsupportedOptionError(f"{stats.engine} has no {option}.")

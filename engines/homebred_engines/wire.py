@@ -76,6 +76,7 @@ def load_request(options: api.LoadOptions) -> engine_pb2.LoadRequest:
         slots=options.slots,
         threads=options.threads,
         memory_budget_bytes=options.memory_budget_bytes,
+        embeddings=options.embeddings,
     )
 
 
@@ -89,7 +90,33 @@ def load_options(request: engine_pb2.LoadRequest) -> api.LoadOptions:
         slots=request.slots,
         threads=request.threads,
         memory_budget_bytes=request.memory_budget_bytes,
+        embeddings=request.embeddings,
     )
+
+
+def embed_request(texts: Iterable[str], *, fairness_key: str) -> engine_pb2.EngineEmbedRequest:
+    """Daemon side of `embed_texts`."""
+    return engine_pb2.EngineEmbedRequest(texts=texts, fairness_key=fairness_key)
+
+
+def embed_texts(request: engine_pb2.EngineEmbedRequest) -> tuple[str, ...]:
+    """Worker side of `embed_request`. Raises InvalidRequestError, UnsupportedOptionError."""
+    refuse_unknown_fields(request)
+    if not request.texts or not all(request.texts):
+        raise api.InvalidRequestError("There is no text to embed, or an empty one.")
+    return tuple(request.texts)
+
+
+def write_embedded(embedded: api.Embedded) -> engine_pb2.EngineEmbedResponse:
+    """Worker side of `read_embedded`."""
+    vectors = [engine_pb2.EngineVector(values=vector) for vector in embedded.vectors]
+    return engine_pb2.EngineEmbedResponse(vectors=vectors, prompt_tokens=embedded.prompt_tokens)
+
+
+def read_embedded(message: engine_pb2.EngineEmbedResponse) -> api.Embedded:
+    """Daemon side of `write_embedded`."""
+    vectors = tuple(tuple(vector.values) for vector in message.vectors)
+    return api.Embedded(vectors=vectors, prompt_tokens=message.prompt_tokens)
 
 
 def generate_request(

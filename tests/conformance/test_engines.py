@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jsonschema_rs
 import pytest
+import pytest_asyncio
 from tests.conformance.engine_bench import Bench, Candidate, StartBench
 
 from homebred_engines.api import (
@@ -312,3 +313,40 @@ async def _error_of(asked: Awaitable[object]) -> Exception | None:
     except Exception as error:  # noqa: BLE001 - whatever it is, the test looks at it
         return error
     return None
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def embedding_bench(candidate: Candidate, start_bench: StartBench) -> Bench:
+    """A fresh worker whose model is loaded for embeddings."""
+    bench = await start_bench(candidate, loaded=False)
+    if Capability.EMBEDDINGS not in (await bench.worker.describe()).engine.capabilities:
+        with pytest.raises(UnsupportedOptionError, match="embeddings"):
+            await bench.worker.load(replace(bench.load_options, embeddings=True))
+        pytest.skip(f"{candidate.name} makes no embeddings, and says so")
+    await bench.worker.load(replace(bench.load_options, embeddings=True))
+    return bench
+
+
+async def test_texts_become_vectors_of_length_one_that_tell_them_apart(embedding_bench: Bench) -> None:
+    first, second = "the cat sat on the mat", "an order of three teas for room four"
+    embedded = await embedding_bench.worker.embed([first, second, first])
+    one, other, again = embedded.vectors
+    assert all(math.isclose(math.hypot(*vector), 1, rel_tol=1e-3) for vector in embedded.vectors)
+    likeness = [sum(map(math.prod, zip(one, vector, strict=True))) for vector in (again, other)]
+    assert likeness[0] > 0.999 > likeness[1]
+    assert embedded.prompt_tokens > 3
+
+
+async def test_a_text_longer_than_a_slot_has_no_vector(embedding_bench: Bench) -> None:
+    with pytest.raises(ContextExceededError):
+        await embedding_bench.worker.embed(["word " * 4000])
+
+
+async def test_a_model_that_was_loaded_for_embeddings_generates_nothing(embedding_bench: Bench) -> None:
+    with pytest.raises(UnsupportedOptionError):
+        await embedding_bench.ask(WORDS, GREEDY)
+
+
+async def test_a_model_that_was_loaded_to_generate_embeds_nothing(bench: Bench) -> None:
+    with pytest.raises(UnsupportedOptionError):
+        await bench.worker.embed([WORDS])

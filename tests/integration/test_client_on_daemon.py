@@ -22,12 +22,14 @@ from homebred_protocol.client import (
     DeadlineError,
     Decision,
     Event,
+    Message,
     NeedsReviewError,
     Outcome,
     OverloadedError,
     RequestError,
     Status,
     Task,
+    Tool,
 )
 
 HELLO = Task("hello there", data_classes=("patient",))
@@ -42,6 +44,26 @@ def site(tmp_path: Path) -> Site:
 @pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+async def test_texts_are_embedded_and_tools_are_asked_for(site: Site, way: str) -> None:
+    site.add_echo("searcher", capabilities=["embeddings"], samples=0)
+    site.add_echo("doer", capabilities=["tools"])
+    ring = Tool("ring", "rings a bell", {"type": "object", "required": ["times"]})
+    with site.daemon():
+        async with speaking(way, site.socket) as speaker:
+            embedded = await speaker.call("embed", ["two teas", "Two  teas", "a bell"])
+            answer = await speaker.call("ask", Task('ring {"times": 2}', data_classes=("patient",), tools=(ring,)))
+            result = Message("tool", "It rang.", tool_call_id=answer.tool_calls[0].id)
+            asked = Message("assistant", answer.streamed, tool_calls=answer.tool_calls)
+            talk = (Message("user", "Go on."), asked, result)
+            last = await speaker.call("ask", Task(messages=talk, data_classes=("patient",), tools=(ring,)))
+    first, again, other = embedded.vectors
+    assert (first, embedded.made_by) == (again, "searcher")
+    assert first != other
+    assert [(call.name, call.parsed()) for call in answer.tool_calls] == [("ring", {"times": 2})]
+    assert (answer.outcome.finish_reason, answer.outcome.answered_by) == ("tool_calls", "doer")
+    assert (last.text, last.tool_calls) == ("Go on.", ())
 
 
 async def test_a_task_is_answered_and_explained(site: Site, way: str) -> None:

@@ -67,6 +67,7 @@ class Actor:
     size_rank: int = 0
     workflow: str = WORKFLOW
     response_schema: str = ""
+    capabilities: tuple[str, ...] = ()
 
     def entry(self, specialist_id: str) -> dict[str, Any]:
         fitness = {"fitness": self.fitness, "samples": self.samples, "reference_fitness": self.reference_fitness}
@@ -75,6 +76,7 @@ class Actor:
             "engine": "echo",
             "workflows": {self.workflow: fitness},
             "size_rank": self.size_rank,
+            "capabilities": list(self.capabilities),
         }
 
     def served(self, specialist_id: str) -> Served:

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -55,6 +55,7 @@ class Site:
         size_rank: int = 0,
         script: Mapping[str, Any] | None = None,
         prompt: str = "",
+        capabilities: Sequence[str] = (),
     ) -> None:
         """Adds an echo specialist; `prompt` is further TOML of its [prompt] table."""
         folder = self.folder / "offered" / name
@@ -62,6 +63,7 @@ class Site:
         (folder / "model.json").write_text(json.dumps({"format": ECHO_FORMAT} | dict(script or {})))
         (folder / "specialist.toml").write_text(
             f'version = 1\nid = "{name}"\ntitle = "Echoes"\nengine = "echo"\nsize_rank = {size_rank}\n'
+            f"capabilities = {json.dumps(list(capabilities))}\n"
             f'[base]\nfile = "model.json"\n[prompt]\n{prompt}\n[workflows."{workflow}"]\n'
         )
         store = ModelStore(self.state / "models")

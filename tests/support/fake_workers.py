@@ -132,6 +132,12 @@ class FakeWorker:
         finally:
             self.fleet.told.append(f"{self.model} ends {request_id}")
 
+    async def embed(self, texts: Sequence[str], *, fairness_key: str = "") -> api.Embedded:
+        self.fleet.told.append(f"{self.model} embeds for {fairness_key}")
+        if self.fails_after == 0:
+            raise self.fault
+        return api.Embedded(vectors=tuple((1.0, 0.0) for _ in texts), prompt_tokens=len(texts))
+
     async def describe(self) -> api.WorkerStats:
         if self.is_silent:
             raise api.EngineFailedError("It is no more.")

@@ -72,6 +72,8 @@ class ScriptedPool:
     """Who was asked what, in order."""
     closed: list[str] = field(default_factory=list)
     """Whose streams have ended, in whatever way."""
+    embedded: list[tuple[str, tuple[str, ...], str]] = field(default_factory=list)
+    """Who embedded what, for whom."""
     resting: frozenset[ServedModel] = frozenset()
     """Models that are not asked now."""
 
@@ -92,6 +94,17 @@ class ScriptedPool:
                     yield _event(step)
         finally:
             self.closed.append(model.path)
+
+    async def embed(self, model: ServedModel, texts: Sequence[str], *, fairness_key: str) -> api.Embedded:
+        """As many vectors, each of which says who made it; or its first play's error."""
+        play = self.script[model.path][0]
+        for step in play:
+            if isinstance(step, Exception):
+                raise step
+            if isinstance(step, Hangs):
+                await asyncio.Event().wait()
+        self.embedded.append((model.path, tuple(texts), fairness_key))
+        return api.Embedded(vectors=tuple((1.0,) for _ in texts), prompt_tokens=len(texts))
 
     def out_of_service(self) -> frozenset[ServedModel]:
         return self.resting

@@ -114,6 +114,12 @@ class EngineProcess:
         request = wire.generate_request(messages, options, request_id=request_id, fairness_key=fairness_key)
         return self._events(request)
 
+    async def embed(self, texts: Sequence[str], *, fairness_key: str = "") -> api.Embedded:
+        """One vector a text. Raises every EngineError."""
+        async with self._in_the_engines_words():
+            request = wire.embed_request(texts, fairness_key=fairness_key)
+            return wire.read_embedded(await self._running_stub().Embed(request))
+
     async def unload(self) -> None:
         """Ends every generation and frees the model. Raises EngineFailedError."""
         async with self._in_the_engines_words():

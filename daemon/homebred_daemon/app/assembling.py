@@ -25,6 +25,7 @@ from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.policies import PolicyInForce
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.caretaking import Caretaking
+from homebred_daemon.services.embedding import Embedding
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.feedback import Feedback
 from homebred_daemon.services.heartbeat import Heartbeat, status_line
@@ -93,6 +94,7 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
             caretaker=caretaker,
             residency=residency,
             reviews=reviews,
+            embedding=Embedding(lambda: answering.standing, pool, answering.admission),
             feedback=Feedback(recorder, reviews, clock),
         )
         site.detector.detect(WARM_UP)

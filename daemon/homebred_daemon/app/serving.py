@@ -25,6 +25,7 @@ from homebred_daemon.errors import RequestError
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.caretaking import Caretaking
+from homebred_daemon.services.embedding import Embedding
 from homebred_daemon.services.feedback import Feedback
 from homebred_daemon.services.residency import Residency
 from homebred_daemon.services.review_desk import ReviewDesk
@@ -35,6 +36,7 @@ class Services:
     """What the calls of the socket lead to."""
 
     answering: Answering
+    embedding: Embedding
     caretaker: Caretaking
     residency: Residency
     reviews: ReviewDesk
@@ -82,6 +84,7 @@ def api_server(
     )
     inference = InferenceServicer(
         services.answering,
+        services.embedding,
         face,
         caller_of=face.caller_of,
         default_deadline_s=requests.default_deadline_s,

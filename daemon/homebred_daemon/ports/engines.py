@@ -20,6 +20,8 @@ class ServedModel:
     """`sha256:` of the file; workers are shared by specialists on the same one."""
     context_tokens: int
     """Context of one slot, in tokens."""
+    embeds: bool = False
+    """Whether it is loaded to make embeddings, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,14 @@ class EngineWorker(Protocol):
         """
         ...
 
+    async def embed(self, texts: Sequence[str], *, fairness_key: str = "") -> api.Embedded:
+        """One vector a text.
+
+        Raises:
+            homebred_engines.api.EngineError: there are none.
+        """
+        ...
+
     async def describe(self) -> api.WorkerStats:
         """How it stands."""
         ...
@@ -95,6 +105,14 @@ class EnginePool(Protocol):
 
         Raises:
             homebred_engines.api.EngineError: before or between events.
+        """
+        ...
+
+    async def embed(self, model: ServedModel, texts: Sequence[str], *, fairness_key: str) -> api.Embedded:
+        """One vector a text, loading the model first where needed.
+
+        Raises:
+            homebred_engines.api.EngineError: there are none.
         """
         ...
 

@@ -8,7 +8,7 @@ no specialists and starts no processes itself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Coroutine, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ from homebred_daemon.core.supervision import FAULTS_TO_BREAK, Event
 from homebred_daemon.inbound.caretaking import WorkerState
 from homebred_daemon.log_events import Value
 from homebred_daemon.ports.clock import Clock
-from homebred_daemon.ports.engines import EngineLauncher, Prompt, ServedModel
+from homebred_daemon.ports.engines import EngineLauncher, EngineWorker, Prompt, ServedModel
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.services.background import task_group
 from homebred_daemon.services.loading import LoadFailure, Room, loaded_worker
@@ -76,16 +76,32 @@ class WorkerPool:
             ModelRestingError: the model failed and is not asked now.
             homebred_engines.api.EngineError: before or between events.
         """
+        async with self._serving(model) as worker:
+            stream = worker.generate(
+                prompt.messages, prompt.options, request_id=prompt.request_id, fairness_key=prompt.fairness_key
+            )
+            async with aclosing(stream) as events:
+                async for event in events:
+                    yield event
+
+    async def embed(self, model: ServedModel, texts: Sequence[str], *, fairness_key: str) -> api.Embedded:
+        """One vector a text, in the same way.
+
+        Raises:
+            ModelRestingError: the model failed and is not asked now.
+            homebred_engines.api.EngineError: there are none.
+        """
+        async with self._serving(model) as worker:
+            return await worker.embed(texts, fairness_key=fairness_key)
+
+    @asynccontextmanager
+    async def _serving(self, model: ServedModel) -> AsyncIterator[EngineWorker]:
+        """The model's worker, for one request; what becomes of it is held for or against the model."""
         with self._held(model) as place:
             resident = await self._seated(place)
             try:
                 self._watch(place, resident)
-                stream = resident.worker.generate(
-                    prompt.messages, prompt.options, request_id=prompt.request_id, fairness_key=prompt.fairness_key
-                )
-                async with aclosing(stream) as events:
-                    async for event in events:
-                        yield event
+                yield resident.worker
                 if place.resident is resident:
                     self._supervisor.succeeded(model)
             except api.EngineFailedError as error:

@@ -44,6 +44,7 @@ class Room:
             slots=self.slots,
             threads=self.threads,
             memory_budget_bytes=self.memory_share_bytes,
+            embeddings=model.embeds,
         )
 
 

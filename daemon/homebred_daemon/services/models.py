@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from homebred_daemon.core.embedders import EMBEDDINGS
 from homebred_daemon.core.link import SeenLink
 from homebred_daemon.core.records import canonical
 from homebred_daemon.core.sensitivity import Detector
-from homebred_daemon.core.shelf import Shelf, registry_document
+from homebred_daemon.core.shelf import Shelf, StoredSpecialist, registry_document
 from homebred_daemon.document_files import SitePolicy
 from homebred_daemon.ports.engines import ServedModel
 from homebred_daemon.ports.specialists import SpecialistStore
@@ -75,9 +76,9 @@ async def standing_of(site: Site, store: SpecialistStore, recorder: Recorder) ->
 def _served(shelf: Shelf, default_context_tokens: int) -> dict[str, Served]:
     """Those whose base is there, by id; those on one base share its worker, which has the largest of their contexts."""
     servable = [stored for stored in shelf.specialists if stored.base_is_intact]
-    contexts: dict[tuple[str, str], int] = {}
+    contexts: dict[tuple[str, str, bool], int] = {}
     for stored in servable:
-        base = (stored.manifest.engine, stored.base_digest)
+        base = _base(stored)
         contexts[base] = max(contexts.get(base, 0), stored.context_tokens(default_context_tokens))
     return {
         stored.manifest.id: Served(
@@ -86,8 +87,14 @@ def _served(shelf: Shelf, default_context_tokens: int) -> dict[str, Served]:
                 engine=stored.manifest.engine,
                 path=stored.base_path,
                 digest=stored.base_digest,
-                context_tokens=contexts[stored.manifest.engine, stored.base_digest],
+                context_tokens=contexts[_base(stored)],
+                embeds=EMBEDDINGS in stored.manifest.capabilities,
             ),
         )
         for stored in servable
     }
+
+
+def _base(stored: StoredSpecialist) -> tuple[str, str, bool]:
+    """What specialists must have in common to share a worker."""
+    return stored.manifest.engine, stored.base_digest, EMBEDDINGS in stored.manifest.capabilities

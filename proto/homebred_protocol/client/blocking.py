@@ -10,6 +10,7 @@ import os
 import random
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,7 +22,7 @@ from homebred_protocol.client.errors import CallError, DeadlineError
 from homebred_protocol.client.failures import failure
 from homebred_protocol.client.retrying import OUTCOME_GRACE_S, Repeat, Tries
 from homebred_protocol.client.reviewing import Polls
-from homebred_protocol.client.values import Answer, DryRun, Event, Review, Task, Verdict
+from homebred_protocol.client.values import Answer, DryRun, Embeddings, Event, Review, Task, Verdict
 from homebred_protocol.v1 import inference_pb2, inference_pb2_grpc
 
 if TYPE_CHECKING:
@@ -145,6 +146,17 @@ class Client:
         request = inference_pb2.RouteRequest(task=translating.task_message(_task(task)))
         response = self._connection.call(self._inference.Route, request, Repeat.HARMLESS, self._timeout_s)
         return translating.dry_run(response)
+
+    def embed(self, texts: Sequence[str], *, workflow: str = "", deadline_s: float | None = None) -> Embeddings:
+        """The texts as vectors, made by a specialist of this device; nothing is decided or recorded.
+
+        Raises:
+            RequestError: no specialist makes any for this workflow, or a text is too long.
+        """
+        request = inference_pb2.EmbedRequest(texts=texts, workflow=workflow, deadline_s=deadline_s)
+        timeout_s = self._timeout_s if deadline_s is None else deadline_s + OUTCOME_GRACE_S
+        response = self._connection.call(self._inference.Embed, request, Repeat.HARMLESS, timeout_s)
+        return translating.embeddings(response)
 
     def get_review(self, route_id: str, *, wait_s: float = 0.0) -> Review:
         """How a task of one's own stands that went to a person; the daemon may wait so long for its end.

@@ -16,6 +16,7 @@ from homebred_protocol.client.values import (
     Answer,
     Decision,
     DryRun,
+    Embeddings,
     Event,
     Fallback,
     Message,
@@ -201,6 +202,15 @@ def outcome(message: wire.Outcome) -> Outcome:
         )
         if message.HasField("problem")
         else None,
+    )
+
+
+def embeddings(message: wire.EmbedResponse) -> Embeddings:
+    """Texts as vectors."""
+    return Embeddings(
+        vectors=tuple(tuple(one.values) for one in message.embeddings),
+        made_by=message.made_by,
+        prompt_tokens=message.prompt_tokens,
     )
 
 

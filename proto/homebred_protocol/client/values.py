@@ -332,6 +332,17 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Embeddings:
+    """Texts as vectors."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    """One a text, in order, each of length 1: the product of two is their cosine."""
+    made_by: str
+    """Specialist id: vectors of different ones cannot be compared."""
+    prompt_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
     """What became of a task that went to a person."""
 

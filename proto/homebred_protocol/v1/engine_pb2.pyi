@@ -105,7 +105,7 @@ class DescribeResponse(_message.Message):
     """of the running ones, those that wait for the engine rather than for their reader"""
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """"json_schema", "logprobs", "seed", "stop", "prefix_cache", "tools" """
+        """"json_schema", "logprobs", "seed", "stop", "prefix_cache", "tools", "embeddings" """
 
     def __init__(
         self,
@@ -143,6 +143,7 @@ class LoadRequest(_message.Message):
     SLOTS_FIELD_NUMBER: _builtins.int
     THREADS_FIELD_NUMBER: _builtins.int
     MEMORY_BUDGET_BYTES_FIELD_NUMBER: _builtins.int
+    EMBEDDINGS_FIELD_NUMBER: _builtins.int
     model_path: _builtins.str
     model_digest: _builtins.str
     """"sha256:…", as the model store holds it"""
@@ -154,6 +155,8 @@ class LoadRequest(_message.Message):
     """0: cores - 1"""
     memory_budget_bytes: _builtins.int
     """weights and caches together; 0: what the machine has available"""
+    embeddings: _builtins.bool
+    """to make embeddings, and nothing else"""
     def __init__(
         self,
         *,
@@ -163,10 +166,11 @@ class LoadRequest(_message.Message):
         slots: _builtins.int = ...,
         threads: _builtins.int = ...,
         memory_budget_bytes: _builtins.int = ...,
+        embeddings: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_tokens", b"context_tokens", "memory_budget_bytes", b"memory_budget_bytes", "model_digest", b"model_digest", "model_path", b"model_path", "slots", b"slots", "threads", b"threads"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_tokens", b"context_tokens", "embeddings", b"embeddings", "memory_budget_bytes", b"memory_budget_bytes", "model_digest", b"model_digest", "model_path", b"model_path", "slots", b"slots", "threads", b"threads"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -502,6 +506,78 @@ class EngineEvent(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
 Global___EngineEvent: _TypeAlias = EngineEvent  # noqa: Y015
+
+@_typing.final
+class EngineEmbedRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXTS_FIELD_NUMBER: _builtins.int
+    FAIRNESS_KEY_FIELD_NUMBER: _builtins.int
+    fairness_key: _builtins.str
+    """as in EngineGenerateRequest"""
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """at least one, none empty"""
+
+    def __init__(
+        self,
+        *,
+        texts: _abc.Iterable[_builtins.str] | None = ...,
+        fairness_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fairness_key", b"fairness_key", "texts", b"texts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EngineEmbedRequest: _TypeAlias = EngineEmbedRequest  # noqa: Y015
+
+@_typing.final
+class EngineVector(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EngineVector: _TypeAlias = EngineVector  # noqa: Y015
+
+@_typing.final
+class EngineEmbedResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VECTORS_FIELD_NUMBER: _builtins.int
+    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    prompt_tokens: _builtins.int
+    """of all texts"""
+    @_builtins.property
+    def vectors(self) -> _containers.RepeatedCompositeFieldContainer[Global___EngineVector]:
+        """one a text, in order, each of length 1"""
+
+    def __init__(
+        self,
+        *,
+        vectors: _abc.Iterable[Global___EngineVector] | None = ...,
+        prompt_tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt_tokens", b"prompt_tokens", "vectors", b"vectors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EngineEmbedResponse: _TypeAlias = EngineEmbedResponse  # noqa: Y015
 
 @_typing.final
 class UnloadRequest(_message.Message):

@@ -49,6 +49,11 @@ class EngineStub(object):
                 request_serializer=homebred__protocol_dot_v1_dot_engine__pb2.EngineGenerateRequest.SerializeToString,
                 response_deserializer=homebred__protocol_dot_v1_dot_engine__pb2.EngineEvent.FromString,
                 _registered_method=True)
+        self.Embed = channel.unary_unary(
+                '/homebred.v1.Engine/Embed',
+                request_serializer=homebred__protocol_dot_v1_dot_engine__pb2.EngineEmbedRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_engine__pb2.EngineEmbedResponse.FromString,
+                _registered_method=True)
         self.Unload = channel.unary_unary(
                 '/homebred.v1.Engine/Unload',
                 request_serializer=homebred__protocol_dot_v1_dot_engine__pb2.UnloadRequest.SerializeToString,
@@ -81,6 +86,13 @@ class EngineServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Embed(self, request, context):
+        """One vector a text. Only a model that was loaded for embeddings makes them, and it makes nothing else.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Unload(self, request, context):
         """Frees the model; generations in flight are cancelled.
         """
@@ -105,6 +117,11 @@ def add_EngineServicer_to_server(servicer, server):
                     servicer.Generate,
                     request_deserializer=homebred__protocol_dot_v1_dot_engine__pb2.EngineGenerateRequest.FromString,
                     response_serializer=homebred__protocol_dot_v1_dot_engine__pb2.EngineEvent.SerializeToString,
+            ),
+            'Embed': grpc.unary_unary_rpc_method_handler(
+                    servicer.Embed,
+                    request_deserializer=homebred__protocol_dot_v1_dot_engine__pb2.EngineEmbedRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_engine__pb2.EngineEmbedResponse.SerializeToString,
             ),
             'Unload': grpc.unary_unary_rpc_method_handler(
                     servicer.Unload,
@@ -193,6 +210,33 @@ class Engine(object):
             '/homebred.v1.Engine/Generate',
             homebred__protocol_dot_v1_dot_engine__pb2.EngineGenerateRequest.SerializeToString,
             homebred__protocol_dot_v1_dot_engine__pb2.EngineEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Embed(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homebred.v1.Engine/Embed',
+            homebred__protocol_dot_v1_dot_engine__pb2.EngineEmbedRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_engine__pb2.EngineEmbedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,8 @@ class EngineStub:
     """
     Generate: _grpc.UnaryStreamMultiCallable[_engine_pb2.EngineGenerateRequest, _engine_pb2.EngineEvent]
     """Streams one generation: deltas, then exactly one `finished`."""
+    Embed: _grpc.UnaryUnaryMultiCallable[_engine_pb2.EngineEmbedRequest, _engine_pb2.EngineEmbedResponse]
+    """One vector a text. Only a model that was loaded for embeddings makes them, and it makes nothing else."""
     Unload: _grpc.UnaryUnaryMultiCallable[_engine_pb2.UnloadRequest, _engine_pb2.UnloadResponse]
     """Frees the model; generations in flight are cancelled."""
 
@@ -58,6 +60,8 @@ class EngineAsyncStub(EngineStub):
     """
     Generate: _aio.UnaryStreamMultiCallable[_engine_pb2.EngineGenerateRequest, _engine_pb2.EngineEvent]  # type: ignore[assignment]
     """Streams one generation: deltas, then exactly one `finished`."""
+    Embed: _aio.UnaryUnaryMultiCallable[_engine_pb2.EngineEmbedRequest, _engine_pb2.EngineEmbedResponse]  # type: ignore[assignment]
+    """One vector a text. Only a model that was loaded for embeddings makes them, and it makes nothing else."""
     Unload: _aio.UnaryUnaryMultiCallable[_engine_pb2.UnloadRequest, _engine_pb2.UnloadResponse]  # type: ignore[assignment]
     """Frees the model; generations in flight are cancelled."""
 
@@ -87,6 +91,14 @@ class EngineServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_engine_pb2.EngineEvent], _abc.AsyncIterator[_engine_pb2.EngineEvent]]:
         """Streams one generation: deltas, then exactly one `finished`."""
+
+    @_abc_1.abstractmethod
+    def Embed(
+        self,
+        request: _engine_pb2.EngineEmbedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.EngineEmbedResponse, _abc.Awaitable[_engine_pb2.EngineEmbedResponse]]:
+        """One vector a text. Only a model that was loaded for embeddings makes them, and it makes nothing else."""
 
     @_abc_1.abstractmethod
     def Unload(

@@ -44,6 +44,11 @@ class InferenceStub(object):
                 request_serializer=homebred__protocol_dot_v1_dot_inference__pb2.RouteRequest.SerializeToString,
                 response_deserializer=homebred__protocol_dot_v1_dot_inference__pb2.RouteResponse.FromString,
                 _registered_method=True)
+        self.Embed = channel.unary_unary(
+                '/homebred.v1.Inference/Embed',
+                request_serializer=homebred__protocol_dot_v1_dot_inference__pb2.EmbedRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_inference__pb2.EmbedResponse.FromString,
+                _registered_method=True)
         self.GetReview = channel.unary_unary(
                 '/homebred.v1.Inference/GetReview',
                 request_serializer=homebred__protocol_dot_v1_dot_inference__pb2.GetReviewRequest.SerializeToString,
@@ -70,6 +75,13 @@ class InferenceServicer(object):
 
     def Route(self, request, context):
         """Decides without answering and without a record: a dry run, with the rule trace.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Embed(self, request, context):
+        """Turns texts into vectors, here and nowhere else: nothing is decided, nothing leaves, nothing is recorded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,6 +114,11 @@ def add_InferenceServicer_to_server(servicer, server):
                     servicer.Route,
                     request_deserializer=homebred__protocol_dot_v1_dot_inference__pb2.RouteRequest.FromString,
                     response_serializer=homebred__protocol_dot_v1_dot_inference__pb2.RouteResponse.SerializeToString,
+            ),
+            'Embed': grpc.unary_unary_rpc_method_handler(
+                    servicer.Embed,
+                    request_deserializer=homebred__protocol_dot_v1_dot_inference__pb2.EmbedRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_inference__pb2.EmbedResponse.SerializeToString,
             ),
             'GetReview': grpc.unary_unary_rpc_method_handler(
                     servicer.GetReview,
@@ -168,6 +185,33 @@ class Inference(object):
             '/homebred.v1.Inference/Route',
             homebred__protocol_dot_v1_dot_inference__pb2.RouteRequest.SerializeToString,
             homebred__protocol_dot_v1_dot_inference__pb2.RouteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Embed(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homebred.v1.Inference/Embed',
+            homebred__protocol_dot_v1_dot_inference__pb2.EmbedRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_inference__pb2.EmbedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,8 @@ class InferenceStub:
     """
     Route: _grpc.UnaryUnaryMultiCallable[_inference_pb2.RouteRequest, _inference_pb2.RouteResponse]
     """Decides without answering and without a record: a dry run, with the rule trace."""
+    Embed: _grpc.UnaryUnaryMultiCallable[_inference_pb2.EmbedRequest, _inference_pb2.EmbedResponse]
+    """Turns texts into vectors, here and nowhere else: nothing is decided, nothing leaves, nothing is recorded."""
     GetReview: _grpc.UnaryUnaryMultiCallable[_inference_pb2.GetReviewRequest, _inference_pb2.GetReviewResponse]
     """What became of a task of the caller's own that went to a person; waits for it if asked to. NOT_FOUND for a task of
     somebody else, and for one whose record is no longer kept.
@@ -59,6 +61,8 @@ class InferenceAsyncStub(InferenceStub):
     """
     Route: _aio.UnaryUnaryMultiCallable[_inference_pb2.RouteRequest, _inference_pb2.RouteResponse]  # type: ignore[assignment]
     """Decides without answering and without a record: a dry run, with the rule trace."""
+    Embed: _aio.UnaryUnaryMultiCallable[_inference_pb2.EmbedRequest, _inference_pb2.EmbedResponse]  # type: ignore[assignment]
+    """Turns texts into vectors, here and nowhere else: nothing is decided, nothing leaves, nothing is recorded."""
     GetReview: _aio.UnaryUnaryMultiCallable[_inference_pb2.GetReviewRequest, _inference_pb2.GetReviewResponse]  # type: ignore[assignment]
     """What became of a task of the caller's own that went to a person; waits for it if asked to. NOT_FOUND for a task of
     somebody else, and for one whose record is no longer kept.
@@ -85,6 +89,14 @@ class InferenceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inference_pb2.RouteResponse, _abc.Awaitable[_inference_pb2.RouteResponse]]:
         """Decides without answering and without a record: a dry run, with the rule trace."""
+
+    @_abc_1.abstractmethod
+    def Embed(
+        self,
+        request: _inference_pb2.EmbedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inference_pb2.EmbedResponse, _abc.Awaitable[_inference_pb2.EmbedResponse]]:
+        """Turns texts into vectors, here and nowhere else: nothing is decided, nothing leaves, nothing is recorded."""
 
     @_abc_1.abstractmethod
     def GetReview(

@@ -221,6 +221,9 @@ class ScriptedWorker(ScriptedEngine):
             await asyncio.Event().wait()
         return await self.describe()
 
+    async def embed(self, texts: Sequence[str], *, fairness_key: str = "") -> api.Embedded:
+        raise AssertionError("an evaluation embeds nothing")
+
     async def describe(self) -> api.WorkerStats:
         return api.WorkerStats(engine=api.EngineStats(engine="scripted", engine_version="7", capabilities=()))
 

@@ -32,7 +32,7 @@ OPERATORS_CALLS: Final = 16
 """Calls beyond all of these for whoever operates or reviews, so that status answers under load."""
 
 ROLES: Final[Mapping[str, Role]] = MappingProxyType(
-    {f"/homebred.v1.Inference/{name}": Role.CALLER for name in ("Generate", "Route", "GetReview", "Feedback")}
+    {f"/homebred.v1.Inference/{name}": Role.CALLER for name in ("Generate", "Route", "Embed", "GetReview", "Feedback")}
     | {
         "/homebred.v1.Control/GetStatus": Role.CALLER,  # content-free, and what an application asks when in doubt
         "/homebred.v1.Control/ReloadModels": Role.OPERATOR,

@@ -13,9 +13,10 @@ from typing_extensions import override
 
 from homebred_daemon.adapters.grpc_api.listener import Listener
 from homebred_daemon.adapters.grpc_api.reviews import AfterwardsRpcs, ReviewFace
-from homebred_daemon.adapters.grpc_api.translate import accepted_task, routed_message
+from homebred_daemon.adapters.grpc_api.translate import accepted_task, embedded_message, embedding_task, routed_message
 from homebred_daemon.errors import OverloadedError, UnreadError
 from homebred_daemon.inbound.answering import AcceptedTask, Answerer
+from homebred_daemon.inbound.embedding import Embedder
 from homebred_protocol.v1 import inference_pb2 as wire
 
 
@@ -25,6 +26,7 @@ class InferenceServicer(AfterwardsRpcs):
     def __init__(
         self,
         answering: Answerer,
+        embedder: Embedder,
         reviews: ReviewFace,
         *,
         caller_of: Callable[[grpc.aio.ServicerContext[Any, Any]], tuple[str, ...]],
@@ -36,6 +38,7 @@ class InferenceServicer(AfterwardsRpcs):
     ) -> None:
         super().__init__(reviews)
         self._answering = answering
+        self._embedder = embedder
         self._caller_of = caller_of
         self._default_deadline_s = default_deadline_s
         self._max_streams = max_streams
@@ -72,6 +75,19 @@ class InferenceServicer(AfterwardsRpcs):
         accepted = await self._accepted(wire.GenerateRequest(task=request.task), context)
         return routed_message(await self._answering.route(accepted))
 
+    @override
+    async def Embed(
+        self, request: wire.EmbedRequest, context: grpc.aio.ServicerContext[wire.EmbedRequest, wire.EmbedResponse]
+    ) -> wire.EmbedResponse:
+        """Turns texts into vectors."""
+        deadline_s = self._remaining_s(context)
+        task = embedding_task(request, caller=self._caller_of(context), deadline_s=deadline_s)
+        return embedded_message(await self._embedder.embed(task))
+
+    def _remaining_s(self, context: grpc.aio.ServicerContext[Any, Any]) -> float:
+        remaining_s = cast("float | None", context.time_remaining())  # None: the caller set no deadline
+        return self._default_deadline_s if remaining_s is None else remaining_s
+
     def _refuse_surplus(self) -> None:
         if self._streams > self._max_streams:
             raise OverloadedError(f"{self._max_streams} answers are being streamed", retry_after_s=1.0)
@@ -79,12 +95,11 @@ class InferenceServicer(AfterwardsRpcs):
     async def _accepted(
         self, request: wire.GenerateRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AcceptedTask:
-        remaining_s = cast("float | None", context.time_remaining())  # None: the caller set no deadline
         accept = partial(
             accepted_task,
             request,
             caller=self._caller_of(context),
-            deadline_s=self._default_deadline_s if remaining_s is None else remaining_s,
+            deadline_s=self._remaining_s(context),
             new_task_id=self._new_task_id,
         )
         return await asyncio.to_thread(accept) if request.task.attachments else accept()  # files take their time

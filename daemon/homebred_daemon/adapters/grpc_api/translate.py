@@ -11,6 +11,7 @@ from homebred_daemon.core.decision import Fallback, RouteDecision, Runtime
 from homebred_daemon.core.task_content import local_tools_of, requiring, tools_of, turns_of
 from homebred_daemon.errors import HomebredError, OverloadedError, RequestError
 from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent, Decided, Outcome, Retracted, Routed
+from homebred_daemon.inbound.embedding import Embeddings, EmbeddingTask
 from homebred_engines import api
 from homebred_protocol.documents.fields import DocumentError
 from homebred_protocol.documents.task import content_text, read_task
@@ -32,6 +33,8 @@ STATUSES = {
     "review": wire.OUTCOME_STATUS_REVIEW,
     "error": wire.OUTCOME_STATUS_ERROR,
 }
+MAX_TEXTS = 256
+"""In one call for embeddings."""
 _Optional = Literal["minimum_margin", "expected_calls", "deadline_s", "context_tokens"]
 _OPTIONAL: tuple[_Optional, ...] = get_args(_Optional)
 
@@ -95,6 +98,35 @@ def event_message(event: AnswerEvent) -> wire.GenerateEvent:
     if isinstance(event, Retracted):
         return wire.GenerateEvent(retraction=wire.Retraction(code=event.code))
     return wire.GenerateEvent(outcome=_outcome_message(event))
+
+
+def embedding_task(request: wire.EmbedRequest, *, caller: tuple[str, ...], deadline_s: float) -> EmbeddingTask:
+    """The request as a checked task; `deadline_s` is the most that the call itself allows.
+
+    Raises:
+        RequestError: it has no text, an empty one, or too many.
+    """
+    if not 0 < len(request.texts) <= MAX_TEXTS or not all(text.strip() for text in request.texts):
+        raise RequestError(
+            f"{len(request.texts)} texts cannot be embedded, or one of them is empty",
+            hint=f"send 1 to {MAX_TEXTS} texts, none of them empty",
+        )
+    asked_s = request.deadline_s if request.HasField("deadline_s") else deadline_s
+    return EmbeddingTask(
+        texts=tuple(request.texts),
+        workflow=request.workflow or None,
+        caller=caller,
+        deadline_s=min(asked_s, deadline_s),
+    )
+
+
+def embedded_message(embeddings: Embeddings) -> wire.EmbedResponse:
+    """Texts as vectors."""
+    return wire.EmbedResponse(
+        embeddings=[wire.Embedding(values=vector) for vector in embeddings.vectors],
+        made_by=embeddings.made_by,
+        prompt_tokens=embeddings.prompt_tokens,
+    )
 
 
 def routed_message(routed: Routed) -> wire.RouteResponse:
