@@ -1,4 +1,4 @@
-"""What only a text that leaves the house is masked for: years, times, ages of any height, military addresses.
+"""What only a text that leaves the house is masked for: years, times, ages of any height, further telephones.
 
 For the cloud lane alone (tier 3); the tables of tier 1 hold what both lanes look for.
 """
@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from homebred_daemon.adapters.detectors.checks import phone
+from homebred_daemon.adapters.detectors.cloud_people import RULES as PEOPLE_RULES
+from homebred_daemon.adapters.detectors.cloud_places import RULES as PLACE_RULES
+from homebred_daemon.adapters.detectors.patterns import as_read
 from homebred_daemon.core.sensitivity import Span
 
 _TIER = 3
@@ -35,44 +38,64 @@ _WHO = (
 )
 _DIGIT_GROUPS = r"\+?\(?\d{1,5}\)?(?:[ .\-/]{1,2}\(?\d{2,5}\)?){1,5}"
 _EXTENSION = r"(?:,? ?(?:x|ext\.?) ?\d{1,6})?"
-_POSTCODE = "(?:zip|postcode|post code|postal code|plz)(?: code)?"
-_FILLER = "(?:(?i:is|was|to|of|number|for|it|the|my|new|our|your)[ :]{1,2}){0,4}"
-_PHONE_WORD = r"(?i:phone|call|number|mobile|fax|reach|contact|dial|\btel\b|text me|voicemail|\bring\b|line)"
-_WEEKDAY = "(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day"
+_PHONE_WORD = (
+    r"(?i:phone|call|number|mobile|fax|reach|contact|dial|\btel\b|text me|voicemail|\bring\b|line|telefon|handy|anruf"
+    r"|\brufen\b|rückruf|erreich|\bmobil|nummer|appel|joindre|portable|numéro|telefono|cellulare|móvil|llam|bellen|ringa"
+    r"|whatsapp|\bsms\b|\bcell\b|pager)"
+)
+# Eight digits and more in groups that nothing but a telephone is written in.
+_SURE_GROUPS = (
+    r"(?:\d{3}[ .-]\d{3}[ .-]\d{4}|\d{3}[ -]\d{4}[ -]\d{4}|\d{4}[ -]\d{3}[ -]\d{3,4}|\d{2}[ -]\d{4}[ -]\d{4}"
+    r"|0\d{1,4}[ ./-]{1,3}\d{2,4}(?:[ .-]\d{2,4}){0,4}|\d{2,3}(?:-\d{2,4}){2,4}"
+    r"|\(\d{2,5}\) ?\d{2,4}(?:[ .-]?\d{2,4}){1,3}|\d{2}(?: \d{2}){4}|\d{3}/\d{3}[ -]?\d{2,4}(?:[ -]\d{2,4})?"
+    r"|\d{2} \d{3} \d{2} \d{2})"
+)
+_ROUND = r"(?:\d{1,5}0[ -]){1,5}\d{1,5}0(?!\d)"  # a list of figures
+_YEARS = r"(?:19|20)\d\d[ -](?:19|20)\d\d\b"
+_WEEKDAY = "(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|(?:Mon|Diens|Donners|Frei|Sams|Sonn)tag|Mittwoch|Sonnabend)"
 RULES: tuple[tuple[str, str], ...] = (
-    ("AGE", rf"(?<![\w.,$€£-])\d{{1,3}}(?={_AGE_UNIT})"),
+    *PEOPLE_RULES,
+    *PLACE_RULES,
+    ("AGE", rf"(?<![\w.$€£-])(?<!\d,)\d{{1,3}}(?={_AGE_UNIT})"),
     ("AGE", r"(?i:\b(?:aged?|turn|turned|turns|turning|became|alter)\b)[ :=?|–-]{1,4}(?P<v>\d{1,3})(?![\w%]|[.,:-]\d)"),
     ("AGE", r"(?i:\bage[sd]?) (?:between |from )?(?P<v>\d{1,3}(?: ?(?:and|to|or|-|–) ?\d{1,3})?)(?![\w%]|[.,:]\d)"),
     ("AGE", rf"(?i:\b{_PERSON} of) (?P<v>1?\d{{1,2}})(?![\w%]|[.,:-]\d)"),
-    ("AGE", rf"(?<![\w.,-])1?\d{{1,2}}(?=[ -](?i:{_PERSON})\b|, ?(?:[MF]|{_STATUS})\b)"),
+    ("AGE", rf"(?<![\w.-])(?<!\d,)1?\d{{1,2}}(?=[ -](?i:{_PERSON})\b|, ?(?:[MF]|{_STATUS})\b)"),
     ("AGE", rf"(?:\b[MF]|(?i:\b(?:fe)?male)|\b{_STATUS}),? (?P<v>1?\d{{1,2}})(?![\w%]|[.,:-]\d)"),
-    ("AGE", r"(?<![\w.,$€£-])1?\d{1,2} ?[-–] ?1?\d{1,2}(?=[ -](?:years?|yrs?)[ -]old)"),
+    ("AGE", r"(?<![\w.$€£-])(?<!\d,)1?\d{1,2} ?[-–] ?1?\d{1,2}(?=[ -](?:years?|yrs?)[ -]old)"),
     ("AGE", r"(?i:\b(?:older|younger|over|under|above|below)(?: than)?) (?P<v>1?\d{1,2})(?= years|[.,;!?](?!\d)|$)"),
     ("AGE", r"(?i:\bold\b[^.\n\d]{0,12}[?:]) ?(?P<v>1?\d{1,2})(?![\w%]|[.,:-]\d)"),
     ("AGE", rf"(?i:\b(?:his|her|my|their|our|your|early|mid|late))[ -](?P<v>(?:teens|{_TENS}ties))\b"),
     ("AGE", rf"(?i:\b{_NUMBER_WORD})(?=[ -]years?[ -](?:olds?|of age)\b)"),
     ("AGE", r"(?i:\bborn) (?P<v>\d{1,3}) years ago\b"),
-    ("AGE", r"(?<![\w.,-])\d{1,3}(?:st|nd|rd|th)(?= birthday\b)"),
-    ("AGE", r"(?<=[a-z])(?:, | \()(?P<v>1?\d{1,2})(?=[,)])(?!,\d)"),
+    ("AGE", r"(?<![\w.-])(?<!\d,)\d{1,3}(?:st|nd|rd|th)(?= birthday\b)"),
+    ("AGE", r"(?<=[^\W\d_])(?:, | \()(?P<v>1?\d{1,2})(?=[,)])(?!,\d)"),
     ("AGE", r"(?i:\bat) (?P<v>[1-9]\d)(?=[.,!?;](?!\d)|$| (?:I|he|she|we|they)\b)"),
-    ("AGE", r"(?<![\w.,-])\d{1,3}(?= ?(?:/ ?)?[MF]\b(?!-))"),
+    ("AGE", r"(?<![\w.-])(?<!\d,)\d{1,3}(?= ?(?:/ ?)?[MF]\b(?!-))"),
     ("AGE", rf"(?i:\b(?:{_WHO}|age of|ages|be|is|am|i'm|was))(?: {_HEDGE})? (?P<v>\d{{1,2}})(?={_AGE_END})"),
     ("AGE", r"(?i:\b(?:his|her|my|their|early|mid|late))[ -](?P<v>[1-9]0)'?s\b"),
-    ("DATE", r"(?<![\w.,/$€£-])(?:19|20)\d\d(?:s|[-/](?:19|20)?\d\d)?(?![\w%]|[.,:/-]\d)"),
+    ("DATE", r"(?<![\w./$€£-])(?<!\d,)(?:19|20)\d\d(?:s|[-/](?:19|20)?\d\d)?(?![\w%]|[.,:/-]\d)"),
     ("DATE", r"\d{4}-\d\d-\d\d(?P<v>[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)"),
-    ("DATE", rf"(?i:\b(?:meet|met|on|next|last|this|until|by|since))\s(?P<v>{_WEEKDAY})\b"),
-    ("STREET_ADDRESS", r"(?i:\b(?:psc|unit|cmr) \d{1,5},? box \d{1,5}(?:\s{1,3}[adf]po,? a[aep],? \d{5}\b)?)"),
-    ("STREET_ADDRESS", r"(?i:\b(?:the )?corner of )(?=[^\W\d_]|\d)"),
-    ("STREET_ADDRESS", r"(?i:\b[adf]po,? a[aep],? \d{5})(?!\w)"),
-    ("STREET_ADDRESS", r",\s{0,2}(?P<v>[A-Z]{1,3},?\s{1,4}\d{4,6}(?:-\d{4})?)(?!\w)"),
+    ("DATE", rf"\b{_WEEKDAY}s?\b"),
     ("IDENTIFIER", r"(?<![\w-])[A-Za-z]{1,4}-?\d{6,20}(?!\w)"),
-    ("PHONE", rf"(?<![\w.,/-])(?P<doubtful>{_DIGIT_GROUPS}){_EXTENSION}(?![\w-]|[.,]\d)"),
-    ("PHONE", r"(?<![\w.,/$€£-])(?<!\d )\d{3}[ .-]\d{4}(?![\w-]|[.,]\d| \d)"),
-    ("PHONE", r"(?<![\w.,/$€£-])1-8(?:00|88|77|66|55|44|33)-(?=[\w-]*[A-Z])[A-Z0-9-]{4,9}(?!\w)"),
+    ("PHONE", rf"(?<![\w./$€£-])(?<!\d,)(?<!\d ){_SURE_GROUPS}{_EXTENSION}(?![\w/-]|[.,]\d| \d)"),
+    (
+        "PHONE",
+        (
+            rf"(?<![\w./$€£-])(?<!\d,)(?!{_ROUND})(?!{_YEARS})(?=(?:[ -]?\d){{8,13}}(?!\d|[ -]\d))"
+            r"\d{1,5}(?:[ -]\d{1,6}){1,5}(?![\w%/-]|[.,]\d)"
+        ),
+    ),
+    ("DATE", r"(?<![\w./-])(?<!\d,)(?<![vV] )(?P<day>\d{1,2})([/-])\d{1,2}\2(?:(?:19|20)\d\d|\d\d)(?![\w/-]|[.,]\d)"),
+    (
+        "IDENTIFIER",
+        r"(?<![\w-])(?=[\w#-]{0,40}\d)(?=[\w#-]{0,40}[A-Z])[A-Z0-9#]{1,8}(?:-[A-Z0-9]{1,8}){3,5}(?![\w-])",
+    ),
+    ("PHONE", rf"(?<![\w./-])(?<!\d,)(?P<doubtful>{_DIGIT_GROUPS}){_EXTENSION}(?![\w-]|[.,]\d)"),
+    ("PHONE", r"(?<![\w./$€£-])(?<!\d,)(?<!\d )\d{3}[ .-]\d{4}(?![\w-]|[.,]\d| \d)"),
+    ("PHONE", r"(?<![\w./$€£-])(?<!\d,)1-8(?:00|88|77|66|55|44|33)-(?=[\w-]*[A-Z])[A-Z0-9-]{4,9}(?!\w)"),
     ("PHONE", r"(?<![\w)])\(\d{1,4}\)[ -]?\d{2,4}[ -]?\d{4,9}(?![\w-]|[.,]\d)"),
-    ("IDENTIFIER", r"(?<![\w.,$€£-])\d{7,20}(?<!000)(?![\w%]|[.,]\d)"),
-    ("POSTCODE", r"(?i:\b(?:in|to|at|near|from|around)) (?P<v>\d{5})(?<!000)(?=[.,!?;](?!\d)|\s|$)"),
-    ("POSTCODE", rf"(?i:\b{_POSTCODE})[ :#]{{1,3}}{_FILLER}(?P<v>(?=[\w-]{{0,9}}\d)[\w-]{{3,10}}(?: \d\w{{1,3}}\b)?)"),
+    ("IDENTIFIER", r"(?<![\w.$€£-])(?<!\d,)\d{7,20}(?<!000)(?![\w%]|[.,]\d)"),
 )
 
 
@@ -92,7 +115,7 @@ class CloudContext:
 
     def detect(self, text: str) -> tuple[Span, ...]:
         """Every span found, rule by rule."""
-        return tuple(self._found(text))
+        return tuple(self._found(as_read(text)))
 
     def _found(self, text: str) -> Iterator[Span]:
         speaks_of_phones = re.search(_PHONE_WORD, text) is not None

@@ -12,7 +12,11 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 
+from homebred_daemon.adapters.detectors import address_parts, firms
+from homebred_daemon.adapters.detectors.german_names import is_german
 from homebred_daemon.adapters.detectors.name_lists import name_lists
+from homebred_daemon.adapters.detectors.patterns import unescaped
+from homebred_daemon.adapters.detectors.repeating import repeated
 from homebred_daemon.core.sensitivity import Detector, Span, resolve
 
 _TIER = 3
@@ -20,37 +24,6 @@ _PLACES = frozenset({"STREET_ADDRESS", "LOCATION", "POSTCODE", "NAME"})
 _NAMES = frozenset({"PERSON", "NAME", "LOCATION", "ORGANIZATION"})
 _LOOKS_BACK = 60
 _LONGEST_LINE = 40
-_LONG_WAY = (
-    r"(?:rue|via|avenida|calle|rua|strada|piazza|plaza|plaça|avenue|allée|chemin|quai|impasse|ulica|ul\.|ул\.|пр\.)"
-)
-_WAY = rf"(?:{_LONG_WAY}|av\.?|ave\.?|c\.?|r\.?)"
-_WAY_BEHIND = (
-    r"(?:street|str|st|road|rd|avenue|ave|lane|ln|drive|dr|boulevard|blvd|way|court|ct|square|sq|place|utca|u)"
-)
-_OF = r"(?:(?:d[eiou]|du|d[ao]s|des|del|della|da|do|la|le|l')\b[ ']?){0,2}"
-_PART = (
-    r"(?:(?:flat|unit|lot|house|block|floor|level|room|apt\.?|apartment|suite|road|no\.?|nr\.?) ?#?\w{1,5}[,/ ]{1,3})"
-)
-_NUMBER = r"(?:\d{1,6}[a-z]?[ \t]{1,2})"
-_BEFORE_PLACE = re.compile(
-    rf"(?<![\w.,/$€£-])"
-    rf"(?i:{_PART}{{1,3}}{_NUMBER}{{0,2}}|{_NUMBER}{{1,2}}(?:{_WAY}[ \t]{_OF})?|{_LONG_WAY}[ \t]{_OF})$"
-)
-_CODE_AFTER = re.compile(
-    r"(?:[ \t]{0,2},?[ \t]{0,2}\n?[ \t]{0,8},?[ \t]{0,2}(?:\d{2,6}(?:-\d{3,4})?|[A-Z]{2,3})(?![\w%]|[.,:]\w))+"
-)
-_LINE_WORD = r"(?:(?![a-z])[^\W_][\w'\u2019.-]{0,30})"
-_LINES_BELOW = re.compile(
-    r"(?:[ \t]{0,2},?[ \t]{0,2}\n\n?[ \t]{0,8}"
-    rf"(?:{_LINE_WORD}(?:,?[ -]{_LINE_WORD}){{0,3}}[ \t]{{0,2}}(?=,|\n|$)"
-    r"|,[ ]?[A-Za-z]{2,3}(?!\w)|\d{4,6}(?!\w))){1,4}"
-)
-_BETWEEN_PLACES = re.compile(
-    r"[ \t]{0,2},?[ \t\n]{1,8}(?:[\w'\u2019-]{1,12}[ \t,\n]{1,4})?"
-    rf"|[ ](?:\w{{1,12}}[ ])?{_WAY_BEHIND}[ ]"
-    r"|(?=[^\d\n]{0,15}\d)[/ ,]{0,2}(?:[\wºª°./-]{1,8}[ ,]{1,2}){1,3}"
-)
-_BETWEEN_PARTNERS = re.compile(r", [\w'\u2019-]{2,15},? (?:and|&|und) ")
 _PARTNER_BEFORE = re.compile(r"(?<!\w)[A-Z][\w'\u2019-]+, $")
 _INITIALS_BEFORE = re.compile(
     r"(?<!\w)(?:[A-Z][\w'\u2019-]*[ ])?(?:[A-Z]\.[ ]?){1,2}$|(?<!\w)[A-Z][\w'\u2019-]+[ ](?:And|&)[ ]$"
@@ -58,7 +31,12 @@ _INITIALS_BEFORE = re.compile(
 _EXTENSION = re.compile(r"(?i:,? ?(?:x|ext\.?|extension) ?)\d{1,6}(?!\w)")
 _WORD_BEFORE = re.compile(r"(?<![\w'\u2019-])(?P<word>[^\W\d_]{3,20})[ ]{1,2}$")
 _WORD_AFTER = re.compile(r"[ ]{1,2}(?P<word>[^\W\d_]{3,20})(?![\w'\u2019-])")
-_HEADED_LINE = re.compile(r"[ \t]*(?P<line>[^\W\d_][\w'\u2019.&-]*(?:[ ][^\W\d_][\w'\u2019.&-]*){0,4})[ \t]*")
+_SMALL = re.compile(r"\b[a-zäöüß]{1,30}\b")
+_UNDERSCORED = re.compile(r"(?<!\w)(?:[^\W_]{1,40}_){1,8}[^\W_]{1,40}(?!\w)")
+_PARTICLE_BEFORE = re.compile(
+    r"(?<!\w)(?:(?:van|de)(?: (?:der|den|de|la|los|las))?|della|ten|ter|bin|ben|el|al|dos)[ ]$"
+)
+_HEADED_LINE = re.compile(r"[ \t]*(?P<line>[^\W\d_][\w'\u2019.&-]*(?:[ ][^\W_][\w'\u2019.&/-]*){0,4})[ \t]*")
 
 
 class Growing:
@@ -80,42 +58,38 @@ class Growing:
     def detect(self, text: str) -> tuple[Span, ...]:
         """Every span found, and what it grew by, each as a span of its own."""
         found = self._inner.detect(text)
-        spans = resolve(found)
-        grown = (*_beside(text, spans), *_between(text, spans), *_headed_lines(text, spans))
+        found = (*found, *repeated(text, found, name_lists()))
+        spans, text = resolve(found), unescaped(text)
+        grown = (*_beside(text, spans), *_between(text, spans), *_headed_lines(text, spans), *_whole_words(text, spans))
         return (*found, *dict.fromkeys(grown))
 
 
 def _beside(text: str, spans: Sequence[Span]) -> Iterator[Span]:
+    reads_german = is_german(set(_SMALL.findall(text)))
     for span in spans:
         if span.type in _PLACES:
-            yield from _beside_place(text, span)
+            yield from address_parts.beside(text, span)
+        if span.type == "PERSON":  # streets are called after people
+            yield from address_parts.flat_before(text, span)
         if span.type in _NAMES:
-            yield from _beside_name(text, span)
+            yield from _beside_name(text, span, in_german=reads_german)
+            yield from firms.legal_form(text, span)
         if span.type == "PHONE" and (match := _EXTENSION.match(text, span.end)):
             yield Span(span.end, match.end(), span.type, _TIER)
 
 
-def _beside_place(text: str, span: Span) -> Iterator[Span]:
-    """Numbers before it, the line below a street, a state or postcode behind."""
-    if match := _BEFORE_PLACE.search(text, max(0, span.start - _LOOKS_BACK), span.start):
-        yield Span(match.start(), span.start, span.type, _TIER)
-    end = span.end
-    is_street = span.type == "STREET_ADDRESS" or any(map(str.isdigit, text[span.start : span.end]))
-    if is_street and (match := _LINES_BELOW.match(text, end)):
-        yield Span(end, match.end(), span.type, _TIER)
-        end = match.end()
-    if match := _CODE_AFTER.match(text, end):
-        yield Span(end, match.end(), span.type, _TIER)
-
-
-def _beside_name(text: str, span: Span) -> Iterator[Span]:
+def _beside_name(text: str, span: Span, *, in_german: bool) -> Iterator[Span]:
     """Initials before it, and a small word on either side that no dictionary has."""
     from_ = max(0, span.start - _LOOKS_BACK)
     if match := _INITIALS_BEFORE.search(text, from_, span.start):
         yield Span(match.start(), span.start, span.type, _TIER)
+    if match := _PARTICLE_BEFORE.search(text, from_, span.start):
+        yield Span(match.start(), span.start, span.type, _TIER)
     is_firm = " and " in text[span.start : span.end]
     if is_firm and (match := _PARTNER_BEFORE.search(text, from_, span.start)):
         yield Span(match.start(), span.start, span.type, _TIER)
+    if in_german:  # the dictionary is English
+        return
     words = name_lists().words
     if (match := _WORD_BEFORE.search(text, from_, span.start)) and match["word"].lower() not in words:
         yield Span(match.start(), span.start, span.type, _TIER)
@@ -126,12 +100,19 @@ def _beside_name(text: str, span: Span) -> Iterator[Span]:
 def _between(text: str, spans: Sequence[Span]) -> Iterator[Span]:
     """A word or a comma between two parts of an address, a partner between two others of a firm."""
     for left, right in pairwise(spans):
+        gap = (left.end, right.start)
         is_address = left.type in _PLACES and right.type in _PLACES
         are_names = left.type in _NAMES and right.type in _NAMES
-        if (is_address and _BETWEEN_PLACES.fullmatch(text, left.end, right.start)) or (
-            are_names and _BETWEEN_PARTNERS.fullmatch(text, left.end, right.start)
+        if (
+            (is_address and address_parts.fills(text, *gap))
+            or (are_names and firms.joins_partners(text, *gap))
+            or (left.type in _NAMES and _begins_with_number(text, right) and address_parts.is_house(text, *gap))
         ):
-            yield Span(left.end, right.start, left.type, _TIER)
+            yield Span(*gap, left.type, _TIER)
+
+
+def _begins_with_number(text: str, span: Span) -> bool:
+    return span.type in _PLACES and text[span.start].isdigit()
 
 
 def _headed_lines(text: str, spans: Sequence[Span]) -> Iterator[Span]:
@@ -148,7 +129,11 @@ def _headed_lines(text: str, spans: Sequence[Span]) -> Iterator[Span]:
     lines = text.split("\n")
     for number, line in enumerate(lines):
         match = _HEADED_LINE.fullmatch(line) if len(line) <= _LONGEST_LINE else None
-        if match is None or covered[number] or not all(word[0].isupper() for word in match["line"].split()):
+        if (
+            match is None
+            or covered[number]
+            or not all(word[0].isupper() or word[0].isdigit() for word in match["line"].split())
+        ):
             continue
         if any(
             covered[beside] * 2 > len(lines[beside].strip())
@@ -156,3 +141,14 @@ def _headed_lines(text: str, spans: Sequence[Span]) -> Iterator[Span]:
             if 0 <= beside < len(lines)
         ):
             yield Span(starts[number] + match.start("line"), starts[number] + match.end("line"), "NAME", _TIER)
+
+
+def _whole_words(text: str, spans: Sequence[Span]) -> Iterator[Span]:
+    """The rest of a handle or file name of which a part is a name: `report_zorblatt_final`."""
+    places = iter(spans)
+    span = next(places, None)
+    for match in _UNDERSCORED.finditer(text):
+        while span and span.end <= match.start():
+            span = next(places, None)
+        if span and span.start < match.end():
+            yield Span(match.start(), match.end(), span.type, _TIER)

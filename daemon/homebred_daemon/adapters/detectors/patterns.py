@@ -101,7 +101,7 @@ class PatternDetector:
 
     def detect(self, text: str) -> tuple[Span, ...]:
         """Every span found, by position, source code last; of two in one place the earlier rule leads."""
-        folded = _folded(text)
+        folded = as_read(text)
         lowered = folded.lower()
         spaced = lowered.replace("_", " ").replace("-", " ")
         matches = chain(
@@ -176,12 +176,17 @@ class PatternDetector:
         return compiled
 
 
-def _folded(text: str) -> str:
+def as_read(text: str) -> str:
     """The text as patterns read it, every code point in its place."""
     if not text.isascii():
         text = text.translate(_FOLD)
         if _UNSPACED.search(text):
             text = _JOINED.sub(" ", text)
+    return unescaped(text)
+
+
+def unescaped(text: str) -> str:
+    """The text without the escapes of a string within a string, every code point in its place."""
     if "\\" in text:
         for escape, meant in _ESCAPED.items():
             text = text.replace(escape, meant)
