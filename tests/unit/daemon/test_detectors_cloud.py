@@ -34,6 +34,13 @@ Mr [Park] left early. [Park] forgot his coat.
 Frau [Reithofer] hat angerufen. [Reithofer] möchte den Termin am Freitag und ist nicht da.
 [Jonas] und ich waren mit [Gierschner] in [Coburg] und die Fahrt war lang.
 [Rüegg] hat die Schicht und der Kollege [Hammerer] ist nicht da, sagt der Meister.
+Der Monteur fährt von [Jarocin] zur [Lindenstraße 5] und ist dann nicht da.
+Der Lehrer ist krank und [Kowalczyk] und [İhsanoğlu] vertreten ihn mit der Klasse.
+Die Rechnung ist für [Bombieri e Cannizzaro s.r.l.] und nicht für uns.
+hallo ich bin da und komme aus [radenthein] und suche gleis 2
+[İsak] and I went home.
+hello my name is [sunny day] and i lost my bag
+i am [mohammed griffin] and the door is shut
 [Maria]'s new phone rings.
 i need the appointment of [mark gray] please
 hello im from [north billingham] and where is the exit
@@ -51,6 +58,9 @@ We met on [Monday], and on [07/05/90] before.
 """
 
 SHOWN = """
+The book ISBN is 978-3-16-148410-0, see RFC 1918 and ISO 9001.
+Ticket ABC-123-XYZ is closed. The sum is 1234 5678 + 1 in the end.
+Date 2026-99-99 is not valid and the sequence 1234 5678 90 is no card.
 Plan B. The dose is one tablet. Vitamin C is enough.
 Add 250 g flour, 2 eggs and 100 ml milk.
 There are 4 people on the road and 2 cars in the court.

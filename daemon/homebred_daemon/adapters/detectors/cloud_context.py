@@ -50,8 +50,9 @@ _SURE_GROUPS = (
     r"|\(\d{2,5}\) ?\d{2,4}(?:[ .-]?\d{2,4}){1,3}|\d{2}(?: \d{2}){4}|\d{3}/\d{3}[ -]?\d{2,4}(?:[ -]\d{2,4})?"
     r"|\d{2} \d{3} \d{2} \d{2})"
 )
+_DAY = r"(?:0?[1-9]|[12]\d|3[01])"
 _ROUND = r"(?:\d{1,5}0[ -]){1,5}\d{1,5}0(?!\d)"  # a list of figures
-_YEARS = r"(?:19|20)\d\d[ -](?:19|20)\d\d\b"
+_YEARS = r"(?:19|20)\d\d[ -](?:(?:19|20)\d\d|\d\d[ -]\d\d)\b"
 _WEEKDAY = "(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|(?:Mon|Diens|Donners|Frei|Sams|Sonn)tag|Mittwoch|Sonnabend)"
 RULES: tuple[tuple[str, str], ...] = (
     *PEOPLE_RULES,
@@ -86,7 +87,10 @@ RULES: tuple[tuple[str, str], ...] = (
             r"\d{1,5}(?:[ -]\d{1,6}){1,5}(?![\w%/-]|[.,]\d)"
         ),
     ),
-    ("DATE", r"(?<![\w./-])(?<!\d,)(?<![vV] )(?P<day>\d{1,2})([/-])\d{1,2}\2(?:(?:19|20)\d\d|\d\d)(?![\w/-]|[.,]\d)"),
+    (
+        "DATE",
+        rf"(?<![\w./-])(?<!\d,)(?<![vV] ){_DAY}([/-]){_DAY}\1(?:(?:19|20)\d\d|\d\d)(?![\w/-]|[.,]\d)",
+    ),
     (
         "IDENTIFIER",
         r"(?<![\w-])(?=[\w#-]{0,40}\d)(?=[\w#-]{0,40}[A-Z])[A-Z0-9#]{1,8}(?:-[A-Z0-9]{1,8}){3,5}(?![\w-])",
@@ -97,6 +101,17 @@ RULES: tuple[tuple[str, str], ...] = (
     ("PHONE", r"(?<![\w)])\(\d{1,4}\)[ -]?\d{2,4}[ -]?\d{4,9}(?![\w-]|[.,]\d)"),
     ("IDENTIFIER", r"(?<![\w.$€£-])(?<!\d,)\d{7,20}(?<!000)(?![\w%]|[.,]\d)"),
 )
+
+
+# What a number behind one of these counts is no person: a book, a standard, a version.
+_REFERENCE = re.compile(
+    r"(?i:\b(?:isbn|issn|ean|gtin|rfc|iso|iec|din|ansi|ieee|astm|cve|version|release|firmware|build|ticket|issue|error|bug|sequence|series)"
+    r"(?:-1[03])?[ :#.-]{0,3}(?:(?:no|nr|number|is|ist)\b[ :#.]{0,3})?)$"
+)
+_CALCULATED_BEFORE = re.compile(r"\d[ ]?[+*×÷^][ ]?$")
+_CALCULATED_BEHIND = re.compile(r"[ ]?[+*=×÷^][ ]?\d")
+_LOOKS_BACK = 24
+_NUMBERS = frozenset({"PHONE", "DATE", "IDENTIFIER", "POSTCODE"})
 
 
 class CloudContext:
@@ -124,5 +139,16 @@ class CloudContext:
             if is_doubtful and not speaks_of_phones:
                 continue
             for match in pattern.finditer(text):
-                if not is_doubtful or phone(match.group()):
+                counts = kind in _NUMBERS and _counts_something(text, *match.span(group))
+                if not counts and (not is_doubtful or phone(match.group())):
                     yield Span(*match.span(group), kind, _TIER)
+
+
+def _counts_something(text: str, start: int, end: int) -> bool:
+    """Whether a number names a document, a version or a term of a calculation."""
+    before = max(0, start - _LOOKS_BACK)
+    return (
+        _REFERENCE.search(text, before, start) is not None
+        or _CALCULATED_BEFORE.search(text, before, start) is not None
+        or _CALCULATED_BEHIND.match(text, end) is not None
+    )

@@ -5,6 +5,7 @@ A table of patterns for `cloud_context`, which runs it; the cloud lane's alone (
 
 from __future__ import annotations
 
+from homebred_daemon.adapters.detectors.firms import DOTTED_FORM, UNDOTTED_FORM
 from homebred_daemon.adapters.detectors.shapes import REST, UPPER, one_of
 
 _PEOPLE = (
@@ -21,6 +22,11 @@ _ACCOUNT = one_of(
     "username user handle login nick nickname userid alias instagram insta twitter telegram skype discord tiktok"
     " snapchat gamertag benutzername benutzer konto pseudo"
 )
+_NAMED = (
+    r"(?:my (?:first |last |full )?name(?: is|'s)|mein name ist|ich hei(?:ß|ss)e|je m'appelle|me llamo|mi chiamo"
+    r"|ik heet)"
+)
+_ENDS = r"[,.;!?\n]|$| (?:and|und|et|y|e|en|from|aus)\b"
 _WHO_IS = "(?:i am|i'm|he is|he's|she is|she's|they are|they're|is from an?|born)"
 _FAITH = (
     r"(?:nationality|citizenship|religion|ethnicity|ethnic group|race|faith|staatsangehörigkeit|nationalität|konfession"
@@ -30,6 +36,7 @@ _WORKS = r"(?:work(?:s|ed|ing)?|job|employed|hired|intern(?:ed|ship)?|interview|
 _EMPLOYER = (
     r"(?:employer|company|firm|firma|arbeitgeber|organi[sz]ation|school|university|hospital|clinic|schule|klinik)"
 )
+_CAPITALISED = rf"[{UPPER}]{REST}{{1,30}}"
 _FIRM = r"[A-Z][\w&'-]{1,30}(?: (?:of |& |and )?[A-Z][\w&'-]{1,30}){0,3}"
 _KIN = one_of("Son Sons Söhne Fils Hijos Figli Partner Partners Brothers Bros Associates Co co Cie Sønner Söner")
 _HOUSE = one_of(
@@ -46,6 +53,8 @@ RULES: tuple[tuple[str, str], ...] = (
     ("PERSON", rf"(?<![\w.]){_INITIALS}(?:[A-Z]\.[ -]?){{2,3}}[{UPPER}]{REST}{{1,30}}"),
     ("PERSON", rf"(?<![\w.]){_INITIALS}(?:[A-Z]\.){{2,4}}(?![\w])"),
     ("PERSON", rf"(?<!\w)(?!{_LETTERED}\b)[{UPPER}]{REST}{{1,30}} [A-Z]\. [{UPPER}]{REST}{{1,30}}"),
+    ("PERSON", rf"(?i:\b{_NAMED}) (?P<v>[^\W\d_][\w'-]{{1,20}}(?: [^\W\d_][\w'-]{{1,20}})?)(?={_ENDS})"),
+    ("PERSON", rf"(?i:\b{_NAMED}) (?P<v>[^\W\d_][\w'-]{{1,20}})"),
     ("USERNAME", r"(?<![\w@./])@(?=[\w.]{0,30}[^\W\d_])\w[\w.]{1,30}(?<!\.)"),
     ("USERNAME", r"(?<![\w/])/?u/[\w-]{3,24}(?!\w)"),
     (
@@ -61,6 +70,13 @@ RULES: tuple[tuple[str, str], ...] = (
     ("GROUP", rf"(?i:\b{_FAITH}\s?[:=]\s?)(?P<v>[^\W\d_]{{3,20}}(?:[ -](?!\w{{1,20}}:)[^\W\d_]{{3,20}})?)"),
     ("ORGANIZATION", rf"(?i:\b{_WORKS} (?:for|at|with|by|of)) (?i:the )?(?P<v>{_FIRM})"),
     ("ORGANIZATION", rf"(?i:\b{_EMPLOYER}(?:\s?:\s?| (?:is|ist|called|named) )(?:the )?)(?P<v>{_FIRM})"),
+    (
+        "ORGANIZATION",
+        (
+            rf"(?<!\w){_CAPITALISED}(?:(?:,? | & | [a-zé]{{1,3}} ){_CAPITALISED}){{0,4}},? "
+            rf"(?:{DOTTED_FORM}|{UNDOTTED_FORM}(?!\w))"
+        ),
+    ),
     ("ORGANIZATION", rf"(?<!\w)[{UPPER}]{REST}{{1,30}} (?:and|&|und|et|og|och|e|y) {_KIN}\b\.?"),
     (
         "ORGANIZATION",

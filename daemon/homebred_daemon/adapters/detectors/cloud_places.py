@@ -30,6 +30,8 @@ _BEHIND = one_of(
     " gade katu tie kuja iela gatvė tänav sokak caddesi cad. straat laan plein kade singel weg gasse platz allee straße"
     " strasse str. ring ufer damm steig promenade"
 )
+_ARTICLE = "(?:d(?:er|em|en|as)|(?:m|d|s|k)?ein(?:er|em|en)?|unser\\w{0,2}|ihr\\w{0,2}|versehen|angst|neugier)"
+_TOWN = r"[^\W\d_][\w-]{2,30}"
 _HOUSE_END = r"(?![\w:%]|[.,]\d)"
 
 RULES: tuple[tuple[str, str], ...] = (
@@ -53,6 +55,10 @@ RULES: tuple[tuple[str, str], ...] = (
             rf"(?<!\w)(?i:{_WAY}) {_WAY_OF}{_NAME}(?: (?:(?:de|da|do|del|di|la|e|y|dos) ){{0,2}}{_NAME}){{0,3}}"
             rf"(?:,? (?:n[ºr.]{{1,2}} ?)?\d{{1,4}}[a-z]?(?:/\d{{1,4}})?{_HOUSE_END})?"
         ),
+    ),
+    (
+        "LOCATION",
+        rf"(?i:\b(?:ich|wir) (?:bin|sind|komm|stamm)\w{{0,3}}\b[^.!?\n]{{0,40}}? aus) (?!{_ARTICLE}\b)(?P<v>{_TOWN})",
     ),
     ("POSTCODE", r"(?i:\b[a-z]{1,2}\d[a-z\d]? \d[abd-hjlnp-uw-z]{2}\b)"),  # British
     ("POSTCODE", r"(?i:(?<![\w-])[abceghj-nprstvxy]\d[a-z] ?\d[a-z]\d(?![\w-]))"),  # Canadian

@@ -6,12 +6,17 @@ behind an occupation is a name, unless it ends as nouns do or often stands so. I
 
 from __future__ import annotations
 
+import re
+
 
 def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-_GERMAN = _set("der die das und ist nicht ein eine einen mit für von dem den zu auf ich wir bitte sie wird im am")
+_GERMAN = _set(
+    "der die das und ist nicht ein eine einen mit für von dem den zu auf ich wir bitte sie wird im am wenn über aus bei"
+    " nach hat sind haben auch oder aber als vom zum zur des keine noch nur wurde werden braucht"
+)
 ENGLISH = _set("the and is of to in a for on with this that you it are be was i my")
 # Hardly ever a name, whatever a list says.
 FUNCTION_WORDS = _set(
@@ -19,6 +24,7 @@ FUNCTION_WORDS = _set(
     " bei aus mit von wenn dann bitte hier da dort nicht auch noch nur wo wer was wie"
 )
 _BEFORE_PLACE = _set("in aus nach bei")
+_TOWARDS = _set("nach zur zum bis aus")
 _BEFORE_NAME = _set(
     "mit von bei für an gegen ohne durch über um wie als hinter neben heißt namens nannte sagt sagte fragt"
 )
@@ -70,6 +76,26 @@ _NOUN_ENDINGS = (
         "stunde",
     ),
 )
+_NAME_ENDINGS = (
+    *(
+        "czyk",
+        "ski",
+        "wicz",
+        "enko",
+        "idis",
+        "poulos",
+        "oğlu",
+        "ović",
+        "escu",
+        "sson",
+        "ström",
+        "hofer",
+        "huber",
+        "meier",
+    ),
+    *("maier", "mayer", "meyer", "berger", "inger"),
+)
+_FOREIGN = re.compile("[^a-zäöüßéèàâêôç'\u2019-]")
 # What often stands without an article.
 _NOUNS = _set(
     "anfang ende mitte beginn ordnung zukunft bezug kürze arbeit betrieb wasser zucker milch strom luft öl dampf"
@@ -106,8 +132,12 @@ def is_name_by_place(plain: str, before: str, after: str, *, begins: bool, is_li
     """
     if plain in _NOUNS or plain.endswith(_NOUN_ENDINGS):
         return False
+    if plain.endswith(_NAME_ENDINGS) or _FOREIGN.search(plain):
+        return True
     if begins:
         return is_listed and after in _VERBS
     if before.lower() in _ROLES and before[0].isupper():
+        return True
+    if before == "von" and after in _TOWARDS:
         return True
     return before in _BEFORE_PLACE or (is_listed and (before in _BEFORE_NAME or (before == "und" and after in _VERBS)))

@@ -57,6 +57,9 @@ INTRODUCE = _set("am i'm im is called named mr mrs ms miss dr nurse colleague as
 TITLES = _set("mr mrs ms miss dr prof herr herrn frau sir mme")
 
 
+REFERENCES = _set("ticket issue error bug version release build rfc iso iec din ansi cve step table figure")
+
+
 class Word(NamedTuple):
     """A word where it stands."""
 
@@ -89,6 +92,6 @@ def words_in(text: str) -> Iterator[Word]:
     """Every word of a text, by position."""
     for match in _TOKEN.finditer(text):
         start, end = match.span()
-        plain = match.group().lower().removesuffix("'s").removesuffix("\u2019s")
+        plain = match.group().lower().replace("\u0307", "").removesuffix("'s").removesuffix("\u2019s")
         begins = _BEGINS_SENTENCE.search(text, max(0, start - 12), start) is not None
         yield Word(start, end, match.group(), plain, begins)

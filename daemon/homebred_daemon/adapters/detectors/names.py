@@ -22,6 +22,7 @@ from homebred_daemon.adapters.detectors.name_words import (
     OPENERS,
     ORGANIZATIONS,
     PREFIXES,
+    REFERENCES,
     SUFFIX,
     TITLES,
     WAYS,
@@ -103,7 +104,7 @@ class NameDetector:
         before = ("", *(word.text for word in words[:-1]))
         after = (*(word.text for word in words[1:]), "")
         return [
-            self._is_name(word, manner, behind_small=left.islower())
+            (self._is_name(word, manner, behind_small=left.islower()) and not _is_reference(word, left))
             or self._is_introduced(word, left)
             or self._is_subject(word, right)
             or self._is_owner(word)
@@ -224,12 +225,15 @@ class NameDetector:
 
     def _mark_small(self, words: list[Word], marked: list[bool], text: str) -> None:
         """Names of common words in small letters: a given and a family name, "north" before a town."""
+        is_small_throughout = text.islower()
         for at in range(len(words) - 1):
             word, behind = words[at], words[at + 1]
             if not (word.text.islower() and behind.text.islower() and text[word.end : behind.start] == " "):
                 continue
             if word.plain in PREFIXES and marked[at + 1]:
                 marked[at] = True
+            elif marked[at] and is_small_throughout and word.plain in self._lists.given:
+                marked[at + 1] |= behind.plain in self._lists.family and len(behind.plain) > _LEAST
             elif at > 0 and words[at - 1].plain in BEFORE_PERSON and self._are_names(word, behind):
                 marked[at] = marked[at + 1] = True
 
@@ -302,6 +306,11 @@ def _is_state(words: list[Word], at: int, text: str) -> bool:
 
 def _is_postcode(word: Word) -> bool:
     return len(word.text) > 3 and _NUMBER.fullmatch(word.text) is not None  # noqa: PLR2004 - "page 12"
+
+
+def _is_reference(word: Word, before: str) -> bool:
+    """Whether it is the number of a ticket or the like."""
+    return before.lower() in REFERENCES and word.text.isupper() and any(map(str.isdigit, word.text))
 
 
 def _does(text: str) -> bool:
