@@ -55,6 +55,7 @@ Berlin,[0301234567]
 {"text": "Regards\\\\n[Okonkwo]\\\\n"}
 Unit [QX-7731-AB2-C4] was returned
 We met on [Monday], and on [07/05/90] before.
+Next visit of Anna de Vries [03.04.2020] at noon
 """
 
 SHOWN = """
