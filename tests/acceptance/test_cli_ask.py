@@ -142,3 +142,34 @@ def test_the_environment_names_the_socket(site: Site) -> None:
     with site.daemon():
         ended = homebred("ask", "x", "--class", "patient", environ={"HOMEBRED_SOCKET": str(site.socket)})
     assert (ended.status, ended.out) == (Exit.OK, "x\n")
+
+
+def test_files_go_along_and_tools_are_asked_for(site: Site, tmp_path: Path) -> None:
+    site.add_echo("reader")
+    site.add_echo("doer", capabilities=["tools"])
+    note, tools = tmp_path / "note.txt", tmp_path / "tools.json"
+    note.write_text("two teas")
+    tools.write_text('[{"name": "ring", "parameters": {"type": "object"}}]')
+    private = ("--class", "patient", "--socket", site.socket)
+    with site.daemon():
+        read = homebred("ask", "read", "--attach", note, *private)
+        rung = homebred("ask", 'ring {"times": 2}', "--tools", tools, *private)
+        told = homebred("ask", 'ring {"times": 2}', "--tools", tools, *private, "--json").lines[0]
+    assert read.out == "read\n\n--- note.txt ---\ntwo teas\n"
+    assert rung.out.splitlines()[0] == 'ring {"times": 2}'
+    assert [(call["name"], call["arguments"]) for call in told["tool_calls"]] == [("ring", '{"times": 2}')]
+
+
+def test_a_reviewer_gets_what_was_attached(site: Site, tmp_path: Path) -> None:
+    recording = tmp_path / "call.wav"
+    recording.write_bytes(b"RIFF\0\0\0\0WAVEfmt \x80")
+    with site.daemon():
+        asked = homebred("ask", "who calls?", "--attach", recording, "--socket", site.socket, "--json")
+        route_id = asked.lines[0]["decision"]["route_id"]
+        shown = homebred("review", "show", route_id, "--save", tmp_path, "--socket", site.socket)
+        again = homebred("review", "show", route_id, "--save", tmp_path, "--socket", site.socket)
+    assert (asked.status, asked.lines[0]["decision"]["classes"]) == (Exit.NEGATIVE, ["client", "voice"])
+    assert "[attached] call.wav, 17 bytes" in shown.out
+    saved = tmp_path / "1-call.wav"
+    assert (saved.read_bytes(), saved.stat().st_mode & 0o777) == (recording.read_bytes(), 0o600)
+    assert "cannot be written: File exists" in again.err

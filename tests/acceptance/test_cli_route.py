@@ -330,3 +330,44 @@ def test_the_caller_sees_exactly_what_an_escalation_would_send(tmp_path: Path) -
 
 def test_what_stays_has_no_context_to_show(tmp_path: Path) -> None:
     assert routed(tmp_path, task("t", data_classes=["patient"]), "--show-context")["context"] is None
+
+
+def test_tools_and_attached_texts_are_shown_as_they_would_leave_and_a_recording_closes_the_way(tmp_path: Path) -> None:
+    asked = "Compare two ways to keep vaccines cool, by what the letter says."
+    document = {
+        "task_id": "t",
+        "text": asked,
+        "data_classes": ["public"],
+        "allows_escalation": True,
+        "tools": [{"name": "mail", "description": "to kim@example.org", "parameters": {"type": "object"}}],
+        "attachments": [
+            {"name": "letter.txt", "text": "Ask jo@example.org."},
+            {"name": "menu.txt", "text": "Two teas."},
+        ],
+    }
+    record = routed(tmp_path, document, "--show-context")
+    (sent,), (tool,) = record["context"]["messages"], record["context"]["tools"]
+    assert sent["content"].startswith(f"{asked}\n\n--- letter.txt ---\nAsk ⟦email:")
+    assert tool["description"].startswith("to ⟦email:")
+    assert record["context"]["dropped_attachments"] == 1
+    recording = {"name": "a.wav", "data": "UklGRgAAAABXQVZF"}
+    record = routed(tmp_path, document | {"attachments": [recording]}, "--show-context")
+    assert (record["classes"], record["context"], record["reason_code"]) == (["public", "voice"], None, "no_candidate")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"tools": [{"name": "no name"}]}, "A tool is called"),
+        ({"tools": [{"name": "a", "parameters": []}]}, "is not a JSON Schema object"),
+        ({"attachments": [{"name": "a.wav", "data": "?"}]}, "no base64"),
+        ({"attachments": [{"nome": "a.wav"}]}, "not a known key"),
+        ({"text": None, "messages": [{"role": "tool", "content": "x"}]}, "tool_call_id"),
+    ],
+)
+def test_a_tool_or_an_attachment_that_makes_no_sense_is_an_error_line(
+    tmp_path: Path, wrong: dict[str, Any], why: str
+) -> None:
+    error = routed(tmp_path, task("t") | wrong)["error"]
+    assert why in error["message"]
+    assert error["hint"]

@@ -71,6 +71,7 @@ Die Maschine steht und der Strom ist da, aber die Steuerung ist nicht in Ordnung
 Das Gerät wird bei Überhitzung abgeschaltet und ist von Hand mit Wasser zu kühlen.
 English verbs are hard, and so is German grammar.
 Mark the box with a pen. Hope for the best.
+See letter.txt and the menu.pdf.
 """
 
 

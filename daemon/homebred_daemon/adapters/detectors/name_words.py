@@ -57,6 +57,10 @@ INTRODUCE = _set("am i'm im is called named mr mrs ms miss dr nurse colleague as
 TITLES = _set("mr mrs ms miss dr prof herr herrn frau sir mme")
 
 
+FILE_ENDINGS = _set(
+    "avi bmp csv dcm doc docx eml gif html jpeg jpg json log m4a md mov mp3 mp4 odt pdf png ppt pptx rtf svg tar tif"
+    " tiff toml txt wav webm webp xls xlsx xml yaml yml zip"
+)
 REFERENCES = _set("ticket issue error bug version release build rfc iso iec din ansi cve step table figure")
 
 

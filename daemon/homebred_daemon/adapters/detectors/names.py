@@ -17,6 +17,7 @@ from homebred_daemon.adapters.detectors.name_lists import FILE, NameLists, name_
 from homebred_daemon.adapters.detectors.name_words import (
     BEFORE_PERSON,
     DOES,
+    FILE_ENDINGS,
     INTRODUCE,
     NEVER,
     OPENERS,
@@ -175,7 +176,9 @@ class NameDetector:
     def _is_known(self, word: Word) -> bool:
         if _ROMAN.fullmatch(word.text):
             return True
-        parts = re.split(r"[-'\u2019.]|\d+", _CONTRACTED.sub("", word.plain))
+        stem, _, ending = word.plain.rpartition(".")
+        plain = stem if stem and ending in FILE_ENDINGS and not self._is_listed(stem) else word.plain
+        parts = re.split(r"[-'\u2019.]|\d+", _CONTRACTED.sub("", plain))
         return word.plain in _ODD_NEGATIONS or all(part in self._lists.words for part in parts if len(part) > 1)
 
     def _is_listed(self, plain: str) -> bool:
