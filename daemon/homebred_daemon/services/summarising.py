@@ -9,8 +9,10 @@ import asyncio
 from dataclasses import replace
 from typing import Final
 
+from homebred_daemon.core.attached_content import NOTHING_ATTACHED
 from homebred_daemon.core.context import MinimumContext
 from homebred_daemon.core.decision import Runtime
+from homebred_daemon.core.documents import with_documents
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.routing import DecisionInputs, decide
 from homebred_daemon.core.verification import is_weak
@@ -31,11 +33,11 @@ SHARE: Final = 0.25
 async def summarised(
     context: MinimumContext, accepted: AcceptedTask, inputs: DecisionInputs, standing: Standing, means: Means
 ) -> MinimumContext | None:
-    """The same with a summary in place of its turns; None: nobody here is fit to write one, or did so in time.
+    """The same with a summary in place of turns and documents; None: nobody is fit to write one, or did so in time.
 
     `inputs` are those of the task itself: what was found in it need not be looked for again.
     """
-    said = "\n\n".join(f"{turn.role}: {turn.content}" for turn in context.turns)
+    said = "\n\n".join(map(_spoken, with_documents(context.turns, context.documents)))
     task = Task(task_id=accepted.task.task_id, workflow=WORKFLOW, data_classes=decide(inputs).classes)
     choice = decide(replace(inputs, task=task, link=Link.DOWN, caller=()))  # the device asks, whoever called it
     if choice.selected_runtime is not Runtime.LOCAL:
@@ -46,6 +48,7 @@ async def summarised(
         text=said,
         turns=(api.Message(role="user", content=said),),
         options=api.GenerateOptions(max_tokens=MAX_TOKENS, temperature=0.0),
+        content=NOTHING_ATTACHED,  # the texts are said already
     )
     try:
         async with asyncio.timeout(accepted.deadline_s * SHARE):
@@ -55,7 +58,11 @@ async def summarised(
         return None
     if is_weak(generated.findings):
         return None
-    return replace(context, turns=(api.Message(role="user", content=generated.text),))
+    return replace(context, turns=(api.Message(role="user", content=generated.text),), documents=())
+
+
+def _spoken(turn: api.Message) -> str:
+    return "\n".join((f"{turn.role}: {turn.content}", *(f"{call.name} {call.arguments}" for call in turn.tool_calls)))
 
 
 async def _unheard(event: AnswerEvent) -> None:

@@ -10,6 +10,7 @@ from tests.support.answering_stage import ESCALATABLE, Actor, Stage, accepted_ta
 from tests.support.scripted_cloud import ScriptedCloud
 from tests.support.scripted_pool import Play, says
 
+from homebred_daemon.core.attached_content import Attachment
 from homebred_daemon.ports.cloud import CloudFinish
 from homebred_daemon.services.summarising import WORKFLOW
 from homebred_engines import api
@@ -94,3 +95,14 @@ async def test_a_dry_run_shows_the_summary() -> None:
         routed = await answering.route(accepted_task(SYNTHESIS, text=RISKY))
     assert routed.context is not None
     assert [turn.content for turn in routed.context.turns] == [HARMLESS]
+
+
+async def test_a_summary_takes_the_place_of_attached_texts_as_well() -> None:
+    made = stage(says(HARMLESS))
+    letter = Attachment(name="letter.txt", media_type="", data=RISKY.encode())
+    await made.answer(SYNTHESIS, text="what does letter want", attachments=(letter,))
+    ((_, prompt),) = made.pool.asked
+    assert [message.content for message in prompt.messages] == [
+        f"user: what does letter want\n\n--- letter.txt ---\n{RISKY}"
+    ]
+    assert sent(made) == [HARMLESS]
