@@ -85,6 +85,10 @@ class UnsupportedOptionError(EngineError):
     code = "unsupported_option"
     default_hint = "Leave the option out, or choose an engine whose capabilities name it."
 
+    def __init__(self, why: str, *, option: str = "", hint: str = "") -> None:
+        super().__init__(why, hint=hint, facts={"option": option} if option else None)
+        self.option = option  # of GenerateOptions; empty: it is none of them
+
 
 class ContextExceededError(EngineError):
     """The prompt does not fit the context of one slot."""

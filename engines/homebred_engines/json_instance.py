@@ -52,15 +52,19 @@ def smallest_instance(schema: Mapping[str, Any]) -> object:
     for candidate in candidates:
         if fits(candidate, schema):
             return candidate
-    raise UnsupportedOptionError("Echo finds no instance of the json_schema.")
+    raise _unsupported("Echo finds no instance of the json_schema.")
+
+
+def _unsupported(why: str) -> UnsupportedOptionError:
+    return UnsupportedOptionError(why, option="json_schema")
 
 
 def _refuse_unknown_keywords(schema: Mapping[str, Any]) -> None:
     if not isinstance(schema, Mapping):
-        raise UnsupportedOptionError("Echo reads json_schema only where every schema in it is an object.")
+        raise _unsupported("Echo reads json_schema only where every schema in it is an object.")
     unknown = sorted(set(schema) - _ANNOTATIONS - _CHECKED)
     if unknown:
-        raise UnsupportedOptionError(f"Echo does not know these keywords of json_schema: {', '.join(unknown)}.")
+        raise _unsupported(f"Echo does not know these keywords of json_schema: {', '.join(unknown)}.")
 
 
 def _type_names(schema: Mapping[str, Any]) -> Sequence[str]:

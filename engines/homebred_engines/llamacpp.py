@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,15 @@ import xllamacpp
 from homebred_engines import api
 from homebred_engines.gguf_file import GgufFacts, read_gguf, refuse_oversized
 from homebred_engines.llamacpp_chunks import ChunkReading
+from homebred_engines.llamacpp_grammar import grammar_for
 from homebred_engines.llamacpp_run import Run
-from homebred_engines.llamacpp_server import LlamaServer, ServerOptions, json_grammar
+from homebred_engines.llamacpp_server import LlamaServer, ServerOptions
+from homebred_engines.tool_prompts import AnswerReading, messages_with_tools
 
 _DEFAULT_SLOTS = 4
 _DEFAULT_CONTEXT_TOKENS = 2048
 _CONTEXT_STEP = 256  # llama.cpp rounds a slot's context up to this
-_CAPABILITIES = tuple(capability for capability in api.Capability if capability is not api.Capability.TOOLS)
+_CAPABILITIES = tuple(api.Capability)
 _EMBEDDING = (api.Capability.EMBEDDINGS,)
 _GENERATING = tuple(capability for capability in _CAPABILITIES if capability not in _EMBEDDING)
 _CHECKED, _LOADED = 0.05, 1.0
@@ -72,34 +74,37 @@ class LlamaCppEngine:
     async def generate(
         self, messages: Sequence[api.Message], options: api.GenerateOptions
     ) -> AsyncGenerator[api.Event, None]:
-        """Streams one chat completion."""
+        """Streams one chat completion; a call of a tool comes whole, with the last event."""
         loaded = self._loaded
         if loaded is None:
             raise api.ModelNotLoadedError("A generation was asked of it.")
         body = _request_body(messages, options)
-        reading = ChunkReading()
+        reading, answer = ChunkReading(), AnswerReading(options if options.tools else api.GenerateOptions())
         run = Run(loaded.server)
         loaded.runs.add(run)
         started_at, first_at = time.monotonic(), 0.0
-        run.start(loaded.threads, body)
+        run.start(loaded.threads, body, grammar_for(options))
         try:
-            while reading.reason is None and await run.next_chunks():
+            while reading.reason is None and not answer.stopped and await run.next_chunks():
                 while run.chunks and reading.reason is None:
                     reading.feed(run.chunks.popleft())
                 delta = reading.take_delta()
                 if delta is not None:
                     first_at = first_at or time.monotonic()
-                    yield delta
+                    yield replace(delta, text=answer.feed(delta.text)) if options.tools else delta
+            if kept := answer.finish(is_truncated=reading.reason is api.FinishReason.LENGTH):
+                yield api.Delta(text=kept, tokens=0)
         finally:
             await run.end()
             loaded.runs.discard(run)
             self._steps_of_ended_runs += run.steps
         if run.failure is not None:
             raise run.failure
-        if reading.reason is None and self._loaded is loaded:
+        reason = api.FinishReason.STOP if answer.stopped else reading.reason
+        if reason is None and self._loaded is loaded:
             raise api.EngineFailedError("llama.cpp ended a generation without a reason.")
         usage = reading.usage(prompt_s=(first_at or time.monotonic()) - started_at)
-        yield api.Finished(reason=reading.reason or api.FinishReason.CANCELLED, usage=usage)
+        yield _finished(reason or api.FinishReason.CANCELLED, answer, usage)
 
     async def embed(self, texts: Sequence[str]) -> api.Embedded:
         """One call in a thread; what it has begun it ends, whoever has left."""
@@ -172,20 +177,30 @@ def _available_bytes() -> int:
     raise api.EngineFailedError("/proc/meminfo does not say how much memory is available.")
 
 
+def _finished(reason: api.FinishReason, answer: AnswerReading, usage: api.Usage) -> api.Finished:
+    """The last event. A call that the token limit cut short is none."""
+    if reason is not api.FinishReason.STOP or not answer.is_call:
+        return api.Finished(reason=reason, usage=usage)
+    calls = answer.calls()
+    if not calls:
+        raise api.EngineFailedError("llama.cpp ended a call of a tool half-way, though it was guided.")
+    return api.Finished(reason=api.FinishReason.TOOL_CALLS, usage=usage, tool_calls=calls)
+
+
 def _request_body(messages: Sequence[api.Message], options: api.GenerateOptions) -> dict[str, object]:
     body: dict[str, object] = {
-        "messages": [{"role": message.role, "content": message.content} for message in messages],
+        "messages": [
+            {"role": message.role, "content": message.content} for message in messages_with_tools(messages, options)
+        ],
         "stream": True,
         "return_progress": True,  # so that the callback is called, and can cancel, while the prompt is read
         "timings_per_token": True,
         "reasoning_format": "none",
         "max_tokens": options.max_tokens or -1,
-        "stop": list(options.stop),
+        "stop": [] if options.tools else list(options.stop),
     }
     if options.logprobs:
         body |= {"logprobs": True, "top_logprobs": 1}
-    if options.json_schema:
-        body["grammar"] = json_grammar(options.parsed_schema())
     sampling = {
         "temperature": options.temperature,
         "top_p": options.top_p,

@@ -7,6 +7,7 @@ from collections import deque
 from concurrent.futures import Executor
 
 from homebred_engines.api import EngineError
+from homebred_engines.llamacpp_grammar import Grammar
 from homebred_engines.llamacpp_server import LlamaServer
 
 
@@ -25,9 +26,9 @@ class Run:
         self._news_on_its_way = False
         self._thread: asyncio.Future[None] | None = None
 
-    def start(self, threads: Executor, body: dict[str, object]) -> None:
+    def start(self, threads: Executor, body: dict[str, object], grammar: Grammar | None) -> None:
         """Begins, in one of the threads."""
-        self._thread = self._loop.run_in_executor(threads, self._work, body)
+        self._thread = self._loop.run_in_executor(threads, self._work, body, grammar)
         self._thread.add_done_callback(lambda _: self._news.set())
 
     async def next_chunks(self) -> bool:
@@ -46,9 +47,9 @@ class Run:
             self._server.wake()
             await asyncio.wait([self._thread])
 
-    def _work(self, body: dict[str, object]) -> None:
+    def _work(self, body: dict[str, object], grammar: Grammar | None) -> None:
         try:
-            self._server.stream(body, self._hear, lambda: self.cancelled)
+            self._server.stream(body, grammar, self._hear, lambda: self.cancelled)
         except EngineError as error:
             self.failure = error
 

@@ -26,6 +26,7 @@ from homebred_engines.api import (
     InvalidRequestError,
     UnsupportedOptionError,
 )
+from homebred_engines.llamacpp_grammar import UNGUIDED, Grammar
 from homebred_engines.prefill_turns import PrefillTurns, Turn
 
 # Small batches: a prompt is read in steps, between which others get their tokens and a cancellation is heard.
@@ -33,7 +34,6 @@ _BATCH_TOKENS = 64
 _PROMPT_CACHE_MIB = 128
 _ERRORS_ONLY = 1
 _FALLBACK_TEMPLATE = "chatml"
-_NOT_JSON = "~"
 _PROGRESS = b'"prompt_progress"'
 _MAX_PROVEN_GRAMMARS = 256
 _TOO_LONG = re.compile(r"\((\d+) tokens\)")
@@ -66,15 +66,21 @@ class LlamaServer:
         self._proven_grammars: set[str] = set()
         self._turns = PrefillTurns()
 
-    def stream(self, body: dict[str, object], hear: Callable[[bytes], None], is_cancelled: Callable[[], bool]) -> None:
-        """Runs one chat completion; `hear` gets its chunks, in this thread.
+    def stream(
+        self,
+        body: dict[str, object],
+        grammar: Grammar | None,
+        hear: Callable[[bytes], None],
+        is_cancelled: Callable[[], bool],
+    ) -> None:
+        """Runs one chat completion, guided by the grammar; `hear` gets its chunks, in this thread.
 
         Raises InvalidRequestError, UnsupportedOptionError, EngineFailedError.
         """
         try:
-            grammar = body.get("grammar")
-            if isinstance(grammar, str):
+            if grammar is not None:
                 self._refuse_unguided(grammar, is_cancelled)
+                body = {**body, "grammar": grammar.lark}
             turn, encoded = Turn(), json.dumps(body).encode()
             while not is_cancelled() and self._was_interrupted(turn, encoded, hear, is_cancelled):
                 pass
@@ -131,31 +137,32 @@ class LlamaServer:
             raise RuntimeError("the model was freed")
         return self._server
 
-    def _refuse_unguided(self, grammar: str, is_cancelled: Callable[[], bool]) -> None:
+    def _refuse_unguided(self, grammar: Grammar, is_cancelled: Callable[[], bool]) -> None:
         """Raises UnsupportedOptionError for a grammar that llama.cpp cannot compile.
 
         It only logs that and goes on without any grammar. So it is asked, once for each grammar, for one token with a
-        character preferred above all that cannot begin JSON: it comes exactly when nothing guides.
+        character preferred above all that no grammar lets begin: it comes exactly when nothing guides.
         """
-        if grammar in self._proven_grammars:
+        if grammar.lark in self._proven_grammars:
             return
-        if not self._guides(grammar, is_cancelled):
+        if not self._guides(grammar.lark, is_cancelled):
             raise UnsupportedOptionError(
-                "llama.cpp cannot be guided by this json_schema.",
+                f"llama.cpp cannot be guided by the schema in {grammar.option}.",
+                option=grammar.option,
                 hint="Use plain keywords: type, properties, required, enum, const, items, bounds. The worker's last"
                 " lines name the one it stumbled over.",
             )
         if len(self._proven_grammars) >= _MAX_PROVEN_GRAMMARS:
             self._proven_grammars.clear()
-        self._proven_grammars.add(grammar)
+        self._proven_grammars.add(grammar.lark)
 
     def _guides(self, grammar: str, is_cancelled: Callable[[], bool]) -> bool:
         probe = {
-            "prompt": _NOT_JSON,
+            "prompt": UNGUIDED,
             "grammar": grammar,
             "max_tokens": 1,
             "temperature": 0,
-            "logit_bias": [[_NOT_JSON, 100.0]],
+            "logit_bias": [[UNGUIDED, 100.0]],
             "stream": True,
         }
         chunks: list[bytes] = []
@@ -172,20 +179,7 @@ class LlamaServer:
             self._turns.leave(turn)
         documents = [json.loads(chunk) for chunk in chunks]
         texts = [choice["text"] for document in documents for choice in document.get("choices", ())]
-        return not any("error" in document for document in documents) and _NOT_JSON not in "".join(texts)
-
-
-def json_grammar(schema: dict[str, object]) -> str:
-    """The grammar of a schema's instances, spaced like `{"a": 1, "b": [2, 3]}`.
-
-    With white space left free a small model wanders in it, up to its token limit.
-    """
-    spacing = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-    try:
-        grammar: str = xllamacpp.json_schema_to_grammar({**schema, "x-guidance": spacing})
-    except (ValueError, RuntimeError) as error:
-        raise InvalidRequestError(f"json_schema: {error}.") from None
-    return grammar
+        return not any("error" in document for document in documents) and UNGUIDED not in "".join(texts)
 
 
 def _embedding_error(error: dict[str, object], context_tokens: int) -> EngineError:

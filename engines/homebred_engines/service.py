@@ -137,7 +137,7 @@ class EngineService:
         stats = self._engine.stats()
         for capability, option in needed.items():
             if capability not in stats.capabilities:
-                raise api.UnsupportedOptionError(f"{stats.engine} has no {option}.")
+                raise api.UnsupportedOptionError(f"{stats.engine} has no {option}.", option=option)
 
     @asynccontextmanager
     async def _slot(self, fairness_key: str) -> AsyncIterator[float]:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -84,6 +84,14 @@ class Answer:
     def text(self) -> str:
         return "".join(delta.text for delta in self.deltas)
 
+    @classmethod
+    def of(cls, events: Sequence[Event]) -> Answer:
+        """Deltas, then exactly one Finished."""
+        *deltas, finished = events
+        assert all(isinstance(delta, Delta) for delta in deltas), "deltas come first"
+        assert isinstance(finished, Finished), "exactly one Finished comes last"
+        return cls(deltas=[delta for delta in deltas if isinstance(delta, Delta)], finished=finished)
+
 
 @dataclass(slots=True, kw_only=True)
 class Bench:
@@ -94,11 +102,7 @@ class Bench:
     load_options: LoadOptions
 
     async def ask(self, text: str, options: GenerateOptions | None = None, *, fairness_key: str = "") -> Answer:
-        events = [event async for event in self.stream(text, options, fairness_key=fairness_key)]
-        *deltas, finished = events
-        assert all(isinstance(delta, Delta) for delta in deltas), "deltas come first"
-        assert isinstance(finished, Finished), "exactly one Finished comes last"
-        return Answer(deltas=[delta for delta in deltas if isinstance(delta, Delta)], finished=finished)
+        return Answer.of([event async for event in self.stream(text, options, fairness_key=fairness_key)])
 
     def stream(
         self, text: str, options: GenerateOptions | None = None, *, fairness_key: str = ""

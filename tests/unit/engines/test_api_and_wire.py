@@ -98,6 +98,7 @@ _ERRORS = [
     api.ModelNotLoadedError("why", hint="What next."),
     api.InvalidRequestError("why"),
     api.UnsupportedOptionError("why"),
+    api.UnsupportedOptionError("why", option="tools"),
     api.ContextExceededError("why", prompt_tokens=9, context_tokens=8),
     api.QueueFullError("why", retry_after_s=1.5),
     api.EngineFailedError("why", exit_code=-11, last_lines="the end"),
