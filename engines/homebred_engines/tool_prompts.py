@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from homebred_engines.api import GenerateOptions, Message, Tool, ToolCall
@@ -81,6 +81,11 @@ def messages_with_tools(messages: Sequence[Message], options: GenerateOptions) -
     if turns and turns[0].role == "system":
         return (replace(turns[0], content=f"{turns[0].content}\n\n{told}"), *turns[1:])
     return (Message(role="system", content=told), *turns)
+
+
+def written_call(call: ToolCall) -> str:
+    """A call as text."""
+    return f'{CALL_BEGIN}{{"name": {json.dumps(call.name)}, "arguments": {call.arguments}}}{CALL_END}'
 
 
 class AnswerReading:
@@ -180,12 +185,7 @@ def _description(tool: Tool) -> str:
 
 
 def _with_calls(message: Message) -> str:
-    return "\n".join([*([message.content] if message.content else []), *_written(message.tool_calls)])
-
-
-def _written(calls: Iterable[ToolCall]) -> Iterator[str]:
-    for call in calls:
-        yield f'{CALL_BEGIN}{{"name": {json.dumps(call.name)}, "arguments": {call.arguments}}}{CALL_END}'
+    return "\n".join([*([message.content] if message.content else []), *map(written_call, message.tool_calls)])
 
 
 def _result(message: Message, names: dict[str, str]) -> str:

@@ -49,12 +49,21 @@ class JsonSchemaChecker:
 
     def fits(self, text: str, schema: str) -> bool:
         """Whether a text is JSON that fits the schema; one that takes too many steps to check does not."""
+        return not self.problem(text, schema)
+
+    def problem(self, text: str, schema: str) -> str:
+        """Why a text is not JSON that fits the schema; it quotes the text."""
         built = self._get(schema)
         try:
             value = parse(text)
-            return built.schema.is_affordable(value, built.heavy) and built.validator.is_valid(value)
+            if not built.schema.is_affordable(value, built.heavy):
+                return "it is too large to be checked"
+            if built.validator.is_valid(value):
+                return ""
+            error = next(built.validator.iter_errors(value))
+            return f"{error.message} (at /{'/'.join(map(str, error.instance_path))})"
         except (ValueError, RecursionError):  # no JSON, or half of a surrogate pair, which is no character
-            return False
+            return "it is not JSON"
 
     def _get(self, schema: str) -> _Built:
         digest = sha256(schema.encode(errors="replace")).digest()

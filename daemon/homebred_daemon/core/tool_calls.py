@@ -16,22 +16,31 @@ from homebred_engines.api import GenerateOptions, ToolCall
 ANY_OBJECT: Final = '{"type": "object"}'
 
 
-def are_fit(calls: Sequence[ToolCall], options: GenerateOptions, fits: Callable[[str, str], bool]) -> bool:
-    """Whether the calls are ones that the caller can make, and made where they must be.
+def misfit(calls: Sequence[ToolCall], options: GenerateOptions, problem: Callable[[str, str], str]) -> str:
+    """Why the calls are not ones that the caller can make, made where they must be; empty: they are.
 
     Args:
         calls: the model's.
         options: what was asked of it.
-        fits: whether a text is an instance of a schema.
+        problem: why a text is no instance of a schema; empty: it is one.
     """
-    if not calls:
-        return options.tool_choice in ("auto", "none")
     schemas = {tool.name: tool.parameters or ANY_OBJECT for tool in options.tools}
     if options.tool_choice in schemas:
         schemas = {options.tool_choice: schemas[options.tool_choice]}
+    if not calls:
+        return (
+            ""
+            if options.tool_choice in ("auto", "none")
+            else f"one of these tools must be called: {', '.join(schemas)}"
+        )
     if options.tool_choice == "none":
-        return False
-    return all(call.name in schemas and fits(call.arguments, schemas[call.name]) for call in calls)
+        return "no tool may be called"
+    for call in calls:
+        if call.name not in schemas:
+            return f"there is no tool {call.name} to call"
+        if found := problem(call.arguments, schemas[call.name]):
+            return f"the arguments of {call.name}: {found}"
+    return ""
 
 
 def with_ids(calls: Sequence[ToolCall], route_id: str) -> tuple[ToolCall, ...]:

@@ -19,3 +19,7 @@ class SchemaChecker(Protocol):
     def fits(self, text: str, schema: str) -> bool:
         """Whether a text is JSON that fits the schema."""
         ...
+
+    def problem(self, text: str, schema: str) -> str:
+        """Why a text is not JSON that fits the schema, in words for a model; empty: it is."""
+        ...

@@ -1,7 +1,7 @@
 """Asks a stack of specialists for one answer: the smaller ones held back until verified, the last one streamed.
 
-It decides no route and records nothing. An answer that must fit a schema is held back until it does; a failure before
-anything was streamed is an AttemptFailedError, after that it is final.
+It decides no route and records nothing. An answer that must fit a schema is held back until it does, and asked for
+again where it does not; a failure before anything was streamed is an AttemptFailedError, after that it is final.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from homebred_daemon.core.asking_again import Ask, is_asked_again, summed
 from homebred_daemon.core.documents import with_documents
 from homebred_daemon.core.prompting import messages_for_chat, options_for
-from homebred_daemon.core.tool_calls import are_fit
+from homebred_daemon.core.tool_calls import misfit
 from homebred_daemon.core.verification import Answer, Finding, is_weak, verify
 from homebred_daemon.errors import EngineUnavailableError, OverloadedError, RequestError
 from homebred_daemon.inbound.answering import AcceptedTask, Emit
@@ -72,7 +73,7 @@ class Asking:
         """
         for specialist_id in stack[:-1]:
             try:
-                generated = await self._generate(specialist_id, held=True)
+                generated, _ = await self._generate(specialist_id, held=True)
             except AttemptFailedError:
                 continue  # the next specialist is the answer to it; the cascade's last one reports its own failure
             if not is_weak(generated.findings):
@@ -82,10 +83,10 @@ class Asking:
 
     async def _generate_last(self, specialist_id: str) -> Generated:
         options = self._options(self._served(specialist_id))
-        held = bool(options.json_schema) or options.tool_choice not in ("auto", "none")
-        generated = await self._generate(specialist_id, held=held)
+        must_fit = bool(options.json_schema) or options.tool_choice not in ("auto", "none")
+        generated, held = await self._generate(specialist_id, held=must_fit)
         if held:
-            if Finding.SCHEMA_INVALID in generated.findings:
+            if must_fit and Finding.SCHEMA_INVALID in generated.findings:
                 raise AttemptFailedError(specialist_id, "schema_invalid", "its answer does not fit the schema")
             await self._emit_held(generated)
         return generated
@@ -94,33 +95,54 @@ class Asking:
         if generated.text:
             await self._emit(generated.text)
 
-    async def _generate(self, specialist_id: str, *, held: bool) -> Generated:
-        """One generation; `held` keeps its text back."""
-        collected = _Collected()
+    async def _generate(self, specialist_id: str, *, held: bool) -> tuple[Generated, bool]:
+        """A specialist's answer, asked for again while it does not fit, and whether its text was kept back."""
+        ask, spent, asks = self._first_ask(specialist_id), api.Usage(), 0
+        while True:
+            ask, collected = await self._collect(specialist_id, ask, held=held)
+            held, asks, said = held or bool(ask.in_words), asks + 1, "".join(collected.text)
+            spent = summed(spent, collected.end.usage)
+            generated, complaint = self._verified(specialist_id, ask, collected)
+            was_shown = bool(said) and not held
+            if not is_asked_again(complaint, collected.end.reason, asks=asks, was_shown=was_shown):
+                return replace(generated, usage=spent), held
+            ask = ask.again(said, collected.end.tool_calls, complaint)
+
+    def _first_ask(self, specialist_id: str) -> Ask:
+        served = self._served(specialist_id)
+        if self._accepted.content.requires:
+            raise AttemptFailedError(specialist_id, "unsupported_attachment", "no engine takes sound or pictures yet")
+        messages = messages_for_chat(served.manifest, self._turns)
+        return Ask(messages=messages, options=self._options(served))
+
+    async def _collect(self, specialist_id: str, ask: Ask, *, held: bool) -> tuple[Ask, _Collected]:
+        """One generation, and what was asked of the engine in the end; `held` keeps its text back."""
+        collected, held = _Collected(), held or bool(ask.in_words)
         try:
-            async with aclosing(self._stream(specialist_id)) as events:
+            async with aclosing(self._stream(specialist_id, ask)) as events:
                 async for event in events:
                     collected.add(event, self._means.clock.monotonic_s())
                     if isinstance(event, api.Delta) and event.text and not held:
                         await self._emit(event.text)
+        except api.UnsupportedOptionError as error:
+            if (in_words := ask.in_words_too(error.option)) is None:
+                raise self._meaning(error, specialist_id, streamed=False) from error
+            return await self._collect(specialist_id, in_words, held=held)
         except api.EngineError as error:
             raise self._meaning(error, specialist_id, streamed=bool(collected.text) and not held) from error
-        if collected.finished is None or collected.finished.reason is api.FinishReason.CANCELLED:
+        if collected.end.reason is api.FinishReason.CANCELLED:
             cut_off = api.EngineFailedError("Its model was unloaded while it answered.")
             raise self._meaning(cut_off, specialist_id, streamed=bool(collected.text) and not held)
-        return self._verified(specialist_id, collected, collected.finished)
+        return ask, collected
 
-    def _stream(self, specialist_id: str) -> AsyncGenerator[api.Event, None]:
-        served = self._served(specialist_id)
-        if self._accepted.content.requires:
-            raise AttemptFailedError(specialist_id, "unsupported_attachment", "no engine takes sound or pictures yet")
+    def _stream(self, specialist_id: str, ask: Ask) -> AsyncGenerator[api.Event, None]:
         prompt = Prompt(
             request_id=self._route_id,
             fairness_key=self._accepted.caller[0] if self._accepted.caller else "",
-            messages=messages_for_chat(served.manifest, self._turns),
-            options=self._options(served),
+            messages=ask.engine_messages(),
+            options=ask.engine_options(),
         )
-        return self._means.pool.generate(served.model, prompt)
+        return self._means.pool.generate(self._served(specialist_id).model, prompt)
 
     def _served(self, specialist_id: str) -> Served:
         served = self._standing.specialists.get(specialist_id)
@@ -132,30 +154,34 @@ class Asking:
         options = options_for(served.manifest, self._accepted.options)
         return replace(options, logprobs=True) if self._minimum_confidence is not None else options
 
-    def _verified(self, specialist_id: str, collected: _Collected, finished: api.Finished) -> Generated:
-        options = self._options(self._served(specialist_id))
-        text, calls = "".join(collected.text), finished.tool_calls
-        fits, schema = self._means.schemas.fits, "" if calls else options.json_schema
+    def _verified(self, specialist_id: str, ask: Ask, collected: _Collected) -> tuple[Generated, str]:
+        """The answer with what verification found, and what there is to say to a model whose answer does not fit."""
+        options, problem = ask.options, self._means.schemas.problem
+        said = ask.read("".join(collected.text), collected.end)
+        schema = "" if said.calls else options.json_schema
+        of_text = problem(said.text, schema) if schema else ""
+        of_calls = "a call of a tool is not in its form" if said.is_half_call else misfit(said.calls, options, problem)
         answer = Answer(
-            text=text,
-            has_tool_calls=bool(calls),
-            truncated=finished.reason is api.FinishReason.LENGTH,
-            fits_schema=fits(text, schema) if schema else None,
-            fits_tools=are_fit(calls, options, fits),
+            text=said.text,
+            has_tool_calls=bool(said.calls),
+            truncated=said.reason is api.FinishReason.LENGTH,
+            fits_schema=not of_text if schema else None,
+            fits_tools=not of_calls,
             confidence=collected.confidence(),
         )
         findings = verify(answer, minimum_confidence=self._minimum_confidence)
         is_unfit = Finding.SCHEMA_INVALID in findings
-        return Generated(
+        generated = Generated(
             specialist_id=specialist_id,
-            text=text,
-            finish_reason=SCHEMA_INVALID if is_unfit else finished.reason.value,
-            usage=finished.usage,
+            text=said.text,
+            finish_reason=SCHEMA_INVALID if is_unfit else said.reason.value,
+            usage=collected.end.usage,
             first_token_s=collected.first_s,
             confidence=answer.confidence,
             findings=findings,
-            tool_calls=() if is_unfit else calls,
+            tool_calls=() if is_unfit else said.calls,
         )
+        return generated, of_calls or of_text
 
     def _meaning(self, error: api.EngineError, specialist_id: str, *, streamed: bool) -> Exception:
         """What an engine's error means for the task."""
@@ -174,7 +200,8 @@ class _Collected:
 
     def __init__(self) -> None:
         self.text: list[str] = []
-        self.finished: api.Finished | None = None
+        self.end = api.Finished(reason=api.FinishReason.CANCELLED, usage=api.Usage())
+        """Cancelled, while none has come."""
         self.first_s: float | None = None
         self._probability = 0.0
         self._tokens = 0
@@ -182,7 +209,7 @@ class _Collected:
     def add(self, event: api.Event, now_s: float) -> None:
         """Takes one event in."""
         if isinstance(event, api.Finished):
-            self.finished = event
+            self.end = event
             return
         if event.text:
             self.text.append(event.text)

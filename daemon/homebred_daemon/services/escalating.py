@@ -14,7 +14,7 @@ from typing import Final
 from homebred_daemon.core.context import MinimumContext, minimum_context
 from homebred_daemon.core.masking import masked
 from homebred_daemon.core.pseudonyms import Pseudonyms, Restorer, TokenError
-from homebred_daemon.core.tool_calls import ANY_OBJECT, Restored, are_fit, restored
+from homebred_daemon.core.tool_calls import ANY_OBJECT, Restored, misfit, restored
 from homebred_daemon.core.verification import Answer, Finding, verify
 from homebred_daemon.errors import DetectionError, RequestError
 from homebred_daemon.inbound.answering import AcceptedTask, Emit, Retracted
@@ -149,14 +149,14 @@ class Escalating:
         return EscalationFailedError(why)
 
     async def _verified(self, alias: str, finished: CloudFinished, home: Restored, *, withheld: int) -> Generated:
-        options, text, fits = self._accepted.options, "".join(self._said), self._means.schemas.fits
+        options, text, schemas = self._accepted.options, "".join(self._said), self._means.schemas
         schema = "" if home.calls else options.json_schema
         answer = Answer(
             text=text,
             has_tool_calls=bool(home.calls),
             truncated=finished.reason is CloudFinish.LENGTH,
-            fits_schema=fits(text, schema) if schema else None,
-            fits_tools=are_fit(home.calls, options, fits),
+            fits_schema=schemas.fits(text, schema) if schema else None,
+            fits_tools=not misfit(home.calls, options, schemas.problem),
         )
         findings = verify(answer)
         if finished.reason is CloudFinish.FILTERED:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from homebred_daemon.core.asking_again import Ask
 from homebred_daemon.core.measurements import Measurement
 from homebred_daemon.core.prompting import messages_for, options_for
 from homebred_daemon.core.scoring import mean, percentile_95, score
@@ -215,17 +216,11 @@ async def _ask(
     clock: Clock,
     deadline_s: float,
 ) -> RowResult:
-    messages, options = messages_for(manifest, row.input), options_for(manifest, api.GenerateOptions())
+    ask = Ask(messages=messages_for(manifest, row.input), options=options_for(manifest, api.GenerateOptions()))
     started_s = clock.monotonic_s()
-    parts = []
-    finished = None
     try:
-        async with asyncio.timeout(deadline_s), aclosing(engine.generate(messages, options)) as events:
-            async for event in events:
-                if isinstance(event, api.Delta):
-                    parts.append(event.text)
-                else:
-                    finished = event
+        async with asyncio.timeout(deadline_s):
+            text, finished = await _heard(engine, ask)
     except api.ContextExceededError:
         seconds = clock.monotonic_s() - started_s
         return RowResult(row=row, answer="", score=0.0, seconds=seconds, ending=CONTEXT_EXCEEDED, usage=api.Usage())
@@ -233,15 +228,32 @@ async def _ask(
         raise api.EngineFailedError(f"Line {row.line} of the golden set took more than {deadline_s:g} s.") from None
     if finished is None or finished.reason is api.FinishReason.CANCELLED:
         raise api.EngineFailedError(f"Line {row.line} of the golden set was cut off: the model was unloaded.")
-    answer = "".join(parts)
     return RowResult(
         row=row,
-        answer=answer,
-        score=score(scorer, answer, row.expected),
+        answer=text,
+        score=score(scorer, text, row.expected),
         seconds=clock.monotonic_s() - started_s,
         ending=finished.reason.value,
         usage=finished.usage,
     )
+
+
+async def _heard(engine: GeneratingEngine, ask: Ask) -> tuple[str, api.Finished | None]:
+    """An answer to its end. What the engine cannot be guided by is told in words; nothing is asked again."""
+    parts, finished = [], None
+    try:
+        async with aclosing(engine.generate(ask.engine_messages(), ask.engine_options())) as events:
+            async for event in events:
+                if isinstance(event, api.Delta):
+                    parts.append(event.text)
+                else:
+                    finished = event
+    except api.UnsupportedOptionError as error:
+        if (in_words := ask.in_words_too(error.option)) is None:
+            raise
+        return await _heard(engine, in_words)
+    text = "".join(parts)
+    return (text if finished is None else ask.read(text, finished).text), finished
 
 
 def _summary(workflow: str, golden: GoldenSet, results: list[RowResult]) -> Evaluation:

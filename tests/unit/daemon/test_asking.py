@@ -164,3 +164,84 @@ async def test_an_attached_text_stands_below_what_the_user_said() -> None:
     note = Attachment(name="note.txt", media_type="", data=b"two teas")
     await asking(stage, accepted_task(attachments=(note,))).ask(("a",))
     assert stage.pool.asked[0][1].messages[-1].content == "hello\n\n--- note.txt ---\ntwo teas"
+
+
+LACKS_SCHEMAS = (api.UnsupportedOptionError("It has none.", option="json_schema"),)
+LACKS_TOOLS = (api.UnsupportedOptionError("It has none.", option="tools"),)
+CALL = '<tool_call>{"name": "ring", "arguments": {"times": 2}}</tool_call>'
+
+
+def prompts(stage: Stage) -> list[tuple[str, list[str]]]:
+    """What the engine was asked in turn: by which options it was guided, and the roles of the conversation."""
+    return [
+        ("schema " * bool(prompt.options.json_schema) + "tools" * bool(prompt.options.tools), _roles(prompt.messages))
+        for _, prompt in stage.pool.asked
+    ]
+
+
+def _roles(messages: Sequence[api.Message]) -> list[str]:
+    return [message.role for message in messages]
+
+
+async def test_an_answer_that_does_not_fit_is_asked_for_again_with_what_was_wrong() -> None:
+    stage = Stage({"a": Actor(plays=[says("[]"), says("{}")])})
+    generated = await asking(stage, accepted_task(schema=SCHEMA)).ask(("a",))
+    assert (stage.heard, generated.text, generated.findings) == (["<< {}"], "{}", ())
+    assert generated.usage.completion_tokens == 2 * USAGE.completion_tokens
+    said, complaint = stage.pool.asked[1][1].messages[-2:]
+    assert (said.role, said.content, complaint.role) == ("assistant", "[]", "user")
+    assert 'not of type "object"' in complaint.content
+
+
+async def test_it_is_asked_for_again_twice_and_no_more() -> None:
+    stage = Stage({"a": Actor(plays=[says("[]")])})
+    with pytest.raises(AttemptFailedError):
+        await asking(stage, accepted_task(schema=SCHEMA)).ask(("a",))
+    assert (len(stage.pool.asked), stage.heard) == (3, [])
+
+
+async def test_what_was_cut_short_or_shown_is_not_asked_for_again() -> None:
+    stage = Stage({"a": Actor(plays=[("{", Ends(api.FinishReason.LENGTH))])})
+    with pytest.raises(AttemptFailedError):
+        await asking(stage, accepted_task(schema=SCHEMA)).ask(("a",))
+    assert len(stage.pool.asked) == 1
+    _, generated = await with_tools(asks_for("ring", "{}", "Wait."), asks_for("ring", '{"times": 2}'))
+    assert generated.finish_reason == "schema_invalid"
+
+
+async def test_a_call_that_does_not_fit_is_asked_for_again_while_nothing_was_shown() -> None:
+    heard, generated = await with_tools(asks_for("ring", "{}"), asks_for("ring", '{"times": 2}'))
+    assert (heard, generated.finish_reason) == ([], "tool_calls")
+
+
+async def test_an_engine_that_cannot_be_guided_is_told_in_words_and_checked() -> None:
+    stage = Stage({"a": Actor(plays=[LACKS_SCHEMAS, says("Sure: {}"), says("```json\n{}\n```")])})
+    generated = await asking(stage, accepted_task(schema=SCHEMA)).ask(("a",))
+    assert (stage.heard, generated.text, generated.finish_reason) == (["<< {}"], "{}", "stop")
+    assert prompts(stage) == [
+        ("schema ", ["user"]),
+        ("", ["system", "user"]),
+        ("", ["system", "user", "assistant", "user"]),
+    ]
+
+
+async def test_an_engine_without_tools_asks_for_them_in_words() -> None:
+    heard, generated = await with_tools(LACKS_TOOLS, says("Wait. ", CALL))
+    assert (heard, generated.finish_reason) == (["<< Wait. "], "tool_calls")
+    assert [(call.name, call.arguments) for call in generated.tool_calls] == [("ring", '{"times": 2}')]
+
+
+@pytest.mark.parametrize("call", [CALL.replace("2", ""), CALL.replace("ring", "sing"), CALL.replace('"times": 2', "")])
+async def test_a_call_in_words_that_cannot_be_made_is_asked_for_again_and_never_passed_on(call: str) -> None:
+    heard, generated = await with_tools(LACKS_TOOLS, says("So: ", call))
+    assert (heard, generated.tool_calls, generated.finish_reason) == (["<< So: "], (), "schema_invalid")
+    heard, generated = await with_tools(LACKS_TOOLS, says(call), says(CALL))
+    assert (heard, generated.finish_reason) == ([], "tool_calls")
+
+
+async def test_an_option_that_cannot_be_told_in_words_is_refused() -> None:
+    with pytest.raises(RequestError):
+        await asked((api.UnsupportedOptionError("It has none.", option="seed"),))
+    stage = Stage({"a": Actor(plays=[LACKS_SCHEMAS])})
+    with pytest.raises(RequestError):
+        await asking(stage, accepted_task(schema=SCHEMA)).ask(("a",))

@@ -47,6 +47,7 @@ class ScriptedEngine:
         self.asked: list[tuple[tuple[api.Message, ...], api.GenerateOptions]] = []
         self.running = self.most_running = self.closed = 0
         self.hangs = False
+        self.has_guidance = True
         self.reason = api.FinishReason.STOP
 
     async def generate(
@@ -62,6 +63,8 @@ class ScriptedEngine:
         self.most_running = max(self.most_running, self.running)
         try:
             await asyncio.sleep(0)
+            if options.json_schema and not self.has_guidance:
+                raise api.UnsupportedOptionError("scripted has no json_schema.", option="json_schema")
             answer = self._answer(messages[-1].content.strip("<>"))
             if isinstance(answer, Exception):
                 raise answer
@@ -319,3 +322,12 @@ async def test_an_option_that_the_engine_cannot_honour_refuses_the_evaluation(be
     with pytest.raises(RequestError, match="no json_schema"):
         await measure(STORED, {"w": golden(("a", "a"))}, replace(bench, launcher=OneWorkerLauncher(refusing)))
     assert refusing.stops == 1
+
+
+async def test_what_the_engine_cannot_be_guided_by_is_told_in_words(worker: ScriptedWorker, bench: Bench) -> None:
+    worker.has_guidance = False
+    manifest = replace(MANIFEST, prompt=replace(MANIFEST.prompt, response_schema='{"type": "object"}'))
+    measured = await measure(replace(STORED, manifest=manifest), {"w": golden(("{}", "{}"))}, bench)
+    assert measured["w"][0].fitness == 1
+    assert [bool(options.json_schema) for _, options in worker.asked] == [True, False]
+    assert '{"type": "object"}' in worker.asked[1][0][0].content

@@ -1,19 +1,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.core.pseudonyms import KEY_BYTES, WITHHELD, Pseudonyms, TokenError
-from homebred_daemon.core.tool_calls import are_fit, restored, with_ids
+from homebred_daemon.core.tool_calls import misfit, restored, with_ids
 from homebred_engines.api import GenerateOptions, Tool, ToolCall
 
 ROOM = Tool(
     name="book", parameters='{"type": "object", "properties": {"room": {"type": "integer"}}, "required": ["room"]}'
 )
 BELL = Tool(name="ring")
-FITS = JsonSchemaChecker().fits
+PROBLEM = JsonSchemaChecker().problem
 
 
 def call(name: str, arguments: str = "{}") -> ToolCall:
@@ -43,12 +44,19 @@ def test_calls_are_fit_that_can_be_made_and_are_made_where_they_must(
     calls: list[ToolCall], choice: str, *, fit: bool
 ) -> None:
     options = GenerateOptions(tools=(ROOM, BELL), tool_choice=choice)
-    assert are_fit(calls, options, FITS) is fit
+    assert (misfit(calls, options, PROBLEM) == "") is fit
 
 
 def test_without_tools_none_is_fit() -> None:
-    assert are_fit([], GenerateOptions(), FITS)
-    assert not are_fit([call("ring")], GenerateOptions(), FITS)
+    assert misfit([], GenerateOptions(), PROBLEM) == ""
+    assert misfit([call("ring")], GenerateOptions(), PROBLEM) == "there is no tool ring to call"
+
+
+def test_what_is_wrong_is_said_so_that_a_model_can_do_better() -> None:
+    options = GenerateOptions(tools=(ROOM, BELL))
+    said = misfit([call("book", '{"room": "3"}')], options, PROBLEM)
+    assert said == 'the arguments of book: "3" is not of type "integer" (at /room)'
+    assert misfit([], replace(options, tool_choice="required"), PROBLEM).endswith("called: book, ring")
 
 
 def test_every_call_gets_an_id_of_its_own() -> None:
