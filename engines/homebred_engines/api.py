@@ -451,3 +451,11 @@ class Engine(Protocol):
         Answers at any time, without waiting: a count that stands still is how a stuck engine is found out.
         """
         ...
+
+
+class WithoutEmbeddings:
+    """Of an engine that makes none: its capabilities say so."""
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """Nobody asks it."""
+        raise UnsupportedOptionError(f"It makes no embeddings, of {len(texts)} texts or any other.")

@@ -21,9 +21,9 @@ from homebred_engines import api
 from homebred_engines.echo_script import EchoScript, read_model_file, read_prompt
 from homebred_engines.echo_tools import tool_calls
 from homebred_engines.json_instance import fits, smallest_instance
+from homebred_engines.model_room import DEFAULT_CONTEXT_TOKENS, answer_room
 
 _VERSION = "1"
-_DEFAULT_CONTEXT_TOKENS = 2048
 _DEFAULT_SLOTS = 4
 _CAPABILITIES = tuple(capability for capability in api.Capability if capability is not api.Capability.PREFIX_CACHE)
 _EMBEDDING = (api.Capability.EMBEDDINGS,)
@@ -58,9 +58,10 @@ class EchoEngine:
         """Streams the answer, one word a delta."""
         unloading, context_tokens = self._unloading, self.stats().context_tokens
         script, text = read_prompt(_last_user_text(messages), self._script)
-        prompt_tokens = _count_prompt(messages, context_tokens)
+        prompt_tokens = _count_prompt(messages)
+        room = answer_room(prompt_tokens, context_tokens=context_tokens)
         calls = tool_calls(text, messages[-1].role, options)
-        words, reason = _answer("" if calls else text, options, room=context_tokens - prompt_tokens)
+        words, reason = _answer("" if calls else text, options, room=room)
         started_at = first_at = time.monotonic()
         sent = 0
         for word in words:
@@ -88,7 +89,8 @@ class EchoEngine:
     async def embed(self, texts: Sequence[str]) -> api.Embedded:
         """A vector of its words' digests: the same words, the same vector, in whatever order."""
         for text in texts:
-            _count_prompt([api.Message(role="user", content=text)], self.stats().context_tokens)
+            prompt = [api.Message(role="user", content=text)]
+            answer_room(_count_prompt(prompt), context_tokens=self.stats().context_tokens)
         tokens = [_TOKEN.findall(text) for text in texts]
         return api.Embedded(vectors=tuple(map(_vector, tokens)), prompt_tokens=sum(map(len, tokens)))
 
@@ -112,7 +114,7 @@ class EchoEngine:
             capabilities=_EMBEDDING if options.embeddings else _GENERATING,
             model_digest=options.model_digest,
             slots=options.slots or _DEFAULT_SLOTS,
-            context_tokens=options.context_tokens or _DEFAULT_CONTEXT_TOKENS,
+            context_tokens=options.context_tokens or DEFAULT_CONTEXT_TOKENS,
             threads=1,
         )
 
@@ -131,15 +133,8 @@ def _last_user_text(messages: Sequence[api.Message]) -> str:
     return next((message.content for message in reversed(messages) if message.role == "user"), "")
 
 
-def _count_prompt(messages: Sequence[api.Message], context_tokens: int) -> int:
-    prompt_tokens = sum(1 + len(_TOKEN.findall(message.content)) for message in messages)
-    if prompt_tokens >= context_tokens:
-        raise api.ContextExceededError(
-            f"It has {prompt_tokens} tokens, the slot {context_tokens}.",
-            prompt_tokens=prompt_tokens,
-            context_tokens=context_tokens,
-        )
-    return prompt_tokens
+def _count_prompt(messages: Sequence[api.Message]) -> int:
+    return sum(1 + len(_TOKEN.findall(message.content)) for message in messages)
 
 
 def _answer(text: str, options: api.GenerateOptions, *, room: int) -> tuple[list[str], api.FinishReason]:

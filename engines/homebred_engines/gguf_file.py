@@ -99,10 +99,6 @@ class GgufFacts:
     file_bytes: int
     """Size of the file."""
 
-    def needed_bytes(self, *, context_tokens: int, slots: int) -> int:
-        """Memory for weights and caches together; an estimate, engines add working buffers."""
-        return self.file_bytes + self.kv_bytes_per_token * context_tokens * slots
-
 
 def read_gguf(path: Path) -> GgufFacts:
     """The file's facts. Raises ModelRefusedError when it is not a whole, sane GGUF model."""
@@ -113,17 +109,6 @@ def read_gguf(path: Path) -> GgufFacts:
         raise ModelRefusedError(
             f"{path.name} cannot be read: {error.strerror}.", hint="Check path and rights."
         ) from None
-
-
-def refuse_oversized(facts: GgufFacts, *, context_tokens: int, slots: int, memory_budget_bytes: int) -> None:
-    """Raises ModelRefusedError when weights and caches do not fit the budget."""
-    needed = facts.needed_bytes(context_tokens=context_tokens, slots=slots)
-    if needed > memory_budget_bytes:
-        raise ModelRefusedError(
-            f"It needs about {needed / 1e6:.0f} MB ({facts.file_bytes / 1e6:.0f} MB of weights and {slots} caches of"
-            f" {context_tokens} tokens), and {memory_budget_bytes / 1e6:.0f} MB may be used.",
-            hint="Choose a smaller model, less context or fewer slots, or raise the memory budget.",
-        )
 
 
 class _Parser:

@@ -17,15 +17,15 @@ from typing import Any
 import xllamacpp
 
 from homebred_engines import api
-from homebred_engines.gguf_file import GgufFacts, read_gguf, refuse_oversized
+from homebred_engines.gguf_file import read_gguf
 from homebred_engines.llamacpp_chunks import ChunkReading
 from homebred_engines.llamacpp_grammar import grammar_for
 from homebred_engines.llamacpp_run import Run
 from homebred_engines.llamacpp_server import LlamaServer, ServerOptions
+from homebred_engines.model_room import refuse_oversized, served_context
 from homebred_engines.tool_prompts import AnswerReading, messages_with_tools
 
 _DEFAULT_SLOTS = 4
-_DEFAULT_CONTEXT_TOKENS = 2048
 _CONTEXT_STEP = 256  # llama.cpp rounds a slot's context up to this
 _CAPABILITIES = tuple(api.Capability)
 _EMBEDDING = (api.Capability.EMBEDDINGS,)
@@ -141,7 +141,8 @@ def _stats(*, capabilities: tuple[api.Capability, ...] = _CAPABILITIES, **loaded
 def _plan(options: api.LoadOptions) -> ServerOptions:
     """Checks the file against the options and fills in the defaults. Raises ModelRefusedError, InvalidRequestError."""
     facts = read_gguf(Path(options.model_path))
-    context_tokens = _context_tokens(options, facts)
+    wanted = served_context(options.context_tokens, trained_tokens=facts.context_tokens)
+    context_tokens = -(-wanted // _CONTEXT_STEP) * _CONTEXT_STEP
     slots = options.slots or _DEFAULT_SLOTS
     refuse_oversized(
         facts,
@@ -157,15 +158,6 @@ def _plan(options: api.LoadOptions) -> ServerOptions:
         has_chat_template=facts.has_chat_template,
         embeddings=options.embeddings,
     )
-
-
-def _context_tokens(options: api.LoadOptions, facts: GgufFacts) -> int:
-    if options.context_tokens > facts.context_tokens:
-        raise api.InvalidRequestError(
-            f"A context of {options.context_tokens} tokens was asked of a model trained for {facts.context_tokens}."
-        )
-    wanted = options.context_tokens or min(_DEFAULT_CONTEXT_TOKENS, facts.context_tokens)
-    return -(-wanted // _CONTEXT_STEP) * _CONTEXT_STEP
 
 
 def _available_bytes() -> int:

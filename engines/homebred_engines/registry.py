@@ -9,6 +9,7 @@ from homebred_engines.api import Engine
 ENGINES = {
     "echo": "homebred_engines.echo:EchoEngine",
     "llamacpp": "homebred_engines.llamacpp:LlamaCppEngine",
+    "trtllm": "homebred_engines.trtllm:TrtLlmEngine",
 }
 
 

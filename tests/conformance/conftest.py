@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -10,7 +11,20 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.conformance.engine_bench import ECHO, SMOLLM2, SMOLLM2_GGUF, TINY, Bench, Candidate, StartBench, load_options
+from tests.conformance.engine_bench import (
+    ECHO,
+    SMOLLM2,
+    SMOLLM2_GGUF,
+    TINY,
+    TRTLLM_MODEL,
+    TRTLLM_PYTHON,
+    TRTLLM_REAL,
+    TRTLLM_STAND_IN,
+    Bench,
+    Candidate,
+    StartBench,
+    load_options,
+)
 
 from homebred_daemon.adapters.engine_process import EngineProcess
 from homebred_daemon.adapters.worker_child import WorkerSettings
@@ -20,13 +34,32 @@ _needs_smollm2 = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(ECHO, id=ECHO.name),
-        pytest.param(TINY, id=TINY.name),
-        pytest.param(SMOLLM2, id=SMOLLM2.name, marks=[pytest.mark.slow, _needs_smollm2]),
-    ]
-)
+def _why_not_tensorrt_llm() -> str:
+    """Empty: it imports, and there is a checkpoint for it."""
+    command = [str(TRTLLM_PYTHON), "-c", "import tensorrt_llm"]
+    try:
+        tried = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    except OSError as error:
+        return f"{TRTLLM_PYTHON} cannot be started: {error.strerror}"
+    if tried.returncode:
+        words = (tried.stderr.strip().splitlines() or ["it says nothing"])[-1]
+        return f"TensorRT-LLM does not import here (HOMEBRED_TRTLLM_PYTHON may name where): {words}"
+    return "" if TRTLLM_MODEL.is_dir() else "HOMEBRED_TRTLLM_MODEL names no checkpoint folder"
+
+
+_why_not = _why_not_tensorrt_llm()
+CANDIDATES = [
+    pytest.param(ECHO, id=ECHO.name),
+    pytest.param(TINY, id=TINY.name),
+    pytest.param(SMOLLM2, id=SMOLLM2.name, marks=[pytest.mark.slow, _needs_smollm2]),
+    pytest.param(TRTLLM_STAND_IN, id=TRTLLM_STAND_IN.name),
+    pytest.param(
+        TRTLLM_REAL, id=TRTLLM_REAL.name, marks=[pytest.mark.slow, pytest.mark.skipif(bool(_why_not), reason=_why_not)]
+    ),
+]
+
+
+@pytest.fixture(params=CANDIDATES)
 def candidate(request: pytest.FixtureRequest) -> Candidate:
     chosen: Candidate = request.param
     return chosen
@@ -43,9 +76,13 @@ async def start_bench() -> AsyncIterator[StartBench]:
             ) -> Bench:
                 folder = Path(tempfile.mkdtemp(dir=name))
                 path = await asyncio.to_thread(candidate.write_model, folder)
-                worker = await stack.enter_async_context(
-                    EngineProcess(WorkerSettings(engine=candidate.engine, runtime_dir=folder, queue_limit=queue_limit))
+                settings = WorkerSettings(
+                    engine=candidate.engine,
+                    runtime_dir=folder,
+                    interpreter=await asyncio.to_thread(candidate.make_interpreter, folder),
+                    queue_limit=queue_limit,
                 )
+                worker = await stack.enter_async_context(EngineProcess(settings))
                 options = load_options(candidate, path, slots=slots)
                 if loaded:
                     await worker.load(options)

@@ -6,11 +6,14 @@ import asyncio
 import hashlib
 import json
 import os
+import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tests.support.checkpoints import write_checkpoint, write_damaged_checkpoints
+from tests.support.stand_in_package import tensorrt_llm_facts, write_interpreter, write_stand_in
 from tests.support.tiny_gguf import write_tiny_gguf
 
 from homebred_daemon.adapters.engine_process import EngineProcess
@@ -20,7 +23,21 @@ _ROOT = Path(__file__).resolve().parents[2]
 SMOLLM2_GGUF = Path(
     os.environ.get("HOMEBRED_SMOLLM2_GGUF", _ROOT / ".cache" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf")
 )
+TRTLLM_PYTHON = Path(os.environ.get("HOMEBRED_TRTLLM_PYTHON", sys.executable))
+"""An interpreter that may have TensorRT-LLM."""
+TRTLLM_MODEL = Path(os.environ.get("HOMEBRED_TRTLLM_MODEL", "no-checkpoint"))
+"""A small checkpoint for it."""
 _PATIENCE_S = 20.0
+
+
+def _write_damaged_files(whole: Path, half: Path, garbage: Path) -> None:
+    half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    garbage.write_bytes(b"no model at all")
+
+
+def _own_interpreter(folder: Path) -> Path:
+    del folder
+    return Path(sys.executable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +56,12 @@ class Candidate:
     """A prompt whose answer takes seconds."""
     slow_prefill: str
     """A prompt whose first token takes long."""
+    batch_tokens: int = 0
+    """Of a prompt, read in one step that `progress` counts at once; 0: it does not count them so."""
+    make_interpreter: Callable[[Path], Path] = _own_interpreter
+    """Makes the interpreter that runs it in a folder, or names it."""
+    write_damaged: Callable[[Path, Path, Path], None] = _write_damaged_files
+    """From a whole model, makes half of one and garbage of the same kind."""
 
 
 def _write_echo_model(folder: Path) -> Path:
@@ -62,6 +85,7 @@ TINY = Candidate(
     context_tokens=8192,
     endless="go on",
     slow_prefill="word " * 1500,
+    batch_tokens=64,
 )
 SMOLLM2 = Candidate(
     name="llamacpp-smollm2",
@@ -70,6 +94,34 @@ SMOLLM2 = Candidate(
     context_tokens=2048,
     endless="Write a very long story about a lighthouse keeper and a storm.",
     slow_prefill="word " * 1500,
+    batch_tokens=64,
+)
+
+
+def _stand_in_interpreter(folder: Path) -> Path:
+    return write_interpreter(folder, write_stand_in(folder / "stand-in", tensorrt_llm_facts()))
+
+
+TRTLLM_STAND_IN = Candidate(
+    name="trtllm-stand-in",
+    engine="trtllm",
+    write_model=lambda folder: write_checkpoint(folder / "checkpoint"),
+    context_tokens=2048,
+    endless="word " * 1000,
+    slow_prefill="word " * 1500,
+    make_interpreter=_stand_in_interpreter,
+    write_damaged=write_damaged_checkpoints,
+)
+"""Not TensorRT-LLM: a package made of what is recorded of it."""
+TRTLLM_REAL = Candidate(
+    name="trtllm-real",
+    engine="trtllm",
+    write_model=lambda _: TRTLLM_MODEL,
+    context_tokens=2048,
+    endless="Write a very long story about a lighthouse keeper and a storm.",
+    slow_prefill="word " * 1500,
+    make_interpreter=lambda _: TRTLLM_PYTHON,
+    write_damaged=write_damaged_checkpoints,
 )
 
 

@@ -19,8 +19,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BOUND_S = 3.0
 """Not the target of 0.2 s: this machine may be doing other things."""
-BATCH_TOKENS = 64
-"""What llama.cpp reads of a prompt in one step here."""
 
 
 def unread(candidate: Candidate, word: str) -> str:
@@ -88,7 +86,8 @@ async def test_progress_moves_with_every_batch_of_a_prompt_and_every_token(candi
     before = (await bench.worker.describe()).progress
     answer = await bench.ask("steps " + "word " * 300, GenerateOptions(temperature=0, max_tokens=3))
     usage = answer.finished.usage
-    batches = 0 if candidate.engine == "echo" else (usage.prompt_tokens - usage.cached_tokens) // BATCH_TOKENS
+    read_tokens = usage.prompt_tokens - usage.cached_tokens
+    batches = read_tokens // candidate.batch_tokens if candidate.batch_tokens else 0
     stats = await bench.worker.describe()
     assert stats.progress - before >= batches + len(answer.deltas) > 0
     assert (stats.running, stats.computing) == (0, 0)

@@ -269,7 +269,7 @@ async def test_a_damaged_model_file_is_refused_and_a_whole_one_loads_after(
 ) -> None:
     bench = await start_bench(candidate, loaded=False)
     half, garbage = tmp_path / "half", tmp_path / "garbage"
-    await asyncio.to_thread(_write_damaged, Path(bench.load_options.model_path), half, garbage)
+    await asyncio.to_thread(candidate.write_damaged, Path(bench.load_options.model_path), half, garbage)
     for path in (half, garbage, tmp_path / "absent"):
         with pytest.raises(ModelRefusedError) as refusal:
             await bench.worker.load(replace(bench.load_options, model_path=str(path)))
@@ -300,11 +300,6 @@ async def test_a_conversation_of_several_roles_is_taken(bench: Bench) -> None:
     events = [event async for event in bench.worker.generate(messages, GREEDY)]
     assert isinstance(events[-1], Finished)
     assert events[-1].usage.prompt_tokens > len(WORDS.split()) + 6
-
-
-def _write_damaged(whole: Path, half: Path, garbage: Path) -> None:
-    half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    garbage.write_bytes(b"no model at all")
 
 
 async def _error_of(asked: Awaitable[object]) -> Exception | None:

@@ -20,7 +20,8 @@ from homebred_daemon.adapters.specialist_folder import (
 )
 from homebred_daemon.errors import RequestError
 from homebred_engines.api import ModelRefusedError
-from homebred_engines.gguf_file import GgufFacts, read_gguf, refuse_oversized
+from homebred_engines.gguf_file import GgufFacts, read_gguf
+from homebred_engines.model_room import refuse_oversized
 from homebred_protocol.documents.specialist import SpecialistManifest
 
 

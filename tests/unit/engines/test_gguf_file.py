@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.support.tiny_gguf import CONTEXT_TOKENS, write_tiny_gguf
 
 from homebred_engines.api import ModelRefusedError
-from homebred_engines.gguf_file import GgufFacts, read_gguf, refuse_oversized
+from homebred_engines.gguf_file import GgufFacts, read_gguf
+from homebred_engines.model_room import refuse_oversized
 
 _MOST_MEMORY_BYTES = 16 * 1024 * 1024
 

@@ -1,0 +1,122 @@
+"""Reads what a Hugging Face checkpoint folder says of itself, and refuses a bad one before any engine sees it.
+
+It reads `config.json`, the heads of the `*.safetensors` files and whether there are a tokenizer and a chat template;
+never a tensor. Whether the weights mean anything is not checked: the model store's digest vouches for them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from homebred_engines.api import ModelRefusedError
+
+MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+MAX_HEAD_BYTES = 100_000_000  # safetensors' own limit
+_LENGTH_BYTES = 8
+_MAX_FIGURE = 1 << 31
+_KV_BYTES_PER_VALUE = 2  # caches are held in 16 bits
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model")
+_TEMPLATE_FILE = "chat_template.jinja"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointFacts:
+    """What a checkpoint says of its model."""
+
+    architecture: str
+    """The class that transformers has for it: `LlamaForCausalLM`, …"""
+    context_tokens: int
+    """Context the model was trained for."""
+    kv_bytes_per_token: int
+    """What one token of context costs in a 16-bit cache."""
+    file_bytes: int
+    """Of the weights."""
+
+
+def read_checkpoint(folder: Path) -> CheckpointFacts:
+    """The folder's facts. Raises ModelRefusedError when it is not a whole, sane checkpoint."""
+    try:
+        return _Reader(folder).read()
+    except OSError as error:
+        raise ModelRefusedError(
+            f"{folder.name} cannot be read as a checkpoint folder: {error.strerror}.", hint="Check path and rights."
+        ) from None
+
+
+class _Reader:
+    """One look at one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self) -> CheckpointFacts:
+        config = self._document("config.json")
+        self._refuse_speechless()
+        heads = self._figure(config, "num_attention_heads")
+        kv_heads = self._figure(config, "num_key_value_heads", default=heads)
+        width = self._figure(config, "head_dim", default=self._figure(config, "hidden_size") // heads)
+        return CheckpointFacts(
+            architecture=str(next(iter(config.get("architectures") or ()), "unknown")),
+            context_tokens=self._figure(config, "max_position_embeddings"),
+            kv_bytes_per_token=2 * self._figure(config, "num_hidden_layers") * kv_heads * width * _KV_BYTES_PER_VALUE,
+            file_bytes=self._weights_bytes(),
+        )
+
+    def _refuse(self, why: str, hint: str = "") -> ModelRefusedError:
+        return ModelRefusedError(f"{self._folder.name} {why}.", hint=hint)
+
+    def _document(self, name: str) -> Mapping[str, Any]:
+        path = self._folder / name
+        if path.stat().st_size > MAX_DOCUMENT_BYTES:
+            raise self._refuse(f"holds a {name} of more than {MAX_DOCUMENT_BYTES} bytes")
+        try:
+            document = json.loads(path.read_bytes())
+        except (ValueError, RecursionError):
+            raise self._refuse(f"holds a {name} that is not JSON") from None
+        if not isinstance(document, dict):
+            raise self._refuse(f"holds a {name} that is no JSON object")
+        return document
+
+    def _figure(self, config: Mapping[str, Any], key: str, *, default: int | None = None) -> int:
+        value = default if config.get(key) is None else config[key]
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MAX_FIGURE:
+            raise self._refuse(f"gives {value!r:.80} for {key} in config.json")
+        return value
+
+    def _refuse_speechless(self) -> None:
+        if not any((self._folder / name).is_file() for name in _TOKENIZERS):
+            raise self._refuse(f"brings no tokenizer ({' or '.join(_TOKENIZERS)})")
+        has_template = (self._folder / _TEMPLATE_FILE).is_file()
+        if not has_template and not self._document("tokenizer_config.json").get("chat_template"):
+            hint = "Choose a model made for conversation, or save its template with it."
+            raise self._refuse("brings no chat template", hint)
+
+    def _weights_bytes(self) -> int:
+        files = sorted(self._folder.glob("*.safetensors"))
+        index = self._folder / "model.safetensors.index.json"
+        named = set(self._document(index.name).get("weight_map", {}).values()) if index.is_file() else set()
+        missing = sorted(named - {file.name for file in files})
+        if missing or not files:
+            raise self._refuse(f"lacks {missing[0] if missing else 'weights: it has no *.safetensors file'}")
+        return sum(self._checked_bytes(file) for file in files)
+
+    def _checked_bytes(self, path: Path) -> int:
+        """The file's size, once its head fits it."""
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head_bytes = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+            if not 0 < head_bytes <= min(MAX_HEAD_BYTES, size - _LENGTH_BYTES):
+                raise self._refuse(f"holds a {path.name} that is truncated or no safetensors file")
+            head = file.read(head_bytes)
+        try:
+            tensors = {name: each for name, each in json.loads(head).items() if name != "__metadata__"}
+            needed = _LENGTH_BYTES + head_bytes + max(each["data_offsets"][1] for each in tensors.values())
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+            raise self._refuse(f"holds a {path.name} whose head lists no tensors") from None
+        if needed != size:
+            raise self._refuse(f"holds a {path.name} of {size} bytes; its head tells of {needed}")
+        return size

@@ -1,0 +1,40 @@
+"""What each engine can do, as the engines themselves say: printed as a table (`pytest -s`)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from tests.conformance.engine_bench import Bench, Candidate
+
+from homebred_engines.api import Capability, EngineStats
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SAID: dict[str, EngineStats] = {}
+CLAIMS = {
+    "echo": set(Capability) - {Capability.PREFIX_CACHE},
+    "llamacpp": set(Capability) - {Capability.TOOLS},
+    "trtllm": set(Capability) - {Capability.TOOLS},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def table() -> object:
+    """Printed once every engine has spoken."""
+    yield
+    columns = [capability.value for capability in Capability]
+    print("\n| engine | version | " + " | ".join(columns) + " |")  # noqa: T201  # the table is the point
+    print("|---" * (len(columns) + 2) + "|")  # noqa: T201
+    for name, stats in sorted(SAID.items()):
+        marks = ["yes" if capability in stats.capabilities else "UNIMPLEMENTED" for capability in Capability]
+        print(f"| {name} | {stats.engine_version} | " + " | ".join(marks) + " |")  # noqa: T201
+
+
+async def test_an_engine_says_what_it_can_do(
+    candidate: Candidate, shared_benches: Callable[[Candidate], Awaitable[Bench]]
+) -> None:
+    bench = await shared_benches(candidate)
+    stats = (await bench.worker.describe()).engine
+    SAID[candidate.name] = stats
+    assert set(stats.capabilities) == CLAIMS[candidate.engine]

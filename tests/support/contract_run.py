@@ -1,0 +1,88 @@
+"""The contract run of the trtllm engine: everything it asks of TensorRT-LLM, once, in the interpreter that runs this.
+
+Usage: python contract_run.py CHECKPOINT_FOLDER ADAPTER_FOLDER. Prints what came back as JSON; where the package does
+not do as recorded, it says what and ends with 1. It takes whatever `tensorrt_llm` is on the path, stand-in or real.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from homebred_engines import api
+from homebred_engines.trtllm import TrtLlmEngine, plan_load
+from homebred_engines.trtllm_library import Adapter, AdapterRoom, LoadedLlm
+from homebred_engines.trtllm_run import Run
+
+WORDS = " ".join(f"word{number}" for number in range(50))
+SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+
+
+async def main(model: Path, adapter: Path) -> dict[str, object]:
+    options = api.LoadOptions(model_path=str(model), model_digest="sha256:run", context_tokens=512, slots=2)
+    engine = TrtLlmEngine()
+    progress = [step async for step in engine.load(options)]
+    report: dict[str, object] = {"progress": progress[-1], "version": engine.stats().engine_version}
+    report["plain"] = await answer(engine, api.GenerateOptions())
+    sampled = api.GenerateOptions(temperature=0.5, top_p=0.9, top_k=20, seed=7, stop=("word40",), logprobs=True)
+    report["sampled"] = await answer(engine, sampled)
+    report["schema"] = await answer(engine, api.GenerateOptions(json_schema=json.dumps(SCHEMA)))
+    report["cancelled"] = await cancelled(engine)
+    await engine.unload()
+    report["adapter"] = await with_adapter(options, adapter)
+    return report
+
+
+async def answer(engine: api.Engine, options: api.GenerateOptions) -> dict[str, object]:
+    """One whole generation."""
+    events = [event async for event in engine.generate(question(), options)]
+    finished = events[-1]
+    assert isinstance(finished, api.Finished)
+    deltas = [event for event in events if isinstance(event, api.Delta)]
+    return {
+        "text": "".join(delta.text for delta in deltas),
+        "reason": finished.reason.value,
+        "tokens": finished.usage.completion_tokens,
+        "logprobs": sum(len(delta.logprobs) for delta in deltas),
+    }
+
+
+async def cancelled(engine: TrtLlmEngine) -> bool:
+    """Whether steps were counted, and a stream that was given up left none behind."""
+    stream = engine.generate(question(), api.GenerateOptions())
+    await anext(stream)
+    await stream.aclose()
+    for _ in range(200):
+        if engine.counted_iterations:
+            return True
+        await asyncio.sleep(0.05)
+    raise api.EngineFailedError("get_stats tells of no step within 10 s.")
+
+
+async def with_adapter(options: api.LoadOptions, folder: Path) -> str:
+    """An answer with an adapter, the model loaded with room for one."""
+    plan = replace(plan_load(options), adapters=AdapterRoom(adapters=2, max_rank=16))
+    llm = await asyncio.to_thread(LoadedLlm, plan)
+    adapter = Adapter(name="orders", number=1, path=str(folder))
+    output = llm.ask(llm.prompt(question()), api.GenerateOptions(), max_tokens=9, adapter=adapter)
+    run = Run(output, llm.text_of, wants_logprobs=False)
+    text = ""
+    while await run.next_pieces():
+        text += run.pieces.popleft().text
+    await asyncio.to_thread(llm.close)
+    return text
+
+
+def question() -> Sequence[api.Message]:
+    return [api.Message(role="system", content="Be brief."), api.Message(role="user", content=WORDS)]
+
+
+if __name__ == "__main__":
+    try:
+        sys.stdout.write(json.dumps(asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2])))) + "\n")
+    except api.EngineError as error:
+        sys.exit(f"{error.code}: {error.why} {error.hint}")
