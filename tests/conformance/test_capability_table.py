@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 import pytest
-from tests.conformance.engine_bench import Bench, Candidate
+from tests.conformance.engine_bench import Candidate, StartBench
 
 from homebred_engines.api import Capability, EngineStats
 
@@ -14,8 +12,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 SAID: dict[str, EngineStats] = {}
 CLAIMS = {
     "echo": set(Capability) - {Capability.PREFIX_CACHE},
-    "llamacpp": set(Capability) - {Capability.TOOLS},
-    "trtllm": set(Capability) - {Capability.TOOLS},
+    "llamacpp": set(Capability),
+    "trtllm": set(Capability) - {Capability.TOOLS, Capability.EMBEDDINGS},
 }
 
 
@@ -31,10 +29,8 @@ def table() -> object:
         print(f"| {name} | {stats.engine_version} | " + " | ".join(marks) + " |")  # noqa: T201
 
 
-async def test_an_engine_says_what_it_can_do(
-    candidate: Candidate, shared_benches: Callable[[Candidate], Awaitable[Bench]]
-) -> None:
-    bench = await shared_benches(candidate)
+async def test_an_engine_says_what_it_can_do(candidate: Candidate, start_bench: StartBench) -> None:
+    bench = await start_bench(candidate, loaded=False)  # with a model it says what it can do with that one
     stats = (await bench.worker.describe()).engine
     SAID[candidate.name] = stats
     assert set(stats.capabilities) == CLAIMS[candidate.engine]
