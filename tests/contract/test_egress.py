@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from pytest_socket import disable_socket, enable_socket
 from tests.support.manual_clock import ManualClock
+from tests.support.metrics_reader import counted
 
 from homebred_daemon.adapters.cloud.endpoint import Endpoint
 from homebred_daemon.adapters.cloud.registry import WIRE_FORMATS
@@ -25,6 +26,7 @@ from homebred_daemon.adapters.cloud.spending_file import SpendingFile
 from homebred_daemon.adapters.cloud.tls import public_key_digest
 from homebred_daemon.adapters.egress import Bounds, Egress
 from homebred_daemon.core.budgets import Budget, Spending
+from homebred_daemon.core.measures import Given
 from homebred_daemon.core.reachability import Sign
 from homebred_daemon.demo.stand_in_cloud import Fault, StandInCloud
 from homebred_daemon.errors import ConfigurationError, StateError, UnwritableError
@@ -49,6 +51,7 @@ from homebred_daemon.ports.cloud import (
     StoppedAtGateError,
     WrongCertificateError,
 )
+from homebred_daemon.services.tallying import Tally
 from homebred_engines import api
 
 ALIAS = "cloud/default"
@@ -78,6 +81,7 @@ class Site:
     is_air_gapped: bool = False
     closes_at_first_sign: bool = False
     clock: ManualClock = field(default_factory=ManualClock)
+    tally: Tally = field(default_factory=Tally)
 
     def endpoint(self, **changes: Any) -> Endpoint:
         endpoint = Endpoint(
@@ -100,6 +104,7 @@ class Site:
             budget_spent=lambda: self.spent_out.append(self.clock.now()),
             budget=budget,
             bounds=bounds,
+            measures=self.tally,
         )
         try:
             yield egress
@@ -529,3 +534,13 @@ async def test_an_answer_that_was_cut_off_costs_what_was_expected(site: Site) ->
 def no_socket_is_left_behind() -> Iterator[None]:
     yield
     gc.collect()  # one that is would be warned of, and warnings are errors
+
+
+async def test_every_try_is_counted_by_how_it_ended_with_its_bytes_and_its_price(site: Site) -> None:
+    site.tally.know(Given.ALIAS, lambda: [ALIAS])
+    site.cloud.will(Fault.FAILING)
+    await site.answer(price_per_1k_tokens=2.0)
+    assert counted(site.tally, "homebred_cloud_calls_total", alias=ALIAS, outcome="provider_failed") == 1
+    assert counted(site.tally, "homebred_cloud_calls_total", alias=ALIAS, outcome="answered") == 1
+    assert counted(site.tally, "homebred_cloud_bytes_total", alias=ALIAS) > 100
+    assert counted(site.tally, "homebred_cloud_money_total", alias=ALIAS) > 0

@@ -34,6 +34,7 @@ from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent, Decided
 from homebred_daemon.ports.cloud import CloudLane
 from homebred_daemon.ports.engines import ServedModel
 from homebred_daemon.ports.ledger import OutcomeRecord
+from homebred_daemon.ports.measures import UNMEASURED, Measures
 from homebred_daemon.ports.review import ReviewStore
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.deciding import Decider
@@ -110,6 +111,7 @@ class Stage:
     cloud: CloudLane | None = None
     on_event: Callable[[AnswerEvent], None] = lambda _: None
     """What happens as the caller hears an event."""
+    measures: Measures = UNMEASURED
     pool: ScriptedPool = field(init=False)
     detector: KeywordDetector = field(init=False)
     looks: Detector | None = None
@@ -137,7 +139,7 @@ class Stage:
 
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[Answering]:
-        recorder = Recorder(self.ledger)
+        recorder = Recorder(self.ledger, self.measures)
         numbers, keys = itertools.count(1), itertools.count()
         desk = review_desk(self.reviews, self.clock)
         means = Means(
@@ -148,6 +150,7 @@ class Stage:
             clock=self.clock,
             sessions=Sessions(self.clock, lambda: next(keys).to_bytes(KEY_BYTES)),
             new_route_id=lambda: f"r{next(numbers)}",
+            measures=self.measures,
         )
         async with recorder.running(), desk.running():
             yield Answering(self.standing(), means, WayOut(lane=self.cloud))

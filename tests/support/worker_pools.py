@@ -11,6 +11,7 @@ from tests.support.manual_clock import ManualClock
 from tests.support.recorded_journal import RecordedJournal
 
 from homebred_daemon.ports.engines import Prompt, ServedModel
+from homebred_daemon.ports.measures import UNMEASURED, Measures
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.loading import Room
 from homebred_engines import api
@@ -27,10 +28,14 @@ def prompt(request_id: str = "r") -> Prompt:
 
 @asynccontextmanager
 async def pool_of(
-    fleet: Fleet, max_models: int = 2, clock: ManualClock | None = None, journal: RecordedJournal | None = None
+    fleet: Fleet,
+    max_models: int = 2,
+    clock: ManualClock | None = None,
+    journal: RecordedJournal | None = None,
+    measures: Measures = UNMEASURED,
 ) -> AsyncIterator[WorkerPool]:
     room = Room(max_models=max_models, slots=2, threads=3, load_timeout_s=60, memory_budget_bytes=1 << 30)
-    pool = WorkerPool(fleet, clock or ManualClock(), room, journal or RecordedJournal())
+    pool = WorkerPool(fleet, clock or ManualClock(), room, journal or RecordedJournal(), measures=measures)
     async with pool.running():
         yield pool
 

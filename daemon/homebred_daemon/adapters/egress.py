@@ -25,6 +25,7 @@ from homebred_daemon.adapters.cloud.registry import WIRE_FORMATS
 from homebred_daemon.adapters.cloud.tls import tls_context
 from homebred_daemon.adapters.cloud.wire_format import StreamedAnswer, error_of_status
 from homebred_daemon.core.budgets import Budget, Charge, Spending
+from homebred_daemon.core.measures import CLOUD_BYTES, CLOUD_CALLS, CLOUD_MONEY
 from homebred_daemon.core.reachability import Sign
 from homebred_daemon.errors import StateError
 from homebred_daemon.ports.clock import Clock
@@ -44,6 +45,7 @@ from homebred_daemon.ports.cloud import (
     StoppedAtGateError,
     WrongCertificateError,
 )
+from homebred_daemon.ports.measures import UNMEASURED, Measures
 
 if TYPE_CHECKING:
     import httpx2
@@ -89,6 +91,7 @@ class Egress:
         budget: Budget | None = None,
         budget_spent: Callable[[], None] = lambda: None,
         bounds: Bounds | None = None,
+        measures: Measures = UNMEASURED,
     ) -> None:
         """Opens no connection.
 
@@ -106,6 +109,7 @@ class Egress:
         self._chance = chance
         self._budget = budget or Budget()
         self._bounds = bounds or Bounds()
+        self._measures = measures
         self._spent = spent
         self._budget_spent = budget_spent
         self.is_uncounted = False
@@ -142,10 +146,12 @@ class Egress:
                     async for event in events:
                         yield event
             except CloudError as error:
+                self._measures.count(CLOUD_CALLS, request.alias, error.code)
                 wait_s = self._wait_s(error, tries)
                 if wait_s is None or asyncio.get_running_loop().time() + wait_s >= deadline_at:
                     raise
             else:
+                self._measures.count(CLOUD_CALLS, request.alias, "answered")
                 return
             await asyncio.sleep(wait_s)
 
@@ -207,6 +213,8 @@ class Egress:
         finally:
             actual = _actual(endpoint, expected, received, finished, has_streamed=answer.has_streamed)
             self._spending = self._spending.corrected(actual - expected, day)
+            self._measures.count(CLOUD_BYTES, request.alias, by=actual.transferred_bytes)
+            self._measures.count(CLOUD_MONEY, request.alias, by=actual.money)
         yield finished
 
     def _open_endpoint(self, alias: str) -> Endpoint:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
 
+from homebred_daemon.core import measures
 from homebred_daemon.core.context import MinimumContext
 from homebred_daemon.core.decision import RouteDecision, Runtime
 from homebred_daemon.core.masking import masked
@@ -200,7 +201,9 @@ class _Run:
         """
         with self._room:
             outcome = await self._outcome()
-        await self._emit(await self._recorded(outcome))
+        outcome = await self._recorded(outcome)
+        self._count(outcome.record)
+        await self._emit(outcome)
 
     async def _outcome(self) -> Outcome:
         try:
@@ -218,7 +221,7 @@ class _Run:
         except asyncio.CancelledError:
             record = self._record("error", error_code="cancelled", findings=tuple(self._findings))
             gone = self._for_a_person() if await self._is_filed() else Outcome(record=record, weak=False)
-            await self._recorded(gone)
+            self._count((await self._recorded(gone)).record)
             raise
         except Exception as error:  # noqa: BLE001  # our own fault: the caller hears so, its cause goes to the log
             return self._without_answer("error", defect(error))
@@ -341,6 +344,7 @@ class _Run:
         except HomebredError:
             self._owes_outcome = False
             raise
+        self._means.measures.count(measures.DECISIONS, decision.selected_runtime, decision.reason_code)
         await self._emit(Decided(route_id=route_id, decision=decision, supersedes=supersedes))
 
     def _note(self, finding: Finding) -> None:
@@ -404,6 +408,11 @@ class _Run:
         except HomebredError as error:
             return self._without_answer("error", error)
         return outcome
+
+    def _count(self, record: OutcomeRecord) -> None:
+        self._means.measures.count(measures.TASKS, record.status)
+        for finding in record.findings:
+            self._means.measures.count(measures.FINDINGS, finding)
 
     def _elapsed_ms(self, until_s: float) -> float:
         return (until_s - self._started_s) * 1000

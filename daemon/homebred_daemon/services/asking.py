@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from homebred_daemon.core import measures
 from homebred_daemon.core.asking_again import Ask, is_asked_again, summed
 from homebred_daemon.core.documents import with_documents
 from homebred_daemon.core.prompting import messages_for_chat, options_for
@@ -19,6 +20,7 @@ from homebred_daemon.core.verification import Answer, Finding, is_weak, verify
 from homebred_daemon.errors import EngineUnavailableError, OverloadedError, RequestError
 from homebred_daemon.inbound.answering import AcceptedTask, Emit
 from homebred_daemon.ports.engines import Prompt
+from homebred_daemon.ports.measures import Observe
 from homebred_daemon.services.standing import Means, Served, Standing
 from homebred_engines import api
 
@@ -117,7 +119,12 @@ class Asking:
 
     async def _collect(self, specialist_id: str, ask: Ask, *, held: bool) -> tuple[Ask, _Collected]:
         """One generation, and what was asked of the engine in the end; `held` keeps its text back."""
-        collected, held = _Collected(), held or bool(ask.in_words)
+        held, heard = held or bool(ask.in_words), self._means.measures
+        collected = _Collected(
+            self._means.clock.monotonic_s(),
+            first=heard.observer(measures.FIRST_TOKEN_SECONDS, specialist_id),
+            between=heard.observer(measures.INTER_TOKEN_SECONDS, specialist_id),
+        )
         try:
             async with aclosing(self._stream(specialist_id, ask)) as events:
                 async for event in events:
@@ -133,7 +140,14 @@ class Asking:
         if collected.end.reason is api.FinishReason.CANCELLED:
             cut_off = api.EngineFailedError("Its model was unloaded while it answered.")
             raise self._meaning(cut_off, specialist_id, streamed=bool(collected.text) and not held)
+        self._count_tokens(specialist_id, collected.end.usage)
         return ask, collected
+
+    def _count_tokens(self, specialist_id: str, usage: api.Usage) -> None:
+        count = self._means.measures.count
+        count(measures.TOKENS, specialist_id, "in", by=usage.prompt_tokens)
+        count(measures.TOKENS, specialist_id, "cached", by=usage.cached_tokens)
+        count(measures.TOKENS, specialist_id, "out", by=usage.completion_tokens)
 
     def _stream(self, specialist_id: str, ask: Ask) -> AsyncGenerator[api.Event, None]:
         prompt = Prompt(
@@ -198,11 +212,15 @@ class Asking:
 class _Collected:
     """What a generation has said so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, asked_s: float, *, first: Observe, between: Observe) -> None:
+        """`first` hears how long the first text took since it was asked for, `between` how long each further one."""
         self.text: list[str] = []
         self.end = api.Finished(reason=api.FinishReason.CANCELLED, usage=api.Usage())
         """Cancelled, while none has come."""
         self.first_s: float | None = None
+        self._last_s = asked_s
+        self._first = first
+        self._between = between
         self._probability = 0.0
         self._tokens = 0
 
@@ -213,7 +231,12 @@ class _Collected:
             return
         if event.text:
             self.text.append(event.text)
-            self.first_s = now_s if self.first_s is None else self.first_s
+            took_s, self._last_s = now_s - self._last_s, now_s
+            if self.first_s is None:
+                self.first_s = now_s
+                self._first(took_s)
+            else:
+                self._between(took_s)
         for token in event.logprobs:
             self._probability += math.exp(token.logprob)
             self._tokens += 1

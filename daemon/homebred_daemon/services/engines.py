@@ -13,12 +13,14 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from homebred_daemon import messages
+from homebred_daemon.core import measures as figures
 from homebred_daemon.core.supervision import FAULTS_TO_BREAK, Event
 from homebred_daemon.inbound.caretaking import WorkerState
 from homebred_daemon.log_events import Value
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.engines import EngineLauncher, EngineWorker, Prompt, ServedModel
 from homebred_daemon.ports.journal import Journal
+from homebred_daemon.ports.measures import UNMEASURED, Measures
 from homebred_daemon.services.background import task_group
 from homebred_daemon.services.loading import LoadFailure, Room, loaded_worker
 from homebred_daemon.services.places import Place, Places, Resident
@@ -46,11 +48,13 @@ class WorkerPool:
         journal: Journal,
         *,
         on_health_change: OnChange = unheard,
+        measures: Measures = UNMEASURED,
     ) -> None:
         self._launcher = launcher
         self._clock = clock
         self._room = room
         self._journal = journal
+        self._measures = measures
         self._places = Places(room.max_models)
         self._supervisor = Supervisor(clock, on_health_change)
         self._tasks: asyncio.TaskGroup
@@ -247,6 +251,8 @@ class WorkerPool:
     def _settle(self) -> None:
         """Does what is to be done since something has changed."""
         moves = self._places.settle()
+        for _ in filter(lambda resident: resident.makes_room, moves.leaving):
+            self._measures.count(figures.MODEL_EVICTIONS)
         self._end(moves.leaving)
         for place in moves.newcomers:
             self._own(self._load(place), self._abandonable)
@@ -263,16 +269,24 @@ class WorkerPool:
         if isinstance(worker, LoadFailure):
             loaded = worker.error
             place.has_room = False
+            self._measures.count(figures.MODEL_LOADS, worker.event)
             self._journal.note(messages.WORKER_NOT_STARTED, **_named(place.model), cause=worker.event)
             self._supervisor.failed(place.model, worker.event, worker.error)
         else:
             loaded = place.resident = Resident(worker=worker, since_s=place.used_s)
             took_s = place.used_s - started_s
+            self._count_load(place.model, took_s)
             self._journal.note(messages.WORKER_STARTED, **_named(place.model), pid=worker.pid, seconds=took_s)
             self._own(self._attend(place, loaded), self._abandonable)
         if loading is not None:
             loading.set_result(loaded)
         self._settle()
+
+    def _count_load(self, model: ServedModel, took_s: float) -> None:
+        self._measures.count(figures.MODEL_LOADS, "loaded")
+        self._measures.observer(figures.MODEL_LOAD_SECONDS)(took_s)
+        if self._supervisor.has_failed(model):
+            self._measures.count(figures.WORKER_RESTARTS)
 
     async def _attend(self, place: Place, resident: Resident) -> None:
         """Hears of the worker's end, whenever it comes; an end that the pool did not want is a failure."""
@@ -319,6 +333,8 @@ class WorkerPool:
             return
         served_s = self._clock.monotonic_s() - resident.since_s
         about = _named(place.model) | {"pid": resident.worker.pid, "seconds": served_s}
+        cause = "hung" if isinstance(error, WorkerHungError) else "ended" if resident.verdict is None else "faulty"
+        self._measures.count(figures.WORKER_FAILURES, cause)
         if isinstance(error, WorkerHungError):
             self._journal.note(messages.WORKER_HUNG, **about)
         else:

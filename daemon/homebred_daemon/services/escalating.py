@@ -7,13 +7,16 @@ next begins anew.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Final
 
+from homebred_daemon.core import measures
 from homebred_daemon.core.context import MinimumContext, minimum_context
 from homebred_daemon.core.masking import masked
 from homebred_daemon.core.pseudonyms import Pseudonyms, Restorer, TokenError
+from homebred_daemon.core.sensitivity import Span
 from homebred_daemon.core.tool_calls import ANY_OBJECT, Restored, misfit, restored
 from homebred_daemon.core.verification import Answer, Finding, verify
 from homebred_daemon.errors import DetectionError, RequestError
@@ -78,10 +81,15 @@ class Escalating:
             EscalationFailedError: there is none that holds; what was streamed of it has been retracted.
         """
         pseudonyms = Pseudonyms(self._means.sessions.key(self._accepted.caller, self._accepted.session_id))
+        found: Counter[str] = Counter()
         try:
-            request = await asyncio.to_thread(self._request, alias, context, pseudonyms)  # masking takes its time
+            request = await asyncio.to_thread(
+                self._request, alias, context, pseudonyms, found
+            )  # masking takes its time
         except DetectionError as error:
             raise EscalationFailedError(Finding.UNSEARCHED) from error
+        for entity_type, times in found.items():
+            self._means.measures.count(measures.REDACTIONS, entity_type, by=times)
         if not self._has_usable_schemas(request):
             raise EscalationFailedError(Finding.MASKED_SCHEMA)
         restorer = pseudonyms.restorer()
@@ -111,9 +119,18 @@ class Escalating:
             raise BrokenAnswerError
         return finished
 
-    def _request(self, alias: str, context: Callable[[], MinimumContext], pseudonyms: Pseudonyms) -> CloudRequest:
+    def _request(
+        self, alias: str, context: Callable[[], MinimumContext], pseudonyms: Pseudonyms, found: Counter[str]
+    ) -> CloudRequest:
+        """What leaves; `found` hears of what entity types was masked. On a thread."""
+
+        def spans_of(text: str) -> tuple[Span, ...]:
+            spans = self._decider.leaving_spans(text)
+            found.update(span.type for span in spans)
+            return spans
+
         options = self._accepted.options
-        leaving = masked(context(), self._decider.leaving_spans, pseudonyms)
+        leaving = masked(context(), spans_of, pseudonyms)
         return CloudRequest(
             alias=alias,
             system=leaving.system,
@@ -151,6 +168,8 @@ class Escalating:
     async def _verified(self, alias: str, finished: CloudFinished, home: Restored, *, withheld: int) -> Generated:
         options, text, schemas = self._accepted.options, "".join(self._said), self._means.schemas
         schema = "" if home.calls else options.json_schema
+        self._means.measures.count(measures.CLOUD_TOKENS, alias, "in", by=finished.usage.input_tokens or 0)
+        self._means.measures.count(measures.CLOUD_TOKENS, alias, "out", by=finished.usage.output_tokens or 0)
         answer = Answer(
             text=text,
             has_tool_calls=bool(home.calls),

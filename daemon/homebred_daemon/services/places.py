@@ -28,6 +28,8 @@ class Resident:
     """Generations that use it."""
     verdict: api.EngineFailedError | None = None
     """Why the pool ended it in the middle of its work; None: it did not."""
+    makes_room: bool = False
+    """Whether it leaves, or is about to, for the sake of a model that waits."""
     watch: asyncio.Task[Any] | None = None
     """Looks whether it hangs, while it is busy."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -163,6 +165,8 @@ class Places:
             waiting = sum(not queued.has_room for queued in self._queue)
             closing = sum(other.is_closing for other in held)
             place.is_closing = closing < waiting and place is _longest_busy(held, self._pinned, now_s)
+            if place.is_closing and place.resident is not None:
+                place.resident.makes_room = True
         return place.is_closing
 
     def settle(self) -> Moves:
@@ -197,7 +201,12 @@ class Places:
         if len(held) < self._max_models:
             return []
         idle = [place for place in held if place.is_idle and place.model not in self._pinned]
-        return min(idle, key=lambda place: place.used_s).vacated() if idle else None
+        if not idle:
+            return None
+        leaving = min(idle, key=lambda place: place.used_s).vacated()
+        for resident in leaving:
+            resident.makes_room = True
+        return leaving
 
 
 def _longest_busy(held: list[Place], pinned: frozenset[ServedModel], now_s: float) -> Place | None:

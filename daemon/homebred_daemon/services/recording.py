@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from homebred_daemon.core.measures import LEDGER_COMMIT_SECONDS, LEDGER_ENTRIES
 from homebred_daemon.ports.ledger import FeedbackRecord, Ledger, LedgerEntry, OutcomeRecord, RecordedRoute
+from homebred_daemon.ports.measures import UNMEASURED, Measures
 from homebred_daemon.services.background import beside
 
 T = TypeVar("T")
@@ -29,8 +31,9 @@ class _Waiting:
 class Recorder:
     """The ledger's one writer in this process."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, measures: Measures = UNMEASURED) -> None:
         self._ledger = ledger
+        self._measures = measures
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
@@ -117,8 +120,9 @@ class Recorder:
             batch, self._waiting = self._waiting, []
             self._wake.clear()
             entries = [waiting.entry for waiting in batch]
-            writing = asyncio.get_running_loop().run_in_executor(self._thread, self._write, entries)
-            writing.add_done_callback(partial(_tell, batch))
+            loop = asyncio.get_running_loop()
+            writing = loop.run_in_executor(self._thread, self._write, entries)
+            writing.add_done_callback(partial(self._tell, batch, loop.time()))
             await asyncio.shield(writing)  # a batch on its way is told of, even where `run` is cancelled meanwhile
         self._wake.clear()
 
@@ -139,12 +143,14 @@ class Recorder:
                     failures[id(entry)] = error
         return [failures.get(id(entry)) for entry in entries]
 
-
-def _tell(batch: list[_Waiting], writing: asyncio.Future[list[Exception | None]]) -> None:
-    for waiting, failure in zip(batch, writing.result(), strict=True):
-        if waiting.written.cancelled():
-            continue
-        if failure is None:
-            waiting.written.set_result(None)
-        else:
-            waiting.written.set_exception(failure)
+    def _tell(self, batch: list[_Waiting], began_s: float, writing: asyncio.Future[list[Exception | None]]) -> None:
+        self._measures.observer(LEDGER_COMMIT_SECONDS)(asyncio.get_running_loop().time() - began_s)
+        for waiting, failure in zip(batch, writing.result(), strict=True):
+            kind = "decision" if isinstance(waiting.entry, LedgerEntry) else "outcome"
+            self._measures.count(LEDGER_ENTRIES, kind, "stored" if failure is None else "failed")
+            if waiting.written.cancelled():
+                continue
+            if failure is None:
+                waiting.written.set_result(None)
+            else:
+                waiting.written.set_exception(failure)

@@ -11,6 +11,7 @@ from homebred_daemon.core.shelf import Shelf
 from homebred_daemon.inbound.answering import AcceptedTask
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.engines import EnginePool, ServedModel
+from homebred_daemon.ports.measures import UNMEASURED, Measures
 from homebred_daemon.ports.schemas import SchemaChecker
 from homebred_daemon.services.deciding import Decider
 from homebred_daemon.services.recording import Recorder
@@ -59,3 +60,4 @@ class Means:
     clock: Clock
     sessions: Sessions
     new_route_id: Callable[[], str]
+    measures: Measures = UNMEASURED

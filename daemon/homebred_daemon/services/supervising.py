@@ -74,6 +74,10 @@ class Supervisor:
         now_s = self._clock.monotonic_s()
         return frozenset(model for model, health in self._health.items() if not health.is_askable(now_s))
 
+    def has_failed(self, model: ServedModel) -> bool:
+        """Whether it has, since its last success."""
+        return model in self._health
+
     def condition(self, model: ServedModel) -> Condition:
         """How the model stands."""
         health = self._of(model)

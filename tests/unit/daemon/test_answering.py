@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.support.answering_stage import ESCALATABLE, PRIVATE, PUBLIC, WORKFLOW, Actor, Stage, accepted_task
 from tests.support.fake_reviews import FakeReviewStore
 from tests.support.manual_clock import run_with
+from tests.support.metrics_reader import counted
 from tests.support.scripted_pool import Ends, Hangs, Play, Step, Sure, Takes, says
 from typing_extensions import override
 
@@ -19,6 +20,7 @@ from homebred_daemon.errors import NeedsReviewError, NotPermittedError, Overload
 from homebred_daemon.inbound.answering import Decided
 from homebred_daemon.ports.review import Bounds, Sealed
 from homebred_daemon.services.answering import MAX_DECISIONS
+from homebred_daemon.services.tallying import Tally
 from homebred_engines import api
 
 ANSWER_SCHEMA = '{"type": "object", "required": ["name"]}'
@@ -591,3 +593,13 @@ def test_i7_a_task_cancelled_at_any_moment_leaves_one_outcome_for_each_decision(
     assert [record.route_id for record in stage.ledger.outcomes] == [one.route_id for one in stage.ledger.entries]
     reviewed = {record.route_id for record in stage.ledger.outcomes if record.status == "review"}
     assert reviewed == set(stage.reviews.held)
+
+
+async def test_decisions_outcomes_and_findings_are_counted_each_once() -> None:
+    tally = Tally()
+    stage = Stage({"a": Actor(plays=[(BROKEN,)]), "b": Actor(plays=[says("fine")], fitness=0.85)}, measures=tally)
+    await stage.answer()
+    assert stage.heard[-1] == "answer by b: fallback"
+    assert counted(tally, "homebred_decisions_total", runtime="local", reason_code="margin_met") == 2
+    assert counted(tally, "homebred_tasks_total", status="answer") == 1
+    assert counted(tally, "homebred_findings_total", finding="fallback") == 1

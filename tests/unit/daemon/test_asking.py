@@ -5,10 +5,12 @@ from collections.abc import Sequence
 
 import pytest
 from tests.support.answering_stage import Actor, Stage, accepted_task, review_desk
+from tests.support.metrics_reader import counted
 from tests.support.scripted_pool import USAGE, Ends, Play, Step, Sure, Takes, asks_for, says
 
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.core.attached_content import Attachment
+from homebred_daemon.core.measures import Given
 from homebred_daemon.core.verification import Finding
 from homebred_daemon.errors import EngineUnavailableError, HomebredError, OverloadedError, RequestError
 from homebred_daemon.inbound.answering import AcceptedTask
@@ -16,6 +18,7 @@ from homebred_daemon.services.asking import Asking, AttemptFailedError, Generate
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.sessions import Sessions
 from homebred_daemon.services.standing import Means
+from homebred_daemon.services.tallying import Tally
 from homebred_engines import api
 
 SCHEMA = '{"type": "object"}'
@@ -245,3 +248,13 @@ async def test_an_option_that_cannot_be_told_in_words_is_refused() -> None:
     stage = Stage({"a": Actor(plays=[LACKS_SCHEMAS])})
     with pytest.raises(RequestError):
         await asking(stage, accepted_task(schema=SCHEMA)).ask(("a",))
+
+
+async def test_first_text_each_further_one_and_tokens_are_told_by_specialist() -> None:
+    tally = Tally()
+    tally.know(Given.SPECIALIST, lambda: ["a"])
+    stage = Stage({"a": Actor(plays=[says("o", "n", "e")])}, measures=tally)
+    await stage.answer()
+    assert counted(tally, "homebred_first_token_seconds_count", specialist="a") == 1
+    assert counted(tally, "homebred_inter_token_seconds_count", specialist="a") == 2
+    assert counted(tally, "homebred_tokens_total", specialist="a", direction="out") == 3

@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 from tests.support.fake_workers import STATS, Fleet
 from tests.support.manual_clock import ManualClock, run_with
+from tests.support.metrics_reader import counted
 from tests.support.worker_pools import ask, asked, model, pool_of, prompt, settled, until
 
 from homebred_daemon.inbound.caretaking import WorkerState
 from homebred_daemon.services.engines import MAX_WAITING
 from homebred_daemon.services.loading import Room
+from homebred_daemon.services.tallying import Tally
 from homebred_engines import api
 
 
@@ -362,3 +364,48 @@ async def test_a_pool_that_is_cancelled_ends_its_workers_and_passes_the_cancella
         serving.cancel()
     assert serving.cancelled()
     assert fleet.told[-1] == "m stops"
+
+
+async def test_loads_and_what_made_room_for_them_are_counted() -> None:
+    tally, clock = Tally(), ManualClock()
+    async with pool_of(Fleet.free(), clock=clock, measures=tally) as pool:
+        for name in ("a", "b", "c"):
+            clock.pass_s(1)
+            await ask(pool, name)
+        assert await pool.unload(model("c"))
+    assert counted(tally, "homebred_model_loads_total", result="loaded") == 3
+    assert counted(tally, "homebred_model_load_seconds_count") == 3
+    assert counted(tally, "homebred_model_evictions_total") == 1, "what an operator unloads made no room"
+
+
+def test_a_busy_model_that_closes_for_one_that_waits_is_counted_as_having_made_room() -> None:
+    tally, clock, fleet = Tally(), ManualClock(), Fleet.free()
+
+    async def main() -> None:
+        async with pool_of(fleet, max_models=1, clock=clock, measures=tally) as pool, asyncio.TaskGroup() as group:
+            async with aclosing(pool.generate(model("a"), prompt())) as events:
+                await anext(events)
+                waiting = group.create_task(ask(pool, "b"))
+                await settled()
+                clock.pass_s(60)
+                late = group.create_task(ask(pool, "a"))
+                await settled()
+            await asyncio.gather(waiting, late)
+
+    run_with(clock, main())
+    assert counted(tally, "homebred_model_evictions_total") == 2, "a for b, and b for a"
+
+
+async def test_failures_of_workers_and_the_loads_that_follow_them_are_counted() -> None:
+    tally, clock, fleet = Tally(), ManualClock(), Fleet.free()
+    fleet.refuses = frozenset({"cat"})
+    async with pool_of(fleet, clock=clock, measures=tally) as pool:
+        await ask(pool, "a")
+        fleet.workers[0].die()
+        await settled()
+        clock.pass_s(2)
+        await ask(pool, "a")
+        await asked(pool, "cat")
+    assert counted(tally, "homebred_worker_failures_total", cause="ended") == 1
+    assert counted(tally, "homebred_worker_restarts_total") == 1
+    assert counted(tally, "homebred_model_loads_total", result="refusal") == 1

@@ -7,10 +7,12 @@ from typing import NoReturn
 
 import pytest
 from tests.support.answering_stage import ESCALATABLE, PRIVATE, Actor, Stage, accepted_task
+from tests.support.metrics_reader import counted
 from tests.support.scripted_cloud import Asks, ScriptedCloud
 from tests.support.scripted_pool import says
 
 from homebred_daemon.core.attached_content import Attachment
+from homebred_daemon.core.measures import Given
 from homebred_daemon.core.sensitivity import Span
 from homebred_daemon.errors import DetectionError
 from homebred_daemon.ports.cloud import (
@@ -22,6 +24,7 @@ from homebred_daemon.ports.cloud import (
 )
 from homebred_daemon.services import answering
 from homebred_daemon.services.answering import CLOUD_SHARE
+from homebred_daemon.services.tallying import Tally
 
 UNFIT = partial(Actor, fitness=0.7, reference_fitness=0.9)
 DECIDED = "decided r1 cloud_escalation cloud/default: margin_short"
@@ -286,3 +289,14 @@ async def test_a_class_that_one_step_of_a_session_met_holds_for_all_that_follow(
         "decided r4 cloud_escalation cloud/default: margin_short",
     ]
     assert "session=patient" in made.ledger.entries[2].decision.trace
+
+
+async def test_what_was_masked_is_counted_by_its_type_and_what_the_provider_counted_by_its_alias() -> None:
+    made, tally = stage("fine", CloudFinish.STOP), Tally()
+    made.measures = tally
+    tally.know(Given.ALIAS, lambda: ["cloud/default"])
+    tally.know(Given.ENTITY_TYPE, lambda: made.detector.entity_types)
+    await made.answer(ESCALATABLE, text=TEXT)
+    assert counted(tally, "homebred_redactions_total", entity_type="PERSON") == 1
+    assert counted(tally, "homebred_cloud_tokens_total", alias="cloud/default", direction="in") == 7
+    assert counted(tally, "homebred_cloud_tokens_total", alias="cloud/default", direction="out") == 3

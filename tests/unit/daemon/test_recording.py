@@ -8,11 +8,15 @@ from dataclasses import replace
 import pytest
 from tests.support.fake_ledger import FakeLedger
 from tests.support.ledger_entries import OUTCOME, entry
+from tests.support.metrics_reader import counted
 from typing_extensions import override
 
 from homebred_daemon.errors import StateError
 from homebred_daemon.ports.ledger import LedgerEntry
 from homebred_daemon.services.recording import Recorder
+from homebred_daemon.services.tallying import Tally
+
+ENTRIES = "homebred_ledger_entries_total"
 
 
 class GatedLedger(FakeLedger):
@@ -127,3 +131,18 @@ async def test_documents_and_counts_go_through_the_same_writer() -> None:
         ledger.is_full = True
         with pytest.raises(StateError):
             await recorder.keep_document("policy", "sha256:y", b"body")
+
+
+async def test_what_is_stored_and_what_could_not_be_is_counted_and_timed() -> None:
+    ledger, tally = FakeLedger(), Tally()
+    recorder = Recorder(ledger, tally)
+    async with recorder.running():
+        await recorder.decision(entry("r1"))
+        await recorder.outcome(OUTCOME)
+        ledger.is_full = True
+        with pytest.raises(StateError):
+            await recorder.decision(entry("r2"))
+    stored = {kind: counted(tally, ENTRIES, kind=kind, result="stored") for kind in ("decision", "outcome")}
+    assert stored == {"decision": 1, "outcome": 1}
+    assert counted(tally, ENTRIES, kind="decision", result="failed") == 1
+    assert counted(tally, "homebred_ledger_commit_seconds_count") == 3
