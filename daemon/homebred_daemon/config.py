@@ -238,11 +238,30 @@ def _contradictions(settings: Settings, origin: Callable[[Key], Origin]) -> Iter
         named = (f"{'.'.join(key)} ({origin(key).place or 'by default'})" for key in keys)
         return " and ".join(named)
 
-    if len(os.fsencode(paths.socket)) > MAX_SOCKET_PATH_BYTES:
+    for key, path in ((("paths", "socket"), paths.socket), (("metrics", "socket"), settings.metrics.socket)):
+        if path is not None and len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
+            yield _Problem(
+                place=at(key),
+                what=f"is {len(os.fsencode(path))} bytes long; Unix sockets allow {MAX_SOCKET_PATH_BYTES}",
+                hint=f"write a shorter path for {'.'.join(key)} or paths.runtime_dir",
+            )
+    if settings.metrics.socket == paths.socket:
         yield _Problem(
-            place=at(("paths", "socket")),
-            what=f"is {len(os.fsencode(paths.socket))} bytes long; Unix sockets allow {MAX_SOCKET_PATH_BYTES}",
-            hint="write a shorter path for paths.socket or paths.runtime_dir",
+            place=at(("paths", "socket"), ("metrics", "socket")),
+            what="name the same socket",
+            hint="write another path for metrics.socket",
+        )
+    if settings.metrics.socket is not None and settings.metrics.port:
+        yield _Problem(
+            place=at(("metrics", "socket"), ("metrics", "port")),
+            what="are both set, and figures are shown at one place",
+            hint="remove one of them; a socket can be kept from other users, a port cannot",
+        )
+    if settings.metrics.group and settings.metrics.socket is None:
+        yield _Problem(
+            place=at(("metrics", "group"), ("metrics", "socket")),
+            what="name a group and no socket that it may read",
+            hint="write a path for metrics.socket, or remove metrics.group",
         )
     if paths.state_dir.is_relative_to(paths.runtime_dir):
         yield _Problem(

@@ -287,6 +287,30 @@ class LogSettings(_Section):
     )
 
 
+class MetricsSettings(_Section):
+    """Figures for Prometheus: counts and times, never a task's content. Nowhere by default."""
+
+    socket: AbsolutePath | None = Field(
+        default=None,
+        description="Unix socket that answers GET /metrics; unset: none.",
+        examples=["/run/homebred/daemon/metrics.sock"],
+    )
+    group: str = Field(
+        default="",
+        max_length=64,
+        description="Group whose members may read that socket, by name or number; empty: the daemon's own user alone.",
+        examples=["prometheus"],
+    )
+    port: int = Field(
+        default=0, ge=0, le=65_535, description="Port of 127.0.0.1 that does the same for every local user; 0: none."
+    )
+
+    @property
+    def are_wanted(self) -> bool:
+        """Whether anybody is to read figures."""
+        return self.socket is not None or self.port > 0
+
+
 class Settings(BaseSettings):
     """Everything that can be configured; made by `config.load`."""
 
@@ -302,6 +326,7 @@ class Settings(BaseSettings):
     ledger: LedgerSettings = LedgerSettings()
     link: LinkSettings = LinkSettings()
     cloud: CloudSettings = CloudSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
     @override

@@ -35,7 +35,7 @@ GLIBC_MINORS = range(36, 16, -1)
 NEVER_ON_A_DEVICE = ("*.pyi", "__pycache__", "tests", "test", "direct_url.json", "homebred_fleet", "bin")
 SETTINGS = {
     'runtime_dir = "/run/homebred"': 'runtime_dir = "/run/homebred/daemon"',
-    'group = ""': 'group = "homebred"',
+    'may do everything.\ngroup = ""': 'may do everything.\ngroup = "homebred"',  # of [access]; [metrics] has one too
 }
 """Where the packaged settings differ from the defaults: as homebred.service and homebred.socket have it."""
 LAUNCHER = """#!/usr/lib/homebred/bin/python3 -IsE

@@ -1,4 +1,4 @@
-"""Resolves the names in [access] to the numbers that the kernel attests, once at start. Only it asks pwd and grp."""
+"""Resolves users and groups that settings name to the numbers that the kernel knows. Only it asks pwd and grp."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def resolve_access(*, group: str, operators: str, reviewers: str) -> Access:
     Raises:
         ConfigurationError: this machine knows no such user or group.
     """
-    gid = _gid(group, setting="group") if group else None
+    gid = group_id(group, setting="access.group") if group else None
     rules = AccessRules(
         own_uid=os.geteuid(),
         callers=frozenset() if gid is None else frozenset({f"gid:{gid}"}),
-        operators=_principals(operators, setting="operators"),
-        reviewers=_principals(reviewers, setting="reviewers"),
+        operators=_principals(operators, setting="access.operators"),
+        reviewers=_principals(reviewers, setting="access.reviewers"),
     )
     return Access(rules=rules, socket_gid=gid)
 
@@ -46,7 +46,7 @@ def _principal(word: str, setting: str) -> str:
         case "user":
             return f"uid:{_uid(name, setting)}"
         case "group":
-            return f"gid:{_gid(name, setting)}"
+            return f"gid:{group_id(name, setting)}"
         case _:
             return f"{kind}:{int(name)}"  # the settings admit nothing else; the kernel's numbers have no leading zeros
 
@@ -58,7 +58,12 @@ def _uid(name: str, setting: str) -> int:
         raise _unknown("user", name, setting) from None
 
 
-def _gid(name: str, setting: str) -> int:
+def group_id(name: str, setting: str) -> int:
+    """The number of a group, which the setting names or numbers.
+
+    Raises:
+        ConfigurationError: this machine knows no such group.
+    """
     if name.isdecimal():
         return int(name)
     try:
@@ -69,7 +74,7 @@ def _gid(name: str, setting: str) -> int:
 
 def _unknown(kind: str, name: str, setting: str) -> ConfigurationError:
     return ConfigurationError(
-        f"access.{setting} names the {kind} {name!r}, which this machine does not know",
+        f"{setting} names the {kind} {name!r}, which this machine does not know",
         hint=f"create it, correct the name, or write its number; `getent {'passwd' if kind == 'user' else 'group'}`"
         " lists those there are",
     )

@@ -15,6 +15,7 @@ from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.adapters.policy_files import PolicyFiles
 from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.adapters.worker_folders import remove_leftovers
+from homebred_daemon.app.measuring import Measured, Measuring
 from homebred_daemon.app.serving import Services, api_server, listening, only_daemon_here
 from homebred_daemon.app.stores import open_recorder, open_reviews, recover_at_start
 from homebred_daemon.app.surroundings import Surroundings
@@ -22,6 +23,7 @@ from homebred_daemon.app.way_out import Links, opened
 from homebred_daemon.app.workers import worker_pool
 from homebred_daemon.config import Settings
 from homebred_daemon.ports.journal import Journal
+from homebred_daemon.ports.measures import Measures
 from homebred_daemon.ports.policies import PolicyInForce
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.caretaking import Caretaking
@@ -57,6 +59,8 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
     names = _recognizer(settings, journal)
     links = Links(settings, clock, journal, recognizes=names is not None)
     site = _site(settings, policy, links, names)
+    measuring = Measuring(settings.metrics)
+    measures = measuring.measures
     access = resolve_access(
         group=settings.access.group, operators=settings.access.operators, reviewers=settings.access.reviewers
     )
@@ -65,15 +69,15 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
         if names is not None:
             stack.enter_context(names)
         remove_leftovers(settings.paths.runtime_dir)
-        recorder = await stack.enter_async_context(open_recorder(settings))
+        recorder = await stack.enter_async_context(open_recorder(settings, measures))
         reviews = await stack.enter_async_context(open_reviews(settings, clock, journal))
         await recover_at_start(recorder, reviews, clock, journal)
-        pool = worker_pool(settings, clock, journal)
+        pool = worker_pool(settings, clock, journal, measures)
         await stack.enter_async_context(pool.running())
         store = ModelStore(settings.paths.state_dir / "models")
-        means = _means(recorder, reviews, pool, clock)
+        means = _means(recorder, reviews, pool, clock, measures)
         answering = Answering(await standing_of(site, store, recorder), means)
-        await stack.enter_async_context(opened(settings, answering, links, clock))
+        await stack.enter_async_context(opened(settings, answering, links, clock, measures))
         await stack.enter_async_context(_heartbeat(around, recorder, reviews, answering).beating())
         residency = Residency(answering, pool)
         caretaker = Caretaking(
@@ -96,7 +100,16 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
             reviews=reviews,
             embedding=Embedding(lambda: answering.standing, pool, answering.admission),
             feedback=Feedback(recorder, reviews, clock),
+            measures=measures,
         )
+        measured = Measured(
+            answering=answering,
+            pool=pool,
+            reviews=reviews,
+            links=links.by_alias,
+            entity_types=(site.cloud_detector or site.detector).entity_types,
+        )
+        await stack.enter_async_context(measuring.exposed(measured))
         site.detector.detect(WARM_UP)
         await stack.enter_async_context(_serving(settings, around, access, services))
         yield
@@ -144,7 +157,7 @@ def _site(settings: Settings, policy: PolicyInForce, links: Links, names: NerDet
     )
 
 
-def _means(recorder: Recorder, reviews: ReviewDesk, pool: WorkerPool, clock: SystemClock) -> Means:
+def _means(recorder: Recorder, reviews: ReviewDesk, pool: WorkerPool, clock: SystemClock, measures: Measures) -> Means:
     return Means(
         recorder=recorder,
         pool=pool,
@@ -153,6 +166,7 @@ def _means(recorder: Recorder, reviews: ReviewDesk, pool: WorkerPool, clock: Sys
         clock=clock,
         sessions=Sessions(clock),
         new_route_id=lambda: str(uuid4()),
+        measures=measures,
     )
 
 

@@ -21,8 +21,10 @@ from homebred_daemon.adapters.grpc_api.sockets import LOCK_NAME, OwnSocket, Sole
 from homebred_daemon.adapters.logs import StructuredJournal
 from homebred_daemon.config import Settings
 from homebred_daemon.core.access import Role, roles_of
+from homebred_daemon.core.measures import CALLERS_UNREAD
 from homebred_daemon.errors import RequestError
 from homebred_daemon.ports.journal import Journal
+from homebred_daemon.ports.measures import Measures
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.caretaking import Caretaking
 from homebred_daemon.services.embedding import Embedding
@@ -41,6 +43,7 @@ class Services:
     residency: Residency
     reviews: ReviewDesk
     feedback: Feedback
+    measures: Measures
 
 
 @contextmanager
@@ -90,7 +93,7 @@ def api_server(
         default_deadline_s=requests.default_deadline_s,
         max_streams=requests.max_streams,
         unread_timeout_s=requests.unread_timeout_s,
-        report_unread=partial(_note_unread, journal),
+        report_unread=partial(_note_unread, journal, services.measures),
         new_task_id=lambda: str(uuid4()),
     )
     control = ControlServicer(services.caretaker, services.residency, face, journal)
@@ -109,5 +112,6 @@ def _note_refused(journal: Journal, refusal: RequestError) -> None:
     journal.note(messages.CONNECTION_REFUSED, error_code=refusal.code)
 
 
-def _note_unread(journal: Journal, caller: tuple[str, ...]) -> None:
+def _note_unread(journal: Journal, measures: Measures, caller: tuple[str, ...]) -> None:
+    measures.count(CALLERS_UNREAD)
     journal.note(messages.CALLER_UNREAD, principal=caller[0] if caller else "")

@@ -16,6 +16,7 @@ from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.config import Settings
 from homebred_daemon.errors import UnwritableError
 from homebred_daemon.ports.journal import Journal
+from homebred_daemon.ports.measures import Measures
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.recovery import recover
 from homebred_daemon.services.review_book import ReviewBook, ReviewTerms
@@ -25,11 +26,11 @@ MEGABYTE = 1_000_000
 
 
 @asynccontextmanager
-async def open_recorder(settings: Settings) -> AsyncIterator[Recorder]:
+async def open_recorder(settings: Settings, measures: Measures) -> AsyncIterator[Recorder]:
     """The ledger's writer; on leaving, everything is written and the file is closed."""
     ledger = SqliteLedger(settings.paths.state_dir / "ledger.sqlite", max_decisions=settings.ledger.max_decisions)
     try:
-        recorder = Recorder(ledger)
+        recorder = Recorder(ledger, measures)
         async with recorder.running():
             yield recorder
     finally:

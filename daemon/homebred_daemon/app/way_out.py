@@ -18,6 +18,7 @@ from homebred_daemon.core.reachability import Sign
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.cloud import LaneClosedError
 from homebred_daemon.ports.journal import Journal
+from homebred_daemon.ports.measures import Measures
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.background import beside
 from homebred_daemon.services.last_look import LastLook
@@ -38,6 +39,7 @@ class Links:
         self.journal = journal
         self.answering: Answering | None = None
         self.watch = LinkWatch(settings.cloud.endpoints, clock, random.random, changed=self._changed)
+        self._aliases = tuple(settings.cloud.endpoints)
         self._far = [alias for alias, one in settings.cloud.endpoints.items() if leads_elsewhere(one.base_url)]
         self.has_budget: Callable[[], bool] = lambda: True
         """Whether anything may still be spent today; the gate's word, once there is a gate."""
@@ -64,6 +66,11 @@ class Links:
         if self._state != MEASURED:
             return SeenLink(Link(self._state), "configured")
         return SeenLink(self.watch.link(policy.fallback_model), self.watch.cause(policy.fallback_model))
+
+    def by_alias(self) -> dict[str, Link]:
+        """How the way to each endpoint is seen, whatever policy and budget say."""
+        fixed = None if self._state == MEASURED else Link(self._state)
+        return {alias: fixed or self.watch.link(alias) for alias in self._aliases}
 
     def network_changed(self, network: network_news.Network) -> None:
         """Passes on what the system says of its network: it concerns the endpoints beyond this device."""
@@ -119,7 +126,9 @@ async def _network_heard(links: Links) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, answering: Answering, links: Links, clock: Clock) -> AsyncIterator[None]:
+async def opened(
+    settings: Settings, answering: Answering, links: Links, clock: Clock, measures: Measures
+) -> AsyncIterator[None]:
     """Gives the answering service its way out, for as long as the context lasts.
 
     Raises:
@@ -143,6 +152,7 @@ async def opened(settings: Settings, answering: Answering, links: Links, clock: 
         spent=SpendingFile(settings.paths.state_dir),
         budget=configured_budget(settings.cloud),
         budget_spent=links.refresh,
+        measures=measures,
     )
 
     links.has_budget = lambda: egress.has_room

@@ -12,13 +12,14 @@ from homebred_daemon.core.supervision import Health, Phase, backoff_s
 from homebred_daemon.log_events import Value
 from homebred_daemon.ports.engines import ServedModel
 from homebred_daemon.ports.journal import Journal
+from homebred_daemon.ports.measures import Measures
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.loading import Room
 
 MEGABYTE = 1_000_000
 
 
-def worker_pool(settings: Settings, clock: SystemClock, journal: Journal) -> WorkerPool:
+def worker_pool(settings: Settings, clock: SystemClock, journal: Journal, measures: Measures) -> WorkerPool:
     """The pool; it serves once it runs."""
     engine = settings.engine
     launcher = ProcessLauncher(
@@ -32,7 +33,9 @@ def worker_pool(settings: Settings, clock: SystemClock, journal: Journal) -> Wor
         memory_budget_bytes=engine.memory_budget_mb * MEGABYTE,
         stall_timeout_s=engine.stall_timeout_s,
     )
-    return WorkerPool(launcher, clock, room, journal, on_health_change=partial(_note_health, journal))
+    return WorkerPool(
+        launcher, clock, room, journal, on_health_change=partial(_note_health, journal), measures=measures
+    )
 
 
 def _note_health(journal: Journal, model: ServedModel, health: Health) -> None:

@@ -66,6 +66,7 @@ def _findings(config: Path | None) -> Iterator[Finding]:
     yield site_checks.gazetteer_finding(settings.detection.gazetteer_file)
     yield site_checks.recognizer_finding(settings.detection.recognizer, has_cloud=bool(settings.cloud.endpoints))
     yield from engine_checks.engine_findings(settings.engine.python)
+    yield site_checks.metrics_finding(settings.metrics)
     yield site_checks.socket_finding(settings.paths.socket)
 
 

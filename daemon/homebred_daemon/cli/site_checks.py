@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 from typing import Literal
 
+from homebred_daemon.adapters.accounts import group_id
 from homebred_daemon.adapters.detectors.for_lanes import recognizer
 from homebred_daemon.adapters.detectors.gazetteer_file import read_gazetteer
 from homebred_daemon.adapters.detectors.patterns import default_detector
@@ -16,6 +17,7 @@ from homebred_daemon.adapters.policy_files import PolicyFiles
 from homebred_daemon.cli.finding import ERROR, OK, WARNING, Finding
 from homebred_daemon.core.sensitivity import ATTACHED_TYPES
 from homebred_daemon.errors import ConfigurationError
+from homebred_daemon.settings import MetricsSettings
 from homebred_protocol.documents.policy import advice
 
 LOW_SPACE_BYTES = 1 << 30
@@ -108,6 +110,26 @@ def recognizer_finding(wanted: Literal["auto", "on", "off"], *, has_cloud: bool)
         return Finding(check="recognizer", status=OK, what="installed; it starts with the first text that may leave")
     what = "none: lists of names alone search what may leave, and a policy with require_recognizer lets nothing leave"
     return Finding(check="recognizer", status=OK, what=what)
+
+
+def metrics_finding(wanted: MetricsSettings) -> Finding:
+    """Whether figures can be shown where the settings say, and to whom."""
+    if not wanted.are_wanted:
+        return Finding(check="metrics", status=OK, what="off: nothing is counted")
+    if wanted.socket is None:
+        what = f"at port {wanted.port} of 127.0.0.1: every user of this machine may read them; they hold no content"
+        return Finding(check="metrics", status=OK, what=what)
+    why = "the daemon does not start"
+    try:
+        readers = f"group {group_id(wanted.group, setting='metrics.group')}" if wanted.group else "no group"
+    except ConfigurationError as error:
+        return Finding(check="metrics", status=ERROR, what=error.message, why=why, next=error.hint)
+    standing = next(parent for parent in wanted.socket.parents if parent.exists())
+    if not standing.is_dir():
+        hint = "set metrics.socket to a path whose folder is there, or can be made"
+        return Finding(check="metrics", status=ERROR, what=f"{standing} is no folder", why=why, next=hint)
+    what = f"at {wanted.socket}, for the daemon's user and {readers}"
+    return Finding(check="metrics", status=OK, what=what)
 
 
 def socket_finding(path: Path) -> Finding:

@@ -154,6 +154,9 @@ FINDINGS = Counter(
     meaning="What verification found in outcomes, and what happened on the way to them.",
     labels=(Label(name="finding", words=tuple(Finding)),),
 )
+CALLERS_UNREAD = Counter(
+    name="homebred_callers_unread_total", meaning="Callers dropped because they left their answer unread."
+)
 
 FIRST_TOKEN_SECONDS = Histogram(
     name="homebred_first_token_seconds",

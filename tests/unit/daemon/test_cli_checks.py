@@ -12,7 +12,14 @@ import pytest
 
 from homebred_daemon.cli.finding import Finding
 from homebred_daemon.cli.machine_checks import clock_finding, gpu_finding, open_files_finding, python_finding
-from homebred_daemon.cli.site_checks import gazetteer_finding, policy_finding, socket_finding, state_folder_finding
+from homebred_daemon.cli.site_checks import (
+    gazetteer_finding,
+    metrics_finding,
+    policy_finding,
+    socket_finding,
+    state_folder_finding,
+)
+from homebred_daemon.settings import MetricsSettings
 
 
 def assert_helps(finding: Finding) -> None:
@@ -126,3 +133,27 @@ def test_a_listening_socket_is_fine_and_a_silent_one_is_a_warning(tmp_path: Path
 
 def test_a_socket_path_that_no_socket_can_have_is_a_warning() -> None:
     assert socket_finding(Path("/" + "x" * 200)).status == "warning"
+
+
+def test_figures_that_nobody_wants_are_fine_and_so_is_a_port_whose_readers_are_said() -> None:
+    assert metrics_finding(MetricsSettings()).what == "off: nothing is counted"
+    finding = metrics_finding(MetricsSettings(port=9464))
+    assert finding.status == "ok"
+    assert "every user" in finding.what
+
+
+def test_a_socket_for_figures_needs_a_folder_or_one_that_can_be_made(tmp_path: Path) -> None:
+    assert "no group" in metrics_finding(MetricsSettings(socket=tmp_path / "new" / "metrics.sock")).what
+    (tmp_path / "file").touch()
+    finding = metrics_finding(MetricsSettings(socket=tmp_path / "file" / "metrics.sock"))
+    assert finding.status == "error"
+    assert_helps(finding)
+
+
+def test_a_group_for_figures_that_this_machine_does_not_know_is_an_error(tmp_path: Path) -> None:
+    socket = tmp_path / "metrics.sock"
+    finding = metrics_finding(MetricsSettings(socket=socket, group="no-such-group"))
+    assert finding.status == "error"
+    assert "metrics.group" in finding.what
+    assert_helps(finding)
+    assert "group 0" in metrics_finding(MetricsSettings(socket=socket, group="0")).what

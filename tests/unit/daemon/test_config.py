@@ -25,7 +25,7 @@ NO_DEFAULT_FILE = Path("/nonexistent/homebred.toml")
 COMMENTED_KEY = re.compile(r"^# (\w+) = ", re.MULTILINE)
 OF_THE_MACHINE = {
     *(("policy", "file"), ("policy", "site_ceiling_file"), ("detection", "gazetteer_file")),
-    *(("engine", "python"), ("review", "key_file")),
+    *(("engine", "python"), ("review", "key_file"), ("metrics", "socket")),
 }
 """Settings that no file can hold the default of: unset, or this machine's interpreter."""
 TABLES = {("cloud", "endpoints")}
@@ -294,6 +294,10 @@ def test_a_folder_is_no_configuration_file(tmp_path: Path) -> None:
         ({"HOMEBRED_PATHS__RUNTIME_DIR": "/" + "ä" * 60}, "paths.socket (by default): is 135 bytes long"),
         ({"HOMEBRED_PATHS__STATE_DIR": "/run/homebred"}, "which every boot empties"),
         ({"HOMEBRED_PATHS__STATE_DIR": "/run/homebred/state"}, "which every boot empties"),
+        ({"HOMEBRED_METRICS__SOCKET": "/" + "s" * 107}, "metrics.socket (HOMEBRED_METRICS__SOCKET): is 108 bytes long"),
+        ({"HOMEBRED_METRICS__SOCKET": "/run/homebred/homebred.sock"}, "name the same socket"),
+        ({"HOMEBRED_METRICS__SOCKET": "/m", "HOMEBRED_METRICS__PORT": "9464"}, "shown at one place"),
+        ({"HOMEBRED_METRICS__GROUP": "kiosk"}, "no socket that it may read"),
         ({"HOMEBRED_POLICY__FILE": "/p", "HOMEBRED_POLICY__SITE_CEILING_FILE": "/p"}, "name the same file"),
         (
             {"HOMEBRED_ENGINE__SLOTS": "9", "HOMEBRED_REQUESTS__MAX_STREAMS": "8"},

@@ -59,8 +59,10 @@ class SoleRight:
 class OwnSocket:
     """A public socket that the daemon makes itself: `listener`, until `remove`."""
 
-    def __init__(self, path: Path, *, gid: int | None) -> None:
+    def __init__(self, path: Path, *, gid: int | None, setting: str = "access.group") -> None:
         """Binds and listens; only the daemon's user may connect, or with a gid that group too.
+
+        `setting` is where the group was named.
 
         Raises:
             StateError: something else stands there, or it cannot be made.
@@ -72,7 +74,7 @@ class OwnSocket:
             _remove_leftover(path)
             self.listener.bind(str(path))
             self._inode = path.stat().st_ino
-            _admit_group(path, gid)  # nobody can connect before listen
+            _admit_group(path, gid, setting)  # nobody can connect before listen
             self.listener.listen(BACKLOG)
         except OSError as error:
             self.listener.close()
@@ -130,7 +132,7 @@ def _remove_leftover(path: Path) -> None:
     path.unlink()
 
 
-def _admit_group(path: Path, gid: int | None) -> None:
+def _admit_group(path: Path, gid: int | None, setting: str) -> None:
     """Mode and group of the socket, and for the group the way through its folder where that is our own."""
     path.chmod(_OWNER_ONLY)
     if gid is None:
@@ -144,6 +146,6 @@ def _admit_group(path: Path, gid: int | None) -> None:
             path.parent.chmod(stat.S_IMODE(folder.st_mode) | stat.S_IXGRP)
     except PermissionError:
         raise ConfigurationError(
-            f"access.group is {gid}, and the daemon's user may not give its socket to that group",
+            f"{setting} is {gid}, and the daemon's user may not give its socket to that group",
             hint="make the daemon's user a member of it and start it again, or name another group",
         ) from None
