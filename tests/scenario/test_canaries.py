@@ -1,6 +1,7 @@
 """I4: no byte of a local-only task leaves the device, whatever its lane and whatever fails.
 
-Every task holds a canary of its own; what was handed to the cloud, the ledger and the caller is searched for it.
+Every task holds a canary of its own; what was handed to the cloud, the ledger, the caller and whoever reads the
+figures is searched for it.
 Detectors are the real ones; engines and the cloud follow scripts, so that each failure can be forced.
 """
 
@@ -19,9 +20,12 @@ from tests.support.scripted_pool import Ends, Play, says
 from homebred_daemon.adapters.detectors.gazetteer import Gazetteer
 from homebred_daemon.adapters.detectors.patterns import default_detector
 from homebred_daemon.adapters.detectors.tiers import Tiers
+from homebred_daemon.core.exposition import exposition
 from homebred_daemon.core.link import Link
+from homebred_daemon.core.measures import Given
 from homebred_daemon.inbound.answering import Outcome
 from homebred_daemon.ports.cloud import CloudError, CloudFinish, CloudUnreachableError, CutOffError
+from homebred_daemon.services.tallying import Tally
 from homebred_engines import api
 
 CANARIES = 6000
@@ -60,12 +64,19 @@ def test_no_canary_of_a_local_only_task_leaves(share: int) -> None:
         assert _cloud(stage).asked == []
         assert isinstance(stage.outcomes[-1], Outcome)
         assert canary not in repr((stage.ledger.entries, stage.ledger.outcomes, stage.heard, stage.outcomes))
+        assert canary not in _figures(stage)
 
 
 def test_public_tasks_leave_from_the_same_stages() -> None:
     source = random.Random("public")
     stages = [_plays_out(source, "please weigh it", ["public"]) for _ in range(300)]
     assert sum(len(_cloud(stage).asked) for stage in stages) > 30
+
+
+def _figures(stage: Stage) -> str:
+    assert isinstance(stage.measures, Tally)
+    stage.measures.know(Given.SPECIALIST, stage.actors.keys)
+    return exposition(stage.measures.series())
 
 
 def _cloud(stage: Stage) -> ScriptedCloud:
@@ -79,7 +90,7 @@ def _plays_out(source: random.Random, text: str, declared: list[str]) -> Stage:
         for rank, name in enumerate("ab"[: source.randrange(3)])
     }
     cloud = ScriptedCloud(source.choice(CLOUDS))
-    stage = Stage(actors, link=source.choice(list(Link)), cloud=cloud, looks=site())
+    stage = Stage(actors, link=source.choice(list(Link)), cloud=cloud, looks=site(), measures=Tally())
     task = {
         "workflow": source.choice((WORKFLOW, None)),
         "kind": source.choice(("repeat", "tool_loop", "synthesis", "drafting", "other")),

@@ -25,6 +25,7 @@ from tests.support.canaries import CONTENT, NAME, PATIENT, Canaries, files_below
 from tests.support.canary_callers import FIT, FRAIL, OPEN, WAYS, WEAK, Company, Tally
 from tests.support.daemon_process import Site
 from tests.support.isolated_cloud import IsolatedCloud, is_possible
+from tests.support.metrics_reader import exchanged
 from tests.support.quoting_worker import interpreter
 from tests.support.wire_client import DaemonClient
 from typing_extensions import override
@@ -78,6 +79,8 @@ max_streams = 7
 drain_s = 1.0
 [review]
 {review}
+[metrics]
+socket = "{metrics}"
 [policy]
 file = "{policy}"
 [cloud]
@@ -100,6 +103,11 @@ class WatchedSite(Site):
     """Holds what a site protects itself."""
     cloud: IsolatedCloud
 
+    @property
+    def figures(self) -> Path:
+        """Where the daemon shows its figures."""
+        return self.folder / "metrics.sock"
+
     def connect(self) -> DaemonClient:
         """Another connection."""
         return DaemonClient(self.socket)
@@ -120,6 +128,7 @@ class WatchedSite(Site):
             python=interpreter(self.beside),
             policy=policy_file,
             review=review,
+            metrics=self.figures,
             wire_format=wire_format,
             base_url=self.cloud.base_url,
         )
@@ -149,12 +158,13 @@ def watched(folders: pytest.TempPathFactory) -> Iterator[WatchedSite]:
 
 
 def shown_by(site: WatchedSite, client: DaemonClient) -> dict[str, bytes]:
-    """What the daemon tells everybody, and reviewers without content; what processes show of themselves."""
+    """What the daemon tells everybody, its figures, reviewers without content; what processes show of themselves."""
     assert site.process is not None
     status = client.status()
     shown = {
         "status": status.SerializeToString(),
         "policy": client.get_policy().SerializeToString(),
+        "figures": exchanged(site.figures),
         "review list": client.list_reviews(ENDED_TOO).SerializeToString(),
     }
     for pid in (site.process.pid, *(worker.process_id for worker in status.workers)):
@@ -219,6 +229,7 @@ def test_no_canary_of_a_local_only_task_leaves_real_processes(tmp_path_factory: 
     assert "Fatal Python error: Aborted" in site.log, "what a crash prints was among it"
     assert site.cloud.lost_packets == 0
     assert all(OPEN.encode() in places[place] for place in ("cloud", "wire")), "neither of them is blind"
+    assert all(b'homebred_tasks_total{status="answer"}' in places[f"figures (life {number})"] for number in (1, 4))
     assert NAME.encode() in places["state/ledger.sqlite (life 4)"], "what holds names is searched too"
     assert sizes["process"] or os.geteuid()
 
