@@ -19,6 +19,7 @@ from tests.bench.decisions import KNOWN_WORKFLOW, LEDGER_COMMIT
 from tests.bench.detection import DETECT
 from tests.bench.figures import Aim, Bench, Conditions, Found, line
 from tests.bench.first_token import FIRST_TOKEN
+from tests.bench.measuring import FIGURES
 from tests.bench.processor_time import ForeignLoad
 from tests.bench.round_trips import ROUTE, STREAM
 from tests.bench.starts import CLI_START, IDLE_MEMORY, READY
@@ -31,6 +32,7 @@ BENCHES: tuple[Bench, ...] = (
     KNOWN_WORKFLOW,
     LEDGER_COMMIT,
     DETECT,
+    FIGURES,
     IDLE_MEMORY,
     READY,
     CLI_START,

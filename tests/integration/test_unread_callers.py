@@ -18,6 +18,7 @@ from typing import Any
 import grpc
 import pytest
 from tests.support.daemon_process import Site
+from tests.support.metrics_reader import exchanged, figure, figures, text_of
 from tests.support.wire_client import DaemonClient
 
 from homebred_protocol.v1 import inference_pb2 as wire
@@ -57,6 +58,7 @@ def site(tmp_path: Path) -> Site:
     site.add_echo("slow", workflow="drip", script={"token_delay_s": 0.1})
     (tmp_path / "homebred.toml").write_text(
         f"[requests]\nunread_timeout_s = {UNREAD_S}\nmax_streams = 64\n[engine]\nslots = 64\n"
+        f'[metrics]\nsocket = "{tmp_path / "metrics.sock"}"\n'
     )
     return site
 
@@ -122,6 +124,9 @@ def test_who_does_not_read_is_dropped_and_the_same_connections_other_streams_go_
             assert ended.value.code() in (grpc.StatusCode.CANCELLED, grpc.StatusCode.ABORTED)
         assert dripping.result(30) == text
         assert client.status().version
+        found = figures(text_of(exchanged(site.folder / "metrics.sock")))
+    assert figure(found, "homebred_callers_unread_total") == 10
+    assert figure(found, "homebred_tasks_total", status="error") == 10
     assert outcomes(site) == ["answered", *["unread"] * 10]
     assert "defect" not in site.log
     assert "Traceback" not in site.log

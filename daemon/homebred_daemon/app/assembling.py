@@ -102,13 +102,7 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
             feedback=Feedback(recorder, reviews, clock),
             measures=measures,
         )
-        measured = Measured(
-            answering=answering,
-            pool=pool,
-            reviews=reviews,
-            links=links.by_alias,
-            entity_types=(site.cloud_detector or site.detector).entity_types,
-        )
+        measured = Measured(answering=answering, pool=pool, reviews=reviews, links=links.by_alias, site=site)
         await stack.enter_async_context(measuring.exposed(measured))
         site.detector.detect(WARM_UP)
         await stack.enter_async_context(_serving(settings, around, access, services))

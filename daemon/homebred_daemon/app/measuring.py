@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -17,6 +18,7 @@ from homebred_daemon.errors import StateError
 from homebred_daemon.ports.measures import UNMEASURED, Measures
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.engines import WorkerPool
+from homebred_daemon.services.models import Site
 from homebred_daemon.services.review_desk import ReviewDesk
 from homebred_daemon.settings import MetricsSettings
 
@@ -32,8 +34,13 @@ class Measured:
     pool: WorkerPool
     reviews: ReviewDesk
     links: Callable[[], Mapping[str, Link]]
-    entity_types: frozenset[str]
-    """All that can be masked in what leaves."""
+    site: Site
+    """Whose detectors mask what leaves."""
+
+    @property
+    def entity_types(self) -> frozenset[str]:
+        """All that can be masked in what leaves."""
+        return (self.site.cloud_detector or self.site.detector).entity_types
 
 
 class Measuring:
@@ -74,7 +81,8 @@ class Measuring:
         tally.know(Given.VERSION, lambda: {release})
 
         async def text() -> str:
-            return exposition(tally.series(await gauging.readings()))
+            series = tally.series(await gauging.readings())
+            return await asyncio.to_thread(exposition, series)  # some milliseconds, where there are many specialists
 
         with _listening(self._settings) as listener:
             async with MetricsServer(listener, text, content_type=CONTENT_TYPE).running():

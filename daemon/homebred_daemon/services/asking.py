@@ -117,10 +117,10 @@ class Asking:
         messages = messages_for_chat(served.manifest, self._turns)
         return Ask(messages=messages, options=self._options(served))
 
-    async def _collect(self, specialist_id: str, ask: Ask, *, held: bool) -> tuple[Ask, _Collected]:
+    async def _collect(self, specialist_id: str, ask: Ask, *, held: bool) -> tuple[Ask, Collected]:
         """One generation, and what was asked of the engine in the end; `held` keeps its text back."""
         held, heard = held or bool(ask.in_words), self._means.measures
-        collected = _Collected(
+        collected = Collected(
             self._means.clock.monotonic_s(),
             first=heard.observer(measures.FIRST_TOKEN_SECONDS, specialist_id),
             between=heard.observer(measures.INTER_TOKEN_SECONDS, specialist_id),
@@ -168,7 +168,7 @@ class Asking:
         options = options_for(served.manifest, self._accepted.options)
         return replace(options, logprobs=True) if self._minimum_confidence is not None else options
 
-    def _verified(self, specialist_id: str, ask: Ask, collected: _Collected) -> tuple[Generated, str]:
+    def _verified(self, specialist_id: str, ask: Ask, collected: Collected) -> tuple[Generated, str]:
         """The answer with what verification found, and what there is to say to a model whose answer does not fit."""
         options, problem = ask.options, self._means.schemas.problem
         said = ask.read("".join(collected.text), collected.end)
@@ -209,7 +209,7 @@ class Asking:
         return AttemptFailedError(specialist_id, error.code, said)
 
 
-class _Collected:
+class Collected:
     """What a generation has said so far."""
 
     def __init__(self, asked_s: float, *, first: Observe, between: Observe) -> None:

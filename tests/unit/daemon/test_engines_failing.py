@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.fake_workers import STATS, Fleet
 from tests.support.manual_clock import ManualClock, run_with
+from tests.support.metrics_reader import counted
 from tests.support.recorded_journal import RecordedJournal
 from tests.support.worker_pools import ask, asked, model, pool_of, prompt, settled, until
 
@@ -20,6 +21,7 @@ from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.loading import Room
 from homebred_daemon.services.places import STAY_S
 from homebred_daemon.services.supervising import ModelParkedError, ModelRestingError
+from homebred_daemon.services.tallying import Tally
 from homebred_daemon.services.watching import LOOK_EVERY_S
 from homebred_engines import api
 
@@ -151,6 +153,17 @@ async def test_a_generation_that_fails_in_a_living_worker_leaves_it_be_until_it_
         assert isinstance(await asked(pool, "m"), ModelRestingError)
         clock.pass_s(1)
         assert await ask(pool, "m") == "01"
+
+
+async def test_a_worker_that_fails_at_every_task_is_counted_as_faulty() -> None:
+    fleet, tally = Fleet.free(), Tally()
+    async with pool_of(fleet, measures=tally) as pool:
+        await ask(pool, "m")
+        fleet.workers[0].fails_after = 0
+        for _ in range(FAULTS_TO_BREAK):
+            await asked(pool, "m")
+    causes = {cause: counted(tally, "homebred_worker_failures_total", cause=cause) for cause in ("ended", "faulty")}
+    assert causes == {"ended": 0, "faulty": 1}
 
 
 async def test_what_an_engine_says_of_a_task_is_told_to_its_caller_alone() -> None:
