@@ -47,7 +47,7 @@ from homebred_daemon.services.way_out import WayOut
 from homebred_engines import api
 from homebred_protocol.documents.policy import read_policy
 from homebred_protocol.documents.registry import read_registry
-from homebred_protocol.documents.specialist import Prompt, SpecialistManifest
+from homebred_protocol.documents.specialist import Prompt, ServedWorkflow, SpecialistManifest
 from homebred_protocol.documents.task import content_text, read_task
 
 WORKFLOW = "intake.normalise"
@@ -87,7 +87,7 @@ class Actor:
                 id=specialist_id,
                 title=specialist_id,
                 engine="echo",
-                workflows={},
+                workflows={self.workflow: ServedWorkflow()},
                 prompt=Prompt(response_schema=self.response_schema),
             ),
             model=ServedModel(engine="echo", path=specialist_id, digest=f"sha256:{specialist_id}", context_tokens=512),

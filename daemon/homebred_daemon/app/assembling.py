@@ -22,6 +22,7 @@ from homebred_daemon.app.surroundings import Surroundings
 from homebred_daemon.app.way_out import Links, opened
 from homebred_daemon.app.workers import worker_pool
 from homebred_daemon.config import Settings
+from homebred_daemon.inbound.stream_room import StreamRoom
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.measures import Measures
 from homebred_daemon.ports.policies import PolicyInForce
@@ -101,6 +102,7 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
             embedding=Embedding(lambda: answering.standing, pool, answering.admission),
             feedback=Feedback(recorder, reviews, clock),
             measures=measures,
+            room=StreamRoom(settings.requests.max_streams),
         )
         measured = Measured(answering=answering, pool=pool, reviews=reviews, links=links.by_alias, site=site)
         await stack.enter_async_context(measuring.exposed(measured))

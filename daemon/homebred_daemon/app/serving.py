@@ -23,6 +23,7 @@ from homebred_daemon.config import Settings
 from homebred_daemon.core.access import Role, roles_of
 from homebred_daemon.core.measures import CALLERS_UNREAD
 from homebred_daemon.errors import RequestError
+from homebred_daemon.inbound.stream_room import StreamRoom
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.measures import Measures
 from homebred_daemon.services.answering import Answering
@@ -44,6 +45,7 @@ class Services:
     reviews: ReviewDesk
     feedback: Feedback
     measures: Measures
+    room: StreamRoom
 
 
 @contextmanager
@@ -91,7 +93,7 @@ def api_server(
         face,
         caller_of=face.caller_of,
         default_deadline_s=requests.default_deadline_s,
-        max_streams=requests.max_streams,
+        room=services.room,
         unread_timeout_s=requests.unread_timeout_s,
         report_unread=partial(_note_unread, journal, services.measures),
         new_task_id=lambda: str(uuid4()),

@@ -18,6 +18,7 @@ from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.review_desk import ReviewDesk
 from homebred_daemon.services.sessions import Sessions
 from homebred_protocol.documents.policy import WorkflowPolicy
+from homebred_protocol.documents.registry import GENERALIST
 from homebred_protocol.documents.specialist import SpecialistManifest
 
 
@@ -43,6 +44,12 @@ class Standing:
     def allows(self, accepted: AcceptedTask) -> bool:
         """Whether the caller's profile lets it use the task's workflow."""
         return rights_of(accepted.caller, self.decider.policy).allows_workflow(accepted.task.workflow)
+
+    def workflows_for(self, caller: tuple[str, ...]) -> tuple[str, ...]:
+        """The workflows that policy or specialists name and this caller may use, in order."""
+        served = {name for one in self.specialists.values() for name in one.manifest.workflows} - {GENERALIST}
+        rights = rights_of(caller, self.decider.policy)
+        return tuple(sorted(filter(rights.allows_workflow, served | self.decider.policy.workflows.keys())))
 
     def workflow_policy(self, workflow: str | None) -> WorkflowPolicy:
         """What the policy says of a workflow; nothing where it names none."""

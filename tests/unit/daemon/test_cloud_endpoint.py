@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from homebred_daemon.adapters.cloud.endpoint import MAX_KEY_BYTES, Endpoint, endpoint_key
+from homebred_daemon.adapters.cloud.endpoint import Endpoint, endpoint_key
+from homebred_daemon.adapters.secret_files import MAX_SECRET_BYTES
 from homebred_daemon.errors import ConfigurationError
 
 KEY = "sk-c4nary"
@@ -63,8 +64,8 @@ def test_a_key_comes_from_its_file_else_from_its_credential_else_there_is_none(t
 @pytest.mark.parametrize(
     ("key", "mode", "message"),
     [
-        (b"", 0o600, "holds no key"),
-        (b"k" * (MAX_KEY_BYTES + 1), 0o600, "holds no key"),
+        (b"", 0o600, "does not hold the key of a"),
+        (b"k" * (MAX_SECRET_BYTES + 1), 0o600, "does not hold the key of a"),
         (KEY.encode(), 0o640, "others than its owner"),
     ],
 )

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.answering_stage import WORKFLOW, Stage, accepted_task
+from tests.support.answering_stage import WORKFLOW, Actor, Stage, accepted_task
 
 from homebred_protocol.documents.policy import WorkflowPolicy
 
@@ -30,3 +30,10 @@ def test_a_workflow_that_the_policy_does_not_name_has_no_budget_and_no_minimum()
     standing = Stage({}, {"workflows": {WORKFLOW: {"latency_budget_ms": 200}}}).standing()
     assert standing.workflow_policy(WORKFLOW) == WorkflowPolicy(latency_budget_ms=200)
     assert standing.workflow_policy("letter.sort") == standing.workflow_policy(None) == WorkflowPolicy()
+
+
+def test_a_caller_is_told_the_workflows_that_it_may_use_of_those_that_policy_or_specialists_name() -> None:
+    policy = {"workflows": {"letter.sort": {}}, "callers": {"token:desk": {"workflows": [WORKFLOW, "elsewhere"]}}}
+    standing = Stage({"a": Actor(), "b": Actor(workflow="*")}, policy).standing()
+    assert standing.workflows_for(("uid:7",)) == (WORKFLOW, "letter.sort")
+    assert standing.workflows_for(("token:desk",)) == (WORKFLOW,)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from homebred_daemon.adapters.cloud.registry import WIRE_FORMATS
 from homebred_daemon.adapters.cloud.tls import PIN
+from homebred_daemon.adapters.secret_files import read_secret
 from homebred_daemon.core.endpoint_urls import checked_base_url
 from homebred_daemon.errors import ConfigurationError
-
-MAX_KEY_BYTES = 4096
-_OTHERS = 0o077
-_OTHERS_OF_A_CREDENTIAL = 0o007
-"""systemd lets a service's user in by an access list, whose mask shows where the group's bits stand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,35 +65,4 @@ def endpoint_key(alias: str, *, credential: str, file: Path | None, environ: Map
     Raises:
         ConfigurationError: it is not there, cannot be read, or others can read it.
     """
-    if file is not None:
-        return _read(alias, file, hidden_from=_OTHERS)
-    if not credential:
-        return ""
-    folder = environ.get("CREDENTIALS_DIRECTORY", "")
-    if not folder:
-        raise ConfigurationError(
-            f"there is no credential {credential}, the key of {alias}: systemd passes none",
-            hint=f"add LoadCredentialEncrypted={credential} to the service, or set key_file",
-        )
-    return _read(alias, Path(folder) / credential, hidden_from=_OTHERS_OF_A_CREDENTIAL)
-
-
-def _read(alias: str, path: Path, *, hidden_from: int) -> str:
-    try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            key = file.read(MAX_KEY_BYTES + 1)
-    except OSError as error:
-        raise ConfigurationError(
-            f"the key of {alias} cannot be read from {path}: {error.strerror}",
-            hint="write the key there, owned by the daemon's user, mode 0600",
-        ) from None
-    if mode & hidden_from:
-        raise ConfigurationError(
-            f"others than its owner may read {path}, the key of {alias} (mode {mode:04o})",
-            hint=f"chmod 0600 {path}; if somebody may have copied it, have the provider replace it",
-        )
-    text = key.decode("ascii", errors="replace").strip()
-    if not text or len(key) > MAX_KEY_BYTES:
-        raise ConfigurationError(f"{path} holds no key of {alias}", hint="write the key alone into it")
-    return text
+    return read_secret(f"the key of {alias}", credential=credential, file=file, environ=environ)

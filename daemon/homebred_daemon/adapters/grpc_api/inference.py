@@ -14,9 +14,10 @@ from typing_extensions import override
 from homebred_daemon.adapters.grpc_api.listener import Listener
 from homebred_daemon.adapters.grpc_api.reviews import AfterwardsRpcs, ReviewFace
 from homebred_daemon.adapters.grpc_api.translate import accepted_task, embedded_message, embedding_task, routed_message
-from homebred_daemon.errors import OverloadedError, UnreadError
+from homebred_daemon.errors import UnreadError
 from homebred_daemon.inbound.answering import AcceptedTask, Answerer
 from homebred_daemon.inbound.embedding import Embedder
+from homebred_daemon.inbound.stream_room import StreamRoom
 from homebred_protocol.v1 import inference_pb2 as wire
 
 
@@ -31,7 +32,7 @@ class InferenceServicer(AfterwardsRpcs):
         *,
         caller_of: Callable[[grpc.aio.ServicerContext[Any, Any]], tuple[str, ...]],
         default_deadline_s: float,
-        max_streams: int,
+        room: StreamRoom,
         unread_timeout_s: float,
         new_task_id: Callable[[], str],
         report_unread: Callable[[tuple[str, ...]], None],
@@ -41,9 +42,8 @@ class InferenceServicer(AfterwardsRpcs):
         self._embedder = embedder
         self._caller_of = caller_of
         self._default_deadline_s = default_deadline_s
-        self._max_streams = max_streams
+        self._room = room
         self._unread_timeout_s = unread_timeout_s
-        self._streams = 0
         self._new_task_id = new_task_id
         self._report_unread = report_unread
 
@@ -53,17 +53,13 @@ class InferenceServicer(AfterwardsRpcs):
     ) -> None:
         """Streams decision, deltas and outcome; an outcome that is an error also ends the call as one."""
         listener = Listener(context, self._unread_timeout_s)
-        self._streams += 1
         try:
-            self._refuse_surplus()
-            with closing(listener):
+            with self._room.held(), closing(listener):
                 accepted = await self._accepted(request, context)
                 await self._answering.answer(accepted, listener.hear, listener.has_heard)
         except UnreadError:
             self._report_unread(self._caller_of(context))
             raise
-        finally:
-            self._streams -= 1
         if listener.problem is not None:
             raise listener.problem
 
@@ -87,10 +83,6 @@ class InferenceServicer(AfterwardsRpcs):
     def _remaining_s(self, context: grpc.aio.ServicerContext[Any, Any]) -> float:
         remaining_s = cast("float | None", context.time_remaining())  # None: the caller set no deadline
         return self._default_deadline_s if remaining_s is None else remaining_s
-
-    def _refuse_surplus(self) -> None:
-        if self._streams > self._max_streams:
-            raise OverloadedError(f"{self._max_streams} answers are being streamed", retry_after_s=1.0)
 
     async def _accepted(
         self, request: wire.GenerateRequest, context: grpc.aio.ServicerContext[Any, Any]

@@ -6,15 +6,14 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, get_args
 
-from homebred_daemon.core.attached_content import NOTHING_ATTACHED, AttachedContent, Attachment
+from homebred_daemon.adapters.accepting import accepted
+from homebred_daemon.core.attached_content import Attachment
 from homebred_daemon.core.decision import Fallback, RouteDecision, Runtime
-from homebred_daemon.core.task_content import local_tools_of, requiring, tools_of, turns_of
+from homebred_daemon.core.task_content import tools_of
 from homebred_daemon.errors import HomebredError, OverloadedError, RequestError
 from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent, Decided, Outcome, Retracted, Routed
 from homebred_daemon.inbound.embedding import Embeddings, EmbeddingTask
 from homebred_engines import api
-from homebred_protocol.documents.fields import DocumentError
-from homebred_protocol.documents.task import content_text, read_task
 from homebred_protocol.v1 import inference_pb2 as wire
 
 RUNTIMES = {
@@ -48,41 +47,16 @@ def accepted_task(
         RequestError: with every problem found.
     """
     document = _document(request.task, new_task_id)
-    try:
-        attachments = tuple(
-            Attachment(name=one.name, media_type=one.media_type, data=one.data) for one in request.task.attachments
-        )
-        attached = _examined(attachments)
-        task = requiring(read_task(document), attached.requires)
-        turns = turns_of(document)
-        options = _options(request, document)
-    except DocumentError as error:
-        problems = "; ".join(problem.sentence() for problem in error.problems)
-        raise RequestError(f"the task cannot be accepted: {problems}") from None
-    except api.InvalidRequestError as error:
-        raise RequestError(f"the task cannot be accepted: {error.why}") from None
-    if not any(turn.content.strip() or turn.tool_calls for turn in turns):
-        raise RequestError("the task cannot be accepted: it is empty", hint="send some text")
-    return AcceptedTask(
-        task=task,
-        text="\n".join(filter(None, (content_text(document), attached.text))),
-        turns=turns,
-        options=options,
-        caller=caller,
-        deadline_s=deadline_s if task.deadline_s is None else min(deadline_s, task.deadline_s),
-        attachments=attachments,
-        content=attached,
-        local_tools=local_tools_of(document),
-        session_id=request.task.session_id,
+    attachments = tuple(
+        Attachment(name=one.name, media_type=one.media_type, data=one.data) for one in request.task.attachments
     )
-
-
-def _examined(attachments: tuple[Attachment, ...]) -> AttachedContent:
-    if not attachments:
-        return NOTHING_ATTACHED
-    from homebred_daemon.core.attachments import attached_content  # noqa: PLC0415  # most devices never need its tables
-
-    return attached_content(attachments)
+    return accepted(
+        document,
+        attachments=attachments,
+        options=lambda: _options(request, document),
+        caller=caller,
+        deadline_s=deadline_s,
+    )
 
 
 def event_message(event: AnswerEvent) -> wire.GenerateEvent:
