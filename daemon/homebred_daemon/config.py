@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -24,12 +25,13 @@ from typing_extensions import override
 from homebred_daemon import config_sources
 from homebred_daemon.config_sources import DEFAULT_FILE, FLAGS, ConfigFile, Given, Key, variable_of
 from homebred_daemon.errors import ConfigurationError
-from homebred_daemon.settings import Settings, expected, field_within, known_keys
+from homebred_daemon.settings import GatewaySettings, Settings, expected, field_within, known_keys
 
 __all__ = ["Loaded", "Origin", "Settings", "load", "load_with_origins"]
 
 MAX_SOCKET_PATH_BYTES = 107  # sun_path of unix(7), less its closing zero
 MAX_SHOWN_CHARACTERS = 60
+TOKEN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,6 +283,23 @@ def _contradictions(settings: Settings, origin: Callable[[Key], Origin]) -> Iter
             what=f"{settings.engine.slots} slots can never be used by {settings.requests.max_streams} streams",
             hint="write slots no greater than max_streams",
         )
+    yield from _gateway_contradictions(settings.gateway, at)
+
+
+def _gateway_contradictions(gateway: GatewaySettings, at: Callable[..., str]) -> Iterator[_Problem]:
+    if gateway.enabled and not gateway.tokens:
+        yield _Problem(
+            place=at(("gateway", "enabled")),
+            what="opens a gateway that nobody may use",
+            hint='write a table such as [gateway.tokens.desk] with file = "/etc/homebred/desk.token"',
+        )
+    for name in gateway.tokens:
+        if not TOKEN_NAME.fullmatch(name):
+            yield _Problem(
+                place=at(("gateway", "tokens")),
+                what=f"names a caller {_shown(name)}",
+                hint="write 1 to 64 of A-Z a-z 0-9 _ . -",
+            )
 
 
 def _error(problems: list[_Problem]) -> ConfigurationError:

@@ -270,6 +270,21 @@ LINK_CHANGED = Event(
     sentence="The link to {alias} is {link}: {link_cause}.",
     fields=("alias", "link", "link_cause"),
 )
+GATEWAY_OPEN = Event(
+    name="gateway_open",
+    severity=Severity.NOTICE,
+    message_id="b77577ed17df4a419207cc3b4886fce3",
+    sentence="The OpenAI-compatible gateway listens at {gateway}.",
+    fields=("gateway",),
+)
+GATEWAY_REFUSED = Event(
+    name="gateway_refused",
+    severity=Severity.WARNING,
+    message_id="c342e2bc180a4bb4a29a84dd27bbed4c",
+    sentence="The gateway refused a request: {error_code}.",
+    next_step="Look for a program with a wrong token (unattested), or a page in a browser (not_permitted).",
+    fields=("error_code",),
+)
 CONNECTION_REFUSED = Event(
     name="connection_refused",
     severity=Severity.WARNING,
@@ -375,6 +390,8 @@ EVENTS: tuple[Event, ...] = (
     SPENDING_UNREADABLE,
     RECOGNIZER_FAILED,
     LINK_CHANGED,
+    GATEWAY_OPEN,
+    GATEWAY_REFUSED,
     CONNECTION_REFUSED,
     CALLER_UNREAD,
     REVIEW_FILED,

@@ -274,6 +274,42 @@ class CloudSettings(_Section):
     )
 
 
+class GatewayTokenSettings(_Section):
+    """One caller of the gateway, by the name that its profile `token:NAME` has in the policy."""
+
+    credential: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9_.-]*$",
+        description="The systemd credential that holds its token; empty: none.",
+        examples=["gateway-desk"],
+    )
+    file: AbsolutePath | None = Field(
+        default=None, description="File that holds its token, mode 0600; wins over credential."
+    )
+
+
+class GatewaySettings(_Section):
+    """The OpenAI-compatible way in, for programs of this device."""
+
+    enabled: bool = Field(default=False, description="Whether there is one.")
+    address: Literal["127.0.0.1", "::1"] = Field(
+        default="127.0.0.1", description="Loopback address that it listens at; no other is possible."
+    )
+    port: int = Field(default=8484, ge=1, le=65_535, description="TCP port that it listens at.")
+    socket: AbsolutePath | None = Field(
+        default=None, description="Unix socket that it listens at instead; unset: address and port."
+    )
+    allowed_origins: str = Field(
+        default="",
+        pattern=r"^( *[!-~]+( +[!-~]+)*)? *$",
+        description="Origins that a request may name, separated by spaces; empty: a request that names one is refused.",
+        examples=["app://notes"],
+    )
+    tokens: dict[str, GatewayTokenSettings] = Field(
+        default_factory=dict, description="A table for each caller, by its name; without one nobody may come in."
+    )
+
+
 class LogSettings(_Section):
     """What the daemon writes about itself; never a task's content."""
 
@@ -327,6 +363,7 @@ class Settings(BaseSettings):
     link: LinkSettings = LinkSettings()
     cloud: CloudSettings = CloudSettings()
     metrics: MetricsSettings = MetricsSettings()
+    gateway: GatewaySettings = GatewaySettings()
     log: LogSettings = LogSettings()
 
     @override

@@ -15,6 +15,7 @@ from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.adapters.policy_files import PolicyFiles
 from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.adapters.worker_folders import remove_leftovers
+from homebred_daemon.app.gateway import gateway
 from homebred_daemon.app.measuring import Measured, Measuring
 from homebred_daemon.app.serving import Services, api_server, listening, only_daemon_here
 from homebred_daemon.app.stores import open_recorder, open_reviews, recover_at_start
@@ -118,6 +119,7 @@ async def _serving(settings: Settings, around: Surroundings, access: Access, ser
         listener = stack.enter_context(listening(settings, access, around.inherited))
         server = api_server(settings, access, listener, services, around.journal)
         stack.push_async_callback(server.stop, STOP_GRACE_S)
+        await stack.enter_async_context(gateway(settings, access, services, around.journal))
         stack.callback(services.reviews.dismiss)
         stack.push_async_callback(_drained, services, settings.requests.drain_s, around.journal)
         if around.inherited is not None:

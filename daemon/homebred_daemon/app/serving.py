@@ -95,7 +95,7 @@ def api_server(
         default_deadline_s=requests.default_deadline_s,
         room=services.room,
         unread_timeout_s=requests.unread_timeout_s,
-        report_unread=partial(_note_unread, journal, services.measures),
+        report_unread=partial(note_unread, journal, services.measures),
         new_task_id=lambda: str(uuid4()),
     )
     control = ControlServicer(services.caretaker, services.residency, face, journal)
@@ -114,6 +114,7 @@ def _note_refused(journal: Journal, refusal: RequestError) -> None:
     journal.note(messages.CONNECTION_REFUSED, error_code=refusal.code)
 
 
-def _note_unread(journal: Journal, measures: Measures, caller: tuple[str, ...]) -> None:
+def note_unread(journal: Journal, measures: Measures, caller: tuple[str, ...]) -> None:
+    """A caller did not read its answer and was dropped."""
     measures.count(CALLERS_UNREAD)
     journal.note(messages.CALLER_UNREAD, principal=caller[0] if caller else "")

@@ -25,11 +25,11 @@ NO_DEFAULT_FILE = Path("/nonexistent/homebred.toml")
 COMMENTED_KEY = re.compile(r"^# (\w+) = ", re.MULTILINE)
 OF_THE_MACHINE = {
     *(("policy", "file"), ("policy", "site_ceiling_file"), ("detection", "gazetteer_file")),
-    *(("engine", "python"), ("review", "key_file"), ("metrics", "socket")),
+    *(("engine", "python"), ("review", "key_file"), ("metrics", "socket"), ("gateway", "socket")),
 }
 """Settings that no file can hold the default of: unset, or this machine's interpreter."""
-TABLES = {("cloud", "endpoints")}
-"""Settings that are tables of the site's own; the annotated file has one, commented out."""
+TABLES = {("cloud", "endpoints"), ("gateway", "tokens")}
+"""Settings that are tables of the site's own; the annotated file has one each, commented out."""
 COMMENTED_TABLE = re.compile(r"^#(?=[a-z\[])", re.MULTILINE)
 
 
