@@ -19,6 +19,7 @@ from tests.bench.decisions import KNOWN_WORKFLOW, LEDGER_COMMIT
 from tests.bench.detection import DETECT
 from tests.bench.figures import Aim, Bench, Conditions, Found, line
 from tests.bench.first_token import FIRST_TOKEN
+from tests.bench.gateway import OVER_HTTP
 from tests.bench.measuring import FIGURES
 from tests.bench.processor_time import ForeignLoad
 from tests.bench.round_trips import ROUTE, STREAM
@@ -42,6 +43,7 @@ BENCHES: tuple[Bench, ...] = (
     BEHIND_LONG_PREFILL,
     SLOT_FREE,
     TOKENS_PER_S,
+    OVER_HTTP,
 )
 
 
