@@ -29,6 +29,7 @@ FORBIDDEN = {
         "tuf": "lazily, when a release arrives",
         "h11": "only where the gateway is enabled",
         "homebred_daemon.adapters.openai_gateway": "only where it is enabled",
+        "homebred_daemon.app.open_gateway": "only where the gateway is enabled",
         "httpx2": "with the first call to a cloud: 16 MB that a device without one does without",
         "anyio": "httpx2 brings it along",
         "jeepney": "only where an endpoint is beyond this device, to hear NetworkManager",

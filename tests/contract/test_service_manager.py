@@ -250,6 +250,19 @@ class TestInheritedSockets:
             self.inherited(wrong, LISTEN_FDNAMES="homebred")
         assert "ListenStream=" in refused.value.hint
 
+    def web_socket(self, address: str) -> socket.socket:
+        """What becomes of one that listens at an address over TCP, and may."""
+        environ = {"LISTEN_PID": "77", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "web"}
+        with socket.create_server((address, 0)) as listener:
+            os.dup2(listener.fileno(), self.FIRST_FD)
+            return systemd.inherited_sockets(environ, 77, self.FIRST_FD, at_loopback=frozenset({"web"}))["web"]
+
+    def test_that_may_be_called_over_tcp_are_taken_at_loopback_alone(self) -> None:
+        with self.web_socket("127.0.0.1") as found:
+            assert found.getsockname()[0] == "127.0.0.1"
+        with pytest.raises(ConfigurationError, match="nor one at"):
+            self.web_socket("")
+
     def test_that_are_no_sockets_are_refused(self, tmp_path: Path) -> None:
         with (tmp_path / "file").open("w") as file:
             os.dup2(file.fileno(), self.FIRST_FD)

@@ -6,8 +6,10 @@ The requests are those that a browser sends, as bytes: no browser takes part.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -257,3 +259,39 @@ def test_a_gateway_that_nobody_could_use_or_anybody_does_not_start(site: Site) -
         port = taken.getsockname()[1]
         told = refusal(site, f'[gateway]\nenabled = true\nport = {port}\n[gateway.tokens.desk]\nfile = "{token}"\n')
     assert "cannot listen" in told
+
+
+HANDED_OVER = """
+import os, sys
+from homebred_daemon.app import run
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "homebred-gateway"}
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_socket_that_systemd_passes_is_served_or_refused_aloud(site: Site, enabled: bool) -> None:  # noqa: FBT001
+    token, config = site.folder / "token", site.folder / "homebred.toml"
+    token.touch(mode=0o600)
+    token.write_text(TOKEN)
+    config.write_text(f'[gateway]\nenabled = {str(enabled).lower()}\n[gateway.tokens.desk]\nfile = "{token}"\n')
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        command = [sys.executable, "-c", HANDED_OVER, *site.command("--config", str(config))[3:]]
+        process = subprocess.Popen(
+            command,
+            preexec_fn=lambda: os.dup2(listener.fileno(), 3),  # noqa: PLW1509  # the number that sd_listen_fds(3) has
+            pass_fds=(3,),
+            stderr=subprocess.PIPE,
+        )
+        try:
+            if not enabled:
+                assert process.wait(20) == 2
+                assert b"homebred-gateway.socket" in (process.stderr.read() if process.stderr else b"")
+                return
+            port = listener.getsockname()[1]
+            with OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key=TOKEN, max_retries=0, timeout=20) as client:
+                assert next(iter(client.models.list())).id == "homebred"
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+    assert process.returncode == 0

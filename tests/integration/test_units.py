@@ -13,12 +13,13 @@ from tests.support.committed_files import ROOT
 
 from homebred_daemon.app.assembling import STOP_GRACE_S
 from homebred_daemon.app.running import ENDING_S
-from homebred_daemon.app.surroundings import SOCKET_NAME
+from homebred_daemon.app.surroundings import GATEWAY_SOCKET_NAME, SOCKET_NAME
 from homebred_daemon.config import load
 
 UNITS = ROOT / "packaging" / "systemd"
 SERVICE = (UNITS / "homebred.service").read_text()
 SOCKET = (UNITS / "homebred.socket").read_text()
+GATEWAY = (UNITS / "homebred-gateway.socket").read_text()
 needs_analyze = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="THE UNITS ARE NOT CHECKED HERE: apt install systemd"
 )
@@ -36,6 +37,7 @@ def installed(tmp_path: Path) -> Path:
     runnable = SERVICE.replace("/usr/bin/homebredd", "/bin/true").replace("=homebred\n", "=root\n")
     (tmp_path / "homebred.service").write_text(runnable.replace("Directory=root", "Directory=homebred"))
     (tmp_path / "homebred.socket").write_text(SOCKET.replace("SocketGroup=homebred", "SocketGroup=root"))
+    (tmp_path / "homebred-gateway.socket").write_text(GATEWAY)
     return tmp_path
 
 
@@ -70,6 +72,13 @@ def test_the_socket_does_not_lie_where_the_services_end_removes_it() -> None:
 
 def test_the_socket_has_the_name_that_the_daemon_looks_for() -> None:
     assert setting(SOCKET, "FileDescriptorName") == SOCKET_NAME
+    assert setting(GATEWAY, "FileDescriptorName") == GATEWAY_SOCKET_NAME
+
+
+def test_the_gateways_socket_is_that_of_the_service_at_the_address_of_the_settings() -> None:
+    own = load(None, {}, {}, Path("/nowhere")).gateway
+    assert setting(GATEWAY, "ListenStream") == f"{own.address}:{own.port}"
+    assert setting(GATEWAY, "Service") == "homebred.service"
 
 
 def test_systemd_waits_longer_than_the_end_takes() -> None:

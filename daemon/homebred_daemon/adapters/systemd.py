@@ -16,6 +16,7 @@ from typing_extensions import override
 from homebred_daemon.errors import ConfigurationError, StateError
 from homebred_daemon.ports.service_manager import ServiceManager
 
+LOOPBACK = ("127.0.0.1", "::1")
 FIRST_FD = 3  # sd_listen_fds(3): SD_LISTEN_FDS_START
 UNNAMED = "unknown"  # sd_listen_fds(3): the name of a descriptor where $LISTEN_FDNAMES is not set
 MICROSECONDS = 1_000_000
@@ -147,9 +148,15 @@ class DatagramManager(_Manager):
 
 
 def inherited_sockets(
-    environ: MutableMapping[str, str], pid: int, first_fd: int = FIRST_FD
+    environ: MutableMapping[str, str],
+    pid: int,
+    first_fd: int = FIRST_FD,
+    *,
+    at_loopback: frozenset[str] = frozenset(),
 ) -> Mapping[str, socket.socket]:
-    """The listening Unix sockets that systemd passed to this process, by FileDescriptorName=; usually none.
+    """The listening sockets that systemd passed to this process, by FileDescriptorName=; usually none.
+
+    They are Unix sockets; those of the names `at_loopback` may also listen at an address of this device's loopback.
 
     The variables are taken out: sockets are taken once, and no child mistakes them for its own.
 
@@ -166,15 +173,17 @@ def inherited_sockets(
             f"systemd passed {count} sockets under the names {', '.join(names)}",
             hint="give each socket unit of the daemon one ListenStream= and a FileDescriptorName= of its own",
         )
-    return {name: _listening(first_fd + offset, name) for offset, name in enumerate(names)}
+    return {
+        name: _listening(first_fd + offset, name, may_be_tcp=name in at_loopback) for offset, name in enumerate(names)
+    }
 
 
-def _listening(descriptor: int, name: str) -> socket.socket:
+def _listening(descriptor: int, name: str, *, may_be_tcp: bool) -> socket.socket:
     try:
         os.set_inheritable(descriptor, False)  # noqa: FBT003  # sd_listen_fds(3) sets FD_CLOEXEC on every one
         inherited = socket.socket(fileno=descriptor)
         is_served = (
-            inherited.family == socket.AF_UNIX
+            (inherited.family == socket.AF_UNIX or (may_be_tcp and inherited.getsockname()[0] in LOOPBACK))
             and inherited.type == socket.SOCK_STREAM
             and inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
         )
@@ -186,8 +195,9 @@ def _listening(descriptor: int, name: str) -> socket.socket:
     if not is_served:
         inherited.close()
         raise ConfigurationError(
-            f"the socket {name!r} that systemd passed is no listening Unix stream socket",
-            hint="write an absolute path for ListenStream= of homebred.socket, and Accept=no",
+            f"the socket {name!r} that systemd passed is no listening Unix stream socket"
+            + (", nor one at 127.0.0.1 or ::1" if may_be_tcp else ""),
+            hint=f"write an absolute path for ListenStream= of {name}.socket, and Accept=no",
         )
     return inherited
 

@@ -119,7 +119,7 @@ async def _serving(settings: Settings, around: Surroundings, access: Access, ser
         listener = stack.enter_context(listening(settings, access, around.inherited))
         server = api_server(settings, access, listener, services, around.journal)
         stack.push_async_callback(server.stop, STOP_GRACE_S)
-        await stack.enter_async_context(gateway(settings, access, services, around.journal))
+        await stack.enter_async_context(gateway(settings, access, services, around))
         stack.callback(services.reviews.dismiss)
         stack.push_async_callback(_drained, services, settings.requests.drain_s, around.journal)
         if around.inherited is not None:

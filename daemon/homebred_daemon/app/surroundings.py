@@ -17,6 +17,8 @@ from homebred_daemon.ports.service_manager import ServiceManager
 
 SOCKET_NAME = "homebred"
 """FileDescriptorName= of the socket unit."""
+GATEWAY_SOCKET_NAME = "homebred-gateway"
+"""The same of the gateway's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,8 @@ class Surroundings:
     manager: ServiceManager
     inherited: socket.socket | None
     """The socket that systemd bound; None: the daemon makes its own."""
+    inherited_gateway: socket.socket | None = None
+    """The same for the gateway."""
 
 
 def open_journal(settings: Settings, environ: MutableMapping[str, str]) -> logs.StructuredJournal:
@@ -47,11 +51,17 @@ def surroundings(journal: logs.StructuredJournal, environ: MutableMapping[str, s
     Raises:
         ConfigurationError: it is not what the daemon can use.
     """
-    sockets = systemd.inherited_sockets(environ, os.getpid())
-    if sockets.keys() - {SOCKET_NAME}:
+    known = (SOCKET_NAME, GATEWAY_SOCKET_NAME)
+    sockets = systemd.inherited_sockets(environ, os.getpid(), at_loopback=frozenset({GATEWAY_SOCKET_NAME}))
+    if sockets.keys() - set(known):
         raise ConfigurationError(
-            f"systemd passed sockets of the names {', '.join(sorted(sockets))}; the daemon knows only {SOCKET_NAME}",
-            hint=f"write FileDescriptorName={SOCKET_NAME} in the daemon's one socket unit",
+            f"systemd passed sockets of the names {', '.join(sorted(sockets))}; the daemon knows {' and '.join(known)}",
+            hint=f"write FileDescriptorName={SOCKET_NAME} in the daemon's socket unit",
         )
     manager = systemd.service_manager(environ, os.getpid())
-    return Surroundings(journal=journal, manager=manager, inherited=sockets.get(SOCKET_NAME))
+    return Surroundings(
+        journal=journal,
+        manager=manager,
+        inherited=sockets.get(SOCKET_NAME),
+        inherited_gateway=sockets.get(GATEWAY_SOCKET_NAME),
+    )
