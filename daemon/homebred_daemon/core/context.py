@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from homebred_daemon.core.documents import Document, last_of_user
-from homebred_daemon.core.json_masking import as_lines
 from homebred_engines.api import Message, Tool
+from homebred_protocol.documents.readable import as_lines, without_escapes
 
 SYSTEM: Final = "system"
+TOOL: Final = "tool"
 MIN_SHARED: Final = 2
 """Telling words that an earlier turn shares with the last one, to be needed by it."""
 MIN_LETTERS: Final = 5
@@ -56,11 +57,12 @@ class MinimumContext:
         """All of it, as detection and residual risk read it."""
         parts = [self.system]
         for turn in self.turns:
-            parts += [turn.content, *(f"{call.name}\n{as_lines(call.arguments)}" for call in turn.tool_calls)]
+            content = as_lines(turn.content) if turn.role == TOOL else turn.content
+            parts += [content, *(f"{call.name}\n{as_lines(call.arguments)}" for call in turn.tool_calls)]
         parts += [document.shown() for document in self.documents]
         for tool in self.tools:
             parts += [tool.name, tool.description, as_lines(tool.parameters)]
-        return "\n\n".join(filter(None, (*parts, as_lines(self.json_schema))))
+        return without_escapes("\n\n".join(filter(None, (*parts, as_lines(self.json_schema)))))
 
 
 def minimum_context(

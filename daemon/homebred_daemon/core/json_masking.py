@@ -11,53 +11,31 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from homebred_daemon.core.sensitivity import Span, resolve
+from homebred_protocol.documents.readable import parts, without_escapes
 
 Mask = Callable[[str, Sequence[Span]], str]
 """A text and its spans to the text without what they cover."""
 
 
-def as_lines(document: str) -> str:
-    """A JSON document as a detector reads it; what is no JSON, as it is."""
-    try:
-        return "".join(part + after for part, after in _parts(json.loads(document)))
-    except (ValueError, RecursionError):
-        return document
-
-
 def masked_json(document: str, detect: Callable[[str], Sequence[Span]], mask: Mask) -> str:
     """The JSON document with each text, number and name masked where something was found in it.
 
-    A number of which anything is masked becomes a text.
+    A number of which anything is masked becomes a text; half of a surrogate pair, which nobody could send, U+FFFD.
 
     Raises:
         ValueError: it is no JSON.
     """
-    value = json.loads(document)
-    parts = list(_parts(value))
-    spans = resolve(detect("".join(part + after for part, after in parts)))
-    masked = _masked_parts(parts, spans, mask)
-    return json.dumps(_rebuilt(value, masked), ensure_ascii=False)
+    value = json.loads(without_escapes(document))
+    read = list(parts(value))
+    spans = resolve(detect("".join(part + after for part, after in read)))
+    masked = _masked_parts(read, spans, mask)
+    whole = json.dumps(_rebuilt(value, masked), ensure_ascii=False)
+    return whole.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _parts(value: Any) -> Iterator[tuple[str, str]]:
-    """Names and values in their order, each with what follows it in the lines."""
-    match value:
-        case dict():
-            for name, held in value.items():
-                yield name, ":\n" if isinstance(held, dict | list) else ": "
-                yield from _parts(held)
-        case list():
-            for held in value:
-                yield from _parts(held)
-        case str():
-            yield value, "\n"
-        case _:
-            yield json.dumps(value), "\n"
-
-
-def _masked_parts(parts: Sequence[tuple[str, str]], spans: Sequence[Span], mask: Mask) -> Iterator[str]:
+def _masked_parts(read: Sequence[tuple[str, str]], spans: Sequence[Span], mask: Mask) -> Iterator[str]:
     at = first = 0
-    for part, after in parts:
+    for part, after in read:
         end = at + len(part)
         while first < len(spans) and spans[first].end <= at:
             first += 1

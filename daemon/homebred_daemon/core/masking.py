@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from homebred_daemon.core.context import MinimumContext
+from homebred_daemon.core.context import TOOL, MinimumContext
 from homebred_daemon.core.documents import Document, with_documents
 from homebred_daemon.core.json_masking import masked_json
 from homebred_daemon.core.pseudonyms import Pseudonyms
 from homebred_daemon.core.sensitivity import Span
 from homebred_daemon.errors import DetectionError
 from homebred_engines.api import TOOL_CHOICES, Message, Tool, ToolCall
+from homebred_protocol.documents.readable import without_escapes
 
 Detect = Callable[[str], tuple[Span, ...]]
 
@@ -53,10 +54,17 @@ class _Masking:
     def _turn(self, turn: Message) -> Message:
         return replace(
             turn,
-            content=self._text(turn.content),
+            content=self._result(turn.content) if turn.role == TOOL else self._text(turn.content),
             tool_calls=tuple(map(self._call, turn.tool_calls)),
             tool_call_id=self._id(turn.tool_call_id),
         )
+
+    def _result(self, content: str) -> str:
+        """What a tool gave back: mostly JSON."""
+        try:
+            return self._json(content)
+        except ValueError:
+            return self._text(content)
 
     def _tool(self, tool: Tool) -> Tool:
         description, parameters = self._text(tool.description), self._json(tool.parameters)
@@ -78,7 +86,8 @@ class _Masking:
         return self._pseudonyms.alias(name) if self._detect(spoken) else name
 
     def _text(self, text: str) -> str:
-        return self._pseudonyms.masked(text, self._detect(text)) if text else ""
+        read = without_escapes(text)
+        return self._pseudonyms.masked(read, self._detect(read)) if read else ""
 
     def _json(self, document: str) -> str:
         if not document:

@@ -5,11 +5,11 @@ The content (text, messages, schema, attachments) is checked here and not kept: 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from homebred_protocol.documents.fields import DocumentError, Fields
+from homebred_protocol.documents.readable import as_lines, lines, without_escapes
 
 KINDS = ("repeat", "tool_loop", "synthesis", "drafting", "other")
 REQUIREMENTS = ("vision", "audio", "tools", "embeddings")
@@ -107,24 +107,18 @@ def content_text(document: dict[str, Any]) -> str:
     parts = [document.get("text")]
     for message in document.get("messages") or ():
         parts += [message.get("name"), message.get("content")]
+        if message.get("role") == "tool":  # mostly JSON, which names a thing on one line and spells it as an escape
+            parts.append(as_lines(message.get("content") or ""))
         for call in message.get("tool_calls") or ():
-            parts += [call["name"], as_read(call["arguments"])]
+            parts += [call["name"], as_lines(call["arguments"])]
     for tool in document.get("tools") or ():
-        parts += [tool["name"], tool.get("description"), _json_text(tool.get("parameters"))]
-    parts.append(_json_text(document.get("response_schema")))
-    return "\n".join(part for part in parts if part)
+        parts += [tool["name"], tool.get("description"), _schema_text(tool.get("parameters"))]
+    parts.append(_schema_text(document.get("response_schema")))
+    return without_escapes("\n".join(part for part in parts if part))
 
 
-def as_read(arguments: str) -> str:
-    """A tool call's arguments as a person would read them: no letter is spelt as an escape."""
-    try:
-        return _json_text(json.loads(arguments)) or arguments
-    except (ValueError, RecursionError):
-        return arguments
-
-
-def _json_text(value: object) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False)
+def _schema_text(schema: object) -> str:
+    return "" if schema is None else lines(schema)
 
 
 def _check_content(fields: Fields) -> None:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homebred_daemon.core.json_masking import as_lines, masked_json
+from homebred_daemon.core.json_masking import masked_json
 from homebred_daemon.core.sensitivity import Span, stretches
+from homebred_protocol.documents.readable import as_lines
 
 JSON = st.recursive(
     st.none()
@@ -63,9 +64,13 @@ def test_a_value_is_seen_beside_its_name_and_masked_in_its_own_place(value: Any,
 
 def test_escapes_hide_nothing() -> None:
     assert masked({"name": "M\u00fcller"}, "Müller") == {"name": "#"}
+    assert masked({"result": json.dumps({"name": "Müller"})}, "Müller") == {"result": '{"name": "#"}'}
 
 
-def test_what_is_no_json_is_read_as_it_is() -> None:
-    assert as_lines("{no") == "{no"
+def test_half_of_a_surrogate_pair_can_be_sent() -> None:
+    assert masked_json(r'{"a": "\ud83d\ude00 \ud83d"}', finds("$^"), mask) == '{"a": "😀 \ufffd"}'
+
+
+def test_what_is_no_json_is_refused() -> None:
     with pytest.raises(ValueError, match="Expecting"):
         masked_json("{no", finds("a"), mask)

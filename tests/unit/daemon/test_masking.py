@@ -26,6 +26,7 @@ def hidden(turns: list[Message], **more: object) -> tuple[Pseudonyms, str]:
 
 
 CALL = ToolCall(id="chart-Quill-4711", name="chart_of_Quill", arguments='{"who": "Quill", "number": 4711}')
+CALLING = Message(role="assistant", content="", tool_calls=(CALL,))
 TALK = [
     Message(role="system", content="Ask Quill."),
     Message(role="user", content="Why does Quill write?"),
@@ -43,6 +44,16 @@ def test_nothing_that_is_found_leaves_in_any_part_of_a_task() -> None:
     assert "Quill" not in leaving
     assert "4711" not in leaving
     assert "again" in leaving
+
+
+@pytest.mark.parametrize("role", ["user", "tool"])
+def test_no_escape_hides_what_is_found(role: str) -> None:
+    said = json.dumps({"who": "Quill"}).replace("Q", r"\u0051")
+    turns = [Message(role="user", content="Go on."), CALLING, Message(role="tool", content=said, tool_call_id=CALL.id)]
+    context = minimum_context(turns if role == "tool" else [Message(role="user", content=said)])
+    sent = masked(context, find_quill, Pseudonyms(bytes(KEY_BYTES))).turns[-1].content
+    assert "Quill" in context.text
+    assert json.loads(sent)["who"].startswith("⟦person:")
 
 
 def test_one_value_has_one_token_in_all_of_them() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -132,6 +133,22 @@ def test_everything_that_a_person_wrote_is_looked_through() -> None:
     text = content_text(document)
     assert all(word in text for word in ("one", "two", "three", "fünf"))
     assert content_text(MINIMAL) == "hello"
+
+
+def test_no_escape_hides_a_word() -> None:
+    said = json.dumps({"note": "for\tJürgen Müller"})
+    call = {"id": "c", "name": "find", "arguments": said}
+    messages = [
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "content": said, "tool_call_id": "c"},
+    ]
+    documents: list[dict[str, Any]] = [{"text": said}, *({"messages": [message]} for message in messages)]
+    for document in documents:
+        assert "Jürgen Müller" in content_text(document)
+    assert all("note: for\tJürgen" in content_text({"messages": [message]}) for message in messages)
+
+
+def test_what_is_absent_is_empty() -> None:
     assert content_text({"text": None, "messages": None}) == ""
 
 
