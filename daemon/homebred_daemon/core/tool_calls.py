@@ -55,24 +55,32 @@ def restored(calls: Sequence[ToolCall], pseudonyms: Pseudonyms, *, local_tools: 
 
     Raises:
         TokenError: a token was never issued, or was altered.
-        ValueError: arguments are no JSON.
+        ValueError: arguments are no JSON, or hold half of a surrogate pair.
     """
     home = Restored()
     for call in calls:
         name = pseudonyms.name(call.name)
-        arguments = json.loads(call.arguments)
-        filled = home.filled(arguments, pseudonyms, may_show=name in local_tools)
-        home.calls += (ToolCall(id=call.id, name=name, arguments=json.dumps(filled, ensure_ascii=False)),)
+        arguments = home.document(call.arguments, pseudonyms, may_show=name in local_tools)
+        home.calls += (ToolCall(id=call.id, name=name, arguments=arguments),)
     return home
 
 
 class Restored:
-    """Calls that have come home."""
+    """What has come home in JSON: calls, and an answer that must fit a schema."""
 
     def __init__(self) -> None:
         self.calls: tuple[ToolCall, ...] = ()
         self.withheld = 0
         """How many values were not put back."""
+
+    def document(self, text: str, pseudonyms: Pseudonyms, *, may_show: bool) -> str:
+        """JSON text with its tokens replaced, in what it means: no escape hides a link, no value ends a string.
+
+        Raises as `restored` does.
+        """
+        whole = json.dumps(self.filled(json.loads(text), pseudonyms, may_show=may_show), ensure_ascii=False)
+        whole.encode()  # half of a surrogate pair is no text: nobody could pass it on
+        return whole
 
     def filled(self, value: Any, pseudonyms: Pseudonyms, *, may_show: bool) -> Any:
         """A JSON value with its tokens replaced."""

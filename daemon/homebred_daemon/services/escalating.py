@@ -96,28 +96,45 @@ class Escalating:
         try:
             finished = await self._streamed(request, restorer, deadline_s=deadline_s)
             home = restored(finished.tool_calls, pseudonyms, local_tools=self._accepted.local_tools)
+            if self._accepted.options.json_schema:
+                self._restore_held(home, restorer, pseudonyms)
         except CloudError as error:
             raise await self._failed(Finding(error.code)) from error
         except TokenError as error:
             raise await self._failed(Finding.ALTERED_TOKEN) from error
-        except (ValueError, RecursionError) as error:  # of its tool calls
+        except (ValueError, RecursionError) as error:  # of its JSON
             raise await self._failed(Finding.CLOUD_UNFIT) from error
         return await self._verified(alias, finished, home, withheld=restorer.withheld + home.withheld)
 
     async def _streamed(self, request: CloudRequest, restorer: Restorer, *, deadline_s: float) -> CloudFinished:
-        """Shows the answer as it comes. Raises CloudError, TokenError."""
-        finished = None
+        """Shows the answer as it comes; one that must fit a schema is kept as it is. Raises CloudError, TokenError."""
+        finished, is_held = None, bool(self._accepted.options.json_schema)
         async with aclosing(self._lane.ask(request, deadline_s=deadline_s)) as events:
             async for event in events:
                 match event:
                     case CloudText(text):
-                        await self._show(restorer.feed(text))
+                        await self._show(text if is_held else restorer.feed(text))
                     case CloudFinished():
                         finished = event
         await self._show(restorer.finish())
         if finished is None:
             raise BrokenAnswerError
+        if finished.reason is CloudFinish.FILTERED:
+            raise await self._failed(Finding.CLOUD_FILTERED)
         return finished
+
+    def _restore_held(self, home: Restored, restorer: Restorer, pseudonyms: Pseudonyms) -> None:
+        """Puts values into an answer that must fit a schema. Raises TokenError, ValueError.
+
+        Beside calls of tools it may be prose.
+        """
+        held = "".join(self._said)
+        try:
+            self._said = [home.document(held, pseudonyms, may_show=True)]
+        except ValueError:
+            if not home.calls:
+                raise
+            self._said = [restorer.feed(held), restorer.finish()]
 
     def _request(
         self, alias: str, context: Callable[[], MinimumContext], pseudonyms: Pseudonyms, found: Counter[str]
@@ -178,8 +195,6 @@ class Escalating:
             fits_tools=not misfit(home.calls, options, schemas.problem),
         )
         findings = verify(answer)
-        if finished.reason is CloudFinish.FILTERED:
-            raise await self._failed(Finding.CLOUD_FILTERED)
         if Finding.SCHEMA_INVALID in findings:
             raise await self._failed(Finding.CLOUD_UNFIT)
         if options.json_schema and text:

@@ -146,6 +146,31 @@ async def test_a_value_is_not_restored_into_a_link() -> None:
     assert heard[-1] == "answer by cloud/default: withheld"
 
 
+@pytest.mark.parametrize(
+    "link",
+    [r"https:\/\/x.example\/{0}", r"![x]\u0028https:\u002f\u002fx\u002eexample\u002f{0})", r"\u003cimg src='{0}'>"],
+    ids=["slashes", "every letter", "tag"],
+)
+async def test_no_escape_of_json_hides_a_link_from_the_place_where_a_value_is_withheld(link: str) -> None:
+    made = stage('{{"see": "', link, '"}}', CloudFinish.STOP)
+    heard = await made.answer(ESCALATABLE, text=TEXT, schema='{"type": "object"}')
+    assert not any("Quill" in line for line in heard)
+    assert heard[-1] == "answer by cloud/default: withheld"
+
+
+async def test_a_value_ends_no_string_of_an_answer_in_json() -> None:
+    made = stage('{{"name": "{0}"}}', CloudFinish.STOP)
+    made.detector.words = {'Ada "Quill"': "PERSON"}
+    heard = await made.answer(ESCALATABLE, text='ask Ada "Quill" why', schema='{"required": ["name"]}')
+    assert heard[1] == r'<< {"name": "Ada \"Quill\""}'
+
+
+async def test_what_an_answer_in_json_says_beside_its_calls_may_be_prose() -> None:
+    made = stage("For {0}.", Asks("ring", "{}"), CloudFinish.TOOL_CALLS)
+    heard = await made.answer(ESCALATABLE | {"tools": [{"name": "ring"}]}, text=TEXT, schema='{"type": "object"}')
+    assert heard[1:] == ["<< For Quill.", "asks for ring {}", "answer by cloud/default"]
+
+
 async def test_an_answer_that_must_fit_a_schema_is_held_back_until_it_does() -> None:
     schema = '{"type": "object", "required": ["name"]}'
     fits = stage('{{"name": ', '"{0}"}}', CloudFinish.STOP)

@@ -106,3 +106,9 @@ def test_arguments_that_are_no_json_are_said_to_be_none() -> None:
     session, _ = session_with("Quill")
     with pytest.raises(ValueError, match="Expecting"):
         restored([call("here", "{")], session, local_tools=frozenset())
+
+
+def test_half_of_a_surrogate_pair_is_refused_before_anybody_must_pass_it_on() -> None:
+    session, _ = session_with("Quill")
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        restored([call("here", r'{"a": "\ud800"}')], session, local_tools=frozenset({"here"}))
