@@ -25,11 +25,14 @@ class Document:
 
 
 def with_documents(turns: Sequence[api.Message], documents: Sequence[Document]) -> tuple[api.Message, ...]:
-    """The conversation with its documents below what the user said last."""
-    asked = last_of_user(turns)
-    if not documents or asked is None:
+    """The conversation with its documents below what the user said last, or at its end where the user said nothing."""
+    if not documents:
         return tuple(turns)
-    content = "\n\n".join((turns[asked].content, *(document.shown() for document in documents)))
+    shown = [document.shown() for document in documents]
+    asked = last_of_user(turns)
+    if asked is None:
+        return (*turns, api.Message(role="user", content="\n\n".join(shown)))
+    content = "\n\n".join((turns[asked].content, *shown))
     return (*turns[:asked], replace(turns[asked], content=content), *turns[asked + 1 :])
 
 

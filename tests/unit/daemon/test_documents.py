@@ -17,7 +17,13 @@ def test_documents_stand_below_what_the_user_said_last() -> None:
     ]
 
 
-def test_without_documents_or_a_user_nothing_changes() -> None:
+def test_without_documents_nothing_changes() -> None:
     assert with_documents([USER], []) == (USER,)
-    assert with_documents([ASSISTANT], [LEASE]) == (ASSISTANT,)
+
+
+def test_a_user_who_said_nothing_hands_them_over() -> None:
+    instructions = Message(role="system", content="Sum up what is attached.")
+    handed = Message(role="user", content=LEASE.shown())
+    assert with_documents([instructions], [LEASE]) == (instructions, handed)
+    assert with_documents([ASSISTANT], [LEASE]) == (ASSISTANT, handed)
     assert last_of_user([ASSISTANT]) is None
