@@ -17,8 +17,11 @@ from homebred_daemon.cli.wire_json import review_json
 from homebred_daemon.errors import RequestError
 from homebred_protocol.client import Review
 from homebred_protocol.v1 import control_pb2 as wire
+from homebred_protocol.v1.inference_pb2 import Message
 
 SHORT_ID = 8
+MAX_NAME_CHARACTERS = 60
+"""Of a saved file, the last ones, with its ending: file systems take 255 bytes, and a character has up to four."""
 _KEPT = frozenset("\n\t")
 
 
@@ -61,6 +64,16 @@ def show_whole(shown: wire.ShowReviewResponse) -> None:
         typer.echo(f"\n[declined]\n{printable(shown.note)}")
 
 
+def message_json(message: Message) -> dict[str, Any]:
+    """A turn, with the tools that it asks for, or the call that it is the result of."""
+    said: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        said["tool_calls"] = [
+            {"id": call.id, "name": call.name, "arguments": call.arguments} for call in message.tool_calls
+        ]
+    return said | ({"tool_call_id": message.tool_call_id} if message.tool_call_id else {})
+
+
 def attachments_json(shown: wire.ShowReviewResponse) -> list[dict[str, Any]]:
     """What is attached, without its content."""
     return [{"name": one.name, "media_type": one.media_type, "bytes": len(one.data)} for one in shown.attachments]
@@ -73,7 +86,7 @@ def save_attachments(shown: wire.ShowReviewResponse, folder: Path) -> None:
         RequestError: a file is there, or cannot be written.
     """
     for number, one in enumerate(shown.attachments, start=1):
-        name = re.sub(r"[^\w.-]", "_", PurePath(one.name).name).lstrip(".")
+        name = re.sub(r"[^\w.-]", "_", PurePath(one.name).name).lstrip(".")[-MAX_NAME_CHARACTERS:]
         path = folder / f"{number}-{name or 'attachment'}"
         try:
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
