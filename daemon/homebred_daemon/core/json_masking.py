@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from homebred_daemon.core.sensitivity import Span, resolve
+from homebred_daemon.core.sensitivity import Span, clipped, resolve
 from homebred_protocol.documents.readable import parts, without_escapes
 
 Mask = Callable[[str, Sequence[Span]], str]
@@ -34,18 +34,10 @@ def masked_json(document: str, detect: Callable[[str], Sequence[Span]], mask: Ma
 
 
 def _masked_parts(read: Sequence[tuple[str, str]], spans: Sequence[Span], mask: Mask) -> Iterator[str]:
-    at = first = 0
+    at = 0
     for part, after in read:
-        end = at + len(part)
-        while first < len(spans) and spans[first].end <= at:
-            first += 1
-        inside, number = [], first
-        while number < len(spans) and spans[number].start < end:
-            span = spans[number]
-            inside.append(Span(max(span.start, at) - at, min(span.end, end) - at, span.type, span.tier))
-            number += 1
-        yield mask(part, inside)
-        at = end + len(after)
+        yield mask(part, clipped(spans, at, at + len(part)))
+        at += len(part) + len(after)
 
 
 def _rebuilt(value: Any, masked: Iterator[str]) -> Any:

@@ -5,19 +5,21 @@ It finds nothing: spans come from a detector. It decides nothing about whether t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from homebred_daemon.core.context import TOOL, MinimumContext
 from homebred_daemon.core.documents import Document, with_documents
 from homebred_daemon.core.json_masking import masked_json
 from homebred_daemon.core.pseudonyms import Pseudonyms
-from homebred_daemon.core.sensitivity import Span
+from homebred_daemon.core.sensitivity import Span, clipped, resolve
 from homebred_daemon.errors import DetectionError
 from homebred_engines.api import TOOL_CHOICES, Message, Tool, ToolCall
 from homebred_protocol.documents.readable import without_escapes
 
-Detect = Callable[[str], tuple[Span, ...]]
+Detect = Callable[[str], Sequence[Span]]
+_BETWEEN: Final = "\n\n"
 
 
 def masked(context: MinimumContext, detect: Detect, pseudonyms: Pseudonyms) -> MinimumContext:
@@ -28,7 +30,26 @@ def masked(context: MinimumContext, detect: Detect, pseudonyms: Pseudonyms) -> M
     Raises:
         DetectionError: something of it could not be searched.
     """
-    return _Masking(detect, pseudonyms).context(context)
+    found = _found_in_all(context, detect, pseudonyms)
+    return _Masking(found.__getitem__, pseudonyms).context(context)
+
+
+def _found_in_all(context: MinimumContext, detect: Detect, pseudonyms: Pseudonyms) -> dict[str, Sequence[Span]]:
+    """What is found in each text of a context.
+
+    One by one, and together, as the residual risk is measured: a name that one of them gives away is one in all.
+    """
+    texts: dict[str, Sequence[Span]] = {}
+
+    def noted(text: str) -> Sequence[Span]:
+        return texts.setdefault(text, ())
+
+    _Masking(noted, pseudonyms).context(context)
+    spans, at = resolve(detect(_BETWEEN.join(texts))), 0
+    for text in texts:
+        texts[text] = (*clipped(spans, at, at + len(text)), *detect(text))
+        at += len(text) + len(_BETWEEN)
+    return texts
 
 
 class _Masking:

@@ -6,7 +6,8 @@ It does not find anything: detectors stand behind the `Detector` port. It never 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import chain
@@ -105,6 +106,17 @@ def resolve(spans: Iterable[Span]) -> tuple[Span, ...]:
             resolved.append(Span(position, until, span.type, span.tier))
         position, owner = until, winner
     return tuple(resolved)
+
+
+def clipped(resolved: Sequence[Span], start: int, end: int) -> tuple[Span, ...]:
+    """What of sorted spans that do not overlap lies in one stretch of their text, counted from its start."""
+    inside: list[Span] = []
+    for at in range(bisect_right(resolved, start, key=lambda span: span.end), len(resolved)):
+        span = resolved[at]
+        if span.start >= end:
+            break
+        inside.append(Span(max(span.start, start) - start, min(span.end, end) - start, span.type, span.tier))
+    return tuple(inside)
 
 
 def raised_classes(spans: Iterable[Span], extra: Mapping[str, str]) -> frozenset[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -54,6 +55,24 @@ def test_no_escape_hides_what_is_found(role: str) -> None:
     sent = masked(context, find_quill, Pseudonyms(bytes(KEY_BYTES))).turns[-1].content
     assert "Quill" in context.text
     assert json.loads(sent)["who"].startswith("⟦person:")
+
+
+def test_what_one_part_gives_away_is_masked_in_all() -> None:
+    def find_patients(text: str) -> tuple[Span, ...]:
+        names = {found[1] for found in re.finditer(r"patient (\w+)", text)}
+        return tuple(Span(*found.span(), "PERSON", 3) for found in re.finditer(r"\w+", text) if found[0] in names)
+
+    call = ToolCall(id="c", name="chart_of_Baker", arguments='{"who": "Baker"}')
+    turns = [
+        Message(role="user", content="How is patient Baker?"),
+        Message(role="assistant", content="", tool_calls=(call,)),
+        Message(role="tool", content="Baker sleeps.", tool_call_id="c"),
+    ]
+    documents = [Document(name="Baker", text="Baker slept.")]
+    context = minimum_context(turns, tools=(Tool(name=call.name, description="as of Baker"),), documents=documents)
+    sent = masked(context, find_patients, Pseudonyms(bytes(KEY_BYTES)))
+    assert "Baker" not in repr(sent)
+    assert "sleeps" in repr(sent)
 
 
 def test_one_value_has_one_token_in_all_of_them() -> None:

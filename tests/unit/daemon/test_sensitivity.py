@@ -6,7 +6,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homebred_daemon.core.sensitivity import Span, raised_classes, redact, redaction_record, resolve
+from homebred_daemon.core.sensitivity import Span, clipped, raised_classes, redact, redaction_record, resolve
 
 SPANS = st.lists(
     st.builds(
@@ -29,6 +29,12 @@ def test_resolved_spans_are_sorted_apart_and_cover_what_was_found(spans: list[Sp
     resolved = resolve(spans)
     assert all(left.end <= right.start for left, right in itertools.pairwise(resolved))
     assert covered(resolved) == covered(spans)
+
+
+@given(SPANS, st.integers(0, 50), st.integers(0, 10))
+def test_what_is_clipped_covers_the_same_within_its_stretch(spans: list[Span], start: int, length: int) -> None:
+    inside = clipped(resolve(spans), start, start + length)
+    assert covered(inside) == {at - start for at in covered(spans) if start <= at < start + length}
 
 
 @given(SPANS)
