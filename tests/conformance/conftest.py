@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from tests.conformance.engine_bench import (
     ECHO,
+    SERVED_TINY,
     SMOLLM2,
     SMOLLM2_GGUF,
     TINY,
@@ -51,6 +52,7 @@ _why_not = _why_not_tensorrt_llm()
 CANDIDATES = [
     pytest.param(ECHO, id=ECHO.name),
     pytest.param(TINY, id=TINY.name),
+    pytest.param(SERVED_TINY, id=SERVED_TINY.name),
     pytest.param(SMOLLM2, id=SMOLLM2.name, marks=[pytest.mark.slow, _needs_smollm2]),
     pytest.param(TRTLLM_STAND_IN, id=TRTLLM_STAND_IN.name),
     pytest.param(
@@ -75,7 +77,8 @@ async def start_bench() -> AsyncIterator[StartBench]:
                 candidate: Candidate, *, loaded: bool = True, slots: int = 2, queue_limit: int = 8
             ) -> Bench:
                 folder = Path(tempfile.mkdtemp(dir=name))
-                path = await asyncio.to_thread(candidate.write_model, folder)
+                model = candidate.model(folder, candidate.context_tokens)
+                path = await asyncio.to_thread(stack.enter_context, model)
                 settings = WorkerSettings(
                     engine=candidate.engine,
                     runtime_dir=folder,

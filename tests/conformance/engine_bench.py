@@ -7,12 +7,14 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from tests.support.checkpoints import write_checkpoint, write_damaged_checkpoints
+from tests.support.openai_servers import xllamacpp_server
 from tests.support.stand_in_package import tensorrt_llm_facts, write_interpreter, write_stand_in
 from tests.support.tiny_gguf import write_tiny_gguf
 
@@ -48,8 +50,8 @@ class Candidate:
     """Engine and model."""
     engine: str
     """Name in the registry."""
-    write_model: Callable[[Path], Path]
-    """Makes the model's file in a folder, or names it."""
+    model: Callable[[Path, int], AbstractContextManager[Path]]
+    """The model's file, made in a folder for a context of so many tokens, and there while it is used."""
     context_tokens: int
     """Context of one slot."""
     endless: str
@@ -64,16 +66,29 @@ class Candidate:
     """From a whole model, makes half of one and garbage of the same kind."""
 
 
-def _write_echo_model(folder: Path) -> Path:
+@contextmanager
+def _echo_model(folder: Path, context_tokens: int) -> Iterator[Path]:
     path = folder / "model.json"
     path.write_text(json.dumps({"format": "homebred-echo"}), encoding="utf-8")
-    return path
+    yield path
+
+
+@contextmanager
+def _tiny_model(folder: Path, context_tokens: int) -> Iterator[Path]:
+    yield write_tiny_gguf(folder / "tiny.gguf")
+
+
+@contextmanager
+def _tiny_server(folder: Path, context_tokens: int) -> Iterator[Path]:
+    model = write_tiny_gguf(folder / "tiny.gguf")
+    with xllamacpp_server(folder, model, context_tokens=context_tokens) as path:
+        yield path
 
 
 ECHO = Candidate(
     name="echo",
     engine="echo",
-    write_model=_write_echo_model,
+    model=_echo_model,
     context_tokens=512,
     endless="[echo token_delay_s=0.05]\n" + "word " * 200,
     slow_prefill="[echo prefill_delay_s=10]\nword",
@@ -81,16 +96,24 @@ ECHO = Candidate(
 TINY = Candidate(
     name="llamacpp-tiny",
     engine="llamacpp",
-    write_model=lambda folder: write_tiny_gguf(folder / "tiny.gguf"),
+    model=_tiny_model,
     context_tokens=8192,
     endless="go on",
     slow_prefill="word " * 1500,
     batch_tokens=64,
 )
+SERVED_TINY = Candidate(
+    name="openai_server-tiny",
+    engine="openai_server",
+    model=_tiny_server,
+    context_tokens=8192,
+    endless="go on",
+    slow_prefill="word " * 1500,
+)
 SMOLLM2 = Candidate(
     name="llamacpp-smollm2",
     engine="llamacpp",
-    write_model=lambda _: SMOLLM2_GGUF,
+    model=lambda *_: nullcontext(SMOLLM2_GGUF),
     context_tokens=2048,
     endless="Write a very long story about a lighthouse keeper and a storm.",
     slow_prefill="word " * 1500,
@@ -105,7 +128,7 @@ def _stand_in_interpreter(folder: Path) -> Path:
 TRTLLM_STAND_IN = Candidate(
     name="trtllm-stand-in",
     engine="trtllm",
-    write_model=lambda folder: write_checkpoint(folder / "checkpoint"),
+    model=lambda folder, _: nullcontext(write_checkpoint(folder / "checkpoint")),
     context_tokens=2048,
     endless="word " * 1000,
     slow_prefill="word " * 1500,
@@ -116,7 +139,7 @@ TRTLLM_STAND_IN = Candidate(
 TRTLLM_REAL = Candidate(
     name="trtllm-real",
     engine="trtllm",
-    write_model=lambda _: TRTLLM_MODEL,
+    model=lambda *_: nullcontext(TRTLLM_MODEL),
     context_tokens=2048,
     endless="Write a very long story about a lighthouse keeper and a storm.",
     slow_prefill="word " * 1500,
