@@ -13,7 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from homebred_daemon.cli.finding import ERROR, OK, Finding
+from homebred_daemon.cli.finding import ERROR, OK, WARNING, Finding
+from homebred_daemon.cli.package_checks import trtllm_finding
 
 PROBE_TIMEOUT_S = 60.0
 FLOOR = (3, 10)
@@ -22,13 +23,17 @@ PACKAGES = ("homebred_engines", "homebred_protocol")
 
 
 def engine_findings(python: Path, timeout_s: float = PROBE_TIMEOUT_S) -> list[Finding]:
-    """What the interpreter lacks for the engine worker, and for the llamacpp engine."""
+    """What the interpreter lacks for worker and llamacpp, and how TensorRT-LLM there differs from what is recorded."""
     try:
         steps, ending = _probe(python, timeout_s)
     except OSError as error:
         what = f"{python} cannot be started: {error.strerror}"
         return [_worker_error(what, "set engine.python to an interpreter of Python 3.10 or newer")]
-    return [_worker_finding(python, steps, ending), _llamacpp_finding(python, steps, ending)]
+    findings = [_worker_finding(python, steps, ending), _llamacpp_finding(python, steps, ending)]
+    version = steps.get("packages", {}).get("tensorrt-llm", "")
+    if version:
+        findings.append(trtllm_finding(python, version, Path(steps.get("tensorrt_llm", {}).get("folder", ""))))
+    return findings
 
 
 def _probe(python: Path, timeout_s: float) -> tuple[dict[str, dict[str, Any]], str]:
@@ -93,15 +98,16 @@ def _worker_error(what: str, hint: str) -> Finding:
 
 
 def _llamacpp_finding(python: Path, steps: Mapping[str, Mapping[str, Any]], ending: str) -> Finding:
-    version = steps.get("packages", {}).get("xllamacpp", "")
+    packages = steps.get("packages", {})
+    version, has_another = packages.get("xllamacpp", ""), bool(packages.get("tensorrt-llm"))
     problem = steps.get("xllamacpp", {"error": ending or "not reached"})["error"]
     if not problem:
         return Finding(check="engine_llamacpp", status=OK, what=f"xllamacpp {version}")
     return Finding(
         check="engine_llamacpp",
-        status=ERROR,
+        status=WARNING if has_another else ERROR,
         what=f"xllamacpp {version} cannot be imported: {problem}" if version else "xllamacpp is not installed",
-        why="it is the engine that serves GGUF models; without it no specialist can answer",
+        why="it is the engine that serves GGUF models; without it no specialist of such a model can answer",
         next=f"install it there: {python} -m pip install xllamacpp",
     )
 

@@ -7,7 +7,9 @@ JSON line for each step, so that what a crash left unsaid is known.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
+import os
 import sys
 from importlib import metadata
 
@@ -26,6 +28,12 @@ def version_of(package: str) -> str:
         return ""
 
 
+def folder_of(module: str) -> str:
+    """The folder that holds an installed package, which is not imported; empty: there is none."""
+    found = importlib.util.find_spec(module)
+    return os.path.dirname(os.path.dirname(found.origin)) if found is not None and found.origin else ""  # noqa: PTH120
+
+
 def try_import(module: str) -> None:
     """Reports whether a module can be imported; a crash here ends the process, and so reports as well."""
     try:
@@ -39,7 +47,8 @@ def try_import(module: str) -> None:
 def main(folders: list[str]) -> None:
     """All steps; `folders` hold homebred_engines and homebred_protocol."""
     report("python", version=list(sys.version_info[:3]))
-    report("packages", **{name: version_of(name) for name in ("grpcio", "protobuf", "xllamacpp")})
+    report("packages", **{name: version_of(name) for name in ("grpcio", "protobuf", "xllamacpp", "tensorrt-llm")})
+    report("tensorrt_llm", folder=folder_of("tensorrt_llm"))
     sys.path.extend(folders)  # last, as its own packages come first
     try_import("homebred_engines.worker")
     try_import("xllamacpp")
