@@ -151,6 +151,13 @@ def test_the_stand_in_is_what_is_recorded(tmp_path: Path) -> None:
     assert drift(recorded, found) == []
 
 
+def test_the_extras_constraints_are_of_the_recorded_version_and_no_lock_holds_it() -> None:
+    facts = tensorrt_llm_facts()
+    constraints = (ROOT / "packaging" / "locks" / "trtllm.constraints").read_text()
+    assert f"\n{facts.distribution}=={facts.version}\n" in constraints
+    assert facts.distribution not in (ROOT / "requirements.lock").read_text()
+
+
 @pytest.mark.skipif(INSTALLED is None, reason="tensorrt_llm is not installed here")
 def test_the_installed_package_is_what_is_recorded() -> None:
     assert INSTALLED is not None

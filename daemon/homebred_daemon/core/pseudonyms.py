@@ -13,6 +13,7 @@ from __future__ import annotations
 import hmac
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable
 from enum import Enum
 from typing import Final
@@ -93,6 +94,10 @@ class Pseudonyms:
     def name(self, alias: str) -> str:
         """The name that an alias stands for; what is none stands for itself."""
         return self._names.get(alias, alias)
+
+    def masked_types(self) -> Counter[str]:
+        """How many values were masked, by entity type."""
+        return Counter(type_.upper() for type_, _ in self._tokens if type_ not in {_NAME, _MARK})
 
     def restorer(self, *, may_show: bool = True) -> Restorer:
         """Puts the values that were issued until now back into one answer, or with False, WITHHELD for each."""

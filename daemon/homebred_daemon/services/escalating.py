@@ -7,7 +7,6 @@ next begins anew.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Final
@@ -16,7 +15,6 @@ from homebred_daemon.core import measures
 from homebred_daemon.core.context import MinimumContext, minimum_context
 from homebred_daemon.core.masking import masked
 from homebred_daemon.core.pseudonyms import Pseudonyms, Restorer, TokenError
-from homebred_daemon.core.sensitivity import Span
 from homebred_daemon.core.tool_calls import ANY_OBJECT, Restored, misfit, restored
 from homebred_daemon.core.verification import Answer, Finding, verify
 from homebred_daemon.errors import DetectionError, RequestError
@@ -81,14 +79,11 @@ class Escalating:
             EscalationFailedError: there is none that holds; what was streamed of it has been retracted.
         """
         pseudonyms = Pseudonyms(self._means.sessions.key(self._accepted.caller, self._accepted.session_id))
-        found: Counter[str] = Counter()
         try:
-            request = await asyncio.to_thread(
-                self._request, alias, context, pseudonyms, found
-            )  # masking takes its time
+            request = await asyncio.to_thread(self._request, alias, context, pseudonyms)  # masking takes its time
         except DetectionError as error:
             raise EscalationFailedError(Finding.UNSEARCHED) from error
-        for entity_type, times in found.items():
+        for entity_type, times in pseudonyms.masked_types().items():
             self._means.measures.count(measures.REDACTIONS, entity_type, by=times)
         if not self._has_usable_schemas(request):
             raise EscalationFailedError(Finding.MASKED_SCHEMA)
@@ -136,18 +131,9 @@ class Escalating:
                 raise
             self._said = [restorer.feed(held), restorer.finish()]
 
-    def _request(
-        self, alias: str, context: Callable[[], MinimumContext], pseudonyms: Pseudonyms, found: Counter[str]
-    ) -> CloudRequest:
-        """What leaves; `found` hears of what entity types was masked. On a thread."""
-
-        def spans_of(text: str) -> tuple[Span, ...]:
-            spans = self._decider.leaving_spans(text)
-            found.update(span.type for span in spans)
-            return spans
-
+    def _request(self, alias: str, context: Callable[[], MinimumContext], pseudonyms: Pseudonyms) -> CloudRequest:
         options = self._accepted.options
-        leaving = masked(context(), spans_of, pseudonyms)
+        leaving = masked(context(), self._decider.leaving_spans, pseudonyms)
         return CloudRequest(
             alias=alias,
             system=leaving.system,
