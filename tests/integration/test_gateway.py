@@ -241,10 +241,24 @@ def test_what_is_not_supported_is_refused_by_name(site: Site, changes: dict[str,
     assert "next:" in str(refused.value)
 
 
-def test_embeddings_are_not_there_yet_and_it_says_so(site: Site) -> None:
-    with gateway_of(site) as gateway, gateway.client() as client, pytest.raises(openai.InternalServerError) as refused:
-        client.embeddings.create(model="homebred", input="x")
-    assert (refused.value.status_code, refused.value.code) == (501, "not_implemented")
+def test_texts_are_embedded_here(site: Site) -> None:
+    site.add_echo("searcher", workflow="menu.search", capabilities=("embeddings",))
+    with gateway_of(site) as gateway, gateway.client() as client:
+        whole = client.embeddings.create(model="homebred/menu.search", input=["two teas", "TWO teas", "a bell"])
+        plain = client.embeddings.create(
+            model="homebred",
+            input="two teas",
+            encoding_format="float",
+            extra_body={"homebred": {"workflow": "menu.search", "deadline_s": 5}},
+        )
+        with pytest.raises(openai.BadRequestError, match="no specialist of this device makes embeddings"):
+            client.embeddings.create(model="homebred", input="x")
+        with pytest.raises(openai.BadRequestError) as refused:
+            client.embeddings.create(model="homebred", input="x", dimensions=8)
+    first, again, other = (one.embedding for one in whole.data)
+    assert first == again == pytest.approx(plain.data[0].embedding)
+    assert first != other
+    assert (whole.usage.prompt_tokens, refused.value.param) == (6, "dimensions")
 
 
 def test_a_stream_that_is_closed_frees_its_slot(site: Site) -> None:

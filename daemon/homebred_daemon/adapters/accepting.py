@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from homebred_daemon.core.attached_content import NOTHING_ATTACHED, AttachedContent, Attachment
 from homebred_daemon.core.task_content import local_tools_of, requiring, turns_of
 from homebred_daemon.errors import RequestError
 from homebred_daemon.inbound.answering import AcceptedTask
+from homebred_daemon.inbound.embedding import EmbeddingTask
 from homebred_engines import api
 from homebred_protocol.documents.fields import DocumentError
 from homebred_protocol.documents.task import content_text, read_task
+
+MAX_TEXTS = 256
+"""In one call for embeddings."""
 
 
 def accepted(
@@ -58,6 +62,18 @@ def accepted(
         local_tools=local_tools_of(document),
         session_id=document.get("session_id") or "",
     )
+
+
+def accepted_embedding(
+    texts: Sequence[str], *, workflow: str | None, caller: tuple[str, ...], deadline_s: float
+) -> EmbeddingTask:
+    """Texts as a checked task. Raises RequestError where there is none, an empty one, or too many."""
+    if not 0 < len(texts) <= MAX_TEXTS or not all(text.strip() for text in texts):
+        raise RequestError(
+            f"{len(texts)} texts cannot be embedded, or one of them is empty",
+            hint=f"send 1 to {MAX_TEXTS} texts, none of them empty",
+        )
+    return EmbeddingTask(texts=tuple(texts), workflow=workflow, caller=caller, deadline_s=deadline_s)
 
 
 def _examined(attachments: tuple[Attachment, ...]) -> AttachedContent:

@@ -52,7 +52,12 @@ async def open_gateway(
             new_task_id=lambda: str(uuid4()),
         )
         serving = Gateway(
-            services.answering, gatekeeper=gatekeeper, reading=reading, room=services.room, reports=reports
+            services.answering,
+            services.embedding,
+            gatekeeper=gatekeeper,
+            reading=reading,
+            room=services.room,
+            reports=reports,
         )
         server = GatewayServer(
             listener,

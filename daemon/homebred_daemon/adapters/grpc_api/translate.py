@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, get_args
 
-from homebred_daemon.adapters.accepting import accepted
+from homebred_daemon.adapters.accepting import accepted, accepted_embedding
 from homebred_daemon.core.attached_content import Attachment
 from homebred_daemon.core.decision import Fallback, RouteDecision, Runtime
 from homebred_daemon.core.task_content import tools_of
@@ -32,8 +32,6 @@ STATUSES = {
     "review": wire.OUTCOME_STATUS_REVIEW,
     "error": wire.OUTCOME_STATUS_ERROR,
 }
-MAX_TEXTS = 256
-"""In one call for embeddings."""
 _Optional = Literal["minimum_margin", "expected_calls", "deadline_s", "context_tokens"]
 _OPTIONAL: tuple[_Optional, ...] = get_args(_Optional)
 
@@ -75,22 +73,10 @@ def event_message(event: AnswerEvent) -> wire.GenerateEvent:
 
 
 def embedding_task(request: wire.EmbedRequest, *, caller: tuple[str, ...], deadline_s: float) -> EmbeddingTask:
-    """The request as a checked task; `deadline_s` is the most that the call itself allows.
-
-    Raises:
-        RequestError: it has no text, an empty one, or too many.
-    """
-    if not 0 < len(request.texts) <= MAX_TEXTS or not all(text.strip() for text in request.texts):
-        raise RequestError(
-            f"{len(request.texts)} texts cannot be embedded, or one of them is empty",
-            hint=f"send 1 to {MAX_TEXTS} texts, none of them empty",
-        )
+    """The request as a checked task; `deadline_s` is the most that the call itself allows. Raises RequestError."""
     asked_s = request.deadline_s if request.HasField("deadline_s") else deadline_s
-    return EmbeddingTask(
-        texts=tuple(request.texts),
-        workflow=request.workflow or None,
-        caller=caller,
-        deadline_s=min(asked_s, deadline_s),
+    return accepted_embedding(
+        request.texts, workflow=request.workflow or None, caller=caller, deadline_s=min(asked_s, deadline_s)
     )
 
 

@@ -13,7 +13,8 @@ from typing import Any, Final
 from homebred_daemon.adapters.openai_gateway.answer_forms import ChatForm, CompletionForm, Form
 from homebred_daemon.adapters.openai_gateway.chat_request import chat_document
 from homebred_daemon.adapters.openai_gateway.completion_request import completion_document
-from homebred_daemon.adapters.openai_gateway.failures import NotServedError, error_body, headers_of, status_of
+from homebred_daemon.adapters.openai_gateway.embedding_request import embedding_asked
+from homebred_daemon.adapters.openai_gateway.failures import error_body, headers_of, status_of
 from homebred_daemon.adapters.openai_gateway.gatekeeper import Gatekeeper
 from homebred_daemon.adapters.openai_gateway.http_connection import Connection, Request
 from homebred_daemon.adapters.openai_gateway.listening import (
@@ -27,6 +28,7 @@ from homebred_daemon.adapters.openai_gateway.parameters import MODEL, WORKFLOW_P
 from homebred_daemon.adapters.openai_gateway.tasks import Content, Reading
 from homebred_daemon.errors import HomebredError, NotFoundError, RequestError, UnreadError, defect, release_frames
 from homebred_daemon.inbound.answering import Answerer
+from homebred_daemon.inbound.embedding import Embedder
 from homebred_daemon.inbound.stream_room import StreamRoom
 
 Caller = tuple[str, ...]
@@ -51,6 +53,8 @@ class _Endpoint:
     form: Form
 
 
+INLINE_BYTES: Final = 65_536
+"""Longer bodies are read on a thread."""
 _TASKS: Final[Mapping[str, _Endpoint]] = MappingProxyType(
     {
         "/v1/chat/completions": _Endpoint(content=chat_document, form=ChatForm()),
@@ -63,9 +67,17 @@ class Gateway:
     """Serves one connection after another."""
 
     def __init__(
-        self, answerer: Answerer, *, gatekeeper: Gatekeeper, reading: Reading, room: StreamRoom, reports: Reports
+        self,
+        answerer: Answerer,
+        embedder: Embedder,
+        *,
+        gatekeeper: Gatekeeper,
+        reading: Reading,
+        room: StreamRoom,
+        reports: Reports,
     ) -> None:
         self._answerer = answerer
+        self._embedder = embedder
         self._gatekeeper = gatekeeper
         self._reading = reading
         self._room = room
@@ -103,10 +115,9 @@ class Gateway:
                 if connection.is_unread:
                     self._reports.unread(caller)
             case "POST", "/v1/embeddings":
-                hint = "embed with another server until then"
-                await refuse(connection, NotServedError("the gateway makes no embeddings yet", hint=hint))
+                await self._while_there(connection, partial(self._embed, connection, request, body, caller))
             case method, path:
-                known = ", ".join(("GET /v1/models", *(f"POST {path}" for path in _TASKS)))
+                known = ", ".join(("GET /v1/models", *(f"POST {path}" for path in (*_TASKS, "/v1/embeddings"))))
                 await refuse(connection, NotFoundError(f"there is no {method} {path}", hint=f"there is {known}"))
 
     def _models(self, caller: Caller) -> dict[str, Any]:
@@ -131,7 +142,8 @@ class Gateway:
         endpoint = _TASKS[request.path]
         listener: Listener | None = None
         try:
-            asked = self._reading.asked(request, body, caller, endpoint.content)
+            read = partial(self._reading.asked, request, body, caller, endpoint.content)
+            asked = await asyncio.to_thread(read) if len(body) > INLINE_BYTES else read()  # files take their time
             listener = (StreamListener if asked.streams else WholeListener)(connection, endpoint.form, asked)
             with self._room.held():
                 await self._answerer.answer(asked.task, listener.hear, listener.has_heard)
@@ -142,6 +154,20 @@ class Gateway:
         except Exception as error:  # noqa: BLE001  # our own fault; its words may quote a task
             self._reports.defect(error)
             await self._failed(connection, listener, defect(error))
+
+    async def _embed(self, connection: Connection, request: Request, body: bytes, caller: Caller) -> None:
+        """Turns texts into vectors, or says why not."""
+        try:
+            asked = embedding_asked(self._reading, request, body, caller)
+            embeddings = await self._embedder.embed(asked.task)
+            await connection.respond(200, [JSON_TYPE], json_bytes(asked.answer(embeddings)))
+        except UnreadError:
+            return
+        except HomebredError as error:
+            await self._failed(connection, None, error)
+        except Exception as error:  # noqa: BLE001  # our own fault; its words may quote a text
+            self._reports.defect(error)
+            await self._failed(connection, None, defect(error))
 
     async def _failed(self, connection: Connection, listener: Listener | None, error: HomebredError) -> None:
         try:

@@ -48,12 +48,6 @@ class TooSlowError(RequestError):
     hint = "send the whole request at once"
 
 
-class NotServedError(RequestError):
-    """The gateway does not have this yet."""
-
-    code = "not_implemented"
-
-
 STATUSES: Final[tuple[tuple[type[HomebredError], int, str], ...]] = (  # the first that fits
     (UnattestedError, 401, "authentication_error"),
     (NotPermittedError, 403, "permission_error"),
@@ -64,7 +58,6 @@ STATUSES: Final[tuple[tuple[type[HomebredError], int, str], ...]] = (  # the fir
     (NeedsReviewError, 422, "needs_review"),
     (DrainingError, 503, "server_error"),
     (OverloadedError, 429, "rate_limit_error"),
-    (NotServedError, 501, "server_error"),
     (RequestError, 400, "invalid_request_error"),
     (EngineUnavailableError, 503, "server_error"),
     (DeadlineError, 504, "server_error"),

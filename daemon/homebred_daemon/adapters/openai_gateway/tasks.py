@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +49,7 @@ class Reading:
         Raises:
             RequestError: with every problem found.
         """
-        document = _object(body)
+        document = json_object(body)
         labels = labels_of(request, document)
         parameters = Parameters(document)
         local_tools = frozenset(_names(labels.pop("local_tools", [])))
@@ -57,11 +57,8 @@ class Reading:
         task = {"task_id": self.new_task_id()} | labels | content(parameters, local_tools)
         generation = parameters.generation()
         parameters.finish()
-        workflow = parameters.workflow(self.workflows_for(caller))
-        if workflow is not None and task.setdefault("workflow", workflow) != workflow:
-            raise ParameterError(
-                "the model's name and the labels say different workflows", hint="say it once", parameter="model"
-            )
+        if (workflow := said_workflow(task, parameters.workflow(self.workflows_for(caller)))) is not None:
+            task["workflow"] = workflow
         return Asked(
             task=accepted(
                 task,
@@ -76,13 +73,28 @@ class Reading:
         )
 
 
+def said_workflow(labels: Mapping[str, Any], of_model: str | None) -> str | None:
+    """The workflow that labels and the model's name say; None: neither says one.
+
+    Raises:
+        ParameterError: they say different ones.
+    """
+    labelled: str | None = labels.get("workflow")
+    if None not in (labelled, of_model) and labelled != of_model:
+        raise ParameterError(
+            "the model's name and the labels say different workflows", hint="say it once", parameter="model"
+        )
+    return labelled or of_model
+
+
 def _options(task: dict[str, Any], generation: dict[str, Any]) -> api.GenerateOptions:
     return api.GenerateOptions(
         json_schema=schema_of(task), tools=tools_of(task), tool_choice=task.get("tool_choice") or "auto", **generation
     )
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes) -> dict[str, Any]:
+    """A request's body. Raises RequestError where it is none."""
     try:
         value = parse(body)
     except ValueError as error:
