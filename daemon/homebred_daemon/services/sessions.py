@@ -7,7 +7,7 @@ was forgotten has other tokens from then on, and carries no class: a caller that
 from __future__ import annotations
 
 import secrets
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from homebred_daemon.core.pseudonyms import KEY_BYTES
 from homebred_daemon.ports.clock import Clock
 
 MAX_SESSIONS = 1024
-"""The one that was used longest ago gives way."""
+"""Of all callers; whoever has most of them loses the one used longest ago, and nobody else does."""
 IDLE_S = 3600.0
 """A session is forgotten so long after its last task."""
 
@@ -60,8 +60,13 @@ class Sessions:
         session.used_at_s = now_s
         self._sessions[name] = session
         if len(self._sessions) > MAX_SESSIONS:
-            self._sessions.popitem(last=False)
+            self._make_room()
         return session
+
+    def _make_room(self) -> None:
+        """Forgets one. What another caller's sessions have met stays known, however many one caller names."""
+        ((most, _),) = Counter(caller for caller, _ in self._sessions).most_common(1)
+        del self._sessions[next(name for name in self._sessions if name[0] == most)]
 
     def _forget_before(self, used_at_s: float) -> None:
         while self._sessions and next(iter(self._sessions.values())).used_at_s < used_at_s:

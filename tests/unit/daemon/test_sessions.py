@@ -48,3 +48,12 @@ def test_a_session_gathers_classes_and_keeps_them_from_every_other() -> None:
     sessions.met(ADA, "", frozenset({"voice"}))
     assert sessions.classes(ADA, "visit") == {"patient", "code"}
     assert sessions.classes(BEA, "visit") == sessions.classes(ADA, "") == frozenset()
+
+
+def test_nobody_can_have_another_callers_sessions_forgotten() -> None:
+    sessions = Sessions(ManualClock())
+    sessions.met(ADA, "visit", frozenset({"patient"}))
+    for number in range(2 * MAX_SESSIONS):
+        sessions.met(BEA, str(number), frozenset({"code"}))
+    assert sessions.classes(ADA, "visit") == {"patient"}
+    assert sessions.classes(BEA, "0") == frozenset()
