@@ -37,7 +37,7 @@ async def summarised(
 
     `inputs` are those of the task itself: what was found in it need not be looked for again.
     """
-    said = "\n\n".join(map(_spoken, with_documents(context.turns, context.documents)))
+    said = "\n\n".join(map(_said, with_documents(context.turns, context.documents)))
     task = Task(task_id=accepted.task.task_id, workflow=WORKFLOW, data_classes=decide(inputs).classes)
     choice = decide(replace(inputs, task=task, link=Link.DOWN, caller=()))  # the device asks, whoever called it
     if choice.selected_runtime is not Runtime.LOCAL:
@@ -61,8 +61,9 @@ async def summarised(
     return replace(context, turns=(api.Message(role="user", content=generated.text),), documents=())
 
 
-def _spoken(turn: api.Message) -> str:
-    return "\n".join((f"{turn.role}: {turn.content}", *(f"{call.name} {call.arguments}" for call in turn.tool_calls)))
+def _said(turn: api.Message) -> str:
+    calls = (f"asks for {call.name} {call.arguments}" for call in turn.tool_calls)
+    return f"{turn.role}: " + "\n".join(filter(None, (turn.content, *calls)))
 
 
 async def _unheard(event: AnswerEvent) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -50,6 +51,19 @@ async def test_the_summariser_is_given_what_would_have_left() -> None:
     await made.answer(SYNTHESIS, text=RISKY)
     ((_, prompt),) = made.pool.asked
     assert [message.content for message in prompt.messages] == [f"user: {RISKY}"]
+
+
+async def test_the_summariser_is_told_of_calls_and_their_results() -> None:
+    made = stage(says(HARMLESS))
+    call = api.ToolCall(id="c", name="may_sign", arguments='{"part": 7}')
+    asking = api.Message(role="assistant", content="I look.", tool_calls=(call,))
+    accepted = accepted_task(SYNTHESIS, text=RISKY)
+    loop = replace(accepted, turns=(*accepted.turns, asking, api.Message(role="tool", content="no", tool_call_id="c")))
+    async with made.answering() as answering:
+        await answering.answer(loop, made.hear)
+    ((_, prompt),) = made.pool.asked
+    told = 'assistant: I look.\nasks for may_sign {"part": 7}\n\ntool: no'
+    assert prompt.messages[0].content == f"user: {RISKY}\n\n{told}"
 
 
 async def test_what_needs_no_summary_gets_none() -> None:
