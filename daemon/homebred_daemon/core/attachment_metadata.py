@@ -106,7 +106,8 @@ def _told(window: bytes) -> Iterator[bytes]:
     told, compressed, _ = _patterns()
     for match in compressed.finditer(window):
         try:
-            yield zlib.decompressobj().decompress(window[match.end() :], _TOLD_BYTES)
+            compressed_bytes = window[match.end() : match.end() + _TOLD_BYTES]  # what is beyond would be cut off anyway
+            yield zlib.decompressobj().decompress(compressed_bytes, _TOLD_BYTES)
         except zlib.error:  # random bytes, or a broken picture: there is nothing to read
             continue
     for pattern, order, mask in told:

@@ -152,7 +152,7 @@ BOMB = zlib.compress(bytes(10_000_000), 9)
     "bait",
     [
         *(b"A lot of text. ", b"\xff\xfe", b"a\0", b"a\xe4", b"\x30", b"zTXtAAAA\0\0x\x9c", b"zTXtAAAA\0\0" + BOMB),
-        *(b"TPE1\0\0\x0f\0\0\0\0", b"\0\x0f\0\0AA=", b"PK\x01\x02", b"Exif\0\0", b"iTXtA\0\x01\0\0"),
+        *(b"zTXtA\0\0\xff", b"TPE1\0\0\x0f\0\0\0\0", b"\0\x0f\0\0AA=", b"PK\x01\x02", b"Exif\0\0", b"iTXtA\0\x01\0\0"),
     ],
     ids=lambda bait: repr(bait[:12]),
 )
