@@ -264,11 +264,19 @@ class GenerateOptions:
 
 def _json_object(text: str, what: str) -> dict[str, object]:
     try:
-        read = json.loads(text, parse_constant=_refuse_constant)
+        read = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unambiguous)
     except (ValueError, RecursionError) as error:
         raise InvalidRequestError(f"{what} is not JSON: {error}.") from None
     _require(isinstance(read, dict), f"{what} is not a JSON object.")
     return dict(read)
+
+
+def _unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A name that stands twice is read one way here and another way there."""
+    read = dict(pairs)
+    if len(read) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return read
 
 
 def _refuse_constant(word: str) -> object:

@@ -23,7 +23,7 @@ from homebred_daemon.core.pseudonyms import KEY_BYTES, Pseudonyms
 from homebred_daemon.core.records import decision_record
 from homebred_daemon.core.task_content import attachments_of, requiring, schema_of, tools_of, turns_of
 from homebred_daemon.document_files import registry_document, site_policy
-from homebred_daemon.errors import RequestError
+from homebred_daemon.errors import DetectionError, RequestError
 from homebred_daemon.services.deciding import Decider
 from homebred_engines.api import InvalidRequestError
 from homebred_protocol.documents.policy import PRINCIPALS
@@ -74,7 +74,10 @@ def route(
             text, context = f"{content_text(document)}\n{attached.text}", _least(document, attached)
             at = fixed_now or datetime.now(UTC)
             considered = decider.consider(task, text, attached=attached.spans, link=link, now=at, caller=principals)
-            inputs, decision = decider.measure(*considered, lambda: context)
+            try:
+                inputs, decision = decider.measure(*considered, lambda: context)
+            except DetectionError:
+                inputs, decision = decider.consider_unsearched(considered[0])
             record(inputs, decision)
             shown = {"context": _shown(context, decision, decider)} if show_context else {}
             return {**decision_record(decision), "task_id": task.task_id, **shown}

@@ -35,7 +35,13 @@ _TOKEN: Final = re.compile(rf"{OPEN}[a-z0-9_]+:[{ALPHABET}]{{{VALUE_CHARACTERS +
 _NAME: Final = "name"
 _MARK: Final = "mark"
 """Type of a token that stands for an opening bracket which was in the text before."""
-_LINK: Final = re.compile(r"//|\]\(|\bwww\.|\b(?:mailto|data|javascript):|[a-z0-9-]\.[a-z]{2,}[:/?#]", re.IGNORECASE)
+_SPELT: Final = r"\\/|\\u00(?:2e|2f|3a|3c)|%(?:2f|3a|40)|&(?:#|sol|colon|period|lt)"
+"""How the marks of a link are written where something else reads the answer before it is shown."""
+_FETCHED: Final = r"\b(?:href|src|srcset|action|formaction|background|poster|url)\s?[=(]"
+"""Attributes that something is fetched by, whatever their tag is written like."""
+_LINK: Final = re.compile(
+    rf"//|\]\(|\bwww\.|\b(?:mailto|data|javascript):|[a-z0-9-]\.[a-z]{{2,}}[:/?#]|{_SPELT}|{_FETCHED}", re.IGNORECASE
+)
 _TURNS_INTO_LINK: Final = re.compile(r"[.@][a-z0-9]|//", re.IGNORECASE)
 """After a value in the same word: Smith.example.org is a link for many programs."""
 _WORD_TAIL: Final = 80

@@ -36,6 +36,7 @@ from homebred_daemon.errors import (
     HomebredError,
     NeedsReviewError,
     NotPermittedError,
+    RequestError,
     defect,
 )
 from homebred_daemon.inbound.answering import AcceptedTask, Decided, Emit, Heard, Outcome, Routed, at_once
@@ -46,6 +47,7 @@ from homebred_daemon.services.escalating import Escalating, EscalationFailedErro
 from homebred_daemon.services.standing import Means, Standing
 from homebred_daemon.services.summarising import summarised
 from homebred_daemon.services.way_out import NO_WAY_OUT, WayOut
+from homebred_engines.api import Tool
 
 MAX_DECISIONS = 4
 """One, and at most three more after failures before the first token (CONTRACT "After the decision")."""
@@ -81,7 +83,11 @@ class Answering:
             return Routed(decision=choice.decision, context=None)
         pseudonyms = Pseudonyms(self._means.sessions.key(accepted.caller, accepted.session_id))
         spans = standing.decider.leaving_spans
-        context = await asyncio.to_thread(lambda: masked(choice.context(), spans, pseudonyms))
+        try:
+            context = await asyncio.to_thread(lambda: masked(choice.context(), spans, pseudonyms))
+        except DetectionError:
+            _, decision = standing.decider.consider_unsearched(choice.inputs)
+            return Routed(decision=decision, context=None)
         return Routed(decision=choice.decision, context=context)
 
     async def answer(self, accepted: AcceptedTask, emit: Emit, heard: Heard = at_once) -> None:
@@ -104,9 +110,18 @@ class Answering:
                 f"this caller may not use the workflow {accepted.task.workflow!r}",
                 hint="name a workflow of the caller's profile, or have the policy's [callers] table extended",
             )
-        for schema in (accepted.options.json_schema, *(tool.parameters for tool in accepted.options.tools)):
-            if schema:
-                self._means.schemas.check_schema(schema)
+        if accepted.options.json_schema:
+            self._means.schemas.check_schema(accepted.options.json_schema)
+        for tool in accepted.options.tools:
+            if tool.parameters:
+                self._check_parameters(tool)
+
+    def _check_parameters(self, tool: Tool) -> None:
+        try:
+            self._means.schemas.check_schema(tool.parameters)
+        except RequestError as error:
+            said = error.message.replace("response_schema", f"parameters of the tool {tool.name}", 1)
+            raise RequestError(said, hint=error.hint) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +136,15 @@ class _Choice:
     """What would leave could not be searched, so it does not."""
 
 
-async def _decided(standing: Standing, means: Means, accepted: AcceptedTask) -> _Choice:
+def _unremembered(decision: RouteDecision) -> None:
+    """A dry run leaves nothing behind in its session."""
+    del decision
+
+
+async def _decided(
+    standing: Standing, means: Means, accepted: AcceptedTask, met: Callable[[RouteDecision], None] = _unremembered
+) -> _Choice:
+    """`met` hears of the task's classes before anything takes its time."""
     consider = partial(
         standing.decider.consider,
         accepted.task,
@@ -136,7 +159,9 @@ async def _decided(standing: Standing, means: Means, accepted: AcceptedTask) -> 
     )
     # A long text is looked through on a thread, so that other tasks go on; a short one costs less than a thread does.
     is_long = len(accepted.text) > INLINE_CHARACTERS
-    return await _measured(standing, means, accepted, await asyncio.to_thread(consider) if is_long else consider())
+    considered = await asyncio.to_thread(consider) if is_long else consider()
+    met(considered[1])
+    return await _measured(standing, means, accepted, considered)
 
 
 async def _measured(
@@ -148,7 +173,7 @@ async def _measured(
         return _Choice(*considered, least)
     try:
         inputs, decision = await asyncio.to_thread(decider.measure, *considered, least)
-        if not (accepted.content.is_searchable and could_be_summarised(inputs, decision)):
+        if not could_be_summarised(inputs, decision):
             return _Choice(inputs, decision, least)
         summary = await summarised(least(), accepted, inputs, standing, means)
         text = None if summary is None else summary.text
@@ -227,9 +252,7 @@ class _Run:
             return self._without_answer("error", defect(error))
 
     async def _answered(self) -> Outcome:
-        choice = await _decided(self._standing, self._means, self._accepted)
-        classes = frozenset(choice.decision.classes) - PUBLIC_ONLY  # that one protects nothing
-        self._means.sessions.met(self._accepted.caller, self._accepted.session_id, classes)
+        choice = await _decided(self._standing, self._means, self._accepted, met=self._met)
         for number in range(1, MAX_DECISIONS + 1):
             inputs, decision = choice.inputs, choice.decision
             if choice.is_unsearched:
@@ -262,6 +285,10 @@ class _Run:
                 )
                 choice = await _measured(self._standing, self._means, self._accepted, again)
         raise AssertionError("the last decision returns or raises")
+
+    def _met(self, decision: RouteDecision) -> None:
+        classes = frozenset(decision.classes) - PUBLIC_ONLY  # that one protects nothing
+        self._means.sessions.met(self._accepted.caller, self._accepted.session_id, classes)
 
     def _stack(self, inputs: DecisionInputs, decision: RouteDecision) -> tuple[tuple[str, ...], str]:
         """Who is asked, in which order, and what an answer of theirs is worth; nobody: a person answers."""

@@ -16,14 +16,13 @@ from homebred_daemon.core.pseudonyms import without_tokens
 from homebred_daemon.core.residual_risk import residual_risk
 from homebred_daemon.core.routing import DecisionInputs, awaits_residual_risk, decide
 from homebred_daemon.core.sensitivity import Detector, Span, raised_classes, types_raising
+from homebred_daemon.errors import DetectionError
 from homebred_protocol.documents.policy import Policy
 from homebred_protocol.documents.registry import Registry
 from homebred_protocol.documents.task import Task
 
 REDACTION = "redaction"
 SUMMARY = "summary"
-CERTAIN = 1.0
-"""The risk of what nobody has looked through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +100,10 @@ class Decider:
         """
         if not awaits_residual_risk(inputs, decision):
             return inputs, decision
-        context, reason, risk = leaving(), "", CERTAIN
-        if context.is_searchable:
-            risk = self._risk(context.text)
-        else:
-            reason = "an attachment cannot be searched"
-        measured = replace(inputs, context_method=REDACTION, context_reason=reason, residual_risk=risk)
+        context = leaving()
+        if not context.is_searchable:
+            raise DetectionError("what is attached is no text, or holds more than one")
+        measured = replace(inputs, context_method=REDACTION, residual_risk=self._risk(context.text))
         return measured, decide(measured)
 
     def measure_summary(self, redacted: DecisionInputs, summary: str | None) -> tuple[DecisionInputs, RouteDecision]:

@@ -290,10 +290,11 @@ async def test_an_attached_text_leaves_masked_and_one_that_is_not_needed_stays()
 
 @pytest.mark.parametrize("name", ["scan.pdf", "call.wav"])
 async def test_what_cannot_be_searched_goes_to_a_person_whatever_the_policy_lets_out(name: str) -> None:
-    made = Stage({"a": UNFIT()}, policy={"local_only_classes": []}, cloud=ScriptedCloud(["so", CloudFinish.STOP]))
+    policy = {"local_only_classes": [], "maximum_residual_risk": 1.0}
+    made = Stage({"a": UNFIT()}, policy=policy, cloud=ScriptedCloud(["so", CloudFinish.STOP]))
     attachment = Attachment(name=name, media_type="", data=b"\xff\xfe\xfd\x00\x80")
     heard = await made.answer(ESCALATABLE, attachments=(attachment,))
-    assert heard == ["decided r1 no_op none: residual_risk", "review needs_review"]
+    assert heard == ["decided r1 no_op none: no_route", "review needs_review: unsearched"]
     assert lane(made).asked == []
 
 
@@ -325,3 +326,20 @@ async def test_what_was_masked_is_counted_by_its_type_and_what_the_provider_coun
     assert counted(tally, "homebred_redactions_total", entity_type="PERSON") == 1
     assert counted(tally, "homebred_cloud_tokens_total", alias="cloud/default", direction="in") == 7
     assert counted(tally, "homebred_cloud_tokens_total", alias="cloud/default", direction="out") == 3
+
+
+@pytest.mark.parametrize(
+    "link", ["https:\\/\\/x.example\\/{0}", "https:&#47;&#47;x.example/{0}", "x.example%2F{0}", "\\u003ca href={0}"]
+)
+async def test_a_link_that_something_else_would_read_out_of_its_spelling_gets_no_value(link: str) -> None:
+    heard = await stage(f"see {link}", CloudFinish.STOP).answer(ESCALATABLE, text=TEXT)
+    assert not any("Quill" in line for line in heard)
+    assert heard[-1] == "answer by cloud/default: withheld"
+
+
+async def test_a_session_knows_a_class_before_anything_of_its_task_takes_time() -> None:
+    made = stage("so", CloudFinish.STOP)
+    async with made.answering() as answering:
+        await answering.route(accepted_task(PRIVATE, session_id="loop"))
+        await answering.answer(accepted_task(ESCALATABLE, session_id="loop"), made.hear)
+    assert made.heard[0] == DECIDED

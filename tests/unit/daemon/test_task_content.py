@@ -33,6 +33,7 @@ def test_a_conversation_with_tools_is_taken_as_it_is() -> None:
         {"role": "user", "content": "x", "tool_call_id": "a"},
         {"role": "user", "content": "x", "tool_calls": [{"id": "a", "name": "b", "arguments": "{}"}]},
         {"role": "assistant", "tool_calls": [{"id": "a", "name": "b", "arguments": "no"}]},
+        {"role": "assistant", "tool_calls": [{"id": "a", "name": "b", "arguments": '{"who": 1, "who": 2}'}]},
         {"role": "critic", "content": "x"},
     ],
 )
