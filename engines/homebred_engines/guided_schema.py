@@ -25,13 +25,13 @@ def refuse_unguidable(schema: Mapping[str, Any]) -> None:
     """Raises UnsupportedOptionError for a schema with anything in it that a decoder might pass over."""
     unknown = sorted(set(schema) - _KNOWN)
     if unknown:
-        raise UnsupportedOptionError(f"Guided decoding may pass over {', '.join(unknown)} of json_schema.", hint=_HINT)
+        raise _unguidable(f"Guided decoding may pass over {', '.join(unknown)} of json_schema.")
     declared = schema.get("type", [])
     for name in [declared] if isinstance(declared, str) else declared:
         if name not in _TYPES:
-            raise UnsupportedOptionError(f"json_schema names the type {name!r}, which JSON does not have.", hint=_HINT)
+            raise _unguidable(f"json_schema names the type {name!r}, which JSON does not have.")
     if schema.get("enum") == [] or schema.get("anyOf") == []:
-        raise UnsupportedOptionError("json_schema has an empty choice: nothing can fit it.", hint=_HINT)
+        raise _unguidable("json_schema has an empty choice: nothing can fit it.")
     inner = [schema[keyword] for keyword in _ONE_SCHEMA & schema.keys()]
     inner += [each for keyword in _NAMED_SCHEMAS & schema.keys() for each in schema[keyword].values()]
     inner += [each for keyword in _LISTED_SCHEMAS & schema.keys() for each in schema[keyword]]
@@ -39,4 +39,8 @@ def refuse_unguidable(schema: Mapping[str, Any]) -> None:
         if isinstance(each, Mapping):
             refuse_unguidable(each)
         elif not isinstance(each, bool):
-            raise UnsupportedOptionError("json_schema holds a schema that is neither object nor boolean.", hint=_HINT)
+            raise _unguidable("json_schema holds a schema that is neither object nor boolean.")
+
+
+def _unguidable(why: str) -> UnsupportedOptionError:
+    return UnsupportedOptionError(why, option="json_schema", hint=_HINT)

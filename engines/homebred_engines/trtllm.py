@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import sys
-import threading
 import time
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,18 +22,23 @@ from homebred_engines import api
 from homebred_engines.checkpoint import read_checkpoint
 from homebred_engines.guided_schema import refuse_unguidable
 from homebred_engines.model_room import answer_room, refuse_oversized, served_context
-from homebred_engines.stop_text import Piece, StopText
+from homebred_engines.tool_prompts import AnswerReading
 from homebred_engines.trtllm_cache import cache_room
 from homebred_engines.trtllm_library import DISTRIBUTION, MODULE, LlmPlan, LoadedLlm, free_device_bytes
 from homebred_engines.trtllm_run import Run
+from homebred_engines.trtllm_steps import StepCount
 
 _DEFAULT_SLOTS = 4
-_LACKING = (api.Capability.TOOLS, api.Capability.EMBEDDINGS)
-_CAPABILITIES = tuple(capability for capability in api.Capability if capability not in _LACKING)
+_CAPABILITIES = (
+    api.Capability.JSON_SCHEMA,
+    api.Capability.LOGPROBS,
+    api.Capability.PREFIX_CACHE,
+    api.Capability.SEED,
+    api.Capability.STOP,
+)
 _CHECKED, _ALMOST, _LOADED = 0.05, 0.95, 1.0
 _REPORT_EVERY_S = 1.0
 _HALF_WAY_S = 30.0
-_STATISTICS_EVERY_S = 0.25
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,8 +47,13 @@ class _Loaded:
 
     stats: api.EngineStats
     llm: LoadedLlm
+    counted: StepCount
     runs: set[Run] = field(default_factory=set)
-    closing: threading.Event = field(default_factory=threading.Event)
+
+    def close(self) -> None:
+        """Frees the model; blocks."""
+        self.counted.stop()
+        self.llm.close()
 
 
 class TrtLlmEngine(api.WithoutEmbeddings):
@@ -54,9 +63,7 @@ class TrtLlmEngine(api.WithoutEmbeddings):
         if importlib.util.find_spec(MODULE) is None:
             raise ModuleNotFoundError(f"{MODULE} is not installed in {sys.executable}; set engine.python to its own")
         self._loaded: _Loaded | None = None
-        self._steps_of_ended_runs = 0
-        self.counted_iterations = 0
-        """Steps that the library's statistics told of."""
+        self._steps_of_the_past = 0
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
 
     async def load(self, options: api.LoadOptions) -> AsyncGenerator[float, None]:
@@ -80,8 +87,7 @@ class TrtLlmEngine(api.WithoutEmbeddings):
         stats = _stats(
             model_digest=options.model_digest, slots=plan.slots, context_tokens=plan.context_tokens, threads=1
         )
-        self._loaded = loaded = _Loaded(stats=stats, llm=llm)
-        threading.Thread(target=self._count_iterations, args=(loaded,), name="statistics", daemon=True).start()
+        self._loaded = _Loaded(stats=stats, llm=llm, counted=StepCount(llm))
 
     async def generate(
         self, messages: Sequence[api.Message], options: api.GenerateOptions
@@ -96,10 +102,10 @@ class TrtLlmEngine(api.WithoutEmbeddings):
         room = answer_room(len(prompt), context_tokens=loaded.stats.context_tokens)
         output = loaded.llm.ask(prompt, options, max_tokens=min(options.max_tokens or room, room))
         run = Run(output, loaded.llm.text_of, wants_logprobs=options.logprobs)
-        stop = StopText(options.stop)
+        answer = AnswerReading(api.GenerateOptions(stop=options.stop))  # the library may send a part of one
         loaded.runs.add(run)
         try:
-            async with aclosing(_deltas(run, stop)) as deltas:
+            async with aclosing(_deltas(run, answer)) as deltas:
                 async for delta in deltas:
                     yield delta
         finally:
@@ -107,43 +113,36 @@ class TrtLlmEngine(api.WithoutEmbeddings):
                 await run.end()
             finally:
                 loaded.runs.discard(run)
-                self._steps_of_ended_runs += run.steps
+                self._steps_of_the_past += run.steps
         if run.failure is not None:
             raise run.failure
-        yield api.Finished(reason=self._reason(loaded, run, stop), usage=run.usage(prompt_tokens=len(prompt)))
+        yield api.Finished(reason=self._reason(loaded, run, answer), usage=run.usage(prompt_tokens=len(prompt)))
 
     async def unload(self) -> None:
         """Cancels what runs, then frees the model in a thread."""
         loaded, self._loaded = self._loaded, None
         if loaded is None:
             return
-        loaded.closing.set()
         await asyncio.gather(*(run.end() for run in loaded.runs), return_exceptions=True)  # streams raise their own
-        await asyncio.get_running_loop().run_in_executor(self._loader, loaded.llm.close)
+        await asyncio.get_running_loop().run_in_executor(self._loader, loaded.close)
+        self._steps_of_the_past += loaded.counted.steps
 
     def progress(self) -> int:
         """Steps that streams have heard, and steps that the engine counts, which read prompts as well."""
-        running = self._loaded.runs if self._loaded else ()
-        return self.counted_iterations + self._steps_of_ended_runs + sum(run.steps for run in running)
+        loaded = self._loaded
+        now = loaded.counted.steps + sum(run.steps for run in loaded.runs) if loaded else 0
+        return self._steps_of_the_past + now
 
     def stats(self) -> api.EngineStats:
         """As loaded."""
         return self._loaded.stats if self._loaded else _stats()
 
-    def _reason(self, loaded: _Loaded, run: Run, stop: StopText) -> api.FinishReason:
-        if stop.is_found:
+    def _reason(self, loaded: _Loaded, run: Run, answer: AnswerReading) -> api.FinishReason:
+        if answer.stopped:
             return api.FinishReason.STOP
         if run.reason is None and self._loaded is loaded:
             raise api.EngineFailedError("TensorRT-LLM ended a generation without a reason.")
         return run.reason or api.FinishReason.CANCELLED
-
-    def _count_iterations(self, loaded: _Loaded) -> None:
-        """In a thread of its own, until the model leaves."""
-        try:
-            while not loaded.closing.wait(_STATISTICS_EVERY_S):
-                self.counted_iterations += loaded.llm.iterations(timeout_s=_STATISTICS_EVERY_S)
-        except api.EngineError as error:
-            sys.stderr.write(f"Steps are no longer counted: {error.why}\n")
 
 
 async def _progress_of(opening: Future[LoadedLlm]) -> AsyncGenerator[float, None]:
@@ -166,7 +165,12 @@ def _stats(**loaded: Any) -> api.EngineStats:
 
 
 def plan_load(options: api.LoadOptions) -> LlmPlan:
-    """Checks the checkpoint against options and device. Raises ModelRefusedError, InvalidRequestError."""
+    """Checks the checkpoint against options and device.
+
+    Raises ModelRefusedError, InvalidRequestError, UnsupportedOptionError.
+    """
+    if options.embeddings:
+        raise api.UnsupportedOptionError("trtllm makes no embeddings.", option="embeddings")
     facts = read_checkpoint(Path(options.model_path))
     context_tokens = served_context(options.context_tokens, trained_tokens=facts.context_tokens)
     slots = options.slots or _DEFAULT_SLOTS
@@ -179,23 +183,21 @@ def plan_load(options: api.LoadOptions) -> LlmPlan:
     return LlmPlan(model_path=options.model_path, slots=slots, context_tokens=context_tokens, cache=room)
 
 
-async def _deltas(run: Run, stop: StopText) -> AsyncGenerator[api.Delta, None]:
+async def _deltas(run: Run, answer: AnswerReading) -> AsyncGenerator[api.Delta, None]:
     """What waits together leaves together; tokens without text leave with the next text."""
-    unsent: list[Piece] = []
-    while not stop.is_found and await run.next_pieces():
-        while run.pieces:
-            unsent += stop.feed(run.pieces.popleft())
-        if any(piece.text for piece in unsent):
-            yield _delta(unsent)
-            unsent = []
-    unsent += stop.rest()
-    if any(piece.text for piece in unsent):
-        yield _delta(unsent)
+    waiting: list[api.Delta] = []
+    while not answer.stopped and await run.next_deltas():
+        waiting += [run.deltas.popleft() for _ in range(len(run.deltas))]
+        if any(delta.text for delta in waiting):
+            yield _joined(waiting, answer)
+            waiting = []
+    if kept := answer.finish(is_truncated=run.reason is api.FinishReason.LENGTH):
+        yield api.Delta(text=kept, tokens=0)
 
 
-def _delta(pieces: Sequence[Piece]) -> api.Delta:
+def _joined(deltas: Sequence[api.Delta], answer: AnswerReading) -> api.Delta:
     return api.Delta(
-        text="".join(piece.text for piece in pieces),
-        tokens=sum(piece.tokens for piece in pieces),
-        logprobs=tuple(each for piece in pieces for each in piece.logprobs),
+        text=answer.feed("".join(delta.text for delta in deltas)),
+        tokens=sum(delta.tokens for delta in deltas),
+        logprobs=tuple(each for delta in deltas for each in delta.logprobs),
     )

@@ -1,4 +1,4 @@
-"""One generation on TensorRT-LLM: a task that follows its steps, and pieces for whoever reads them."""
+"""One generation on TensorRT-LLM: a task that follows its steps, and its deltas for whoever reads them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from homebred_engines import api
-from homebred_engines.stop_text import Piece
 from homebred_engines.trtllm_errors import typed
 
 _REASONS = {
@@ -23,7 +22,7 @@ class Run:
     """Follows the library's output, which is one object that changes at every step, so that no step is missed."""
 
     def __init__(self, output: Any, text_of: Callable[[int], str], *, wants_logprobs: bool) -> None:
-        self.pieces: deque[Piece] = deque()
+        self.deltas: deque[api.Delta] = deque()
         self.failure: api.EngineError | None = None
         self.reason: api.FinishReason | None = None
         self.steps = 0
@@ -37,11 +36,11 @@ class Run:
         self._following = asyncio.get_running_loop().create_task(self._follow())
         self._following.add_done_callback(lambda _: self._news.set())
 
-    async def next_pieces(self) -> bool:
-        """Waits for pieces; False when the generation has ended and every piece is read."""
-        while not self.pieces:
+    async def next_deltas(self) -> bool:
+        """Waits for deltas; False when the generation has ended and every one is read."""
+        while not self.deltas:
             if self._following.done():
-                return bool(self.pieces)
+                return bool(self.deltas)
             self._news.clear()
             await self._news.wait()
         return True
@@ -88,7 +87,7 @@ class Run:
         text = completion.text_diff
         if tokens or text:
             logprobs = self._logprobs(tokens, text, completion) if self._wants_logprobs else ()
-            self.pieces.append(Piece(text=text, tokens=len(tokens), logprobs=logprobs))
+            self.deltas.append(api.Delta(text=text, tokens=len(tokens), logprobs=logprobs))
         if completion.finish_reason is not None:
             self.reason = _REASONS.get(completion.finish_reason)
             if self.reason is None:

@@ -21,6 +21,7 @@ from homebred_engines.api import (
     LoadOptions,
     Message,
     ModelRefusedError,
+    UnsupportedOptionError,
     WorkerStats,
 )
 
@@ -80,7 +81,7 @@ async def test_the_steps_that_read_a_prompt_move_progress(tmp_path: Path) -> Non
             await first
 
 
-async def test_a_model_beyond_budget_device_or_training_is_refused(tmp_path: Path) -> None:
+async def test_a_model_beyond_budget_device_training_or_library_is_refused(tmp_path: Path) -> None:
     async with worker_of(tmp_path, start_s=0) as worker:
         with pytest.raises(ModelRefusedError, match="MB may be used"):
             await worker.load(options(tmp_path, memory_budget_bytes=1000))
@@ -89,6 +90,8 @@ async def test_a_model_beyond_budget_device_or_training_is_refused(tmp_path: Pat
             await worker.load(options(tmp_path, "huge", memory_budget_bytes=1 << 60))
         with pytest.raises(InvalidRequestError, match="trained for 8192"):
             await worker.load(options(tmp_path, context_tokens=8193))
+        with pytest.raises(UnsupportedOptionError, match="no embeddings"):
+            await worker.load(options(tmp_path, embeddings=True))
 
 
 async def test_a_worker_without_the_package_says_so_and_what_to_set(tmp_path: Path) -> None:

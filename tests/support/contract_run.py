@@ -52,15 +52,11 @@ async def answer(engine: api.Engine, options: api.GenerateOptions) -> dict[str, 
 
 
 async def cancelled(engine: TrtLlmEngine) -> bool:
-    """Whether steps were counted, and a stream that was given up left none behind."""
+    """Whether a stream that was given up is followed by another."""
     stream = engine.generate(question(), api.GenerateOptions())
     await anext(stream)
     await stream.aclose()
-    for _ in range(200):
-        if engine.counted_iterations:
-            return True
-        await asyncio.sleep(0.05)
-    raise api.EngineFailedError("get_stats tells of no step within 10 s.")
+    return bool(await answer(engine, api.GenerateOptions(max_tokens=1)))
 
 
 async def with_adapter(options: api.LoadOptions, folder: Path) -> str:
@@ -71,8 +67,10 @@ async def with_adapter(options: api.LoadOptions, folder: Path) -> str:
     output = llm.ask(llm.prompt(question()), api.GenerateOptions(), max_tokens=9, adapter=adapter)
     run = Run(output, llm.text_of, wants_logprobs=False)
     text = ""
-    while await run.next_pieces():
-        text += run.pieces.popleft().text
+    while await run.next_deltas():
+        text += run.deltas.popleft().text
+    if not await asyncio.to_thread(llm.iterations, timeout_s=2):
+        raise api.EngineFailedError("get_stats tells of no step.")
     await asyncio.to_thread(llm.close)
     return text
 

@@ -43,3 +43,4 @@ def test_what_a_decoder_might_pass_over_is_refused_by_name(schema: dict[str, obj
     with pytest.raises(UnsupportedOptionError, match=named) as refusal:
         refuse_unguidable(schema)
     assert "properties" in refusal.value.hint
+    assert refusal.value.option == "json_schema"
