@@ -88,6 +88,40 @@ def written_call(call: ToolCall) -> str:
     return f'{CALL_BEGIN}{{"name": {json.dumps(call.name)}, "arguments": {call.arguments}}}{CALL_END}'
 
 
+def call_schema(options: GenerateOptions) -> str:
+    """JSON Schema of the call that must be made, for engines that a schema alone can guide; empty: there is none.
+
+    It is the form without its marks. Parameters with references have none: those start from the root of their own.
+    """
+    forms = call_forms(options)
+    if options.tool_choice == "auto" or not forms or any('"$ref"' in json.dumps(form.schema) for form in forms):
+        return ""
+    calls = [
+        {
+            "type": "object",
+            "properties": {"name": {"const": form.name}, "arguments": form.schema},
+            "required": ["name", "arguments"],
+            "additionalProperties": False,
+        }
+        for form in forms
+    ]
+    return _json(calls[0] if len(calls) == 1 else {"anyOf": calls})
+
+
+def call_in(text: str, forms: Iterable[CallForm]) -> tuple[ToolCall, ...]:
+    """The call that a JSON text is, of one of the forms; spacing is free."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return ()
+    if not isinstance(document, dict) or document.keys() != {"name", "arguments"}:
+        return ()
+    name, arguments = document["name"], document["arguments"]
+    if name not in [form.name for form in forms] or not isinstance(arguments, dict):
+        return ()
+    return (ToolCall(id="call_0", name=name, arguments=_json(arguments)),)
+
+
 class AnswerReading:
     """An answer as it comes: which text of it may be shown, where a stop string ends it, and the call that it makes.
 
@@ -130,12 +164,7 @@ class AnswerReading:
 
     def calls(self) -> tuple[ToolCall, ...]:
         """The call, where it is whole; its id is unique in this answer alone."""
-        for form in self._forms if self._call else ():
-            body = (self._call or "").strip()
-            arguments = body[len(form.begin) : len(body) - len(form.end)]
-            if body == form.begin + arguments + form.end and _is_object(arguments):
-                return (ToolCall(id="call_0", name=form.name, arguments=arguments),)
-        return ()
+        return () if self._call is None else call_in(self._call.strip().removesuffix(CALL_END), self._forms)
 
     def _shown(self, text: str, *, goes_on: bool) -> str:
         """The text up to the first mark, or to where one may be beginning."""
@@ -191,13 +220,6 @@ def _with_calls(message: Message) -> str:
 def _result(message: Message, names: dict[str, str]) -> str:
     name = names.get(message.tool_call_id, message.tool_call_id)
     return _RESULT_BEGIN + _json({"name": name, "content": message.content}) + _RESULT_END
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False
 
 
 def _json(value: object) -> str:

@@ -120,6 +120,7 @@ def generalist(model_file: Path, facts: GgufFacts, base_digest: str, specialist_
         "size_rank": max(1, round(facts.parameters / 1e6)),
         "max_context": min(facts.context_tokens, GENERALIST_CONTEXT_TOKENS),
         "licence": _printable(facts.licence),
+        "capabilities": ["tools"],  # whatever the model: its engine tells it of them, and guides its calls
     }
     # Printable text is written alike in JSON and TOML.
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]

@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from homebred_engines import api
-from homebred_engines.tool_prompts import AnswerReading, messages_with_tools, written_call
+from homebred_engines.tool_prompts import (
+    AnswerReading,
+    call_forms,
+    call_in,
+    call_schema,
+    messages_with_tools,
+    written_call,
+)
 
 MAX_ASKS: Final = 3
 """One, and at most two more with what was wrong before."""
@@ -40,8 +47,9 @@ class Ask:
         """The same with an option that the engine refused told in words; None: it cannot be, or was."""
         if option not in TOLD_IN_WORDS - self.in_words:
             return None
-        # A call stands outside the schema of an answer: an engine that is guided by that one could not write it.
-        also = TOLD_IN_WORDS if option == "tools" else {option}
+        # A call stands outside the schema of an answer: an engine that is guided by that one could not write it. A call
+        # that must be made has a schema of its own, which may guide it yet.
+        also = TOLD_IN_WORDS if option == "tools" and not call_schema(self.options) else {option}
         return replace(self, in_words=self.in_words | also)
 
     def again(self, said: str, calls: Sequence[api.ToolCall], complaint: str) -> Ask:
@@ -56,7 +64,7 @@ class Ask:
         messages: Sequence[api.Message] = self.messages
         if "tools" in self.in_words:
             messages = messages_with_tools(messages, self.options)
-        if "json_schema" in self.in_words and self.options.json_schema:
+        if "json_schema" in self.in_words and self.options.json_schema and not self._must_call:
             messages = _with_system(messages, _schema_in_words(self.options))
         return tuple(messages)
 
@@ -64,21 +72,32 @@ class Ask:
         """What the engine is held to."""
         options = self.options
         if "tools" in self.in_words:  # a stop string inside a call would leave half of one: they are looked for here
-            options = replace(options, tools=(), tool_choice="auto", stop=())
+            schema = call_schema(options) if self._must_call else options.json_schema
+            options = replace(options, tools=(), tool_choice="auto", stop=(), json_schema=schema)
         return replace(options, json_schema="") if "json_schema" in self.in_words else options
 
     def read(self, text: str, finished: api.Finished) -> Said:
         """An answer, with the call in it where tools were told in words."""
-        calls, is_half_call = finished.tool_calls, False
-        if "tools" in self.in_words:
-            reading = AnswerReading(self.options)
-            text = reading.feed(text) + reading.finish(is_truncated=finished.reason is api.FinishReason.LENGTH)
-            calls = reading.calls()
-            is_half_call = reading.is_call and not calls
-        if "json_schema" in self.in_words and self.options.json_schema and (fenced := _FENCED.fullmatch(text)):
+        is_json = self.in_words and (self._must_call or bool(self.options.json_schema))
+        if is_json and (fenced := _FENCED.fullmatch(text)):
             text = fenced[1]
-        reason = api.FinishReason.TOOL_CALLS if calls else finished.reason
-        return Said(text=text, calls=calls, reason=reason, is_half_call=is_half_call)
+        if "tools" in self.in_words:
+            return self._read_call(text, finished.reason)
+        return Said(text=text, calls=finished.tool_calls, reason=finished.reason)
+
+    def _read_call(self, text: str, reason: api.FinishReason) -> Said:
+        calls = call_in(text, call_forms(self.options)) if self._must_call else ()
+        if calls:
+            return Said(text="", calls=calls, reason=api.FinishReason.TOOL_CALLS)
+        reading = AnswerReading(self.options)
+        shown = reading.feed(text) + reading.finish(is_truncated=reason is api.FinishReason.LENGTH)
+        calls = reading.calls()
+        reason = api.FinishReason.TOOL_CALLS if calls else reason
+        return Said(text=shown, calls=calls, reason=reason, is_half_call=reading.is_call and not calls)
+
+    @property
+    def _must_call(self) -> bool:
+        return self.options.tool_choice not in ("auto", "none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +107,7 @@ class Said:
     text: str
     calls: tuple[api.ToolCall, ...]
     reason: api.FinishReason
-    is_half_call: bool
+    is_half_call: bool = False
     """It began to call a tool, and did not end in the form for that."""
 
 

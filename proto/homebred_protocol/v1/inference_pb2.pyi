@@ -548,7 +548,7 @@ class Outcome(_message.Message):
     specialist id
     """
     finish_reason: _builtins.str
-    """"stop", "length", "tool_calls" """
+    """"stop", "length", "tool_calls", "schema_invalid": its text or calls do not fit"""
     first_token_ms: _builtins.float
     """from acceptance"""
     total_ms: _builtins.float

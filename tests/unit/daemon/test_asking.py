@@ -242,6 +242,14 @@ async def test_a_call_in_words_that_cannot_be_made_is_asked_for_again_and_never_
     assert (heard, generated.finish_reason) == ([], "tool_calls")
 
 
+async def test_a_call_that_must_be_made_is_guided_by_a_schema_where_the_engine_has_no_tools() -> None:
+    plays = [LACKS_TOOLS, says('{"name": "ring", "arguments": {"times": 2}}')]
+    stage = Stage({"a": Actor(plays=plays)})
+    generated = await asking(stage, accepted_task(RING, tool_choice="required")).ask(("a",))
+    assert (stage.heard, generated.finish_reason, len(generated.tool_calls)) == ([], "tool_calls", 1)
+    assert [guided for guided, _ in prompts(stage)] == ["tools", "schema "]
+
+
 async def test_an_option_that_cannot_be_told_in_words_is_refused() -> None:
     with pytest.raises(RequestError):
         await asked((api.UnsupportedOptionError("It has none.", option="seed"),))

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from homebred_daemon.core.asking_again import MAX_COMPLAINT_CHARACTERS, Ask, is_asked_again, summed
@@ -38,6 +41,20 @@ def test_tools_in_words_take_the_schema_with_them() -> None:
     told = ask("tools")
     assert told.engine_options() == GenerateOptions(seed=7)
     assert "unless you call a tool" in told.engine_messages()[0].content
+
+
+def test_a_call_that_must_be_made_is_guided_by_its_schema_while_the_engine_has_that() -> None:
+    must = replace(OPTIONS, tool_choice="required")
+    guided = ask("tools", options=must)
+    assert json.loads(guided.engine_options().json_schema)["properties"]["name"] == {"const": "ring"}
+    assert guided.engine_options().tools == ()
+    said = guided.read('{"name":"ring","arguments":{}}', ENDED)
+    assert (said.text, [call.name for call in said.calls]) == ("", ["ring"])
+    assert replace(guided, options=replace(must, stop=("ring",))).read('{"name":"ring","arguments":{}}', ENDED) == said
+    in_words = ask("tools", "json_schema", options=must)
+    assert in_words.engine_options() == GenerateOptions(seed=7)
+    assert "JSON Schema" not in in_words.engine_messages()[0].content
+    assert [call.name for call in in_words.read(CALL, ENDED).calls] == ["ring"]
 
 
 @pytest.mark.parametrize("option", ["seed", "logprobs", "", "json_schema"])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homebred_engines.api import GenerateOptions, Message, Tool, ToolCall
-from homebred_engines.tool_prompts import AnswerReading, call_forms, messages_with_tools
+from homebred_engines.tool_prompts import AnswerReading, call_forms, call_schema, messages_with_tools
 
 RING = Tool(name="ring", description="Rings.", parameters='{"properties": {"room": {"type": "string"}}}')
 WAIT = Tool(name="wait")
@@ -42,7 +42,7 @@ def test_text_without_a_call_arrives_whole(text: str, places: list[int]) -> None
     assert read(BOTH, *cut(text, places)) == (text, ())
 
 
-@given(st.integers(1, len(CALL) - 1), PLACES)
+@given(st.integers(1, len(CALL) - 1).filter(lambda length: not CALL[:length].endswith("}}")), PLACES)
 def test_half_a_call_is_neither_text_nor_call(length: int, places: list[int]) -> None:
     assert read(BOTH, *cut("Wait. " + CALL[:length], places), is_truncated=True) == ("Wait. ", ())
 
@@ -75,11 +75,28 @@ def test_without_tools_or_with_none_to_be_called_everything_is_text() -> None:
         CALL.replace('{"room": "hall"}', "[]"),
         CALL.replace('{"room": "hall"}', '{"room": hall}'),
         CALL + " and more",
-        CALL.replace("</tool_call>", ""),
+        CALL.replace("}}</tool_call>", ""),
+        CALL.replace('"name": "ring"', '"name": ["ring"]'),
     ],
 )
 def test_what_only_looks_like_a_call_is_none(call: str) -> None:
     assert read(BOTH, call) == ("", ())
+
+
+@pytest.mark.parametrize("call", [CALL.replace("</tool_call>", ""), CALL.replace(" ", "").replace(">{", ">\n{")])
+def test_a_call_is_one_however_it_is_spaced(call: str) -> None:
+    assert read(BOTH, call) == ("", (RUNG,))
+
+
+def test_a_call_that_must_be_made_has_a_schema() -> None:
+    assert call_schema(BOTH) == call_schema(replace(BOTH, tool_choice="none")) == ""
+    named = json.loads(call_schema(replace(BOTH, tool_choice="ring")))
+    assert named["properties"]["name"] == {"const": "ring"}
+    assert named["properties"]["arguments"]["properties"] == {"room": {"type": "string"}}
+    required = json.loads(call_schema(replace(BOTH, tool_choice="required")))
+    assert [one["properties"]["name"]["const"] for one in required["anyOf"]] == ["ring", "wait"]
+    referring = Tool(name="refer", parameters='{"$ref": "#/$defs/x", "$defs": {"x": {}}}')
+    assert call_schema(GenerateOptions(tools=(referring,), tool_choice="required")) == ""
 
 
 def test_a_call_has_the_form_that_guides_it() -> None:
