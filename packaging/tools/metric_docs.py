@@ -27,8 +27,8 @@ whose `Host` is another name than this device's, so that no page in a browser ca
 curl --unix-socket /run/homebred/daemon/metrics.sock http://localhost/metrics
 ```
 Prometheus itself scrapes no Unix sockets: let an agent on the device do so, or a reverse proxy that may read the
-socket. The packaged service has no network, so there the socket is the way; where `metrics.group` is set, a drop-in
-makes the daemon's user a member of it: `SupplementaryGroups=`.
+socket. The packaged service has no network, so there the socket is the way. Where `metrics.group` is another group than
+the daemon's own, `homebred`, a drop-in must set `SupplementaryGroups=` of that group and `SystemCallFilter=@chown`.
 
 Figures begin anew with each start. Those of a specialist or cloud endpoint that the site no longer has go with it.
 """

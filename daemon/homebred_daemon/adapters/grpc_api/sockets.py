@@ -138,14 +138,20 @@ def _admit_group(path: Path, gid: int | None, setting: str) -> None:
     if gid is None:
         return
     try:
-        os.chown(path, -1, gid)
+        _give_to_group(path, gid)
         path.chmod(_WITH_GROUP)
         folder = path.parent.stat()
         if folder.st_uid == os.geteuid() and not folder.st_mode & stat.S_IXOTH:
-            os.chown(path.parent, -1, gid)
+            _give_to_group(path.parent, gid)
             path.parent.chmod(stat.S_IMODE(folder.st_mode) | stat.S_IXGRP)
     except PermissionError:
         raise ConfigurationError(
             f"{setting} is {gid}, and the daemon's user may not give its socket to that group",
             hint="make the daemon's user a member of it and start it again, or name another group",
         ) from None
+
+
+def _give_to_group(path: Path, gid: int) -> None:
+    """Not where it is the group's already: the packaged service may not call chown(2)."""
+    if path.stat().st_gid != gid:
+        os.chown(path, -1, gid)
