@@ -38,6 +38,10 @@ READY_WITHIN_S = 10.0
 IDLE_MEGABYTES = 72.0
 """Of a daemon that is watched by systemd and has just started; the bound of the bench is held on a quiet machine."""
 LOAD_TINY = "from homebred_protocol.client import Control; Control().load_model('tiny')"
+READ_FIGURES = (
+    "import socket; door = socket.socket(socket.AF_UNIX); door.connect('/run/homebred/daemon/metrics.sock'); "
+    "door.sendall(b'GET /metrics HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n'); print(door.makefile().read())"
+)
 EXPOSURE = 20
 """Of systemd-analyze security, in tenths."""
 
@@ -241,6 +245,25 @@ def test_a_wrong_setting_is_said_and_the_service_heals_once_it_is_corrected(devi
     assert "slots is 0" in device.journal(SERVICE)
     settings.write_text(sound)
     device.wait_until(SERVICE, "ActiveState", "active")
+
+
+def test_a_member_of_the_group_reads_the_figures_out_of_the_sandbox_and_a_stranger_does_not(
+    device: BootedMachine,
+) -> None:
+    settings = device.path("/etc/homebred/homebred.toml")
+    sound = settings.read_text()
+    before, section, after = sound.partition("[metrics]\n")
+    wanted = 'socket = "/run/homebred/daemon/metrics.sock"\ngroup = "homebred"'
+    settings.write_text(before + section + after.replace('group = ""', wanted, 1))
+    device.run("systemctl", "restart", SERVICE)
+    assert asked(device, CANARY) == CANARY
+    shown = device.says("python3", "-c", READ_FIGURES, user="kiosk")
+    assert 'homebred_tasks_total{status="answer"} 1' in shown
+    assert CANARY not in shown
+    assert device.run("python3", "-c", READ_FIGURES, user="stranger", check=False).returncode != 0
+    settings.write_text(sound)
+    device.run("systemctl", "restart", SERVICE)
+    assert device.run("python3", "-c", READ_FIGURES, user="kiosk", check=False).returncode != 0
 
 
 def test_an_upgrade_keeps_the_socket_and_the_models(device: BootedMachine) -> None:
