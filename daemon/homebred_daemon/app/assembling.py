@@ -100,7 +100,7 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
             caretaker=caretaker,
             residency=residency,
             reviews=reviews,
-            embedding=Embedding(lambda: answering.standing, pool, answering.admission),
+            embedding=Embedding(lambda: answering.standing, pool, answering.admission, measures),
             feedback=Feedback(recorder, reviews, clock),
             measures=measures,
             room=StreamRoom(settings.requests.max_streams),

@@ -172,8 +172,11 @@ INTER_TOKEN_SECONDS = Histogram(
 )
 TOKENS = Counter(
     name="homebred_tokens_total",
-    meaning="Tokens of finished local generations: read (`in`), of these not computed again (`cached`), made (`out`).",
+    meaning="Tokens that local engines read (`in`), of these not computed again (`cached`), and made (`out`).",
     labels=(_SPECIALIST, Label(name="direction", words=("in", "cached", "out"))),
+)
+EMBEDDINGS = Counter(
+    name="homebred_embeddings_total", meaning="Texts that local engines turned into vectors.", labels=(_SPECIALIST,)
 )
 ENGINE_QUEUED = Gauge(name="homebred_engine_queued", meaning="Generations that wait for a slot, over all workers.")
 ENGINE_QUEUE_LIMIT = Gauge(name="homebred_engine_queue_limit", meaning="Generations that may wait, over all workers.")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from homebred_daemon.core.callers import rights_of
 from homebred_daemon.core.embedders import embedder
+from homebred_daemon.core.measures import EMBEDDINGS, TOKENS
 from homebred_daemon.errors import (
     DeadlineError,
     EngineUnavailableError,
@@ -16,6 +17,7 @@ from homebred_daemon.errors import (
 )
 from homebred_daemon.inbound.embedding import Embeddings, EmbeddingTask
 from homebred_daemon.ports.engines import EnginePool
+from homebred_daemon.ports.measures import UNMEASURED, Measures
 from homebred_daemon.services.admission import Admission
 from homebred_daemon.services.standing import Standing
 from homebred_engines import api
@@ -24,8 +26,15 @@ from homebred_engines import api
 class Embedding:
     """Fulfils `inbound.embedding.Embedder`, under the standing that holds when each is asked."""
 
-    def __init__(self, standing: Callable[[], Standing], pool: EnginePool, admission: Admission) -> None:
+    def __init__(
+        self,
+        standing: Callable[[], Standing],
+        pool: EnginePool,
+        admission: Admission,
+        measures: Measures = UNMEASURED,
+    ) -> None:
         self._standing = standing
+        self._measures = measures
         self._pool = pool
         self._admission = admission
 
@@ -42,6 +51,8 @@ class Embedding:
                 raise DeadlineError(f"the texts were not embedded within {task.deadline_s:g} s") from None
             except api.EngineError as error:
                 raise _meaning(error) from error
+            self._measures.count(EMBEDDINGS, made_by, by=len(task.texts))
+            self._measures.count(TOKENS, made_by, "in", by=embedded.prompt_tokens)
             return Embeddings(vectors=embedded.vectors, made_by=made_by, prompt_tokens=embedded.prompt_tokens)
 
 

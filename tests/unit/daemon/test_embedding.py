@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 from tests.support.answering_stage import WORKFLOW, Actor, Stage
+from tests.support.metrics_reader import counted
 from tests.support.scripted_pool import Hangs, says
 
+from homebred_daemon.core.measures import Given
 from homebred_daemon.errors import (
     DeadlineError,
     EngineUnavailableError,
@@ -15,6 +17,7 @@ from homebred_daemon.errors import (
 from homebred_daemon.inbound.embedding import Embeddings, EmbeddingTask
 from homebred_daemon.services.admission import Admission
 from homebred_daemon.services.embedding import Embedding
+from homebred_daemon.services.tallying import Tally
 from homebred_engines import api
 
 TASK = EmbeddingTask(texts=("two teas", "tea"), workflow=WORKFLOW, caller=("uid:7",), deadline_s=9.0)
@@ -48,6 +51,14 @@ async def test_texts_become_vectors_of_a_specialist_here() -> None:
 async def test_what_fails_is_told_in_the_callers_words(error: api.EngineError, meant: type[HomebredError]) -> None:
     with pytest.raises(meant):
         await embedding(stage(error)).embed(TASK)
+
+
+async def test_texts_and_their_tokens_are_counted_by_specialist() -> None:
+    made, tally = stage(), Tally()
+    tally.know(Given.SPECIALIST, lambda: ["a"])
+    await Embedding(made.standing, made.pool, Admission(), tally).embed(TASK)
+    assert counted(tally, "homebred_embeddings_total", specialist="a") == 2
+    assert counted(tally, "homebred_tokens_total", specialist="a", direction="in") == 2
 
 
 async def test_it_takes_no_longer_than_it_may() -> None:
