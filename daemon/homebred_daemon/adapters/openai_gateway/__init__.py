@@ -6,7 +6,8 @@
     endpoints         what a path leads to
     labels            what `homebred` in a body, and X-Homebred-… in the head, say of a task
     parameters        OpenAI's parameters that every endpoint shares, and those that are refused
-    chat_request, completion_request   bodies as tasks
+    chat_request, completion_request   what each endpoint's body holds, as a task document
+    tasks             head and body as a task to be answered
     listening         an answer's events to its caller: streamed, or whole
     answer_forms      what an answer looks like on the wire
     failures          errors as OpenAI's clients know them
