@@ -22,6 +22,8 @@ from openai import OpenAI
 from tests.support.daemon_process import Site
 from tests.support.gateway import TOKEN, free_port, gateway_of, received
 
+from homebred_daemon.adapters.openai_gateway.http_connection import ARRIVAL_S
+
 BODY = json.dumps(
     {
         "model": "homebred",
@@ -146,6 +148,17 @@ def test_a_body_that_is_no_object_is_refused_and_the_connection_goes_on(site: Si
         caller.sendall(gateway.head(MODELS, connection="close"))
         assert status_of(first) == 400
         assert status_of(received(caller)) == 200
+
+
+def test_who_says_nothing_or_half_of_it_is_not_waited_for(site: Site) -> None:
+    with gateway_of(site) as gateway, ExitStack() as stack:
+        silent, half_a_head, half_a_body = (stack.enter_context(gateway.connected()) for _ in range(3))
+        half_a_head.sendall(b"GET /v1/models HTTP/1.1\r\nhost:")
+        half_a_body.sendall(gateway.head(CHAT, content_length="100") + b"{")
+        started_s = time.monotonic()
+        assert received(silent) == b""
+        assert [status_of(received(one)) for one in (half_a_head, half_a_body)] == [408, 408]
+        assert ARRIVAL_S - 1 < time.monotonic() - started_s < ARRIVAL_S + 5
 
 
 def test_requests_that_come_together_are_answered_one_after_another(site: Site) -> None:

@@ -197,7 +197,7 @@ class WholeListener(Listener):
 
     @override
     async def has_heard(self) -> None:
-        """At once: nothing is said before the end, which says all."""
+        """At once: a caller that leaves is noticed, and everything is said with the outcome."""
 
     @override
     def _decide(self, decided: Decided) -> None:
