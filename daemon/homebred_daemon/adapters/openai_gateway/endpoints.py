@@ -147,12 +147,13 @@ class Gateway:
             listener = (StreamListener if asked.streams else WholeListener)(connection, endpoint.form, asked)
             with self._room.held():
                 await self._answerer.answer(asked.task, listener.hear, listener.has_heard)
+            if listener.problem is not None:
+                self._note(listener.problem)
         except UnreadError:
             raise
         except HomebredError as error:
             await self._failed(connection, listener, error)
         except Exception as error:  # noqa: BLE001  # our own fault; its words may quote a task
-            self._reports.defect(error)
             await self._failed(connection, listener, defect(error))
 
     async def _embed(self, connection: Connection, request: Request, body: bytes, caller: Caller) -> None:
@@ -173,7 +174,13 @@ class Gateway:
         try:
             await (refuse(connection, error) if listener is None else listener.fail(error))
         finally:
-            release_frames(error)
+            self._note(error)
+
+    def _note(self, told: HomebredError) -> None:
+        """Reports a fault of our own behind what a caller was told."""
+        if type(told) is HomebredError and told.__cause__ is not None:
+            self._reports.defect(told.__cause__)
+        release_frames(told)
 
 
 async def refuse(connection: Connection, error: HomebredError) -> None:

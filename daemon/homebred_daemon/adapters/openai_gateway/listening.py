@@ -42,6 +42,8 @@ class Listener(ABC):
     """One answer on its way to its caller; `hear` is its Emit, `has_heard` its Heard."""
 
     def __init__(self, connection: Connection, form: Form, asked: Asked) -> None:
+        self.problem: HomebredError | None = None
+        """What the outcome says went wrong."""
         self._connection = connection
         self._form = form
         self._asked = asked
@@ -63,8 +65,9 @@ class Listener(ABC):
                 self._retract()
             case Outcome(problem=None):
                 await self._end(event)
-            case Outcome():
-                await self.fail(event.problem or HomebredError(), event)
+            case Outcome(problem=HomebredError() as problem):
+                self.problem = problem
+                await self.fail(problem, event)
 
     @abstractmethod
     async def has_heard(self) -> None:
