@@ -254,7 +254,7 @@ LINK = Gauge(
 )
 REDACTIONS = Counter(
     name="homebred_redactions_total",
-    meaning="Spans masked in what was about to leave for a cloud model.",
+    meaning="Different values masked in a task that was about to leave for a cloud model.",
     labels=(Label(name="entity_type", words=Given.ENTITY_TYPE),),
 )
 
