@@ -15,6 +15,7 @@ from homebred_daemon.adapters.openai_gateway.http_connection import Bounds, Conn
 from homebred_daemon.adapters.openai_gateway.tasks import Reading
 from homebred_daemon.errors import HomebredError, defect
 from homebred_daemon.inbound.answering import AcceptedTask, Emit, Heard, Outcome, Routed, at_once
+from homebred_daemon.inbound.embedding import Embeddings, EmbeddingTask
 from homebred_daemon.inbound.stream_room import StreamRoom
 from homebred_daemon.ports.ledger import OutcomeRecord
 
@@ -37,11 +38,15 @@ class Scripted:
     async def answer(self, accepted: AcceptedTask, emit: Emit, heard: Heard = at_once) -> None:
         await self.plays(emit)
 
+    async def embed(self, task: EmbeddingTask) -> Embeddings:
+        raise NotImplementedError
+
     def refused(self, error: HomebredError) -> None:
         self.refusals.append(error.code)
 
     def gateway(self) -> Gateway:
         return Gateway(
+            self,
             self,
             gatekeeper=Gatekeeper(Tokens({"desk": TOKEN}), port=8484, allowed_origins=frozenset()),
             reading=Reading(workflows_for=lambda _: (), default_deadline_s=1, new_task_id=lambda: "t"),
