@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
+from homebred_daemon.adapters import loopback
 from homebred_daemon.errors import HomebredError
 
 PATH: Final = "/metrics"
@@ -23,8 +24,6 @@ MAX_CONNECTIONS: Final = 8
 """More at a time are cut at once."""
 REQUEST_S: Final = 5.0
 """Longest time for a request's head, and again for taking the answer."""
-LOOPBACK: Final = "127.0.0.1"
-_HOSTS: Final = frozenset({LOOPBACK, "localhost", "[::1]"})
 _TEXT: Final = "text/plain; charset=utf-8"
 
 
@@ -118,7 +117,7 @@ class MetricsServer:
         hosts = [value for name, value in headers if name == "host"]
         if len(hosts) > 1:  # RFC 9112, section 3.2
             return Answer(status=HTTPStatus.BAD_REQUEST)
-        is_known = self._is_local or any(_without_port(host) in _HOSTS for host in hosts)
+        is_known = self._is_local or any(_without_port(host) in loopback.NAMES for host in hosts)
         if not is_known or any(name == "origin" for name, _ in headers):
             return Answer(status=HTTPStatus.FORBIDDEN)
         if target.partition("?")[0] != PATH:
@@ -134,23 +133,6 @@ class MetricsServer:
         except HomebredError as error:  # its words are ours, and hold no content
             return Answer(status=HTTPStatus.INTERNAL_SERVER_ERROR, body=f"{error.message}\nnext: {error.hint}\n")
         return Answer(status=HTTPStatus.OK, body=text, headers={"Content-Type": self._content_type})
-
-
-def loopback_listener(port: int) -> socket.socket:
-    """A socket that listens on a port of this device's loopback.
-
-    Raises:
-        OSError: it cannot be had.
-    """
-    listener = socket.socket(socket.AF_INET)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((LOOPBACK, port))
-        listener.listen()
-    except OSError:
-        listener.close()
-        raise
-    return listener
 
 
 def _without_port(host: str) -> str:

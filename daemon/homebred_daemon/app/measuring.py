@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from homebred_daemon.adapters import loopback
 from homebred_daemon.adapters.accounts import group_id
 from homebred_daemon.adapters.grpc_api.sockets import OwnSocket, SoleRight
 from homebred_daemon.core.link import Link
@@ -110,10 +111,8 @@ def _listening(settings: MetricsSettings) -> Iterator[socket.socket]:
 
 
 def _on_port(port: int) -> socket.socket:
-    from homebred_daemon.adapters.metrics_server import loopback_listener  # noqa: PLC0415
-
     try:
-        return loopback_listener(port)
+        return loopback.listener(loopback.ADDRESS, port)
     except OSError as error:
         raise StateError(
             f"port {port} of the loopback cannot be had for metrics: {error.strerror}",

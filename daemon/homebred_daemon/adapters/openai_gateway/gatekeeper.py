@@ -10,11 +10,11 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
+from homebred_daemon.adapters import loopback
 from homebred_daemon.adapters.openai_gateway.http_connection import Request
 from homebred_daemon.core.callers import TOKEN_PREFIX
 from homebred_daemon.errors import ConfigurationError, NotPermittedError, UnattestedError
 
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 MIN_TOKEN_CHARACTERS = 24
 _BEARER = "Bearer "
 
@@ -50,7 +50,7 @@ class Gatekeeper:
     def __init__(self, tokens: Tokens, *, port: int | None, allowed_origins: frozenset[str]) -> None:
         """`port` is the one listened at; None: a Unix socket, which no browser reaches, whatever it is called."""
         self._tokens = tokens
-        self._hosts = None if port is None else frozenset(f"{name}:{port}" for name in LOOPBACK_NAMES)
+        self._hosts = None if port is None else frozenset(f"{name}:{port}" for name in loopback.NAMES)
         self._allowed_origins = allowed_origins
 
     def caller_of(self, request: Request) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from homebred_daemon.adapters import loopback
 from homebred_daemon.adapters.openai_gateway.endpoints import refuse
 from homebred_daemon.adapters.openai_gateway.http_connection import Bounds, Connection
 from homebred_daemon.errors import OverloadedError, StateError, UnreadError
@@ -25,18 +26,13 @@ def loopback_listener(address: str, port: int) -> socket.socket:
     Raises:
         StateError: the port is taken, or there is no such address here.
     """
-    listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address, port))
-        listener.listen(BACKLOG)
+        return loopback.listener(address, port)
     except OSError as error:
-        listener.close()
         raise StateError(
             f"the gateway cannot listen at {address} port {port}: {error.strerror}",
             hint="see who does with `ss -ltnp`, or set another gateway.port or gateway.socket",
         ) from error
-    return listener
 
 
 class GatewayServer:

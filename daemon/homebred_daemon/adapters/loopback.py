@@ -1,0 +1,28 @@
+"""This device's own loopback: how HTTP servers listen at it, and by which names their callers may call it."""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+ADDRESS: Final = "127.0.0.1"
+NAMES: Final = (ADDRESS, "localhost", "[::1]")
+"""In a request's Host. A page that was led here by a name of its own (DNS rebinding) gives that name."""
+BACKLOG: Final = 100
+
+
+def listener(address: str, port: int) -> socket.socket:
+    """A socket that only this device's own programs reach.
+
+    Raises:
+        OSError: the port is taken, or there is no such address here.
+    """
+    listening = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((address, port))
+        listening.listen(BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    return listening
