@@ -193,6 +193,7 @@ def accepted_task(
     attachments: tuple[Attachment, ...] = (),
     session_id: str = "",
     tool_choice: str = "auto",
+    stop: tuple[str, ...] = (),
 ) -> AcceptedTask:
     """A task as an adapter hands it in; its tools are those of the document."""
     document, attached = {"task_id": "t", "text": text, **task}, attached_content(attachments)
@@ -200,7 +201,7 @@ def accepted_task(
         task=requiring(read_task(document), attached.requires),
         text="\n".join(filter(None, (content_text(document), attached.text))),
         turns=(api.Message(role="user", content=text),),
-        options=api.GenerateOptions(json_schema=schema, tools=tools_of(document), tool_choice=tool_choice),
+        options=api.GenerateOptions(json_schema=schema, tools=tools_of(document), tool_choice=tool_choice, stop=stop),
         caller=caller,
         deadline_s=deadline_s,
         attachments=attachments,

@@ -43,6 +43,10 @@ class CloudRequest:
     """Tokens to generate at most; from 1."""
     temperature: float | None = None
     """None: the provider's default."""
+    top_p: float | None = None
+    """As `temperature`."""
+    seed: int | None = None
+    """For providers that take one; of the others nobody can have the same answer twice."""
     json_schema: str = ""
     """JSON Schema as JSON text that the answer should fit; empty: free text."""
     tools: tuple[api.Tool, ...] = ()

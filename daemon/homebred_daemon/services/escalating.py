@@ -27,11 +27,13 @@ from homebred_daemon.ports.cloud import (
     CloudLane,
     CloudRequest,
     CloudText,
+    CloudUsage,
 )
 from homebred_daemon.services.asking import Generated
 from homebred_daemon.services.deciding import Decider
 from homebred_daemon.services.standing import Means
 from homebred_engines import api
+from homebred_engines.tool_prompts import AnswerReading
 
 MAX_TOKENS: Final = 1024
 """Of an answer whose caller names no bound."""
@@ -102,16 +104,24 @@ class Escalating:
         return await self._verified(alias, finished, home, withheld=restorer.withheld + home.withheld)
 
     async def _streamed(self, request: CloudRequest, restorer: Restorer, *, deadline_s: float) -> CloudFinished:
-        """Shows the answer as it comes; one that must fit a schema is kept as it is. Raises CloudError, TokenError."""
+        """Shows the answer as it comes, up to a stop string; one that must fit a schema is kept as it is.
+
+        Stop strings stay here: they are the caller's words. Raises CloudError, TokenError.
+        """
         finished, is_held = None, bool(self._accepted.options.json_schema)
+        stopping = AnswerReading(api.GenerateOptions(stop=self._accepted.options.stop))
         async with aclosing(self._lane.ask(request, deadline_s=deadline_s)) as events:
             async for event in events:
                 match event:
                     case CloudText(text):
-                        await self._show(text if is_held else restorer.feed(text))
+                        await self._show(text if is_held else stopping.feed(restorer.feed(text)))
+                        if stopping.stopped:
+                            return CloudFinished(reason=CloudFinish.STOP, usage=CloudUsage())
                     case CloudFinished():
                         finished = event
-        await self._show(restorer.finish())
+        if not is_held:
+            await self._show(stopping.feed(restorer.finish()))
+            await self._show(stopping.finish(is_truncated=False))
         if finished is None:
             raise BrokenAnswerError
         if finished.reason is CloudFinish.FILTERED:
@@ -140,6 +150,8 @@ class Escalating:
             turns=leaving.turns,
             max_tokens=options.max_tokens or MAX_TOKENS,
             temperature=options.temperature,
+            top_p=options.top_p,
+            seed=options.seed,
             json_schema=leaving.json_schema,
             tools=leaving.tools,
             tool_choice=leaving.tool_choice,

@@ -242,6 +242,12 @@ def test_what_anthropic_messages_are_asked() -> None:
 
 
 @every_format
+def test_what_is_asked_of_sampling_is_passed_on_where_it_can_be(name: str) -> None:
+    body = WIRE_FORMATS[name].body(replace(REQUEST, top_p=0.5, seed=7), "m")
+    assert (body["top_p"], body.get("seed")) == (0.5, 7 if name == "openai_chat" else None)
+
+
+@every_format
 def test_what_is_not_asked_for_is_not_said(name: str) -> None:
     plain = replace(REQUEST, system="", temperature=None, json_schema="")
     body = WIRE_FORMATS[name].body(plain, "m")

@@ -343,3 +343,10 @@ async def test_a_session_knows_a_class_before_anything_of_its_task_takes_time() 
         await answering.route(accepted_task(PRIVATE, session_id="loop"))
         await answering.answer(accepted_task(ESCALATABLE, session_id="loop"), made.hear)
     assert made.heard[0] == DECIDED
+
+
+async def test_a_stop_string_ends_the_answer_here_and_never_leaves() -> None:
+    made = stage("One. ", "{0} E", "ND of it", CloudFinish.LENGTH)
+    heard = await made.answer(ESCALATABLE, text=TEXT, stop=("END",))
+    assert heard == [DECIDED, "<< One. ", "<< Quill ", "answer by cloud/default"]
+    assert "END" not in repr(lane(made).asked)

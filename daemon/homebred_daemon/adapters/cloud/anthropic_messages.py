@@ -78,6 +78,8 @@ class AnthropicMessages(WireFormat):
             body["system"] = request.system
         if request.temperature is not None:
             body["temperature"] = request.temperature
+        if request.top_p is not None:
+            body["top_p"] = request.top_p
         if request.json_schema:
             schema = json.loads(request.json_schema)
             body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}

@@ -72,6 +72,10 @@ class OpenAiChat(WireFormat):
         }
         if request.temperature is not None:
             body["temperature"] = request.temperature
+        if request.top_p is not None:
+            body["top_p"] = request.top_p
+        if request.seed is not None:
+            body["seed"] = request.seed
         if request.json_schema:
             schema = {"name": "answer", "schema": json.loads(request.json_schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}

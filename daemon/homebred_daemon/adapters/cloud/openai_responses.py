@@ -72,6 +72,8 @@ class OpenAiResponses(WireFormat):
             body["instructions"] = request.system
         if request.temperature is not None:
             body["temperature"] = request.temperature
+        if request.top_p is not None:
+            body["top_p"] = request.top_p
         if request.json_schema:
             schema = json.loads(request.json_schema)
             body["text"] = {"format": {"type": "json_schema", "name": "answer", "schema": schema}}
