@@ -98,13 +98,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one with its content: the conversation, what is attached, and what an answer must fit."""
-    from homebred_daemon.cli.review_view import (  # noqa: PLC0415
-        SHORT_ID,
-        attachments_json,
-        message_json,
-        save_attachments,
-        show_whole,
-    )
+    from homebred_daemon.cli.review_view import SHORT_ID, content_json, save_attachments, show_whole  # noqa: PLC0415
     from homebred_daemon.cli.wire_json import review_json, review_state  # noqa: PLC0415
 
     with controller(socket, config) as daemon:
@@ -112,9 +106,8 @@ def show(
     if save is not None:
         save_attachments(shown, save)
     if as_json:
-        messages = list(map(message_json, shown.messages))
-        whole = {"messages": messages, "response_schema": shown.response_schema, "attachments": attachments_json(shown)}
-        write_json({"review": review_json(shown.review), **whole, "output": shown.output, "note": shown.note})
+        content = content_json(shown)
+        write_json({"review": review_json(shown.review), **content, "output": shown.output, "note": shown.note})
         return
     show_whole(shown)
     if review_state(shown.review) == "waiting":

@@ -54,6 +54,8 @@ def show_whole(shown: wire.ShowReviewResponse) -> None:
         typer.echo(f"\n[{message.role}]\n{printable(message.content)}")
         for call in message.tool_calls:
             typer.echo(printable(f"{call.name} {call.arguments}"))
+    for tool in shown.tools:
+        typer.echo(f"\n[a tool of the caller's] {tool.name}\n{printable(tool.description)}")
     for one in attachments_json(shown):
         typer.echo(f"\n[attached] {printable(one['name'])}, {one['bytes']} bytes: --save FOLDER writes it there")
     if shown.response_schema:
@@ -72,6 +74,18 @@ def message_json(message: Message) -> dict[str, Any]:
             {"id": call.id, "name": call.name, "arguments": call.arguments} for call in message.tool_calls
         ]
     return said | ({"tool_call_id": message.tool_call_id} if message.tool_call_id else {})
+
+
+def content_json(shown: wire.ShowReviewResponse) -> dict[str, Any]:
+    """What a person sees of a task, but for the bytes of what is attached."""
+    return {
+        "messages": list(map(message_json, shown.messages)),
+        "response_schema": shown.response_schema,
+        "tools": [
+            {"name": tool.name, "description": tool.description, "parameters": tool.parameters} for tool in shown.tools
+        ],
+        "attachments": attachments_json(shown),
+    }
 
 
 def attachments_json(shown: wire.ShowReviewResponse) -> list[dict[str, Any]]:

@@ -30,6 +30,8 @@ class ReviewContent:
     response_schema: str = ""
     """JSON Schema that an answer must fit; empty: free text."""
     attachments: tuple[Attachment, ...] = ()
+    tools: tuple[api.Tool, ...] = ()
+    """What the caller's program could have done for a model; a person calls none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ def body_of(content: ReviewContent) -> bytes:
             {"name": one.name, "media_type": one.media_type, "data": b64encode(one.data).decode()}
             for one in content.attachments
         ],
+        "tools": [asdict(tool) for tool in content.tools],
     }
     return json.dumps(body, ensure_ascii=False).encode()
 
@@ -32,6 +33,7 @@ def content_of(body: bytes) -> ReviewContent:
         messages=tuple(map(_message, record["messages"])),
         response_schema=record["response_schema"],
         attachments=tuple(Attachment(**one | {"data": b64decode(one["data"])}) for one in record["attachments"]),
+        tools=tuple(api.Tool(**tool) for tool in record["tools"]),
     )
 
 

@@ -130,6 +130,7 @@ class ReviewDesk:
             messages=accepted.turns,
             response_schema=accepted.options.json_schema,
             attachments=accepted.attachments,
+            tools=accepted.options.tools,
         )
         return self._submit(lambda _: self._changed(self._book.file(item, content)))
 

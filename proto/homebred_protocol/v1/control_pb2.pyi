@@ -790,6 +790,7 @@ class ShowReviewResponse(_message.Message):
     OUTPUT_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     ATTACHMENTS_FIELD_NUMBER: _builtins.int
+    TOOLS_FIELD_NUMBER: _builtins.int
     response_schema: _builtins.str
     """an answer must fit it; empty: free text"""
     output: _builtins.str
@@ -801,6 +802,10 @@ class ShowReviewResponse(_message.Message):
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_inference_pb2.Message]: ...
     @_builtins.property
     def attachments(self) -> _containers.RepeatedCompositeFieldContainer[_inference_pb2.Attachment]: ...
+    @_builtins.property
+    def tools(self) -> _containers.RepeatedCompositeFieldContainer[_inference_pb2.Tool]:
+        """what the caller's program could have done for a model"""
+
     def __init__(
         self,
         *,
@@ -810,10 +815,11 @@ class ShowReviewResponse(_message.Message):
         output: _builtins.str = ...,
         note: _builtins.str = ...,
         attachments: _abc.Iterable[_inference_pb2.Attachment] | None = ...,
+        tools: _abc.Iterable[_inference_pb2.Tool] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["review", b"review"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachments", b"attachments", "messages", b"messages", "note", b"note", "output", b"output", "response_schema", b"response_schema", "review", b"review"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachments", b"attachments", "messages", b"messages", "note", b"note", "output", b"output", "response_schema", b"response_schema", "review", b"review", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from homebred_daemon.core.attached_content import Attachment
 from homebred_daemon.ports.review import ReviewContent
 from homebred_daemon.services.review_bodies import body_of, content_of
-from homebred_engines.api import Message, ToolCall
+from homebred_engines.api import Message, Tool, ToolCall
 
 
 def test_what_a_person_will_see_comes_back_whole() -> None:
@@ -14,6 +14,7 @@ def test_what_a_person_will_see_comes_back_whole() -> None:
             Message(role="tool", content="rung", tool_call_id="a"),
         ),
         response_schema='{"type": "object"}',
+        tools=(Tool(name="ring", description="rings", parameters='{"type": "object"}'),),
         attachments=(Attachment(name="a.wav", media_type="audio/wav", data=bytes(range(256))),),
     )
     assert content_of(body_of(content)) == content

@@ -119,6 +119,8 @@ class ReviewRpcs(control_pb2_grpc.ControlServicer):
         if shown.content is not None:
             response.response_schema = shown.content.response_schema
             response.messages.extend(turn_messages(shown.content.messages))
+            for tool in shown.content.tools:
+                response.tools.add(name=tool.name, description=tool.description, parameters=tool.parameters)
             for one in shown.content.attachments:
                 response.attachments.add(name=one.name, media_type=one.media_type, data=one.data)
         return response
