@@ -20,6 +20,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--thorough", action="store_true", default=bool(os.environ.get("HOMEBRED_THOROUGH")))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is for a thorough run alone is skipped by name in any other."""
+    if config.getoption("--thorough"):
+        return
+    for item in items:
+        for mark in item.iter_markers("thorough"):
+            item.add_marker(pytest.mark.skip(reason=f"{mark.args[0]}: `make test-all` runs it"))
+
+
 def pytest_configure() -> None:
     """A shell's background job ignores SIGINT, and so would every process that its tests start."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -30,6 +30,7 @@ from tests.conformance.engine_bench import (
 from homebred_daemon.adapters.engine_process import EngineProcess
 from homebred_daemon.adapters.worker_child import WorkerSettings
 
+_of_a_real_model = pytest.mark.thorough("a real model takes its time, and the tiny one is the same engine")
 _needs_smollm2 = pytest.mark.skipif(
     not SMOLLM2_GGUF.exists(), reason=f"{SMOLLM2_GGUF.name} is absent: HOMEBRED_SMOLLM2_GGUF may name it"
 )
@@ -53,7 +54,7 @@ CANDIDATES = [
     pytest.param(ECHO, id=ECHO.name),
     pytest.param(TINY, id=TINY.name),
     pytest.param(SERVED_TINY, id=SERVED_TINY.name),
-    pytest.param(SMOLLM2, id=SMOLLM2.name, marks=[pytest.mark.slow, _needs_smollm2]),
+    pytest.param(SMOLLM2, id=SMOLLM2.name, marks=[pytest.mark.slow, _of_a_real_model, _needs_smollm2]),
     pytest.param(TRTLLM_STAND_IN, id=TRTLLM_STAND_IN.name),
     pytest.param(
         TRTLLM_REAL, id=TRTLLM_REAL.name, marks=[pytest.mark.slow, pytest.mark.skipif(bool(_why_not), reason=_why_not)]

@@ -22,6 +22,7 @@ from tests.support.system_bus import NAME, PATH, PROPERTIES
 pytestmark = [
     pytest.mark.booted,
     pytest.mark.slow,
+    pytest.mark.thorough("a real NetworkManager takes a tree of its own"),
     pytest.mark.timeout(900),
     pytest.mark.skipif(
         os.geteuid() != 0 or shutil.which("apt-get") is None,
@@ -40,10 +41,8 @@ WITHIN_S = 15.0
 
 
 @pytest.fixture(scope="module")
-def device(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BootedMachine]:
+def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BootedMachine]:
     """A machine with the package, an endpoint, and a network that NetworkManager looks after."""
-    if not request.config.getoption("--thorough"):
-        pytest.skip("a real NetworkManager takes a tree of its own: with --thorough alone")
     offered = tmp_path_factory.mktemp("offered")
     offered.chmod(0o755)
     build = [sys.executable, "packaging/tools/build_deb.py", "--output", str(offered), "--compression", "none"]
