@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from homebred_engines import api
+from homebred_engines.openai_forms import choice_form, message_form, tool_form
 
 MAX_EVENT_BYTES = 1024 * 1024
 MAX_STOP_STRINGS = 4
@@ -32,7 +33,7 @@ def request_body(model: str, messages: Sequence[api.Message], options: api.Gener
     """What is asked of the server."""
     body: dict[str, object] = {
         "model": model,
-        "messages": [_message(message) for message in messages],
+        "messages": list(map(message_form, messages)),
         "stream": True,
         "stream_options": {"include_usage": True},
     }
@@ -51,7 +52,7 @@ def request_body(model: str, messages: Sequence[api.Message], options: api.Gener
         schema = {"name": "answer", "strict": True, "schema": options.parsed_schema()}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     if options.tools:
-        body |= {"tools": [_tool(tool) for tool in options.tools], "tool_choice": _choice(options.tool_choice)}
+        body |= {"tools": list(map(tool_form, options.tools)), "tool_choice": choice_form(options.tool_choice)}
     return body
 
 
@@ -177,27 +178,3 @@ def _context_error(error: Mapping[str, Any], message: str) -> api.ContextExceede
 
 def _seconds(field: str) -> float:
     return float(field) if field.isascii() and field.isdigit() else _RETRY_AFTER_S
-
-
-def _message(message: api.Message) -> dict[str, object]:
-    written: dict[str, object] = {"role": message.role, "content": message.content}
-    if message.tool_call_id:
-        written["tool_call_id"] = message.tool_call_id
-    if message.tool_calls:
-        written["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in message.tool_calls
-        ]
-    return written
-
-
-def _tool(tool: api.Tool) -> dict[str, object]:
-    parameters = json.loads(tool.parameters) if tool.parameters else {"type": "object", "properties": {}}
-    function = {"name": tool.name, "description": tool.description, "parameters": parameters}
-    return {"type": "function", "function": function}
-
-
-def _choice(tool_choice: str) -> object:
-    if tool_choice in api.TOOL_CHOICES:
-        return tool_choice
-    return {"type": "function", "function": {"name": tool_choice}}

@@ -39,13 +39,16 @@ class JsonSchemaChecker:
     def __init__(self) -> None:
         self._built: OrderedDict[bytes, _Built] = OrderedDict()
 
-    def check_schema(self, schema: str) -> None:
+    def check_schema(self, schema: str, *, name: str = "response_schema") -> None:
         """Refuses what is not a JSON Schema, or not one that this device can afford.
 
         Raises:
-            RequestError: with the place and the rule broken.
+            RequestError: with the schema's name, the place and the rule broken.
         """
-        self._get(schema)
+        try:
+            self._get(schema)
+        except RequestError as error:
+            raise RequestError(f"{name} {error.message}", hint=error.hint) from None
 
     def fits(self, text: str, schema: str) -> bool:
         """Whether a text is JSON that fits the schema; one that takes too many steps to check does not."""

@@ -98,7 +98,7 @@ def read_schema(text: str) -> BoundedSchema:
     """
     if len(text) > MAX_SCHEMA_BYTES or len(text.encode(errors="replace")) > MAX_SCHEMA_BYTES:
         raise RequestError(
-            f"response_schema is longer than {MAX_SCHEMA_BYTES // 1024} KiB",
+            f"is longer than {MAX_SCHEMA_BYTES // 1024} KiB",
             hint="send a schema of what is asked for only",
         )
     root = _parse_schema(text)
@@ -106,13 +106,13 @@ def read_schema(text: str) -> BoundedSchema:
     patterns = {pattern for _, node in objects for pattern in _patterns(node)}
     if len(patterns) > MAX_PATTERNS:
         raise RequestError(
-            f"response_schema has {len(patterns)} regular expressions; {MAX_PATTERNS} at most",
+            f"has {len(patterns)} regular expressions; {MAX_PATTERNS} at most",
             hint="list the values in `enum`, or bound them by type and length",
         )
     schema = BoundedSchema(root=root, references=_references(root, objects), patterns=frozenset(patterns))
     if not schema.is_affordable(None, frozenset()):
         raise RequestError(
-            f"response_schema takes more than {MAX_STEPS} steps for a single value, or leads back into itself",
+            f"takes more than {MAX_STEPS} steps for a single value, or leads back into itself",
             hint="let its references and combinations lead deeper into the value, or write fewer",
         )
     return schema
@@ -133,7 +133,7 @@ def refusal(rule: str, place: Sequence[str | int] = (), *, hint: str = "correct 
     where = "/".join(str(part) for part in place)
     if len(where) > PLACE_CHARACTERS:
         where = f"{where[:PLACE_CHARACTERS]}…"
-    return RequestError(f"response_schema is not a JSON Schema: at {where or 'its top'}, {rule}", hint=hint)
+    return RequestError(f"is not a JSON Schema: at {where or 'its top'}, {rule}", hint=hint)
 
 
 def _parse_schema(text: str) -> dict[str, Any] | bool:
@@ -227,7 +227,7 @@ def _leads_nowhere(reference: str, place: tuple[str | int, ...]) -> RequestError
 
 def _too_deep() -> RequestError:
     return RequestError(
-        f"response_schema is nested more than {MAX_DEPTH} deep",
+        f"is nested more than {MAX_DEPTH} deep",
         hint="name its inner parts in `$defs` and refer to them",
     )
 

@@ -8,11 +8,11 @@ from typing import Protocol
 class SchemaChecker(Protocol):
     """Knows JSON Schema."""
 
-    def check_schema(self, schema: str) -> None:
+    def check_schema(self, schema: str, *, name: str = "response_schema") -> None:
         """Refuses what is not a JSON Schema.
 
         Raises:
-            RequestError: with the place and the rule broken.
+            RequestError: with the schema's name, the place and the rule broken.
         """
         ...
 

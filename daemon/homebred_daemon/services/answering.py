@@ -35,8 +35,6 @@ from homebred_daemon.errors import (
     EngineUnavailableError,
     HomebredError,
     NeedsReviewError,
-    NotPermittedError,
-    RequestError,
     defect,
 )
 from homebred_daemon.inbound.answering import AcceptedTask, Decided, Emit, Heard, Outcome, Routed, at_once
@@ -47,7 +45,6 @@ from homebred_daemon.services.escalating import Escalating, EscalationFailedErro
 from homebred_daemon.services.standing import Means, Standing
 from homebred_daemon.services.summarising import summarised
 from homebred_daemon.services.way_out import NO_WAY_OUT, WayOut
-from homebred_engines.api import Tool
 
 MAX_DECISIONS = 4
 """One, and at most three more after failures before the first token (CONTRACT "After the decision")."""
@@ -105,23 +102,12 @@ class Answering:
             await _Run(standing, self._means, accepted, emit, heard, way_out=self.way_out).to_outcome()
 
     def _admit(self, standing: Standing, accepted: AcceptedTask) -> None:
-        if not standing.allows(accepted):
-            raise NotPermittedError(
-                f"this caller may not use the workflow {accepted.task.workflow!r}",
-                hint="name a workflow of the caller's profile, or have the policy's [callers] table extended",
-            )
+        standing.require_workflow(accepted.caller, accepted.task.workflow)
         if accepted.options.json_schema:
             self._means.schemas.check_schema(accepted.options.json_schema)
         for tool in accepted.options.tools:
             if tool.parameters:
-                self._check_parameters(tool)
-
-    def _check_parameters(self, tool: Tool) -> None:
-        try:
-            self._means.schemas.check_schema(tool.parameters)
-        except RequestError as error:
-            said = error.message.replace("response_schema", f"parameters of the tool {tool.name}", 1)
-            raise RequestError(said, hint=error.hint) from None
+                self._means.schemas.check_schema(tool.parameters, name=f"parameters of the tool {tool.name}")
 
 
 @dataclass(frozen=True, slots=True)

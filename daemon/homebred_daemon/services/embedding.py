@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from homebred_daemon.core.callers import rights_of
 from homebred_daemon.core.embedders import embedder
 from homebred_daemon.core.measures import EMBEDDINGS, TOKENS
 from homebred_daemon.errors import (
     DeadlineError,
     EngineUnavailableError,
-    NotPermittedError,
     OverloadedError,
     RequestError,
 )
@@ -57,11 +55,7 @@ class Embedding:
 
 
 def _embedder(standing: Standing, task: EmbeddingTask) -> str:
-    if not rights_of(task.caller, standing.decider.policy).allows_workflow(task.workflow):
-        raise NotPermittedError(
-            f"this caller may not use the workflow {task.workflow!r}",
-            hint="name a workflow of the caller's profile, or have the policy's [callers] table extended",
-        )
+    standing.require_workflow(task.caller, task.workflow)
     chosen = embedder(standing.decider.registry, task.workflow, standing.specialists)
     if chosen is None:
         raise RequestError(

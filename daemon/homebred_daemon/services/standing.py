@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from homebred_daemon.core.callers import rights_of
 from homebred_daemon.core.link import SeenLink
 from homebred_daemon.core.shelf import Shelf
-from homebred_daemon.inbound.answering import AcceptedTask
+from homebred_daemon.errors import NotPermittedError
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.engines import EnginePool, ServedModel
 from homebred_daemon.ports.measures import UNMEASURED, Measures
@@ -41,9 +41,17 @@ class Standing:
     """All that the model store held, the damaged ones too."""
     link: SeenLink
 
-    def allows(self, accepted: AcceptedTask) -> bool:
-        """Whether the caller's profile lets it use the task's workflow."""
-        return rights_of(accepted.caller, self.decider.policy).allows_workflow(accepted.task.workflow)
+    def allows(self, caller: tuple[str, ...], workflow: str | None) -> bool:
+        """Whether the caller's profile lets it use the workflow."""
+        return rights_of(caller, self.decider.policy).allows_workflow(workflow)
+
+    def require_workflow(self, caller: tuple[str, ...], workflow: str | None) -> None:
+        """Raises NotPermittedError where the caller may not use the workflow."""
+        if not self.allows(caller, workflow):
+            raise NotPermittedError(
+                f"this caller may not use the workflow {workflow!r}",
+                hint="name a workflow of the caller's profile, or have the policy's [callers] table extended",
+            )
 
     def workflows_for(self, caller: tuple[str, ...]) -> tuple[str, ...]:
         """The workflows that policy or specialists name and this caller may use, in order."""

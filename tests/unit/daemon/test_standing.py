@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.answering_stage import WORKFLOW, Actor, Stage, accepted_task
+from tests.support.answering_stage import WORKFLOW, Actor, Stage
 
 from homebred_protocol.documents.policy import WorkflowPolicy
 
@@ -23,7 +23,7 @@ def test_a_callers_profile_limits_its_workflows(
 ) -> None:
     callers = {"uid:7": {"workflows": [WORKFLOW]}, "gid:8": {"workflows": ["letter.sort"]}}
     standing = Stage({}, {"callers": callers}).standing()
-    assert standing.allows(accepted_task({"workflow": workflow}, caller=caller)) is is_allowed
+    assert standing.allows(caller, workflow) is is_allowed
 
 
 def test_a_workflow_that_the_policy_does_not_name_has_no_budget_and_no_minimum() -> None:

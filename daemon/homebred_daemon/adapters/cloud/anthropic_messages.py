@@ -12,6 +12,7 @@ from homebred_daemon.adapters.cloud import wire_format
 from homebred_daemon.adapters.cloud.wire_format import AnswerReader, Json, WireFormat
 from homebred_daemon.ports.cloud import CloudFinish, CloudFinished, CloudRequest, CloudUsage
 from homebred_engines import api
+from homebred_engines.openai_forms import parameters_form
 
 VERSION = "2023-06-01"
 _FINISH = {
@@ -115,7 +116,7 @@ def _content(turn: api.Message) -> object:
 
 
 def _tool(tool: api.Tool) -> dict[str, object]:
-    return {"name": tool.name, "description": tool.description, "input_schema": wire_format.parameters(tool)}
+    return {"name": tool.name, "description": tool.description, "input_schema": parameters_form(tool)}
 
 
 def _choice(choice: str) -> dict[str, object]:

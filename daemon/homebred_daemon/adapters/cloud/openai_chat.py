@@ -10,7 +10,7 @@ from typing_extensions import override
 from homebred_daemon.adapters.cloud import wire_format
 from homebred_daemon.adapters.cloud.wire_format import AnswerReader, Json, WireFormat
 from homebred_daemon.ports.cloud import CloudFinish, CloudFinished, CloudRequest, CloudUsage
-from homebred_engines import api
+from homebred_engines.openai_forms import choice_form, message_form, tool_form
 
 _FINISH = {
     "stop": CloudFinish.STOP,
@@ -65,7 +65,7 @@ class OpenAiChat(WireFormat):
         system = [{"role": "system", "content": request.system}] if request.system else []
         body: dict[str, object] = {
             "model": model,
-            "messages": [*system, *map(_message, request.turns)],
+            "messages": [*system, *map(message_form, request.turns)],
             "max_tokens": request.max_tokens,  # the older name, which every server knows
             "stream": True,
             "stream_options": {"include_usage": True},
@@ -80,27 +80,6 @@ class OpenAiChat(WireFormat):
             schema = {"name": "answer", "schema": json.loads(request.json_schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         if request.tools:
-            body["tools"] = list(map(_tool, request.tools))
-            body["tool_choice"] = _choice(request.tool_choice)
+            body["tools"] = list(map(tool_form, request.tools))
+            body["tool_choice"] = choice_form(request.tool_choice)
         return body
-
-
-def _message(turn: api.Message) -> dict[str, object]:
-    message: dict[str, object] = {"role": turn.role, "content": turn.content}
-    if turn.tool_call_id:
-        message["tool_call_id"] = turn.tool_call_id
-    if turn.tool_calls:
-        message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in turn.tool_calls
-        ]
-    return message
-
-
-def _tool(tool: api.Tool) -> dict[str, object]:
-    function = {"name": tool.name, "description": tool.description, "parameters": wire_format.parameters(tool)}
-    return {"type": "function", "function": function}
-
-
-def _choice(choice: str) -> object:
-    return choice if choice in api.TOOL_CHOICES else {"type": "function", "function": {"name": choice}}

@@ -11,6 +11,7 @@ from homebred_daemon.adapters.cloud import wire_format
 from homebred_daemon.adapters.cloud.wire_format import AnswerReader, Json, WireFormat
 from homebred_daemon.ports.cloud import CloudFinish, CloudFinished, CloudRequest
 from homebred_engines import api
+from homebred_engines.openai_forms import parameters_form
 
 _INCOMPLETE = {"max_output_tokens": CloudFinish.LENGTH, "content_filter": CloudFinish.FILTERED}
 
@@ -94,7 +95,7 @@ def _items(turn: api.Message) -> Iterator[dict[str, object]]:
 
 
 def _tool(tool: api.Tool) -> dict[str, object]:
-    function = {"name": tool.name, "description": tool.description, "parameters": wire_format.parameters(tool)}
+    function = {"name": tool.name, "description": tool.description, "parameters": parameters_form(tool)}
     return {"type": "function", "strict": False, **function}  # strict takes few schemas
 
 

@@ -163,11 +163,6 @@ def text(value: object) -> str:
     return value
 
 
-def parameters(tool: api.Tool) -> object:
-    """A tool's parameters as the schema that every provider wants."""
-    return json.loads(tool.parameters) if tool.parameters else {"type": "object", "properties": {}}
-
-
 def finish_reason(words: Mapping[str, CloudFinish], word: object) -> CloudFinish:
     """A provider's word for the end."""
     return words.get(word, CloudFinish.OTHER) if isinstance(word, str) else CloudFinish.OTHER

@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 from typing_extensions import override
 
-from homebred_daemon.adapters.grpc_api.translate import turn_messages
+from homebred_daemon.adapters.grpc_api.translate import tool_messages, turn_messages
 from homebred_daemon.core.review import ReviewItem, State
 from homebred_daemon.errors import RequestError
 from homebred_daemon.inbound.reviewing import Feedbacks, Resolution, Reviews, Shown, Verdict
@@ -119,8 +119,7 @@ class ReviewRpcs(control_pb2_grpc.ControlServicer):
         if shown.content is not None:
             response.response_schema = shown.content.response_schema
             response.messages.extend(turn_messages(shown.content.messages))
-            for tool in shown.content.tools:
-                response.tools.add(name=tool.name, description=tool.description, parameters=tool.parameters)
+            response.tools.extend(tool_messages(shown.content.tools))
             for one in shown.content.attachments:
                 response.attachments.add(name=one.name, media_type=one.media_type, data=one.data)
         return response

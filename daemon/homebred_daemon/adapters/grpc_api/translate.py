@@ -101,13 +101,15 @@ def routed_message(routed: Routed) -> wire.RouteResponse:
             messages=turn_messages(context.turns),
             response_schema=context.json_schema,
             dropped_messages=context.dropped_turns,
-            tools=[
-                wire.Tool(name=tool.name, description=tool.description, parameters=tool.parameters)
-                for tool in context.tools
-            ],
+            tools=tool_messages(context.tools),
             dropped_attachments=context.dropped_attachments,
         ),
     )
+
+
+def tool_messages(tools: Iterable[api.Tool]) -> list[wire.Tool]:
+    """Tools, without where they run: that is the caller's to know."""
+    return [wire.Tool(name=tool.name, description=tool.description, parameters=tool.parameters) for tool in tools]
 
 
 def turn_messages(turns: Iterable[api.Message]) -> list[wire.Message]:
