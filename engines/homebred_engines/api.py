@@ -1,18 +1,8 @@
-"""What an engine is: the `Engine` protocol, its values and its errors. Standard library only.
+"""What an engine is: the `Engine` protocol and its values. Standard library only.
 
 It says nothing of processes, sockets or queues: the worker (`service.py`) owns those, and never runs more generations
 at once than the engine has slots. To add an engine: a module with a class that fulfils `Engine`, a line in
-`registry.py`, a line in the conformance suite.
-
-    EngineError                      what, why, what next; `facts` survive the wire
-    ├── ModelRefusedError            the file is not a model that this engine can load, found before loading it
-    ├── ModelConflictError           the worker already serves another model
-    ├── ModelNotLoadedError          there is no model yet, or no more
-    ├── InvalidRequestError          a value outside its range, or text that is not what it claims to be
-    ├── UnsupportedOptionError       an option that this engine cannot honour; refused, never ignored
-    ├── ContextExceededError         the prompt is longer than one slot's context
-    ├── QueueFullError               too many are waiting; says when to try again
-    └── EngineFailedError            the engine or its process broke
+`registry.py`, a line in the conformance suite. The errors (`errors.py`) can be had from here as well.
 """
 
 from __future__ import annotations
@@ -21,108 +11,29 @@ import enum
 import json
 import math
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Protocol
 
-Fact = int | float | str
+from homebred_engines.errors import (
+    AdapterNotLoadedError,
+    AdapterRefusedError,
+    ContextExceededError,
+    EngineError,
+    EngineFailedError,
+    InvalidRequestError,
+    ModelConflictError,
+    ModelNotLoadedError,
+    ModelRefusedError,
+    QueueFullError,
+    UnsupportedOptionError,
+)
+
 ROLES = ("system", "user", "assistant", "tool")
 TOOL_CHOICES = ("auto", "none", "required")
 MAX_STOP_STRINGS = 16
 MAX_TOOLS = 128
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-class EngineError(Exception):
-    """The engine could not do what was asked."""
-
-    code: ClassVar[str] = "engine_error"
-    default_hint: ClassVar[str] = "See the worker's log."
-
-    def __init__(self, why: str, *, hint: str = "", facts: Mapping[str, Fact] | None = None) -> None:
-        self.why = why
-        self.hint = hint or self.default_hint
-        self.facts = dict(facts or {})  # a subclass's further constructor arguments, by name
-        super().__init__(f"{self.what} {self.why} {self.hint}")
-
-    @property
-    def what(self) -> str:
-        """The class's sentence."""
-        return (type(self).__doc__ or "").partition("\n")[0]
-
-
-class ModelRefusedError(EngineError):
-    """The model file was refused before loading."""
-
-    code = "model_refused"
-    default_hint = "Fetch the file again and compare its digest, or choose another model."
-
-
-class ModelConflictError(EngineError):
-    """This worker already serves another model."""
-
-    code = "model_conflict"
-    default_hint = "Unload it first, or start another worker: one worker serves one base model."
-
-
-class ModelNotLoadedError(EngineError):
-    """This worker has no model."""
-
-    code = "model_not_loaded"
-    default_hint = "Load a model first."
-
-
-class InvalidRequestError(EngineError):
-    """The request is not valid."""
-
-    code = "invalid_request"
-    default_hint = "Correct the value and ask again."
-
-
-class UnsupportedOptionError(EngineError):
-    """This engine cannot honour an option of the request."""
-
-    code = "unsupported_option"
-    default_hint = "Leave the option out, or choose an engine whose capabilities name it."
-
-    def __init__(self, why: str, *, option: str = "", hint: str = "") -> None:
-        super().__init__(why, hint=hint, facts={"option": option} if option else None)
-        self.option = option  # of GenerateOptions; empty: it is none of them
-
-
-class ContextExceededError(EngineError):
-    """The prompt does not fit the context of one slot."""
-
-    code = "context_exceeded"
-    default_hint = "Shorten the prompt, or load the model with a larger context."
-
-    def __init__(self, why: str, *, prompt_tokens: int, context_tokens: int, hint: str = "") -> None:
-        super().__init__(why, hint=hint, facts={"prompt_tokens": prompt_tokens, "context_tokens": context_tokens})
-        self.prompt_tokens = prompt_tokens
-        self.context_tokens = context_tokens
-
-
-class QueueFullError(EngineError):
-    """The engine's queue is full."""
-
-    code = "queue_full"
-    default_hint = "Ask again after `retry_after_s`."
-
-    def __init__(self, why: str, *, retry_after_s: float, hint: str = "") -> None:
-        super().__init__(why, hint=hint, facts={"retry_after_s": retry_after_s})
-        self.retry_after_s = retry_after_s  # when a place is likely to be free
-
-
-class EngineFailedError(EngineError):
-    """The engine failed."""
-
-    code = "engine_failed"
-    default_hint = "Start the worker again; if it fails again, read the last lines it wrote."
-
-    def __init__(self, why: str, *, exit_code: int = 0, last_lines: str = "", hint: str = "") -> None:
-        super().__init__(why, hint=hint, facts={"exit_code": exit_code, "last_lines": last_lines})
-        self.exit_code = exit_code  # of the process; negative: the signal that ended it; 0: it lives, or ended in order
-        self.last_lines = last_lines  # that it wrote to standard error
 
 
 class Capability(str, enum.Enum):
@@ -135,6 +46,7 @@ class Capability(str, enum.Enum):
     STOP = "stop"
     TOOLS = "tools"
     EMBEDDINGS = "embeddings"
+    ADAPTERS = "adapters"
 
 
 class FinishReason(str, enum.Enum):
@@ -223,6 +135,8 @@ class GenerateOptions:
     """What may be asked for; no two of one name."""
     tool_choice: str = "auto"
     """One of TOOL_CHOICES, or the name of the one tool that must be asked for."""
+    adapter: str = ""
+    """Digest of the adapter that answers, of those that are served; empty: the base model alone."""
 
     def __post_init__(self) -> None:
         _require(self.max_tokens >= 0, f"max_tokens is {self.max_tokens}; it must not be negative.")
@@ -251,6 +165,7 @@ class GenerateOptions:
             Capability.SEED: ("seed", self.seed is not None),
             Capability.STOP: ("stop", bool(self.stop)),
             Capability.TOOLS: ("tools", bool(self.tools)),
+            Capability.ADAPTERS: ("adapter", bool(self.adapter)),
         }
         return {capability: name for capability, (name, is_set) in used.items() if is_set}
 
@@ -289,6 +204,19 @@ def _require(condition: bool, why: str) -> None:  # noqa: FBT001 - a check reads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter:
+    """A LoRA adapter on disk."""
+
+    digest: str
+    """`sha256:…` as the model store holds it; its identity."""
+    path: str
+    """In the form that the engine takes: llamacpp a GGUF file, trtllm a PEFT folder, echo a JSON file."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.digest and self.path), "An adapter has no digest or no path.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
     """Which model to load, and with what room. Zeros take the engine's defaults."""
 
@@ -306,9 +234,25 @@ class LoadOptions:
     """What weights and caches may take together; 0: what the machine has available."""
     embeddings: bool = False
     """To make embeddings, and nothing else."""
+    adapters: tuple[Adapter, ...] = ()
+    """Served from the start; no two of one digest."""
 
     def __post_init__(self) -> None:
         _require(bool(self.model_digest), "model_digest is empty; it is the model's identity.")
+        require_distinct(self.adapters)
+
+    def needed_capabilities(self) -> dict[Capability, str]:
+        """The capabilities that loading like this takes, with the option's name."""
+        used = {
+            Capability.EMBEDDINGS: ("embeddings", self.embeddings),
+            Capability.ADAPTERS: ("adapters", bool(self.adapters)),
+        }
+        return {capability: name for capability, (name, is_set) in used.items() if is_set}
+
+
+def require_distinct(adapters: Sequence[Adapter]) -> None:
+    """Raises InvalidRequestError where two are one."""
+    _require(len({each.digest for each in adapters}) == len(adapters), "An adapter is named twice.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -391,6 +335,8 @@ class EngineStats:
     """Context of one slot; 0 until loaded."""
     threads: int = 0
     """Compute threads; 0 until loaded."""
+    adapters: tuple[str, ...] = ()
+    """Digests of those that a generation may ask for, sorted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -419,10 +365,12 @@ Event = Delta | Finished
 
 
 class Engine(Protocol):
-    """One base model at a time, and generations over it. Called from one event loop only."""
+    """One base model at a time with its adapters, and generations over it. Called from one event loop only."""
 
     def load(self, options: LoadOptions) -> AsyncGenerator[float, None]:
-        """Loads while iterated, yielding progress in [0, 1]. Raises ModelRefusedError or EngineFailedError.
+        """Loads while iterated, yielding progress in [0, 1].
+
+        Raises ModelRefusedError, AdapterRefusedError or EngineFailedError.
 
         Called only while nothing is loaded. Closing the stream half-way leaves nothing loaded.
         """
@@ -432,6 +380,16 @@ class Engine(Protocol):
         """Yields deltas, then exactly one Finished. Closing the stream cancels and returns once the slot is free.
 
         Raises before the first delta for what cannot be honoured, EngineFailedError at any point.
+        """
+        ...
+
+    def set_adapters(self, adapters: Sequence[Adapter]) -> AsyncGenerator[float, None]:
+        """Has exactly these served, while iterated, yielding progress in [0, 1]; asked only where the stats say so.
+
+        Generations in flight end with what they began with; `stats` names the new ones once they can be asked for.
+        After an error the old ones are served; closed half-way, it may go on.
+
+        Raises AdapterRefusedError, ModelRefusedError where memory does not hold them, EngineFailedError.
         """
         ...
 
@@ -467,3 +425,11 @@ class WithoutEmbeddings:
     async def embed(self, texts: Sequence[str]) -> Embedded:
         """Nobody asks it."""
         raise UnsupportedOptionError(f"It makes no embeddings, of {len(texts)} texts or any other.")
+
+
+class WithoutAdapters:
+    """Of an engine that serves none: its capabilities say so."""
+
+    def set_adapters(self, adapters: Sequence[Adapter]) -> AsyncGenerator[float, None]:
+        """Nobody asks it."""
+        raise UnsupportedOptionError(f"It serves no adapters: not these {len(adapters)} or any other.")

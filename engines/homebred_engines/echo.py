@@ -18,7 +18,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 
 from homebred_engines import api
-from homebred_engines.echo_script import EchoScript, read_model_file, read_prompt
+from homebred_engines.echo_script import EchoAdapter, EchoScript, read_adapter_file, read_model_file, read_prompt
 from homebred_engines.echo_tools import tool_calls
 from homebred_engines.json_instance import fits, smallest_instance
 from homebred_engines.model_room import DEFAULT_CONTEXT_TOKENS, answer_room
@@ -39,18 +39,29 @@ class EchoEngine:
     def __init__(self) -> None:
         self._options: api.LoadOptions | None = None
         self._script = EchoScript()
+        self._adapters: dict[str, EchoAdapter] = {}
         self._unloading = asyncio.Event()
         self._words_sent = 0
 
     async def load(self, options: api.LoadOptions) -> AsyncGenerator[float, None]:
         """Reads the model file, if one is named, and takes as long as it says."""
         script = read_model_file(options.model_path)
+        adapters = _read_adapters(options.adapters, options.model_digest)
         yield 0.0
         if script.crash_on_load:
             os.abort()
         await asyncio.sleep(script.load_delay_s)
         yield 1.0
         self._script, self._options, self._unloading = script, options, asyncio.Event()
+        self._adapters = adapters
+
+    async def set_adapters(self, adapters: Sequence[api.Adapter]) -> AsyncGenerator[float, None]:
+        """Reads their files, and takes as long as loading the model does."""
+        read = _read_adapters(adapters, self.stats().model_digest)
+        yield 0.0
+        await asyncio.sleep(self._script.load_delay_s)
+        self._adapters = read
+        yield 1.0
 
     async def generate(
         self, messages: Sequence[api.Message], options: api.GenerateOptions
@@ -61,7 +72,7 @@ class EchoEngine:
         prompt_tokens = _count_prompt(messages)
         room = answer_room(prompt_tokens, context_tokens=context_tokens)
         calls = tool_calls(text, messages[-1].role, options)
-        words, reason = _answer("" if calls else text, options, room=room)
+        words, reason = _answer("" if calls else self._said(text, options), options, room=room)
         started_at = first_at = time.monotonic()
         sent = 0
         for word in words:
@@ -116,7 +127,20 @@ class EchoEngine:
             slots=options.slots or _DEFAULT_SLOTS,
             context_tokens=options.context_tokens or DEFAULT_CONTEXT_TOKENS,
             threads=1,
+            adapters=tuple(sorted(self._adapters)),
         )
+
+    def _said(self, text: str, options: api.GenerateOptions) -> str:
+        """The text behind the adapter's word."""
+        if not options.adapter:
+            return text
+        if options.adapter not in self._adapters:
+            raise api.AdapterNotLoadedError(f"{options.adapter} was asked for.")
+        return text if options.json_schema else f"{self._adapters[options.adapter].says} {text}"
+
+
+def _read_adapters(adapters: Sequence[api.Adapter], model_digest: str) -> dict[str, EchoAdapter]:
+    return {each.digest: read_adapter_file(each, model_digest) for each in adapters}
 
 
 def _vector(words: Sequence[str]) -> tuple[float, ...]:

@@ -6,7 +6,8 @@ path means all defaults. A prompt overrides it for one generation: the last user
     [echo token_delay_s=0.05 crash_after=3]
     The text that is echoed.
 
-which is taken off. Only numbers can be set there.
+which is taken off. Only numbers can be set there. An adapter's file is a JSON object with
+`"format": "homebred-echo-adapter"` and the fields of `EchoAdapter`.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from homebred_engines.api import InvalidRequestError, ModelRefusedError
+from homebred_engines.api import Adapter, AdapterRefusedError, InvalidRequestError, ModelRefusedError
 
 FORMAT = "homebred-echo"
+ADAPTER_FORMAT = "homebred-echo-adapter"
 MAX_FILE_BYTES = 1024 * 1024
 _NEVER = -1
 _DIRECTIVE_LINE = re.compile(r"\A\[echo ([^\]\n]*)\]\n?")
@@ -57,6 +59,16 @@ class EchoScript:
     """What to answer instead of echoing, by the last user message."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EchoAdapter:
+    """What an adapter changes."""
+
+    says: str
+    """A word that stands before the answer."""
+    base_digest: str = ""
+    """Of the model that it was made for; empty: of any."""
+
+
 _FIELD_TYPES = {
     "load_delay_s": (int, float),
     "crash_on_load": (bool,),
@@ -79,12 +91,9 @@ def read_model_file(path: str) -> EchoScript:
     if not path:
         return EchoScript()
     try:
-        with Path(path).open("rb") as file:
-            document = json.loads(file.read(MAX_FILE_BYTES))
-    except (OSError, ValueError, RecursionError) as error:
+        document = _read_document(path, FORMAT)
+    except ValueError as error:
         raise ModelRefusedError(f"{path} is no echo model: {error}.", hint=_FILE_HINT) from None
-    if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
-        raise ModelRefusedError(f'{path} does not say "format": "{FORMAT}".', hint=_FILE_HINT)
     for name, value in document.items():
         types = _FIELD_TYPES.get(name)
         if types is None or not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
@@ -93,6 +102,32 @@ def read_model_file(path: str) -> EchoScript:
     if script.refuse_load:
         raise ModelRefusedError(script.refuse_load)
     return script
+
+
+def read_adapter_file(adapter: Adapter, model_digest: str) -> EchoAdapter:
+    """What an adapter's file says, made for that model. Raises AdapterRefusedError."""
+    try:
+        document = _read_document(adapter.path, ADAPTER_FORMAT)
+        read = EchoAdapter(**{name: str(value) for name, value in document.items()})
+    except (ValueError, TypeError) as error:
+        raise AdapterRefusedError(f"{adapter.path} is no echo adapter: {error}.", adapter=adapter.digest) from None
+    if read.base_digest not in ("", model_digest):
+        raise AdapterRefusedError(
+            f"{adapter.path} was made for {read.base_digest}, and the model is {model_digest}.", adapter=adapter.digest
+        )
+    return read
+
+
+def _read_document(path: str, form: str) -> dict[str, Any]:
+    """Raises ValueError."""
+    try:
+        with Path(path).open("rb") as file:
+            document = json.loads(file.read(MAX_FILE_BYTES))
+    except (OSError, RecursionError) as error:
+        raise ValueError(error) from None
+    if not isinstance(document, dict) or document.pop("format", None) != form:
+        raise ValueError(f'it does not say "format": "{form}"')
+    return document
 
 
 _FILE_HINT = "Write a JSON object with the fields that homebred_engines.echo_script.EchoScript lists."

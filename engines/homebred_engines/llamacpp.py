@@ -27,7 +27,7 @@ from homebred_engines.tool_prompts import AnswerReading, messages_with_tools
 
 _DEFAULT_SLOTS = 4
 _CONTEXT_STEP = 256  # llama.cpp rounds a slot's context up to this
-_CAPABILITIES = tuple(api.Capability)
+_CAPABILITIES = tuple(capability for capability in api.Capability if capability is not api.Capability.ADAPTERS)
 _EMBEDDING = (api.Capability.EMBEDDINGS,)
 _GENERATING = tuple(capability for capability in _CAPABILITIES if capability not in _EMBEDDING)
 _CHECKED, _LOADED = 0.05, 1.0
@@ -43,7 +43,7 @@ class _Loaded:
     runs: set[Run] = field(default_factory=set)
 
 
-class LlamaCppEngine:
+class LlamaCppEngine(api.WithoutAdapters):
     """Implements `api.Engine`."""
 
     def __init__(self) -> None:

@@ -33,7 +33,7 @@ class _Loaded:
     proven_schemas: set[str] = field(default_factory=set)
 
 
-class OpenAiServerEngine(api.WithoutEmbeddings):
+class OpenAiServerEngine(api.WithoutEmbeddings, api.WithoutAdapters):
     """Implements `api.Engine`."""
 
     def __init__(self) -> None:

@@ -49,14 +49,30 @@ class EngineService:
         """Progress, then `ready`."""
         async with _errors_as_status(context):
             options = wire.load_options(request)
-            if options.embeddings:
-                self._require_capabilities({api.Capability.EMBEDDINGS: "embeddings"})
+            self._require_capabilities(options.needed_capabilities())
             async with self._model_change:
                 if not self._is_loaded(options.model_digest):
                     async with aclosing(self._engine.load(options)) as steps:
                         async for progress in steps:
                             yield engine_pb2.LoadEvent(progress=progress)
                     self._queue = FairQueue(slots=self._engine.stats().slots, limit=self._queue.limit)
+            yield engine_pb2.LoadEvent(ready=self._describe())
+
+    async def SetAdapters(  # noqa: N802 - the protocol's name
+        self, request: engine_pb2.SetAdaptersRequest, context: _Context
+    ) -> AsyncIterator[engine_pb2.LoadEvent]:
+        """Progress, then `ready`; the set that is served already changes nothing."""
+        async with _errors_as_status(context):
+            adapters = wire.adapters_of(request)
+            self._require_capabilities({api.Capability.ADAPTERS: "adapters"})
+            async with self._model_change:
+                stats = self._engine.stats()
+                if not stats.model_digest:
+                    raise api.ModelNotLoadedError("Adapters were to be set on it.")
+                if set(stats.adapters) != {each.digest for each in adapters}:
+                    async with aclosing(self._engine.set_adapters(adapters)) as steps:
+                        async for progress in steps:
+                            yield engine_pb2.LoadEvent(progress=progress)
             yield engine_pb2.LoadEvent(ready=self._describe())
 
     async def Generate(  # noqa: N802 - the protocol's name

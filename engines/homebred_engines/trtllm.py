@@ -56,7 +56,7 @@ class _Loaded:
         self.llm.close()
 
 
-class TrtLlmEngine(api.WithoutEmbeddings):
+class TrtLlmEngine(api.WithoutEmbeddings, api.WithoutAdapters):
     """Implements `api.Engine`. Raises ImportError where the package is not installed."""
 
     def __init__(self) -> None:

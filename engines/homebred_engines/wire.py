@@ -23,6 +23,8 @@ STATUS_OF_ERROR: dict[type[api.EngineError], grpc.StatusCode] = {
     api.ModelRefusedError: grpc.StatusCode.FAILED_PRECONDITION,
     api.ModelConflictError: grpc.StatusCode.ALREADY_EXISTS,
     api.ModelNotLoadedError: grpc.StatusCode.FAILED_PRECONDITION,
+    api.AdapterRefusedError: grpc.StatusCode.FAILED_PRECONDITION,
+    api.AdapterNotLoadedError: grpc.StatusCode.FAILED_PRECONDITION,
     api.InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
     api.UnsupportedOptionError: grpc.StatusCode.UNIMPLEMENTED,
     api.ContextExceededError: grpc.StatusCode.OUT_OF_RANGE,
@@ -77,12 +79,14 @@ def load_request(options: api.LoadOptions) -> engine_pb2.LoadRequest:
         threads=options.threads,
         memory_budget_bytes=options.memory_budget_bytes,
         embeddings=options.embeddings,
+        adapters=_write_adapters(options.adapters),
     )
 
 
 def load_options(request: engine_pb2.LoadRequest) -> api.LoadOptions:
-    """Worker side of `load_request`. Raises UnsupportedOptionError."""
-    refuse_unknown_fields(request)
+    """Worker side of `load_request`. Raises InvalidRequestError, UnsupportedOptionError."""
+    for part in (request, *request.adapters):
+        refuse_unknown_fields(part)
     return api.LoadOptions(
         model_path=request.model_path,
         model_digest=request.model_digest,
@@ -91,7 +95,22 @@ def load_options(request: engine_pb2.LoadRequest) -> api.LoadOptions:
         threads=request.threads,
         memory_budget_bytes=request.memory_budget_bytes,
         embeddings=request.embeddings,
+        adapters=_read_adapters(request.adapters),
     )
+
+
+def adapters_request(adapters: Iterable[api.Adapter]) -> engine_pb2.SetAdaptersRequest:
+    """Daemon side of `adapters_of`."""
+    return engine_pb2.SetAdaptersRequest(adapters=_write_adapters(adapters))
+
+
+def adapters_of(request: engine_pb2.SetAdaptersRequest) -> tuple[api.Adapter, ...]:
+    """Worker side of `adapters_request`. Raises InvalidRequestError, UnsupportedOptionError."""
+    for part in (request, *request.adapters):
+        refuse_unknown_fields(part)
+    adapters = _read_adapters(request.adapters)
+    api.require_distinct(adapters)
+    return adapters
 
 
 def embed_request(texts: Iterable[str], *, fairness_key: str) -> engine_pb2.EngineEmbedRequest:
@@ -140,6 +159,7 @@ def generate_request(
             for tool in options.tools
         ],
         tool_choice=options.tool_choice,
+        adapter=options.adapter,
     )
 
 
@@ -166,6 +186,7 @@ def generate_options(
             api.Tool(name=tool.name, description=tool.description, parameters=tool.parameters) for tool in request.tools
         ),
         tool_choice=request.tool_choice or "auto",
+        adapter=request.adapter,
     )
     return messages, options
 
@@ -232,6 +253,7 @@ def write_stats(stats: api.WorkerStats) -> engine_pb2.DescribeResponse:
         generated_tokens=stats.generated_tokens,
         progress=stats.progress,
         computing=stats.computing,
+        adapters=engine.adapters,
     )
 
 
@@ -247,6 +269,7 @@ def read_stats(message: engine_pb2.DescribeResponse) -> api.WorkerStats:
             slots=message.slots,
             context_tokens=message.context_tokens,
             threads=message.threads,
+            adapters=tuple(message.adapters),
         ),
         running=message.running,
         queued=message.queued,
@@ -282,3 +305,11 @@ def _write_calls(calls: Iterable[api.ToolCall]) -> list[engine_pb2.EngineToolCal
 
 def _read_calls(calls: Iterable[engine_pb2.EngineToolCall]) -> tuple[api.ToolCall, ...]:
     return tuple(api.ToolCall(id=call.id, name=call.name, arguments=call.arguments) for call in calls)
+
+
+def _write_adapters(adapters: Iterable[api.Adapter]) -> list[engine_pb2.EngineAdapter]:
+    return [engine_pb2.EngineAdapter(digest=each.digest, path=each.path) for each in adapters]
+
+
+def _read_adapters(adapters: Iterable[engine_pb2.EngineAdapter]) -> tuple[api.Adapter, ...]:
+    return tuple(api.Adapter(digest=each.digest, path=each.path) for each in adapters)

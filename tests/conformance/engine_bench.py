@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from tests.support.stand_in_package import tensorrt_llm_facts, write_interpreter
 from tests.support.tiny_gguf import write_tiny_gguf
 
 from homebred_daemon.adapters.engine_process import EngineProcess
-from homebred_engines.api import Delta, Event, Finished, GenerateOptions, LoadOptions, Message, WorkerStats
+from homebred_engines.api import Adapter, Delta, Event, Finished, GenerateOptions, LoadOptions, Message, WorkerStats
 
 _ROOT = Path(__file__).resolve().parents[2]
 SMOLLM2_GGUF = Path(
@@ -60,6 +60,8 @@ class Candidate:
     """A prompt whose first token takes long."""
     batch_tokens: int = 0
     """Of a prompt, read in one step that `progress` counts at once; 0: it does not count them so."""
+    write_adapters: Callable[[Path], tuple[Adapter, ...]] | None = None
+    """Writes two adapters of visible effect for its model, and one for another base; None: it serves none."""
     make_interpreter: Callable[[Path], Path] = _own_interpreter
     """Makes the interpreter that runs it in a folder, or names it."""
     write_damaged: Callable[[Path, Path, Path], None] = _write_damaged_files
@@ -71,6 +73,21 @@ def _echo_model(folder: Path, context_tokens: int) -> Iterator[Path]:
     path = folder / "model.json"
     path.write_text(json.dumps({"format": "homebred-echo"}), encoding="utf-8")
     yield path
+
+
+def _echo_adapters(folder: Path) -> tuple[Adapter, ...]:
+    adapters = []
+    for name, base in (("aye", ""), ("nay", ""), ("foreign", "sha256:another")):
+        path = folder / f"{name}.json"
+        document = {"format": "homebred-echo-adapter", "says": name, "base_digest": base}
+        path.write_text(json.dumps(document), encoding="utf-8")
+        adapters.append(adapter_at(path))
+    return tuple(adapters)
+
+
+def adapter_at(path: Path) -> Adapter:
+    """By the file's own digest."""
+    return Adapter(digest="sha256:" + hashlib.sha256(path.read_bytes()).hexdigest(), path=str(path))
 
 
 @contextmanager
@@ -92,6 +109,7 @@ ECHO = Candidate(
     context_tokens=512,
     endless="[echo token_delay_s=0.05]\n" + "word " * 200,
     slow_prefill="[echo prefill_delay_s=10]\nword",
+    write_adapters=_echo_adapters,
 )
 TINY = Candidate(
     name="llamacpp-tiny",
@@ -184,6 +202,9 @@ class Bench:
     ) -> AsyncGenerator[Event, None]:
         messages = [Message(role="user", content=text)]
         return self.worker.generate(messages, options or GenerateOptions(temperature=0), fairness_key=fairness_key)
+
+    def with_adapters(self, adapters: Sequence[Adapter]) -> LoadOptions:
+        return replace(self.load_options, adapters=tuple(adapters))
 
     async def until(self, condition: Callable[[WorkerStats], bool]) -> WorkerStats:
         async with asyncio.timeout(_PATIENCE_S):

@@ -12,9 +12,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 SAID: dict[str, EngineStats] = {}
 CLAIMS = {
     "echo": set(Capability) - {Capability.PREFIX_CACHE},
-    "llamacpp": set(Capability),
-    "openai_server": set(Capability) - {Capability.TOOLS, Capability.EMBEDDINGS},  # of the server in this suite
-    "trtllm": set(Capability) - {Capability.TOOLS, Capability.EMBEDDINGS},
+    "llamacpp": set(Capability) - {Capability.ADAPTERS},
+    "openai_server": set(Capability) - {Capability.TOOLS, Capability.EMBEDDINGS, Capability.ADAPTERS},  # of this one
+    "trtllm": set(Capability) - {Capability.TOOLS, Capability.EMBEDDINGS, Capability.ADAPTERS},
 }
 
 

@@ -8,7 +8,7 @@ and the last lines it wrote.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Self
@@ -90,14 +90,16 @@ class EngineProcess:
             return wire.read_stats(await self._running_stub().Describe(engine_pb2.DescribeRequest()))
 
     async def load(self, options: api.LoadOptions, progress: Callable[[float], None] | None = None) -> api.WorkerStats:
-        """Loads a model; `progress` hears 0 … 1. Raises ModelRefusedError, ModelConflictError, EngineFailedError."""
+        """Loads a model; `progress` hears 0 … 1. Raises every EngineError that concerns a model or an adapter."""
         async with self._in_the_engines_words():
-            async for event in self._running_stub().Load(wire.load_request(options)):
-                if event.WhichOneof("event") == "ready":
-                    return wire.read_stats(event.ready)
-                if progress is not None:
-                    progress(event.progress)
-        raise api.EngineFailedError("The worker ended a load without saying that it is ready.")
+            return await _ready(self._running_stub().Load(wire.load_request(options)), progress)
+
+    async def set_adapters(
+        self, adapters: Sequence[api.Adapter], progress: Callable[[float], None] | None = None
+    ) -> api.WorkerStats:
+        """Has exactly these served; what runs ends with what it began with. Raises as `load` does."""
+        async with self._in_the_engines_words():
+            return await _ready(self._running_stub().SetAdapters(wire.adapters_request(adapters)), progress)
 
     def generate(
         self,
@@ -178,3 +180,15 @@ class EngineProcess:
         except TimeoutError:
             return child.failure(otherwise)
         return child.failure(f"During a call {ended.describe()}.", hint=ended.hint)
+
+
+async def _ready(
+    events: AsyncIterable[engine_pb2.LoadEvent], progress: Callable[[float], None] | None
+) -> api.WorkerStats:
+    """How the worker stands when it says that it is ready."""
+    async for event in events:
+        if event.WhichOneof("event") == "ready":
+            return wire.read_stats(event.ready)
+        if progress is not None:
+            progress(event.progress)
+    raise api.EngineFailedError("The worker ended a load without saying that it is ready.")

@@ -24,51 +24,55 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!homebred_protocol/v1/engine.proto\x12\x0bhomebred.v1\"\x11\n\x0f\x44\x65scribeRequest\"\xab\x02\n\x10\x44\x65scribeResponse\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\x02 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x03 \x03(\t\x12\x14\n\x0cmodel_digest\x18\x04 \x01(\t\x12\r\n\x05slots\x18\x05 \x01(\r\x12\x0f\n\x07running\x18\x06 \x01(\r\x12\x0e\n\x06queued\x18\x07 \x01(\r\x12\x13\n\x0bqueue_limit\x18\x08 \x01(\r\x12\x16\n\x0e\x63ontext_tokens\x18\t \x01(\r\x12\x0f\n\x07threads\x18\n \x01(\r\x12\x16\n\x0eresident_bytes\x18\x0b \x01(\x04\x12\x18\n\x10generated_tokens\x18\x0c \x01(\x04\x12\x10\n\x08progress\x18\r \x01(\x04\x12\x11\n\tcomputing\x18\x0e \x01(\r\"\xa0\x01\n\x0bLoadRequest\x12\x12\n\nmodel_path\x18\x01 \x01(\t\x12\x14\n\x0cmodel_digest\x18\x02 \x01(\t\x12\x16\n\x0e\x63ontext_tokens\x18\x03 \x01(\r\x12\r\n\x05slots\x18\x04 \x01(\r\x12\x0f\n\x07threads\x18\x05 \x01(\r\x12\x1b\n\x13memory_budget_bytes\x18\x06 \x01(\x04\x12\x12\n\nembeddings\x18\x07 \x01(\x08\"X\n\tLoadEvent\x12\x12\n\x08progress\x18\x01 \x01(\x02H\x00\x12.\n\x05ready\x18\x02 \x01(\x0b\x32\x1d.homebred.v1.DescribeResponseH\x00\x42\x07\n\x05\x65vent\"u\n\rEngineMessage\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12/\n\ntool_calls\x18\x03 \x03(\x0b\x32\x1b.homebred.v1.EngineToolCall\x12\x14\n\x0ctool_call_id\x18\x04 \x01(\t\"C\n\nEngineTool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x01(\t\"=\n\x0e\x45ngineToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\targuments\x18\x03 \x01(\t\"\xf7\x02\n\x15\x45ngineGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0c\x66\x61irness_key\x18\x02 \x01(\t\x12,\n\x08messages\x18\x03 \x03(\x0b\x32\x1a.homebred.v1.EngineMessage\x12\x12\n\nmax_tokens\x18\x04 \x01(\r\x12\x18\n\x0btemperature\x18\x05 \x01(\x02H\x00\x88\x01\x01\x12\x12\n\x05top_p\x18\x06 \x01(\x02H\x01\x88\x01\x01\x12\x12\n\x05top_k\x18\x07 \x01(\rH\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x08 \x01(\x04H\x03\x88\x01\x01\x12\x0c\n\x04stop\x18\t \x03(\t\x12\x13\n\x0bjson_schema\x18\n \x01(\t\x12\x10\n\x08logprobs\x18\x0b \x01(\x08\x12&\n\x05tools\x18\x0c \x03(\x0b\x32\x17.homebred.v1.EngineTool\x12\x13\n\x0btool_choice\x18\r \x01(\tB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x08\n\x06_top_kB\x07\n\x05_seed\".\n\x0cTokenLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07logprob\x18\x02 \x01(\x02\"X\n\x0b\x45ngineDelta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06tokens\x18\x02 \x01(\r\x12+\n\x08logprobs\x18\x03 \x03(\x0b\x32\x19.homebred.v1.TokenLogprob\"\xa2\x01\n\x0b\x45ngineUsage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x15\n\rcached_tokens\x18\x02 \x01(\r\x12\x19\n\x11\x63ompletion_tokens\x18\x03 \x01(\r\x12\x16\n\x0eprompt_seconds\x18\x04 \x01(\x02\x12\x1a\n\x12\x63ompletion_seconds\x18\x05 \x01(\x02\x12\x16\n\x0equeued_seconds\x18\x06 \x01(\x02\"\x95\x01\n\x0e\x45ngineFinished\x12)\n\x06reason\x18\x01 \x01(\x0e\x32\x19.homebred.v1.FinishReason\x12\'\n\x05usage\x18\x02 \x01(\x0b\x32\x18.homebred.v1.EngineUsage\x12/\n\ntool_calls\x18\x03 \x03(\x0b\x32\x1b.homebred.v1.EngineToolCall\"r\n\x0b\x45ngineEvent\x12)\n\x05\x64\x65lta\x18\x01 \x01(\x0b\x32\x18.homebred.v1.EngineDeltaH\x00\x12/\n\x08\x66inished\x18\x02 \x01(\x0b\x32\x1b.homebred.v1.EngineFinishedH\x00\x42\x07\n\x05\x65vent\"9\n\x12\x45ngineEmbedRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\x14\n\x0c\x66\x61irness_key\x18\x02 \x01(\t\"\x1e\n\x0c\x45ngineVector\x12\x0e\n\x06values\x18\x01 \x03(\x02\"X\n\x13\x45ngineEmbedResponse\x12*\n\x07vectors\x18\x01 \x03(\x0b\x32\x19.homebred.v1.EngineVector\x12\x15\n\rprompt_tokens\x18\x02 \x01(\r\"\x0f\n\rUnloadRequest\"\x10\n\x0eUnloadResponse*\x9a\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1b\n\x17\x46INISH_REASON_CANCELLED\x10\x03\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x04\x32\xe8\x02\n\x06\x45ngine\x12G\n\x08\x44\x65scribe\x12\x1c.homebred.v1.DescribeRequest\x1a\x1d.homebred.v1.DescribeResponse\x12:\n\x04Load\x12\x18.homebred.v1.LoadRequest\x1a\x16.homebred.v1.LoadEvent0\x01\x12J\n\x08Generate\x12\".homebred.v1.EngineGenerateRequest\x1a\x18.homebred.v1.EngineEvent0\x01\x12J\n\x05\x45mbed\x12\x1f.homebred.v1.EngineEmbedRequest\x1a .homebred.v1.EngineEmbedResponse\x12\x41\n\x06Unload\x12\x1a.homebred.v1.UnloadRequest\x1a\x1b.homebred.v1.UnloadResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!homebred_protocol/v1/engine.proto\x12\x0bhomebred.v1\"\x11\n\x0f\x44\x65scribeRequest\"\xbd\x02\n\x10\x44\x65scribeResponse\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\x02 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x03 \x03(\t\x12\x14\n\x0cmodel_digest\x18\x04 \x01(\t\x12\r\n\x05slots\x18\x05 \x01(\r\x12\x0f\n\x07running\x18\x06 \x01(\r\x12\x0e\n\x06queued\x18\x07 \x01(\r\x12\x13\n\x0bqueue_limit\x18\x08 \x01(\r\x12\x16\n\x0e\x63ontext_tokens\x18\t \x01(\r\x12\x0f\n\x07threads\x18\n \x01(\r\x12\x16\n\x0eresident_bytes\x18\x0b \x01(\x04\x12\x18\n\x10generated_tokens\x18\x0c \x01(\x04\x12\x10\n\x08progress\x18\r \x01(\x04\x12\x11\n\tcomputing\x18\x0e \x01(\r\x12\x10\n\x08\x61\x64\x61pters\x18\x0f \x03(\t\"-\n\rEngineAdapter\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\"\xce\x01\n\x0bLoadRequest\x12\x12\n\nmodel_path\x18\x01 \x01(\t\x12\x14\n\x0cmodel_digest\x18\x02 \x01(\t\x12\x16\n\x0e\x63ontext_tokens\x18\x03 \x01(\r\x12\r\n\x05slots\x18\x04 \x01(\r\x12\x0f\n\x07threads\x18\x05 \x01(\r\x12\x1b\n\x13memory_budget_bytes\x18\x06 \x01(\x04\x12\x12\n\nembeddings\x18\x07 \x01(\x08\x12,\n\x08\x61\x64\x61pters\x18\x08 \x03(\x0b\x32\x1a.homebred.v1.EngineAdapter\"B\n\x12SetAdaptersRequest\x12,\n\x08\x61\x64\x61pters\x18\x01 \x03(\x0b\x32\x1a.homebred.v1.EngineAdapter\"X\n\tLoadEvent\x12\x12\n\x08progress\x18\x01 \x01(\x02H\x00\x12.\n\x05ready\x18\x02 \x01(\x0b\x32\x1d.homebred.v1.DescribeResponseH\x00\x42\x07\n\x05\x65vent\"u\n\rEngineMessage\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12/\n\ntool_calls\x18\x03 \x03(\x0b\x32\x1b.homebred.v1.EngineToolCall\x12\x14\n\x0ctool_call_id\x18\x04 \x01(\t\"C\n\nEngineTool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x01(\t\"=\n\x0e\x45ngineToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\targuments\x18\x03 \x01(\t\"\x88\x03\n\x15\x45ngineGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0c\x66\x61irness_key\x18\x02 \x01(\t\x12,\n\x08messages\x18\x03 \x03(\x0b\x32\x1a.homebred.v1.EngineMessage\x12\x12\n\nmax_tokens\x18\x04 \x01(\r\x12\x18\n\x0btemperature\x18\x05 \x01(\x02H\x00\x88\x01\x01\x12\x12\n\x05top_p\x18\x06 \x01(\x02H\x01\x88\x01\x01\x12\x12\n\x05top_k\x18\x07 \x01(\rH\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x08 \x01(\x04H\x03\x88\x01\x01\x12\x0c\n\x04stop\x18\t \x03(\t\x12\x13\n\x0bjson_schema\x18\n \x01(\t\x12\x10\n\x08logprobs\x18\x0b \x01(\x08\x12&\n\x05tools\x18\x0c \x03(\x0b\x32\x17.homebred.v1.EngineTool\x12\x13\n\x0btool_choice\x18\r \x01(\t\x12\x0f\n\x07\x61\x64\x61pter\x18\x0e \x01(\tB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x08\n\x06_top_kB\x07\n\x05_seed\".\n\x0cTokenLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07logprob\x18\x02 \x01(\x02\"X\n\x0b\x45ngineDelta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06tokens\x18\x02 \x01(\r\x12+\n\x08logprobs\x18\x03 \x03(\x0b\x32\x19.homebred.v1.TokenLogprob\"\xa2\x01\n\x0b\x45ngineUsage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x15\n\rcached_tokens\x18\x02 \x01(\r\x12\x19\n\x11\x63ompletion_tokens\x18\x03 \x01(\r\x12\x16\n\x0eprompt_seconds\x18\x04 \x01(\x02\x12\x1a\n\x12\x63ompletion_seconds\x18\x05 \x01(\x02\x12\x16\n\x0equeued_seconds\x18\x06 \x01(\x02\"\x95\x01\n\x0e\x45ngineFinished\x12)\n\x06reason\x18\x01 \x01(\x0e\x32\x19.homebred.v1.FinishReason\x12\'\n\x05usage\x18\x02 \x01(\x0b\x32\x18.homebred.v1.EngineUsage\x12/\n\ntool_calls\x18\x03 \x03(\x0b\x32\x1b.homebred.v1.EngineToolCall\"r\n\x0b\x45ngineEvent\x12)\n\x05\x64\x65lta\x18\x01 \x01(\x0b\x32\x18.homebred.v1.EngineDeltaH\x00\x12/\n\x08\x66inished\x18\x02 \x01(\x0b\x32\x1b.homebred.v1.EngineFinishedH\x00\x42\x07\n\x05\x65vent\"9\n\x12\x45ngineEmbedRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\x14\n\x0c\x66\x61irness_key\x18\x02 \x01(\t\"\x1e\n\x0c\x45ngineVector\x12\x0e\n\x06values\x18\x01 \x03(\x02\"X\n\x13\x45ngineEmbedResponse\x12*\n\x07vectors\x18\x01 \x03(\x0b\x32\x19.homebred.v1.EngineVector\x12\x15\n\rprompt_tokens\x18\x02 \x01(\r\"\x0f\n\rUnloadRequest\"\x10\n\x0eUnloadResponse*\x9a\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1b\n\x17\x46INISH_REASON_CANCELLED\x10\x03\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x04\x32\xb2\x03\n\x06\x45ngine\x12G\n\x08\x44\x65scribe\x12\x1c.homebred.v1.DescribeRequest\x1a\x1d.homebred.v1.DescribeResponse\x12:\n\x04Load\x12\x18.homebred.v1.LoadRequest\x1a\x16.homebred.v1.LoadEvent0\x01\x12H\n\x0bSetAdapters\x12\x1f.homebred.v1.SetAdaptersRequest\x1a\x16.homebred.v1.LoadEvent0\x01\x12J\n\x08Generate\x12\".homebred.v1.EngineGenerateRequest\x1a\x18.homebred.v1.EngineEvent0\x01\x12J\n\x05\x45mbed\x12\x1f.homebred.v1.EngineEmbedRequest\x1a .homebred.v1.EngineEmbedResponse\x12\x41\n\x06Unload\x12\x1a.homebred.v1.UnloadRequest\x1a\x1b.homebred.v1.UnloadResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'homebred_protocol.v1.engine_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FINISHREASON']._serialized_start=2041
-  _globals['_FINISHREASON']._serialized_end=2195
+  _globals['_FINISHREASON']._serialized_start=2237
+  _globals['_FINISHREASON']._serialized_end=2391
   _globals['_DESCRIBEREQUEST']._serialized_start=50
   _globals['_DESCRIBEREQUEST']._serialized_end=67
   _globals['_DESCRIBERESPONSE']._serialized_start=70
-  _globals['_DESCRIBERESPONSE']._serialized_end=369
-  _globals['_LOADREQUEST']._serialized_start=372
-  _globals['_LOADREQUEST']._serialized_end=532
-  _globals['_LOADEVENT']._serialized_start=534
-  _globals['_LOADEVENT']._serialized_end=622
-  _globals['_ENGINEMESSAGE']._serialized_start=624
-  _globals['_ENGINEMESSAGE']._serialized_end=741
-  _globals['_ENGINETOOL']._serialized_start=743
-  _globals['_ENGINETOOL']._serialized_end=810
-  _globals['_ENGINETOOLCALL']._serialized_start=812
-  _globals['_ENGINETOOLCALL']._serialized_end=873
-  _globals['_ENGINEGENERATEREQUEST']._serialized_start=876
-  _globals['_ENGINEGENERATEREQUEST']._serialized_end=1251
-  _globals['_TOKENLOGPROB']._serialized_start=1253
-  _globals['_TOKENLOGPROB']._serialized_end=1299
-  _globals['_ENGINEDELTA']._serialized_start=1301
-  _globals['_ENGINEDELTA']._serialized_end=1389
-  _globals['_ENGINEUSAGE']._serialized_start=1392
-  _globals['_ENGINEUSAGE']._serialized_end=1554
-  _globals['_ENGINEFINISHED']._serialized_start=1557
-  _globals['_ENGINEFINISHED']._serialized_end=1706
-  _globals['_ENGINEEVENT']._serialized_start=1708
-  _globals['_ENGINEEVENT']._serialized_end=1822
-  _globals['_ENGINEEMBEDREQUEST']._serialized_start=1824
-  _globals['_ENGINEEMBEDREQUEST']._serialized_end=1881
-  _globals['_ENGINEVECTOR']._serialized_start=1883
-  _globals['_ENGINEVECTOR']._serialized_end=1913
-  _globals['_ENGINEEMBEDRESPONSE']._serialized_start=1915
-  _globals['_ENGINEEMBEDRESPONSE']._serialized_end=2003
-  _globals['_UNLOADREQUEST']._serialized_start=2005
-  _globals['_UNLOADREQUEST']._serialized_end=2020
-  _globals['_UNLOADRESPONSE']._serialized_start=2022
-  _globals['_UNLOADRESPONSE']._serialized_end=2038
-  _globals['_ENGINE']._serialized_start=2198
-  _globals['_ENGINE']._serialized_end=2558
+  _globals['_DESCRIBERESPONSE']._serialized_end=387
+  _globals['_ENGINEADAPTER']._serialized_start=389
+  _globals['_ENGINEADAPTER']._serialized_end=434
+  _globals['_LOADREQUEST']._serialized_start=437
+  _globals['_LOADREQUEST']._serialized_end=643
+  _globals['_SETADAPTERSREQUEST']._serialized_start=645
+  _globals['_SETADAPTERSREQUEST']._serialized_end=711
+  _globals['_LOADEVENT']._serialized_start=713
+  _globals['_LOADEVENT']._serialized_end=801
+  _globals['_ENGINEMESSAGE']._serialized_start=803
+  _globals['_ENGINEMESSAGE']._serialized_end=920
+  _globals['_ENGINETOOL']._serialized_start=922
+  _globals['_ENGINETOOL']._serialized_end=989
+  _globals['_ENGINETOOLCALL']._serialized_start=991
+  _globals['_ENGINETOOLCALL']._serialized_end=1052
+  _globals['_ENGINEGENERATEREQUEST']._serialized_start=1055
+  _globals['_ENGINEGENERATEREQUEST']._serialized_end=1447
+  _globals['_TOKENLOGPROB']._serialized_start=1449
+  _globals['_TOKENLOGPROB']._serialized_end=1495
+  _globals['_ENGINEDELTA']._serialized_start=1497
+  _globals['_ENGINEDELTA']._serialized_end=1585
+  _globals['_ENGINEUSAGE']._serialized_start=1588
+  _globals['_ENGINEUSAGE']._serialized_end=1750
+  _globals['_ENGINEFINISHED']._serialized_start=1753
+  _globals['_ENGINEFINISHED']._serialized_end=1902
+  _globals['_ENGINEEVENT']._serialized_start=1904
+  _globals['_ENGINEEVENT']._serialized_end=2018
+  _globals['_ENGINEEMBEDREQUEST']._serialized_start=2020
+  _globals['_ENGINEEMBEDREQUEST']._serialized_end=2077
+  _globals['_ENGINEVECTOR']._serialized_start=2079
+  _globals['_ENGINEVECTOR']._serialized_end=2109
+  _globals['_ENGINEEMBEDRESPONSE']._serialized_start=2111
+  _globals['_ENGINEEMBEDRESPONSE']._serialized_end=2199
+  _globals['_UNLOADREQUEST']._serialized_start=2201
+  _globals['_UNLOADREQUEST']._serialized_end=2216
+  _globals['_UNLOADRESPONSE']._serialized_start=2218
+  _globals['_UNLOADRESPONSE']._serialized_end=2234
+  _globals['_ENGINE']._serialized_start=2394
+  _globals['_ENGINE']._serialized_end=2828
 # @@protoc_insertion_point(module_scope)

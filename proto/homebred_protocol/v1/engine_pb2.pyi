@@ -3,7 +3,7 @@
 isort:skip_file
 Between the daemon and one engine worker, over a private Unix socket.
 
-A worker serves one base model. Cancelling the call is cancelling the generation: there is no Abort.
+A worker serves one base model with its adapters. Cancelling the call is cancelling the generation: there is no Abort.
 Deltas are never cumulative. Usage comes with the last event only. An option that the engine cannot
 honour is refused with UNIMPLEMENTED, never ignored.
 """
@@ -82,11 +82,14 @@ class DescribeResponse(_message.Message):
     GENERATED_TOKENS_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
     COMPUTING_FIELD_NUMBER: _builtins.int
+    ADAPTERS_FIELD_NUMBER: _builtins.int
     engine: _builtins.str
     """"llamacpp", "echo", …"""
     engine_version: _builtins.str
     model_digest: _builtins.str
-    """empty until loaded"""
+    """"adapters"
+    empty until loaded
+    """
     slots: _builtins.int
     """generations that run side by side"""
     running: _builtins.int
@@ -105,7 +108,11 @@ class DescribeResponse(_message.Message):
     """of the running ones, those that wait for the engine rather than for their reader"""
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """"json_schema", "logprobs", "seed", "stop", "prefix_cache", "tools", "embeddings" """
+        """"json_schema", "logprobs", "seed", "stop", "prefix_cache", "tools", "embeddings","""
+
+    @_builtins.property
+    def adapters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """digests of those that a generation may ask for"""
 
     def __init__(
         self,
@@ -124,14 +131,39 @@ class DescribeResponse(_message.Message):
         generated_tokens: _builtins.int = ...,
         progress: _builtins.int = ...,
         computing: _builtins.int = ...,
+        adapters: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "computing", b"computing", "context_tokens", b"context_tokens", "engine", b"engine", "engine_version", b"engine_version", "generated_tokens", b"generated_tokens", "model_digest", b"model_digest", "progress", b"progress", "queue_limit", b"queue_limit", "queued", b"queued", "resident_bytes", b"resident_bytes", "running", b"running", "slots", b"slots", "threads", b"threads"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "capabilities", b"capabilities", "computing", b"computing", "context_tokens", b"context_tokens", "engine", b"engine", "engine_version", b"engine_version", "generated_tokens", b"generated_tokens", "model_digest", b"model_digest", "progress", b"progress", "queue_limit", b"queue_limit", "queued", b"queued", "resident_bytes", b"resident_bytes", "running", b"running", "slots", b"slots", "threads", b"threads"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DescribeResponse: _TypeAlias = DescribeResponse  # noqa: Y015
+
+@_typing.final
+class EngineAdapter(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIGEST_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    digest: _builtins.str
+    """"sha256:…", as the model store holds it"""
+    path: _builtins.str
+    """in the form that the engine takes"""
+    def __init__(
+        self,
+        *,
+        digest: _builtins.str = ...,
+        path: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EngineAdapter: _TypeAlias = EngineAdapter  # noqa: Y015
 
 @_typing.final
 class LoadRequest(_message.Message):
@@ -144,6 +176,7 @@ class LoadRequest(_message.Message):
     THREADS_FIELD_NUMBER: _builtins.int
     MEMORY_BUDGET_BYTES_FIELD_NUMBER: _builtins.int
     EMBEDDINGS_FIELD_NUMBER: _builtins.int
+    ADAPTERS_FIELD_NUMBER: _builtins.int
     model_path: _builtins.str
     model_digest: _builtins.str
     """"sha256:…", as the model store holds it"""
@@ -157,6 +190,10 @@ class LoadRequest(_message.Message):
     """weights and caches together; 0: what the machine has available"""
     embeddings: _builtins.bool
     """to make embeddings, and nothing else"""
+    @_builtins.property
+    def adapters(self) -> _containers.RepeatedCompositeFieldContainer[Global___EngineAdapter]:
+        """served from the start"""
+
     def __init__(
         self,
         *,
@@ -167,14 +204,37 @@ class LoadRequest(_message.Message):
         threads: _builtins.int = ...,
         memory_budget_bytes: _builtins.int = ...,
         embeddings: _builtins.bool = ...,
+        adapters: _abc.Iterable[Global___EngineAdapter] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_tokens", b"context_tokens", "embeddings", b"embeddings", "memory_budget_bytes", b"memory_budget_bytes", "model_digest", b"model_digest", "model_path", b"model_path", "slots", b"slots", "threads", b"threads"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "context_tokens", b"context_tokens", "embeddings", b"embeddings", "memory_budget_bytes", b"memory_budget_bytes", "model_digest", b"model_digest", "model_path", b"model_path", "slots", b"slots", "threads", b"threads"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LoadRequest: _TypeAlias = LoadRequest  # noqa: Y015
+
+@_typing.final
+class SetAdaptersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADAPTERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def adapters(self) -> _containers.RepeatedCompositeFieldContainer[Global___EngineAdapter]:
+        """no two of one digest"""
+
+    def __init__(
+        self,
+        *,
+        adapters: _abc.Iterable[Global___EngineAdapter] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAdaptersRequest: _TypeAlias = SetAdaptersRequest  # noqa: Y015
 
 @_typing.final
 class LoadEvent(_message.Message):
@@ -304,6 +364,7 @@ class EngineGenerateRequest(_message.Message):
     LOGPROBS_FIELD_NUMBER: _builtins.int
     TOOLS_FIELD_NUMBER: _builtins.int
     TOOL_CHOICE_FIELD_NUMBER: _builtins.int
+    ADAPTER_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     fairness_key: _builtins.str
     """requests of different keys take turns in the queue"""
@@ -319,6 +380,8 @@ class EngineGenerateRequest(_message.Message):
     logprobs: _builtins.bool
     tool_choice: _builtins.str
     """"auto", "none", "required", or the name of a tool; empty: auto"""
+    adapter: _builtins.str
+    """digest of a served one; empty: the base model alone"""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___EngineMessage]: ...
     @_builtins.property
@@ -343,10 +406,11 @@ class EngineGenerateRequest(_message.Message):
         logprobs: _builtins.bool = ...,
         tools: _abc.Iterable[Global___EngineTool] | None = ...,
         tool_choice: _builtins.str = ...,
+        adapter: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_temperature", b"_temperature", "_top_k", b"_top_k", "_top_p", b"_top_p", "seed", b"seed", "temperature", b"temperature", "top_k", b"top_k", "top_p", b"top_p"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_temperature", b"_temperature", "_top_k", b"_top_k", "_top_p", b"_top_p", "fairness_key", b"fairness_key", "json_schema", b"json_schema", "logprobs", b"logprobs", "max_tokens", b"max_tokens", "messages", b"messages", "request_id", b"request_id", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "tool_choice", b"tool_choice", "tools", b"tools", "top_k", b"top_k", "top_p", b"top_p"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_temperature", b"_temperature", "_top_k", b"_top_k", "_top_p", b"_top_p", "adapter", b"adapter", "fairness_key", b"fairness_key", "json_schema", b"json_schema", "logprobs", b"logprobs", "max_tokens", b"max_tokens", "messages", b"messages", "request_id", b"request_id", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "tool_choice", b"tool_choice", "tools", b"tools", "top_k", b"top_k", "top_p", b"top_p"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015

@@ -44,6 +44,11 @@ class EngineStub(object):
                 request_serializer=homebred__protocol_dot_v1_dot_engine__pb2.LoadRequest.SerializeToString,
                 response_deserializer=homebred__protocol_dot_v1_dot_engine__pb2.LoadEvent.FromString,
                 _registered_method=True)
+        self.SetAdapters = channel.unary_stream(
+                '/homebred.v1.Engine/SetAdapters',
+                request_serializer=homebred__protocol_dot_v1_dot_engine__pb2.SetAdaptersRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_engine__pb2.LoadEvent.FromString,
+                _registered_method=True)
         self.Generate = channel.unary_stream(
                 '/homebred.v1.Engine/Generate',
                 request_serializer=homebred__protocol_dot_v1_dot_engine__pb2.EngineGenerateRequest.SerializeToString,
@@ -74,6 +79,14 @@ class EngineServicer(object):
     def Load(self, request, context):
         """Loads the model; progress events, then exactly one with `ready`. A second Load of the same model is a no-op,
         of another ALREADY_EXISTS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAdapters(self, request, context):
+        """Has exactly these adapters served beside the base alone; progress, then exactly one with `ready`. Generations in
+        flight end with what they began with. After an error the old ones are served.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,6 +124,11 @@ def add_EngineServicer_to_server(servicer, server):
             'Load': grpc.unary_stream_rpc_method_handler(
                     servicer.Load,
                     request_deserializer=homebred__protocol_dot_v1_dot_engine__pb2.LoadRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_engine__pb2.LoadEvent.SerializeToString,
+            ),
+            'SetAdapters': grpc.unary_stream_rpc_method_handler(
+                    servicer.SetAdapters,
+                    request_deserializer=homebred__protocol_dot_v1_dot_engine__pb2.SetAdaptersRequest.FromString,
                     response_serializer=homebred__protocol_dot_v1_dot_engine__pb2.LoadEvent.SerializeToString,
             ),
             'Generate': grpc.unary_stream_rpc_method_handler(
@@ -182,6 +200,33 @@ class Engine(object):
             target,
             '/homebred.v1.Engine/Load',
             homebred__protocol_dot_v1_dot_engine__pb2.LoadRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_engine__pb2.LoadEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAdapters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/homebred.v1.Engine/SetAdapters',
+            homebred__protocol_dot_v1_dot_engine__pb2.SetAdaptersRequest.SerializeToString,
             homebred__protocol_dot_v1_dot_engine__pb2.LoadEvent.FromString,
             options,
             channel_credentials,

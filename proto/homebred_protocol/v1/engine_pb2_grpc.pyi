@@ -3,7 +3,7 @@
 isort:skip_file
 Between the daemon and one engine worker, over a private Unix socket.
 
-A worker serves one base model. Cancelling the call is cancelling the generation: there is no Abort.
+A worker serves one base model with its adapters. Cancelling the call is cancelling the generation: there is no Abort.
 Deltas are never cumulative. Usage comes with the last event only. An option that the engine cannot
 honour is refused with UNIMPLEMENTED, never ignored.
 """
@@ -42,6 +42,10 @@ class EngineStub:
     """Loads the model; progress events, then exactly one with `ready`. A second Load of the same model is a no-op,
     of another ALREADY_EXISTS.
     """
+    SetAdapters: _grpc.UnaryStreamMultiCallable[_engine_pb2.SetAdaptersRequest, _engine_pb2.LoadEvent]
+    """Has exactly these adapters served beside the base alone; progress, then exactly one with `ready`. Generations in
+    flight end with what they began with. After an error the old ones are served.
+    """
     Generate: _grpc.UnaryStreamMultiCallable[_engine_pb2.EngineGenerateRequest, _engine_pb2.EngineEvent]
     """Streams one generation: deltas, then exactly one `finished`."""
     Embed: _grpc.UnaryUnaryMultiCallable[_engine_pb2.EngineEmbedRequest, _engine_pb2.EngineEmbedResponse]
@@ -57,6 +61,10 @@ class EngineAsyncStub(EngineStub):
     Load: _aio.UnaryStreamMultiCallable[_engine_pb2.LoadRequest, _engine_pb2.LoadEvent]  # type: ignore[assignment]
     """Loads the model; progress events, then exactly one with `ready`. A second Load of the same model is a no-op,
     of another ALREADY_EXISTS.
+    """
+    SetAdapters: _aio.UnaryStreamMultiCallable[_engine_pb2.SetAdaptersRequest, _engine_pb2.LoadEvent]  # type: ignore[assignment]
+    """Has exactly these adapters served beside the base alone; progress, then exactly one with `ready`. Generations in
+    flight end with what they began with. After an error the old ones are served.
     """
     Generate: _aio.UnaryStreamMultiCallable[_engine_pb2.EngineGenerateRequest, _engine_pb2.EngineEvent]  # type: ignore[assignment]
     """Streams one generation: deltas, then exactly one `finished`."""
@@ -82,6 +90,16 @@ class EngineServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_engine_pb2.LoadEvent], _abc.AsyncIterator[_engine_pb2.LoadEvent]]:
         """Loads the model; progress events, then exactly one with `ready`. A second Load of the same model is a no-op,
         of another ALREADY_EXISTS.
+        """
+
+    @_abc_1.abstractmethod
+    def SetAdapters(
+        self,
+        request: _engine_pb2.SetAdaptersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_engine_pb2.LoadEvent], _abc.AsyncIterator[_engine_pb2.LoadEvent]]:
+        """Has exactly these adapters served beside the base alone; progress, then exactly one with `ready`. Generations in
+        flight end with what they began with. After an error the old ones are served.
         """
 
     @_abc_1.abstractmethod

@@ -44,6 +44,7 @@ _options = st.builds(
     logprobs=st.booleans(),
     tools=st.lists(_tools, max_size=3, unique_by=lambda tool: tool.name).map(tuple),
     tool_choice=st.sampled_from(("auto", "none")),
+    adapter=st.text(max_size=20),
 )
 _usages = st.builds(
     api.Usage,
@@ -63,6 +64,11 @@ _events = st.builds(
     usage=_usages,
     tool_calls=st.lists(_calls, max_size=2).map(tuple),
 )
+_adapters = st.lists(
+    st.builds(api.Adapter, digest=st.text(min_size=1, max_size=20), path=st.text(min_size=1, max_size=20)),
+    max_size=3,
+    unique_by=lambda adapter: adapter.digest,
+).map(tuple)
 _load_options = st.builds(
     api.LoadOptions,
     model_path=st.text(max_size=20),
@@ -71,6 +77,7 @@ _load_options = st.builds(
     slots=_UINT32,
     threads=_UINT32,
     memory_budget_bytes=st.integers(0, 2**64 - 1),
+    adapters=_adapters,
 )
 _stats = st.builds(
     api.WorkerStats,
@@ -83,6 +90,7 @@ _stats = st.builds(
         slots=_UINT32,
         context_tokens=_UINT32,
         threads=_UINT32,
+        adapters=st.lists(st.text(max_size=9), max_size=3).map(tuple),
     ),
     running=_UINT32,
     queued=_UINT32,
@@ -96,6 +104,9 @@ _ERRORS = [
     api.ModelRefusedError("why"),
     api.ModelConflictError("why"),
     api.ModelNotLoadedError("why", hint="What next."),
+    api.AdapterRefusedError("why"),
+    api.AdapterRefusedError("why", adapter="sha256:a"),
+    api.AdapterNotLoadedError("why"),
     api.InvalidRequestError("why"),
     api.UnsupportedOptionError("why"),
     api.UnsupportedOptionError("why", option="tools"),
@@ -111,6 +122,17 @@ def test_a_request_arrives_as_it_was_sent(messages: tuple[api.Message, ...], opt
     received = engine_pb2.EngineGenerateRequest.FromString(request.SerializeToString())
     assert wire.generate_options(received) == (messages, options)
     assert (received.request_id, received.fairness_key) == ("r", "f")
+
+
+@given(_adapters)
+def test_adapters_arrive_as_they_were_sent(adapters: tuple[api.Adapter, ...]) -> None:
+    assert wire.adapters_of(wire.adapters_request(adapters)) == adapters
+
+
+def test_an_adapter_that_is_named_twice_is_refused() -> None:
+    twice = [api.Adapter(digest="sha256:a", path=path) for path in ("one", "other")]
+    with pytest.raises(api.InvalidRequestError):
+        wire.adapters_of(wire.adapters_request(twice))
 
 
 @given(_events)

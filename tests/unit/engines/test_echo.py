@@ -8,8 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homebred_engines.api import InvalidRequestError, ModelRefusedError, UnsupportedOptionError
-from homebred_engines.echo_script import EchoScript, read_model_file, read_prompt
+from homebred_engines.api import (
+    Adapter,
+    AdapterRefusedError,
+    InvalidRequestError,
+    ModelRefusedError,
+    UnsupportedOptionError,
+)
+from homebred_engines.echo_script import EchoAdapter, EchoScript, read_adapter_file, read_model_file, read_prompt
 from homebred_engines.json_instance import fits, smallest_instance
 
 
@@ -113,3 +119,25 @@ def test_fits_agrees_with_a_real_validator(value: object, schema: dict[str, obje
 def test_a_schema_beyond_the_known_is_refused(schema: dict[str, object]) -> None:
     with pytest.raises(UnsupportedOptionError):
         smallest_instance(schema)
+
+
+def test_an_adapter_file_says_what_it_changes_and_for_which_model(tmp_path: Path) -> None:
+    path = _write(tmp_path, {"format": "homebred-echo-adapter", "says": "aye", "base_digest": "sha256:a"})
+    adapter = Adapter(digest="sha256:1", path=path)
+    assert read_adapter_file(adapter, "sha256:a") == EchoAdapter(says="aye", base_digest="sha256:a")
+    with pytest.raises(AdapterRefusedError, match="was made for sha256:a, and the model is sha256:b") as refused:
+        read_adapter_file(adapter, "sha256:b")
+    assert refused.value.adapter == "sha256:1"
+
+
+@pytest.mark.parametrize(
+    "document", [[], {}, {"format": "homebred-echo"}, {"format": "homebred-echo-adapter", "speed": "1"}], ids=str
+)
+def test_an_adapter_file_that_is_none_is_refused(tmp_path: Path, document: object) -> None:
+    with pytest.raises(AdapterRefusedError):
+        read_adapter_file(Adapter(digest="sha256:1", path=_write(tmp_path, document)), "sha256:a")
+
+
+def test_an_adapter_file_that_is_absent_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AdapterRefusedError, match="No such file"):
+        read_adapter_file(Adapter(digest="sha256:1", path=str(tmp_path / "none")), "sha256:a")
