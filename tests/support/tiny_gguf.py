@@ -1,6 +1,7 @@
-"""Writes a tiny LLaMA model with its own random weights: the engine's real file format, loaded in milliseconds.
+"""Writes a tiny LLaMA model with its own random weights, and LoRA adapters for it: the engine's real file formats.
 
-It has learnt nothing: it babbles printable ASCII, and spells JSON where a grammar makes it. Same seed, same bytes.
+The model loads in milliseconds. It has learnt nothing: it babbles printable ASCII, and spells JSON where a grammar
+makes it; each adapter has it babble something else. Same seed, same bytes.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _CHAT_TEMPLATE = (
 _BIAS_CHANNEL = 0
 _BIAS = 8.0
 _SILENCED = -4.0
+_ADAPTER_STRENGTH = 2.0
 
 
 def write_tiny_gguf(path: Path, *, seed: int = 0, chat_template: bool = True) -> Path:
@@ -57,6 +59,42 @@ def write_tiny_gguf(path: Path, *, seed: int = 0, chat_template: bool = True) ->
         writer.add_chat_template(_CHAT_TEMPLATE)
     for name, tensor in _tensors(tokens, seed).items():
         writer.add_tensor(name, tensor)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def write_tiny_adapter(
+    path: Path,
+    *,
+    seed: int = 1,
+    rank: int = 4,
+    architecture: str = "llama",
+    blocks: int = _LAYERS,
+    width: int = _EMBEDDING,
+    base_digest: str = "",
+) -> Path:
+    """A LoRA adapter at `path`, of some 11 kB; it fits the tiny model unless architecture, blocks or width are others.
+
+    Its factors are as large as the model's own weights, so that greedy answers differ from the first tokens on.
+    """
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_type(gguf.GGUFType.ADAPTER)
+    writer.add_name(f"homebred tiny adapter {seed}")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", float(rank))
+    if base_digest:
+        writer.add_string("homebred.base_digest", base_digest)
+    random = np.random.default_rng(seed)
+    for block in range(blocks):
+        for target, inputs, outputs in (("attn_output", width, width), ("ffn_down", 2 * width, width)):
+            first = random.standard_normal((rank, inputs)) / np.sqrt(inputs)
+            second = random.standard_normal((outputs, rank)) * _ADAPTER_STRENGTH / np.sqrt(rank)
+            name = f"blk.{block}.{target}.weight"
+            writer.add_tensor(f"{name}.lora_a", first.astype(np.float32))
+            writer.add_tensor(f"{name}.lora_b", second.astype(np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

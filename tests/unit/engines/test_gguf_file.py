@@ -71,7 +71,9 @@ def test_the_facts_of_a_model_are_read(tiny: Path) -> None:
         has_chat_template=True,
         kv_bytes_per_token=2 * 2 * (16 + 16) * 2,
         file_bytes=tiny.stat().st_size,
+        shapes=facts.shapes,
     )
+    assert facts.shapes["blk.1.attn_k.weight"] == (64, 32)
     assert 100_000 < facts.parameters < 120_000
 
 
