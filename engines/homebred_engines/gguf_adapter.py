@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from homebred_engines.api import ModelRefusedError
+from homebred_engines.api import AdapterRefusedError
 from homebred_engines.gguf_file import GgufFacts
 from homebred_engines.gguf_head import MAX_DIMENSIONS, GgufHead, read_gguf_head
 
@@ -76,12 +76,12 @@ class GgufAdapterFacts:
 
 
 def read_gguf_adapter(path: Path) -> GgufAdapterFacts:
-    """The file's facts. Raises ModelRefusedError when it is not a whole, sane GGUF LoRA adapter."""
-    return _facts(read_gguf_head(path, ModelRefusedError))
+    """The file's facts. Raises AdapterRefusedError when it is not a whole, sane GGUF LoRA adapter."""
+    return _facts(read_gguf_head(path, AdapterRefusedError))
 
 
 def refuse_foreign(adapter: GgufAdapterFacts, base: GgufFacts, base_digest: str) -> None:
-    """Raises ModelRefusedError where the adapter was made for another base.
+    """Raises AdapterRefusedError where the adapter was made for another base.
 
     Args:
         adapter: what its file says.
@@ -105,8 +105,8 @@ def refuse_foreign(adapter: GgufAdapterFacts, base: GgufFacts, base_digest: str)
         raise _foreign(adapter, f"was made for the base {adapter.base_digest}, and this base is {base_digest}")
 
 
-def _foreign(adapter: GgufAdapterFacts, why: str) -> ModelRefusedError:
-    return ModelRefusedError(f"{adapter.file_name} {why}.", hint=_CHOOSE_ANOTHER)
+def _foreign(adapter: GgufAdapterFacts, why: str) -> AdapterRefusedError:
+    return AdapterRefusedError(f"{adapter.file_name} {why}.", hint=_CHOOSE_ANOTHER)
 
 
 def _facts(head: GgufHead) -> GgufAdapterFacts:

@@ -6,28 +6,26 @@ The model file is checked (`gguf_file.py`) before llama.cpp sees it: its own ref
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import xllamacpp
 
 from homebred_engines import api
-from homebred_engines.gguf_file import read_gguf
 from homebred_engines.llamacpp_chunks import ChunkReading
 from homebred_engines.llamacpp_grammar import grammar_for
+from homebred_engines.llamacpp_plan import Plan, plan_load, with_adapters
 from homebred_engines.llamacpp_run import Run
-from homebred_engines.llamacpp_server import LlamaServer, ServerOptions
-from homebred_engines.model_room import refuse_oversized, served_context
+from homebred_engines.llamacpp_server import LlamaServer
+from homebred_engines.swapping import Swap
 from homebred_engines.tool_prompts import AnswerReading, messages_with_tools
 
-_DEFAULT_SLOTS = 4
-_CONTEXT_STEP = 256  # llama.cpp rounds a slot's context up to this
-_CAPABILITIES = tuple(capability for capability in api.Capability if capability is not api.Capability.ADAPTERS)
+_CAPABILITIES = tuple(api.Capability)
 _EMBEDDING = (api.Capability.EMBEDDINGS,)
 _GENERATING = tuple(capability for capability in _CAPABILITIES if capability not in _EMBEDDING)
 _CHECKED, _LOADED = 0.05, 1.0
@@ -38,12 +36,15 @@ class _Loaded:
     """A model in memory and what runs on it."""
 
     stats: api.EngineStats
-    server: LlamaServer
+    """Adapters aside, which change."""
+    plan: Plan
+    """Adapters aside."""
+    servers: Swap[LlamaServer]
     threads: ThreadPoolExecutor
     runs: set[Run] = field(default_factory=set)
 
 
-class LlamaCppEngine(api.WithoutAdapters):
+class LlamaCppEngine:
     """Implements `api.Engine`."""
 
     def __init__(self) -> None:
@@ -55,21 +56,38 @@ class LlamaCppEngine(api.WithoutAdapters):
         """Checks the file, then loads it in a thread. A load that is given up is freed when it has finished."""
         loop = asyncio.get_running_loop()
         yield 0.0
-        server_options = await loop.run_in_executor(self._loader, _plan, options)
+        plan = await loop.run_in_executor(self._loader, plan_load, options)
         yield _CHECKED
-        server = await loop.run_in_executor(self._loader, LlamaServer, server_options)
+        server = await self._started(plan)
         yield _LOADED
         self._loaded = _Loaded(
             stats=_stats(
                 capabilities=_EMBEDDING if options.embeddings else _GENERATING,
                 model_digest=options.model_digest,
-                slots=server_options.slots,
-                context_tokens=server_options.context_tokens,
-                threads=server_options.threads,
+                slots=plan.options.slots,
+                context_tokens=plan.options.context_tokens,
+                threads=plan.options.threads,
             ),
-            server=server,
-            threads=ThreadPoolExecutor(server_options.slots, thread_name_prefix="slot"),
+            plan=plan,
+            servers=Swap(server, self._close),
+            threads=ThreadPoolExecutor(plan.options.slots, thread_name_prefix="slot"),
         )
+
+    async def set_adapters(self, adapters: Sequence[api.Adapter]) -> AsyncGenerator[float, None]:
+        """Starts a second server beside the first, as the set of one cannot change; where memory holds two."""
+        loaded = self._loaded
+        if loaded is None:
+            raise api.ModelNotLoadedError("Adapters were to be set on it.")
+        yield 0.0
+        async with loaded.servers.in_use() as server:
+            serving = server.options.adapters
+        old, new = await asyncio.get_running_loop().run_in_executor(
+            self._loader, lambda: [with_adapters(loaded.plan, each) for each in (serving, adapters)]
+        )
+        yield _CHECKED
+        again = None if new.fits_beside(old) else partial(self._started, old)
+        await asyncio.shield(loaded.servers.replace(partial(self._started, new), again=again))
+        yield _LOADED
 
     async def generate(
         self, messages: Sequence[api.Message], options: api.GenerateOptions
@@ -80,11 +98,9 @@ class LlamaCppEngine(api.WithoutAdapters):
             raise api.ModelNotLoadedError("A generation was asked of it.")
         body = _request_body(messages, options)
         reading, answer = ChunkReading(), AnswerReading(options if options.tools else api.GenerateOptions())
-        run = Run(loaded.server)
-        loaded.runs.add(run)
-        started_at, first_at = time.monotonic(), 0.0
-        run.start(loaded.threads, body, grammar_for(options))
-        try:
+        async with loaded.servers.in_use() as server, self._running(loaded, server, options.adapter) as run:
+            started_at, first_at = time.monotonic(), 0.0
+            run.start(loaded.threads, body, grammar_for(options))
             while reading.reason is None and not answer.stopped and await run.next_chunks():
                 while run.chunks and reading.reason is None:
                     reading.feed(run.chunks.popleft())
@@ -94,10 +110,6 @@ class LlamaCppEngine(api.WithoutAdapters):
                     yield replace(delta, text=answer.feed(delta.text)) if options.tools else delta
             if kept := answer.finish(is_truncated=reading.reason is api.FinishReason.LENGTH):
                 yield api.Delta(text=kept, tokens=0)
-        finally:
-            await run.end()
-            loaded.runs.discard(run)
-            self._steps_of_ended_runs += run.steps
         if run.failure is not None:
             raise run.failure
         reason = api.FinishReason.STOP if answer.stopped else reading.reason
@@ -106,13 +118,28 @@ class LlamaCppEngine(api.WithoutAdapters):
         usage = reading.usage(prompt_s=(first_at or time.monotonic()) - started_at)
         yield _finished(reason or api.FinishReason.CANCELLED, answer, usage)
 
+    @asynccontextmanager
+    async def _running(self, loaded: _Loaded, server: LlamaServer, adapter: str) -> AsyncIterator[Run]:
+        """A run that can be cancelled from outside, and is once it is left."""
+        run = Run(server, adapter=adapter)
+        loaded.runs.add(run)
+        try:
+            yield run
+        finally:
+            await run.end()
+            loaded.runs.discard(run)
+            self._steps_of_ended_runs += run.steps
+
     async def embed(self, texts: Sequence[str]) -> api.Embedded:
         """One call in a thread; what it has begun it ends, whoever has left."""
         loaded = self._loaded
         if loaded is None:
             raise api.ModelNotLoadedError("An embedding was asked of it.")
-        loop = asyncio.get_running_loop()
-        return await asyncio.shield(loop.run_in_executor(loaded.threads, loaded.server.embed, tuple(texts)))
+        return await asyncio.shield(self._embedded(loaded, tuple(texts)))
+
+    async def _embedded(self, loaded: _Loaded, texts: tuple[str, ...]) -> api.Embedded:
+        async with loaded.servers.in_use() as server:
+            return await asyncio.get_running_loop().run_in_executor(loaded.threads, server.embed, texts)
 
     async def unload(self) -> None:
         """Cancels what runs, then frees the model in a thread."""
@@ -120,8 +147,14 @@ class LlamaCppEngine(api.WithoutAdapters):
         if loaded is None:
             return
         await asyncio.gather(*(run.end() for run in loaded.runs))
+        await loaded.servers.end()
         loaded.threads.shutdown(wait=False)
-        await asyncio.get_running_loop().run_in_executor(self._loader, loaded.server.close)
+
+    async def _started(self, plan: Plan) -> LlamaServer:
+        return await asyncio.get_running_loop().run_in_executor(self._loader, LlamaServer, plan.options)
+
+    async def _close(self, server: LlamaServer) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._loader, server.close)
 
     def progress(self) -> int:
         """Chunks that llama.cpp's threads have brought."""
@@ -129,44 +162,18 @@ class LlamaCppEngine(api.WithoutAdapters):
         return self._steps_of_ended_runs + sum(run.steps for run in running)
 
     def stats(self) -> api.EngineStats:
-        """As loaded."""
-        return self._loaded.stats if self._loaded else _stats()
+        """As loaded, with the adapters of now."""
+        loaded = self._loaded
+        if loaded is None:
+            return _stats()
+        server = loaded.servers.current
+        adapters = server.options.adapters if server else ()
+        return replace(loaded.stats, adapters=tuple(sorted(adapter.digest for adapter in adapters)))
 
 
 def _stats(*, capabilities: tuple[api.Capability, ...] = _CAPABILITIES, **loaded: Any) -> api.EngineStats:
     version = xllamacpp.__version__
     return api.EngineStats(engine="llamacpp", engine_version=version, capabilities=capabilities, **loaded)
-
-
-def _plan(options: api.LoadOptions) -> ServerOptions:
-    """Checks the file against the options and fills in the defaults. Raises ModelRefusedError, InvalidRequestError."""
-    facts = read_gguf(Path(options.model_path))
-    wanted = served_context(options.context_tokens, trained_tokens=facts.context_tokens)
-    context_tokens = -(-wanted // _CONTEXT_STEP) * _CONTEXT_STEP
-    slots = options.slots or _DEFAULT_SLOTS
-    refuse_oversized(
-        facts,
-        context_tokens=context_tokens,
-        slots=slots,
-        memory_budget_bytes=options.memory_budget_bytes or _available_bytes(),
-    )
-    return ServerOptions(
-        model_path=options.model_path,
-        context_tokens=context_tokens,
-        slots=slots,
-        threads=options.threads or max(1, len(os.sched_getaffinity(0)) - 1),
-        has_chat_template=facts.has_chat_template,
-        embeddings=options.embeddings,
-    )
-
-
-def _available_bytes() -> int:
-    """What the kernel says could be had without swapping."""
-    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-        name, _, value = line.partition(":")
-        if name == "MemAvailable":
-            return int(value.split()[0]) * 1024
-    raise api.EngineFailedError("/proc/meminfo does not say how much memory is available.")
 
 
 def _finished(reason: api.FinishReason, answer: AnswerReading, usage: api.Usage) -> api.Finished:

@@ -14,13 +14,14 @@ from homebred_engines.llamacpp_server import LlamaServer
 class Run:
     """One request: its thread, and the chunks it has brought and nobody has read yet."""
 
-    def __init__(self, server: LlamaServer) -> None:
+    def __init__(self, server: LlamaServer, *, adapter: str) -> None:
         self.chunks: deque[bytes] = deque()
         self.failure: EngineError | None = None
         self.cancelled = False
         self.steps = 0
         """Chunks heard: one a batch of the prompt, one a token."""
         self._server = server
+        self._adapter = adapter
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._news_on_its_way = False
@@ -49,7 +50,7 @@ class Run:
 
     def _work(self, body: dict[str, object], grammar: Grammar | None) -> None:
         try:
-            self._server.stream(body, grammar, self._hear, lambda: self.cancelled)
+            self._server.stream(body, grammar, self._hear, lambda: self.cancelled, self._adapter)
         except EngineError as error:
             self.failure = error
 

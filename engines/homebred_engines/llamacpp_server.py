@@ -13,12 +13,12 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import xllamacpp
 
 from homebred_engines.api import (
+    AdapterNotLoadedError,
     ContextExceededError,
     Embedded,
     EngineError,
@@ -27,6 +27,7 @@ from homebred_engines.api import (
     UnsupportedOptionError,
 )
 from homebred_engines.llamacpp_grammar import UNGUIDED, Grammar
+from homebred_engines.llamacpp_plan import ServerOptions
 from homebred_engines.prefill_turns import PrefillTurns, Turn
 
 # Small batches: a prompt is read in steps, between which others get their tokens and a cancellation is heard.
@@ -39,30 +40,14 @@ _MAX_PROVEN_GRAMMARS = 256
 _TOO_LONG = re.compile(r"\((\d+) tokens\)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerOptions:
-    """What one server is started with."""
-
-    model_path: str
-    """A checked GGUF file."""
-    context_tokens: int
-    """Of one slot."""
-    slots: int
-    """Generations side by side."""
-    threads: int
-    """Compute threads."""
-    has_chat_template: bool
-    """Whether the model brings one; else ChatML is used, and said so."""
-    embeddings: bool = False
-    """To embed texts, and do nothing else."""
-
-
 class LlamaServer:
-    """One model in memory. Its methods block: call them in threads."""
+    """One model in memory with its adapters. Its methods block: call them in threads."""
 
     def __init__(self, options: ServerOptions) -> None:
+        self.options = options
+        self._adapters = tuple(adapter.digest for adapter in options.adapters)
+        """Their place is their number."""
         self._server: xllamacpp.Server | None = _start(options)
-        self._context_tokens = options.context_tokens
         self._proven_grammars: set[str] = set()
         self._turns = PrefillTurns()
 
@@ -72,12 +57,14 @@ class LlamaServer:
         grammar: Grammar | None,
         hear: Callable[[bytes], None],
         is_cancelled: Callable[[], bool],
+        adapter: str = "",
     ) -> None:
         """Runs one chat completion, guided by the grammar; `hear` gets its chunks, in this thread.
 
-        Raises InvalidRequestError, UnsupportedOptionError, EngineFailedError.
+        Raises InvalidRequestError, UnsupportedOptionError, AdapterNotLoadedError, EngineFailedError.
         """
         try:
+            body = {**body, "lora": self._chosen(adapter)}
             if grammar is not None:
                 self._refuse_unguided(grammar, is_cancelled)
                 body = {**body, "grammar": grammar.lark}
@@ -89,11 +76,17 @@ class LlamaServer:
         except RuntimeError as error:
             raise EngineFailedError(f"llama.cpp says: {error}.") from None
 
+    def _chosen(self, adapter: str) -> list[dict[str, int]]:
+        """All of them but one are silenced. llama.cpp takes an unknown number without a word."""
+        if adapter and adapter not in self._adapters:
+            raise AdapterNotLoadedError(f"{adapter} was asked for.")
+        return [{"id": number, "scale": int(each == adapter)} for number, each in enumerate(self._adapters)]
+
     def embed(self, texts: tuple[str, ...]) -> Embedded:
         """Raises ContextExceededError, EngineFailedError."""
         answer = json.loads(self._running().handle_embeddings(json.dumps({"input": list(texts)}).encode()))
         if "error" in answer:
-            raise _embedding_error(answer["error"], self._context_tokens)
+            raise _embedding_error(answer["error"], self.options.context_tokens)
         vectors = tuple(tuple(entry["embedding"]) for entry in sorted(answer["data"], key=lambda entry: entry["index"]))
         return Embedded(vectors=vectors, prompt_tokens=answer["usage"]["prompt_tokens"])
 
@@ -205,6 +198,7 @@ def _start(options: ServerOptions) -> xllamacpp.Server:
     if options.embeddings:
         parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = options.threads
+    parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(adapter.path, 0.0) for adapter in options.adapters]
     parameters.cache_ram_mib = _PROMPT_CACHE_MIB
     parameters.verbosity = _ERRORS_ONLY
     parameters.api_keys = [secrets.token_urlsafe(32)]

@@ -26,14 +26,17 @@ class SizedModel(Protocol):
         ...
 
 
-def refuse_oversized(model: SizedModel, *, context_tokens: int, slots: int, memory_budget_bytes: int) -> None:
-    """Raises ModelRefusedError when weights and caches do not fit the budget; engines add working buffers to both."""
-    needed = model.file_bytes + model.kv_bytes_per_token * context_tokens * slots
+def refuse_oversized(
+    model: SizedModel, *, context_tokens: int, slots: int, memory_budget_bytes: int, adapter_bytes: int = 0
+) -> None:
+    """Raises ModelRefusedError when weights, adapters and caches do not fit; engines add working buffers to them."""
+    needed = model.file_bytes + adapter_bytes + model.kv_bytes_per_token * context_tokens * slots
     if needed > memory_budget_bytes:
+        adapters = f", {adapter_bytes / 1e6:.0f} MB of adapters" if adapter_bytes else ""
         raise ModelRefusedError(
-            f"It needs about {needed / 1e6:.0f} MB ({model.file_bytes / 1e6:.0f} MB of weights and {slots} caches of"
-            f" {context_tokens} tokens), and {memory_budget_bytes / 1e6:.0f} MB may be used.",
-            hint="Choose a smaller model, less context or fewer slots, or raise the memory budget.",
+            f"It needs about {needed / 1e6:.0f} MB ({model.file_bytes / 1e6:.0f} MB of weights{adapters} and {slots}"
+            f" caches of {context_tokens} tokens), and {memory_budget_bytes / 1e6:.0f} MB may be used.",
+            hint="Choose a smaller model, fewer adapters, less context or fewer slots, or raise the memory budget.",
         )
 
 

@@ -75,7 +75,8 @@ def raw_engine(model: Path, *, threads: int, slots: int, context_tokens: int) ->
 
 def _serve(model: str, threads: int, slots: int, context_tokens: int) -> None:
     """The child's life."""
-    from homebred_engines.llamacpp_server import LlamaServer, ServerOptions  # noqa: PLC0415  # the parent needs none of it
+    from homebred_engines.llamacpp_plan import ServerOptions  # noqa: PLC0415  # the parent needs none of it
+    from homebred_engines.llamacpp_server import LlamaServer  # noqa: PLC0415
 
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the library prints is no answer

@@ -16,7 +16,7 @@ from typing import Protocol
 from tests.support.checkpoints import write_checkpoint, write_damaged_checkpoints
 from tests.support.openai_servers import xllamacpp_server
 from tests.support.stand_in_package import tensorrt_llm_facts, write_interpreter, write_stand_in
-from tests.support.tiny_gguf import write_tiny_gguf
+from tests.support.tiny_gguf import write_tiny_adapter, write_tiny_gguf
 
 from homebred_daemon.adapters.engine_process import EngineProcess
 from homebred_engines.api import Adapter, Delta, Event, Finished, GenerateOptions, LoadOptions, Message, WorkerStats
@@ -95,6 +95,11 @@ def _tiny_model(folder: Path, context_tokens: int) -> Iterator[Path]:
     yield write_tiny_gguf(folder / "tiny.gguf")
 
 
+def _tiny_adapters(folder: Path) -> tuple[Adapter, ...]:
+    own = (adapter_at(write_tiny_adapter(folder / f"{seed}.gguf", seed=seed)) for seed in (1, 2))
+    return (*own, adapter_at(write_tiny_adapter(folder / "foreign.gguf", architecture="qwen2")))
+
+
 @contextmanager
 def _tiny_server(folder: Path, context_tokens: int) -> Iterator[Path]:
     model = write_tiny_gguf(folder / "tiny.gguf")
@@ -119,6 +124,7 @@ TINY = Candidate(
     endless="go on",
     slow_prefill="word " * 1500,
     batch_tokens=64,
+    write_adapters=_tiny_adapters,
 )
 SERVED_TINY = Candidate(
     name="openai_server-tiny",

@@ -60,7 +60,7 @@ async def test_each_generation_has_the_adapter_that_it_asks_for(adapters: tuple[
     assert (await bench.worker.describe()).engine.adapters == tuple(sorted((first.digest, second.digest)))
     alone = [(await bench.ask(TEXT, asking(each))).text for each in (None, first, second)]
     assert len(set(alone)) == 3
-    order = [None, first, second, first, None, second] * 2
+    order = [None, first, second, first, None, second, second, None]
     beside = await asyncio.gather(*(bench.ask(TEXT, asking(each)) for each in order))
     wanted = dict(zip((None, first, second), alone, strict=True))
     assert [answer.text for answer in beside] == [wanted[each] for each in order]

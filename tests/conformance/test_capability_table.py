@@ -12,7 +12,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 SAID: dict[str, EngineStats] = {}
 CLAIMS = {
     "echo": set(Capability) - {Capability.PREFIX_CACHE},
-    "llamacpp": set(Capability) - {Capability.ADAPTERS},
+    "llamacpp": set(Capability),
     "openai_server": set(Capability) - {Capability.TOOLS, Capability.EMBEDDINGS, Capability.ADAPTERS},  # of this one
     "trtllm": set(Capability) - {Capability.TOOLS, Capability.EMBEDDINGS, Capability.ADAPTERS},
 }

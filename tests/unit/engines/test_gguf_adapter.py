@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.tiny_gguf import write_tiny_adapter, write_tiny_gguf
 
-from homebred_engines.api import ModelRefusedError
+from homebred_engines.api import AdapterRefusedError
 from homebred_engines.gguf_adapter import GgufAdapterFacts, read_gguf_adapter, refuse_foreign
 from homebred_engines.gguf_file import GgufFacts, read_gguf
 
@@ -121,7 +121,7 @@ def test_the_rank_is_that_of_the_largest_pair_and_alpha_may_be_left_out(tmp_path
 )
 def test_what_is_no_whole_lora_adapter_is_refused(tmp_path: Path, change: dict[str, object], reason: str) -> None:
     path = write_adapter(tmp_path / "bad.gguf", **change)  # type: ignore[arg-type]  # one of several types
-    with pytest.raises(ModelRefusedError) as refusal:
+    with pytest.raises(AdapterRefusedError) as refusal:
         read_gguf_adapter(path)
     assert reason in refusal.value.why
     assert "bad.gguf" in refusal.value.why
@@ -132,7 +132,7 @@ def test_a_base_model_another_format_and_an_absent_file_are_refused(folder: Path
     assert base.architecture == "llama"
     (folder / "text").write_text("LoRA")
     for name, reason in (("base.gguf", "not a LoRA adapter"), ("text", "not a GGUF"), ("absent", "cannot be read")):
-        with pytest.raises(ModelRefusedError, match=reason):
+        with pytest.raises(AdapterRefusedError, match=reason):
             read_gguf_adapter(folder / name)
 
 
@@ -168,7 +168,7 @@ def test_an_adapter_for_another_base_is_refused_with_what_why_and_what_next(
     tmp_path: Path, base: GgufFacts, change: dict[str, object], reason: str
 ) -> None:
     path = write_tiny_adapter(tmp_path / "foreign.gguf", **change)  # type: ignore[arg-type]  # one of several types
-    with pytest.raises(ModelRefusedError) as refusal:
+    with pytest.raises(AdapterRefusedError) as refusal:
         refuse_foreign(read_gguf_adapter(path), base, DIGEST)
     assert reason in refusal.value.why
     assert refusal.value.why.startswith("foreign.gguf ")
@@ -177,7 +177,7 @@ def test_an_adapter_for_another_base_is_refused_with_what_why_and_what_next(
 
 def test_an_embedding_with_its_factors_the_wrong_way_round_is_refused(tmp_path: Path, base: GgufFacts) -> None:
     shapes = pair((4, 64), (4, 265), "token_embd.weight")
-    with pytest.raises(ModelRefusedError, match="as one of 265 x 64; the base's has 64 x 265"):
+    with pytest.raises(AdapterRefusedError, match="as one of 265 x 64; the base's has 64 x 265"):
         refuse_foreign(read_gguf_adapter(write_adapter(tmp_path / "x.gguf", shapes)), base, "")
 
 
@@ -202,7 +202,7 @@ def test_damage_anywhere_is_refused_or_harmless_and_never_dear(
     tracemalloc.start()
     try:
         read_gguf_adapter(path)
-    except ModelRefusedError:
+    except AdapterRefusedError:
         pass
     finally:
         _, most_bytes = tracemalloc.get_traced_memory()

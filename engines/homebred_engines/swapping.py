@@ -1,0 +1,136 @@
+"""What an engine serves with, replaced while generations run on it: built beside, swapped, the old one drained.
+
+Each generation stays on what it began with, and what nothing runs on any more is closed. Where memory does not hold
+two, the old one is drained and closed first, and newcomers wait. It builds nothing itself and measures no memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from homebred_engines.errors import EngineError, EngineFailedError, ModelNotLoadedError
+
+S = TypeVar("S")
+Build = Callable[[], Awaitable[S]]
+
+
+@dataclass(slots=True, eq=False)
+class _Held(Generic[S]):
+    """One that was built, and what runs on it."""
+
+    served: S
+    running: int = 0
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Swap(Generic[S]):
+    """One after the other; on one event loop."""
+
+    def __init__(self, first: S, close: Callable[[S], Awaitable[None]]) -> None:
+        """`close` frees one that nothing runs on; it must not raise."""
+        self._close = close
+        self._held: _Held[S] | None = _Held(first)
+        self._is_over = False
+        self._failure: EngineError | None = None
+        """Why there is nothing, and will be nothing."""
+        self._news = asyncio.Event()
+        """There is something to serve with, or never will be."""
+        self._news.set()
+        self._changing = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def current(self) -> S | None:
+        """What newcomers are served with; None: there is nothing now."""
+        return self._held.served if self._held else None
+
+    @asynccontextmanager
+    async def in_use(self) -> AsyncIterator[S]:
+        """What newcomers are served with, kept while it is used; waits while there is none.
+
+        Raises ModelNotLoadedError, EngineFailedError.
+        """
+        while self._held is None:
+            if self._is_over:
+                raise self._failure or ModelNotLoadedError("It was unloaded while the request waited.")
+            await self._news.wait()
+        held = self._held
+        held.running += 1
+        try:
+            yield held.served
+        finally:
+            held.running -= 1
+            if not held.running:
+                held.idle.set()
+
+    async def replace(self, build: Build[S], *, again: Build[S] | None = None) -> None:
+        """Serves newcomers with what `build` makes; the old one ends what runs on it.
+
+        Args:
+            build: makes the new one.
+            again: makes the old one anew. Given, the old one is drained and closed before `build`, and made again
+                where that fails; None: both fit beside each other.
+
+        Raises:
+            ModelNotLoadedError: it has ended, or ends meanwhile.
+            Exception: what `build` raised; it is served as before.
+        """
+        async with self._changing:
+            if (old := self._held) is None:
+                raise ModelNotLoadedError("What serves it was to be replaced.")
+            if again is None:
+                await self._install(await build())
+                self._close_later(old)
+                return
+            self._held = None
+            self._news.clear()
+            await self._close_drained(old)
+            try:
+                new = await build()
+            except Exception:
+                await self._install(await self._made_again(again))
+                raise
+            await self._install(new)
+
+    async def end(self) -> None:
+        """Turns newcomers away, and returns once nothing runs any more and everything is closed."""
+        self._is_over = True
+        self._news.set()
+        async with self._changing:
+            if (last := self._held) is not None:
+                self._held = None
+                await self._close_drained(last)
+            if self._closing:
+                await asyncio.wait(self._closing)
+
+    async def _made_again(self, again: Build[S]) -> S:
+        try:
+            return await again()
+        except Exception as error:
+            why = f"What served it was closed to make room, and cannot be made again: {error}"
+            self._failure = EngineFailedError(why)
+            self._is_over = True
+            self._news.set()
+            raise self._failure from error
+
+    async def _install(self, new: S) -> None:
+        if self._is_over:
+            await self._close(new)
+            raise ModelNotLoadedError("It was unloaded meanwhile.")
+        self._held = _Held(new)
+        self._news.set()
+
+    def _close_later(self, old: _Held[S]) -> None:
+        task = asyncio.get_running_loop().create_task(self._close_drained(old))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _close_drained(self, held: _Held[S]) -> None:
+        while held.running:
+            held.idle.clear()
+            await held.idle.wait()
+        await self._close(held.served)

@@ -1,0 +1,154 @@
+"""The replacing of what an engine serves with, step by step: nothing here sleeps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import pytest
+
+from homebred_engines.errors import EngineFailedError, ModelNotLoadedError, ModelRefusedError
+from homebred_engines.swapping import Swap
+
+
+class _Workshop:
+    """Makes servers that are only names, when it is told to, and remembers what became of them."""
+
+    def __init__(self) -> None:
+        self.closed: list[str] = []
+        self.made: list[str] = []
+
+    async def close(self, served: str) -> None:
+        self.closed.append(served)
+
+    def making(self, name: str, *, waits: asyncio.Event | None = None) -> Callable[[], Awaitable[str]]:
+        async def make() -> str:
+            if waits is not None:
+                await waits.wait()
+            self.made.append(name)
+            return name
+
+        return make
+
+    async def broken(self) -> str:
+        raise ModelRefusedError("It does not fit.")
+
+
+@pytest.fixture
+def workshop() -> _Workshop:
+    return _Workshop()
+
+
+@pytest.fixture
+def swap(workshop: _Workshop) -> Swap[str]:
+    return Swap("old", workshop.close)
+
+
+async def _settled() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_who_runs_on_the_old_one_stays_on_it_and_then_it_is_closed(swap: Swap[str], workshop: _Workshop) -> None:
+    async with swap.in_use() as first:
+        await swap.replace(workshop.making("new"))
+        async with swap.in_use() as second:
+            assert (first, second, swap.current) == ("old", "new", "new")
+        await _settled()
+        assert workshop.closed == []
+    await _settled()
+    assert workshop.closed == ["old"]
+
+
+async def test_newcomers_are_served_by_the_old_one_while_the_new_one_is_made(
+    swap: Swap[str], workshop: _Workshop
+) -> None:
+    may_be_made = asyncio.Event()
+    replacing = asyncio.get_running_loop().create_task(swap.replace(workshop.making("new", waits=may_be_made)))
+    await _settled()
+    async with swap.in_use() as served:
+        assert served == "old"
+    may_be_made.set()
+    await replacing
+    await _settled()
+    assert (swap.current, workshop.closed) == ("new", ["old"])
+
+
+async def test_where_two_do_not_fit_the_old_one_goes_first_and_newcomers_wait(
+    swap: Swap[str], workshop: _Workshop
+) -> None:
+    async with AsyncExitStack() as stack:
+        assert await stack.enter_async_context(swap.in_use()) == "old"
+        replacing = asyncio.get_running_loop().create_task(
+            swap.replace(workshop.making("new"), again=workshop.making("old again"))
+        )
+        await _settled()
+        waiting = asyncio.get_running_loop().create_task(_taken(swap))
+        await _settled()
+        assert (workshop.closed, workshop.made, swap.current, waiting.done()) == ([], [], None, False)
+    await replacing
+    assert (await waiting, workshop.closed) == ("new", ["old"])
+
+
+async def test_what_cannot_be_made_leaves_the_old_one(swap: Swap[str], workshop: _Workshop) -> None:
+    with pytest.raises(ModelRefusedError):
+        await swap.replace(workshop.broken)
+    assert (await _taken(swap), workshop.closed) == ("old", [])
+    with pytest.raises(ModelRefusedError):
+        await swap.replace(workshop.broken, again=workshop.making("old again"))
+    assert (await _taken(swap), workshop.closed) == ("old again", ["old"])
+
+
+async def test_where_even_the_old_one_cannot_be_made_again_all_are_told(swap: Swap[str], workshop: _Workshop) -> None:
+    waiting: list[asyncio.Task[str]] = []
+
+    async def fails_later() -> str:
+        waiting.append(asyncio.get_running_loop().create_task(_taken(swap)))
+        await _settled()
+        return await workshop.broken()
+
+    with pytest.raises(EngineFailedError, match="cannot be made again: .* It does not fit"):
+        await swap.replace(workshop.broken, again=fails_later)
+    for asker in (*waiting, asyncio.get_running_loop().create_task(_taken(swap))):
+        with pytest.raises(EngineFailedError, match="closed to make room"):
+            await asker
+
+
+async def test_the_end_waits_for_what_runs_and_turns_newcomers_away(swap: Swap[str], workshop: _Workshop) -> None:
+    async with swap.in_use():
+        await swap.replace(workshop.making("new"))
+        async with swap.in_use():
+            ending = asyncio.get_running_loop().create_task(swap.end())
+            await _settled()
+            with pytest.raises(ModelNotLoadedError):
+                await _taken(swap)
+            assert (ending.done(), workshop.closed) == (False, [])
+    await ending
+    assert sorted(workshop.closed) == ["new", "old"]
+    with pytest.raises(ModelNotLoadedError):
+        await swap.replace(workshop.making("another"))
+
+
+@pytest.mark.parametrize("beside", [True, False])
+async def test_an_end_in_the_middle_of_a_replacement_leaves_nothing_behind(
+    swap: Swap[str], workshop: _Workshop, *, beside: bool
+) -> None:
+    may_be_made = asyncio.Event()
+    again = None if beside else workshop.making("old again")
+    replacing = asyncio.get_running_loop().create_task(
+        swap.replace(workshop.making("new", waits=may_be_made), again=again)
+    )
+    await _settled()
+    ending = asyncio.get_running_loop().create_task(swap.end())
+    await _settled()
+    may_be_made.set()
+    with pytest.raises(ModelNotLoadedError):
+        await replacing
+    await ending
+    assert sorted(workshop.closed) == ["new", "old"]
+
+
+async def _taken(swap: Swap[str]) -> str:
+    async with swap.in_use() as served:
+        return served
