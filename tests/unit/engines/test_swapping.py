@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
+from typing import Any, TypeVar
 
 import pytest
 
 from homebred_engines.errors import EngineFailedError, ModelNotLoadedError, ModelRefusedError
 from homebred_engines.swapping import Swap
+
+T = TypeVar("T")
 
 
 class _Workshop:
@@ -65,7 +68,7 @@ async def test_newcomers_are_served_by_the_old_one_while_the_new_one_is_made(
     swap: Swap[str], workshop: _Workshop
 ) -> None:
     may_be_made = asyncio.Event()
-    replacing = asyncio.get_running_loop().create_task(swap.replace(workshop.making("new", waits=may_be_made)))
+    replacing = _begun(swap.replace(workshop.making("new", waits=may_be_made)))
     await _settled()
     async with swap.in_use() as served:
         assert served == "old"
@@ -80,11 +83,9 @@ async def test_where_two_do_not_fit_the_old_one_goes_first_and_newcomers_wait(
 ) -> None:
     async with AsyncExitStack() as stack:
         assert await stack.enter_async_context(swap.in_use()) == "old"
-        replacing = asyncio.get_running_loop().create_task(
-            swap.replace(workshop.making("new"), again=workshop.making("old again"))
-        )
+        replacing = _begun(swap.replace(workshop.making("new"), again=workshop.making("old again")))
         await _settled()
-        waiting = asyncio.get_running_loop().create_task(_taken(swap))
+        waiting = _begun(_taken(swap))
         await _settled()
         assert (workshop.closed, workshop.made, swap.current, waiting.done()) == ([], [], None, False)
     await replacing
@@ -104,13 +105,13 @@ async def test_where_even_the_old_one_cannot_be_made_again_all_are_told(swap: Sw
     waiting: list[asyncio.Task[str]] = []
 
     async def fails_later() -> str:
-        waiting.append(asyncio.get_running_loop().create_task(_taken(swap)))
+        waiting.append(_begun(_taken(swap)))
         await _settled()
         return await workshop.broken()
 
-    with pytest.raises(EngineFailedError, match="cannot be made again: .* It does not fit"):
+    with pytest.raises(EngineFailedError, match=r"cannot be made again: .* It does not fit"):
         await swap.replace(workshop.broken, again=fails_later)
-    for asker in (*waiting, asyncio.get_running_loop().create_task(_taken(swap))):
+    for asker in (*waiting, _begun(_taken(swap))):
         with pytest.raises(EngineFailedError, match="closed to make room"):
             await asker
 
@@ -119,7 +120,7 @@ async def test_the_end_waits_for_what_runs_and_turns_newcomers_away(swap: Swap[s
     async with swap.in_use():
         await swap.replace(workshop.making("new"))
         async with swap.in_use():
-            ending = asyncio.get_running_loop().create_task(swap.end())
+            ending = _begun(swap.end())
             await _settled()
             with pytest.raises(ModelNotLoadedError):
                 await _taken(swap)
@@ -136,11 +137,9 @@ async def test_an_end_in_the_middle_of_a_replacement_leaves_nothing_behind(
 ) -> None:
     may_be_made = asyncio.Event()
     again = None if beside else workshop.making("old again")
-    replacing = asyncio.get_running_loop().create_task(
-        swap.replace(workshop.making("new", waits=may_be_made), again=again)
-    )
+    replacing = _begun(swap.replace(workshop.making("new", waits=may_be_made), again=again))
     await _settled()
-    ending = asyncio.get_running_loop().create_task(swap.end())
+    ending = _begun(swap.end())
     await _settled()
     may_be_made.set()
     with pytest.raises(ModelNotLoadedError):
@@ -152,3 +151,7 @@ async def test_an_end_in_the_middle_of_a_replacement_leaves_nothing_behind(
 async def _taken(swap: Swap[str]) -> str:
     async with swap.in_use() as served:
         return served
+
+
+def _begun(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    return asyncio.get_running_loop().create_task(work)
