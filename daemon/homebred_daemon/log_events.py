@@ -138,6 +138,8 @@ FIELDS: Mapping[str, Field] = {
     "reviews": Field(shape=Shape.NUMBER, meaning="Tasks that a person answers."),
     "engine": Field(shape=Shape.WORD, meaning="Backend of a worker."),
     "model": Field(shape=Shape.ID, meaning="Digest of a model file."),
+    "adapter": Field(shape=Shape.ID, meaning="Digest of an adapter."),
+    "adapters": Field(shape=Shape.NUMBER, meaning="Adapters that a worker serves."),
     "exit": Field(shape=Shape.NUMBER, meaning="Exit code; negative: the signal that ended it."),
     "cause": Field(shape=Shape.WORD, meaning="`no_start`, `failure` or `refusal`."),
     "failures": Field(shape=Shape.NUMBER, meaning="Failures in a row."),

@@ -176,6 +176,29 @@ WORKER_NOT_STARTED = Event(
     next_step="Run `homebred doctor`, and see `homebred status` for the cause.",
     fields=("engine", "model", "cause"),
 )
+ADAPTERS_CHANGED = Event(
+    name="adapters_changed",
+    severity=Severity.INFO,
+    message_id="fda1fd6066184c8a9db0757449969911",
+    sentence="A model serves {adapters} adapters after {seconds} s.",
+    fields=("engine", "model", "adapters", "seconds"),
+)
+ADAPTER_REFUSED = Event(
+    name="adapter_refused",
+    severity=Severity.ERROR,
+    message_id="0eb0f443989e4b59ba3d4a1dbb326fc5",
+    sentence="A model is served without an adapter that does not fit it.",
+    next_step="Run `homebred models verify`; add the specialist again, or one made for this base.",
+    fields=("engine", "model", "adapter"),
+)
+ADAPTERS_NOT_CHANGED = Event(
+    name="adapters_not_changed",
+    severity=Severity.WARNING,
+    message_id="223ff6f815614abaa6277e911beb591b",
+    sentence="A model goes on with the adapters it had: {error_code}.",
+    next_step="Where memory is short, lower engine.max_adapters or raise engine.memory_budget_mb.",
+    fields=("engine", "model", "error_code"),
+)
 MODEL_HEALTHY = Event(
     name="model_healthy",
     severity=Severity.NOTICE,
@@ -377,6 +400,9 @@ EVENTS: tuple[Event, ...] = (
     WORKER_ENDED,
     WORKER_HUNG,
     WORKER_NOT_STARTED,
+    ADAPTERS_CHANGED,
+    ADAPTER_REFUSED,
+    ADAPTERS_NOT_CHANGED,
     MODEL_HEALTHY,
     MODEL_BACKING_OFF,
     MODEL_PARKED,

@@ -114,7 +114,18 @@ class EngineSettings(_Section):
     queue_limit: int = Field(
         default=64, ge=1, le=4096, description="Generations that wait for a slot before more are refused."
     )
-    max_models: int = Field(default=2, ge=1, le=64, description="Base models held in memory at the same time.")
+    max_models: int = Field(
+        default=4, ge=1, le=64, description="Base models held in memory at the same time, where it holds so many."
+    )
+    max_adapters: int = Field(
+        default=8, ge=1, le=256, description="LoRA adapters that one base model is served with at the same time."
+    )
+    keep_alive_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=604_800,
+        description="Time after its last use at which a model that is not pinned is unloaded, seconds; 0: never.",
+    )
     load_timeout_s: float = Field(
         default=120.0, gt=0, le=3600, description="Longest time a model may take to load, seconds."
     )
@@ -128,7 +139,14 @@ class EngineSettings(_Section):
         default=0,
         ge=0,
         le=16_777_216,
-        description="Memory that all loaded models share equally, megabytes; 0: decided from the device.",
+        description="Memory that all loaded models may take together, megabytes; 0: nine tenths of what is available"
+        " when the daemon starts.",
+    )
+    gpu_memory_budget_mb: int = Field(
+        default=0,
+        ge=0,
+        le=16_777_216,
+        description="The same of a GPU with memory of its own; 0: nine tenths of what is free, as nvidia-smi says.",
     )
 
 

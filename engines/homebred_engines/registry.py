@@ -13,6 +13,9 @@ ENGINES = {
     "openai_server": "homebred_engines.openai_server:OpenAiServerEngine",
 }
 
+ON_GPU = frozenset({"trtllm"})
+"""Those whose models are in the memory of a GPU."""
+
 
 def create_engine(name: str) -> Engine:
     """The engine of that name, with nothing loaded. Raises KeyError, ImportError."""

@@ -31,7 +31,7 @@ from homebred_engines import api
 BOUND_S = 20.0
 STOP_DEADLINE_S = 0.5
 FREEZE = "[echo freeze_after=1]\na b"
-ROOM = Room(max_models=1, slots=2, threads=1, load_timeout_s=BOUND_S, memory_budget_bytes=0)
+ROOM = Room(max_models=1, slots=2, threads=1, load_timeout_s=BOUND_S)
 
 
 @dataclass(slots=True)

@@ -27,6 +27,12 @@ class Fleet:
     """Generations go past their first piece only once this is set."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Stops end only once this is set."""
+    changing: asyncio.Event = field(default_factory=asyncio.Event)
+    """Changes of adapters end only once this is set."""
+    refused_adapters: frozenset[str] = frozenset()
+    """Adapters that no worker takes, by digest."""
+    adapter_failure: Exception | None = None
+    """What every change of adapters fails with."""
     refuses: frozenset[str] = frozenset()
     """Models that cannot be loaded."""
     fails_to_load: frozenset[str] = frozenset()
@@ -46,6 +52,7 @@ class Fleet:
         fleet.loading.set()
         fleet.speaking.set()
         fleet.stopping.set()
+        fleet.changing.set()
         return fleet
 
     async def start(self, engine: str) -> FakeWorker:
@@ -85,6 +92,8 @@ class FakeWorker:
     """Whether stopping it fails."""
     dies_after: int | None = None
     """Pieces after which it ends."""
+    adapters: set[str] = field(default_factory=set)
+    """Digests of those it serves."""
     fails_after: int | None = None
     """Pieces after which a generation fails, and the worker lives."""
     fault: api.EngineError = field(default_factory=lambda: api.EngineFailedError("It stumbled."))
@@ -104,8 +113,24 @@ class FakeWorker:
         if self.model in self.fleet.fails_to_load:
             self.die()
             raise api.EngineFailedError("It died while it loaded.")
+        self._take(options.adapters)
         await self.fleet.loading.wait()
         return STATS
+
+    async def set_adapters(self, adapters: Sequence[api.Adapter]) -> api.WorkerStats:
+        names = [adapter.digest for adapter in adapters]
+        self.fleet.told.append(f"{self.model} takes {' '.join(names) or 'none'}")
+        await self.fleet.changing.wait()
+        self._take(adapters)
+        return STATS
+
+    def _take(self, adapters: Sequence[api.Adapter]) -> None:
+        for adapter in adapters:
+            if adapter.digest in self.fleet.refused_adapters:
+                raise api.AdapterRefusedError("It is for another base.", adapter=adapter.digest)
+        if self.fleet.adapter_failure is not None:
+            raise self.fleet.adapter_failure
+        self.adapters = {adapter.digest for adapter in adapters}
 
     async def generate(
         self,
@@ -116,6 +141,8 @@ class FakeWorker:
         fairness_key: str = "",
     ) -> AsyncGenerator[api.Event, None]:
         self.fleet.told.append(f"{self.model} answers {request_id}")
+        if options.adapter and options.adapter not in self.adapters:
+            raise api.AdapterNotLoadedError(f"{options.adapter} was asked for.")
         try:
             for number in range(2):
                 if self.fails_after == number:

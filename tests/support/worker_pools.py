@@ -10,7 +10,7 @@ from tests.support.fake_workers import Fleet
 from tests.support.manual_clock import ManualClock
 from tests.support.recorded_journal import RecordedJournal
 
-from homebred_daemon.ports.engines import Prompt, ServedModel
+from homebred_daemon.ports.engines import Prompt, ServedAdapter, ServedModel
 from homebred_daemon.ports.measures import UNMEASURED, Measures
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.loading import Room
@@ -21,9 +21,14 @@ def model(name: str, engine: str = "echo") -> ServedModel:
     return ServedModel(engine=engine, path=name, digest=f"sha256:{name}", context_tokens=512)
 
 
-def prompt(request_id: str = "r") -> Prompt:
+def adapter(name: str) -> ServedAdapter:
+    return ServedAdapter(digest=name, path=f"/adapters/{name}", size_bytes=1)
+
+
+def prompt(request_id: str = "r", adapter: ServedAdapter | None = None) -> Prompt:
     messages = (api.Message(role="user", content="hello"),)
-    return Prompt(request_id=request_id, fairness_key="", messages=messages, options=api.GenerateOptions())
+    options = api.GenerateOptions()
+    return Prompt(request_id=request_id, fairness_key="", messages=messages, options=options, adapter=adapter)
 
 
 @asynccontextmanager
@@ -33,8 +38,19 @@ async def pool_of(
     clock: ManualClock | None = None,
     journal: RecordedJournal | None = None,
     measures: Measures = UNMEASURED,
+    *,
+    keep_alive_s: float = 0.0,
+    max_adapters: int = 2,
 ) -> AsyncIterator[WorkerPool]:
-    room = Room(max_models=max_models, slots=2, threads=3, load_timeout_s=60, memory_budget_bytes=1 << 30)
+    room = Room(
+        max_models=max_models,
+        slots=2,
+        threads=3,
+        load_timeout_s=60,
+        ram_bytes=1 << 30,
+        max_adapters=max_adapters,
+        keep_alive_s=keep_alive_s,
+    )
     pool = WorkerPool(fleet, clock or ManualClock(), room, journal or RecordedJournal(), measures=measures)
     async with pool.running():
         yield pool

@@ -250,9 +250,8 @@ def _settings(config: Path | None, state_dir: str | None) -> Settings:
 
 
 def _store(settings: Settings) -> ModelStore:
-    engine = settings.engine
-    share_bytes = engine.memory_budget_mb * MEGABYTE // engine.max_models  # what the daemon will let one model take
-    return ModelStore(settings.paths.state_dir / "models", memory_budget_bytes=share_bytes)
+    budget_bytes = settings.engine.memory_budget_mb * MEGABYTE
+    return ModelStore(settings.paths.state_dir / "models", memory_budget_bytes=budget_bytes)
 
 
 def _tell_daemon(settings: Settings) -> str:

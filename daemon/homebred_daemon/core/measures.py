@@ -206,6 +206,17 @@ MODEL_LOAD_SECONDS = Histogram(
 MODEL_EVICTIONS = Counter(
     name="homebred_model_evictions_total", meaning="Models that were unloaded so that another one had room."
 )
+ADAPTERS_RESIDENT = Gauge(name="homebred_adapters_resident", meaning="Adapters that workers serve, over all workers.")
+ADAPTER_CHANGES = Counter(
+    name="homebred_adapter_changes_total",
+    meaning="Times that a loaded model was to serve other adapters.",
+    labels=(Label(name="result", words=("changed", "failed")),),
+)
+ADAPTER_CHANGE_SECONDS = Histogram(
+    name="homebred_adapter_change_seconds",
+    meaning="How long that took, where it succeeded; no answer waits for it but those that need a new adapter.",
+    bounds=_LOAD_S,
+)
 WORKER_FAILURES = Counter(
     name="homebred_worker_failures_total",
     meaning="Workers with a loaded model that ended by themselves, hung, or failed at every task.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from homebred_engines import api
@@ -22,6 +22,24 @@ class ServedModel:
     """Context of one slot, in tokens."""
     embeds: bool = False
     """Whether it is loaded to make embeddings, and nothing else."""
+    weights_bytes: int = 0
+    """Of its file; 0: not known, or not in this machine's memory."""
+    kv_bytes_per_token: int = 0
+    """What one token of context costs in the cache; 0: not known."""
+    title: str = field(default="", compare=False)
+    """For people: the specialists that run on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedAdapter:
+    """The adapter of a specialist, for one base model."""
+
+    digest: str
+    """`sha256:` as the model store holds it."""
+    path: str
+    """In the form that the engine takes."""
+    size_bytes: int
+    """On disk, which is about what it takes in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +52,8 @@ class Prompt:
     """Requests of different keys take turns in the worker's queue."""
     messages: tuple[api.Message, ...]
     options: api.GenerateOptions
+    adapter: ServedAdapter | None = None
+    """What answers on top of the base model; None: nothing. The pool writes it into the options."""
 
 
 class EngineWorker(Protocol):
@@ -51,6 +71,14 @@ class EngineWorker(Protocol):
 
     async def load(self, options: api.LoadOptions) -> api.WorkerStats:
         """Loads its model; returns when it can generate."""
+        ...
+
+    async def set_adapters(self, adapters: Sequence[api.Adapter]) -> api.WorkerStats:
+        """Has exactly these served; what runs ends with what it began with.
+
+        Raises:
+            homebred_engines.api.EngineError: the old ones are served.
+        """
         ...
 
     def generate(

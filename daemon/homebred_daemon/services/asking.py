@@ -150,13 +150,15 @@ class Asking:
         count(measures.TOKENS, specialist_id, "out", by=usage.completion_tokens)
 
     def _stream(self, specialist_id: str, ask: Ask) -> AsyncGenerator[api.Event, None]:
+        served = self._served(specialist_id)
         prompt = Prompt(
             request_id=self._route_id,
             fairness_key=self._accepted.caller[0] if self._accepted.caller else "",
             messages=ask.engine_messages(),
             options=ask.engine_options(),
+            adapter=served.adapter,
         )
-        return self._means.pool.generate(self._served(specialist_id).model, prompt)
+        return self._means.pool.generate(served.model, prompt)
 
     def _served(self, specialist_id: str) -> Served:
         served = self._standing.specialists.get(specialist_id)

@@ -1,4 +1,4 @@
-"""Keeps engine workers: one a model file, loaded at first use and once only, the longest unused unloaded at the bound.
+"""Keeps engine workers: one a base model, loaded at first use and once only, the longest unused unloaded at the bound.
 
 Loads and stops are the pool's own: a caller who leaves takes neither along. A worker that crashes or hangs is replaced
 by the next request once its model may be tried again (`supervising.py`); until then requests fail at once. It chooses
@@ -8,22 +8,23 @@ no specialists and starts no processes itself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
-from homebred_daemon import messages
-from homebred_daemon.core import measures as figures
 from homebred_daemon.core.supervision import FAULTS_TO_BREAK, Event
 from homebred_daemon.inbound.caretaking import WorkerState
-from homebred_daemon.log_events import Value
 from homebred_daemon.ports.clock import Clock
-from homebred_daemon.ports.engines import EngineLauncher, EngineWorker, Prompt, ServedModel
+from homebred_daemon.ports.engines import EngineLauncher, EngineWorker, Prompt, ServedAdapter, ServedModel
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.measures import UNMEASURED, Measures
+from homebred_daemon.services.adapting import Adapting
 from homebred_daemon.services.background import task_group
-from homebred_daemon.services.loading import LoadFailure, Room, loaded_worker
+from homebred_daemon.services.loading import LoadedWorker, LoadFailure, Room, loaded_worker
 from homebred_daemon.services.places import Place, Places, Resident
+from homebred_daemon.services.pool_notes import PoolNotes
 from homebred_daemon.services.supervising import Condition, OnChange, Supervisor, unheard
 from homebred_daemon.services.watching import WorkerHungError, describe_or_frozen, hang_of
 from homebred_engines import api
@@ -53,9 +54,10 @@ class WorkerPool:
         self._launcher = launcher
         self._clock = clock
         self._room = room
-        self._journal = journal
-        self._measures = measures
-        self._places = Places(room.max_models)
+        self._notes = PoolNotes(journal, measures)
+        self._adapters: Mapping[ServedModel, Sequence[ServedAdapter]] = {}
+        """Those of the specialists on each base."""
+        self._places = Places(room.bounds, lambda model: room.need(model, self._adapters.get(model, ())))
         self._supervisor = Supervisor(clock, on_health_change)
         self._tasks: asyncio.TaskGroup
         self._stops: set[asyncio.Task[Any]] = set()
@@ -74,15 +76,17 @@ class WorkerPool:
                 self._close()
 
     async def generate(self, model: ServedModel, prompt: Prompt) -> AsyncGenerator[api.Event, None]:
-        """Streams one generation on the model's worker; waits for room and loads the model first where needed.
+        """Streams one generation on the model's worker; waits for room and loads model and adapter where needed.
 
         Raises:
             ModelRestingError: the model failed and is not asked now.
             homebred_engines.api.EngineError: before or between events.
         """
-        async with self._serving(model) as worker:
+        adapter = prompt.adapter
+        async with self._serving(model, adapter) as worker:
+            options = replace(prompt.options, adapter=adapter.digest) if adapter else prompt.options
             stream = worker.generate(
-                prompt.messages, prompt.options, request_id=prompt.request_id, fairness_key=prompt.fairness_key
+                prompt.messages, options, request_id=prompt.request_id, fairness_key=prompt.fairness_key
             )
             async with aclosing(stream) as events:
                 async for event in events:
@@ -99,13 +103,14 @@ class WorkerPool:
             return await worker.embed(texts, fairness_key=fairness_key)
 
     @asynccontextmanager
-    async def _serving(self, model: ServedModel) -> AsyncIterator[EngineWorker]:
+    async def _serving(self, model: ServedModel, adapter: ServedAdapter | None = None) -> AsyncIterator[EngineWorker]:
         """The model's worker, for one request; what becomes of it is held for or against the model."""
         with self._held(model) as place:
             resident = await self._seated(place)
             try:
                 self._watch(place, resident)
-                yield resident.worker
+                async with resident.adapting.serving(adapter):
+                    yield resident.worker
                 if place.resident is resident:
                     self._supervisor.succeeded(model)
             except api.EngineFailedError as error:
@@ -116,8 +121,8 @@ class WorkerPool:
             finally:
                 resident.streams -= 1
 
-    async def load(self, model: ServedModel) -> WorkerState:
-        """Has the model loaded now, whatever happened to it before; waits for room like a request.
+    async def load(self, model: ServedModel, adapter: ServedAdapter | None = None) -> WorkerState:
+        """Has model and adapter loaded now, whatever happened to them before; waits for room like a request.
 
         Raises:
             homebred_engines.api.EngineError: it cannot be loaded.
@@ -125,7 +130,11 @@ class WorkerPool:
         self._supervisor.revive(model)
         with self._held(model) as place:
             resident = await self._seated(place)
-            resident.streams -= 1
+            try:
+                async with resident.adapting.serving(adapter):
+                    pass
+            finally:
+                resident.streams -= 1
             return WorkerState(pid=resident.worker.pid, stats=await self._stats(place, resident))
 
     async def unload(self, model: ServedModel) -> bool:
@@ -192,9 +201,13 @@ class WorkerPool:
             for _, pid, task in asked
         )
 
-    def keep_only(self, models: Collection[ServedModel]) -> None:
-        """Has every other model leave, as soon as nobody uses it."""
+    def keep_only(self, models: Mapping[ServedModel, Sequence[ServedAdapter]]) -> None:
+        """Has every other model leave, as soon as nobody uses it, and has these serve their adapters."""
+        self._adapters = models
         self._places.keep_only(models)
+        for place in self._places:
+            if place.resident is not None:
+                place.resident.adapting.want(models.get(place.model, ()))
         self._supervisor.keep_only(models)
         self._settle()
 
@@ -208,6 +221,12 @@ class WorkerPool:
             place.holders -= 1
             place.used_s = self._clock.monotonic_s()
             self._settle()
+            if self._room.keep_alive_s and place.is_idle:
+                asyncio.get_running_loop().call_later(self._room.keep_alive_s, self._retire_unused)
+
+    def _retire_unused(self) -> None:
+        self._end(self._places.unused_since(self._clock.monotonic_s() - self._room.keep_alive_s))
+        self._settle()
 
     async def _seated(self, place: Place) -> Resident:
         """The place's worker, with its model loaded and one stream more: once, however many wait and whoever leaves.
@@ -235,6 +254,7 @@ class WorkerPool:
         """Returns once its model was loaded, for whom it has not left again already."""
         if place.loading is None:
             self._supervisor.admit(place.model)
+            self._places.require_possible(place)
             place.loading = asyncio.get_running_loop().create_future()
             self._places.wait_for_room(place)
             self._settle()
@@ -251,8 +271,8 @@ class WorkerPool:
     def _settle(self) -> None:
         """Does what is to be done since something has changed."""
         moves = self._places.settle()
-        for _ in filter(lambda resident: resident.makes_room, moves.leaving):
-            self._measures.count(figures.MODEL_EVICTIONS)
+        if evicted := sum(resident.makes_room for resident in moves.leaving):
+            self._notes.evicted(evicted)
         self._end(moves.leaving)
         for place in moves.newcomers:
             self._own(self._load(place), self._abandonable)
@@ -262,31 +282,47 @@ class WorkerPool:
         if self._stops:
             await asyncio.wait(self._stops)
         started_s = self._clock.monotonic_s()
-        worker = await loaded_worker(self._launcher, self._room, place.model)
+        loaded_now = await loaded_worker(self._launcher, self._room, place.model.engine, self._load_options(place))
         loading, place.loading = place.loading, None
         place.used_s = self._clock.monotonic_s()
         loaded: Resident | Exception
-        if isinstance(worker, LoadFailure):
-            loaded = worker.error
+        if isinstance(loaded_now, LoadFailure):
+            loaded = loaded_now.error
             place.has_room = False
-            self._measures.count(figures.MODEL_LOADS, worker.event)
-            self._journal.note(messages.WORKER_NOT_STARTED, **_named(place.model), cause=worker.event)
-            self._supervisor.failed(place.model, worker.event, worker.error)
+            self._notes.not_loaded(place.model, loaded_now.event)
+            self._supervisor.failed(place.model, loaded_now.event, loaded_now.error)
         else:
-            loaded = place.resident = Resident(worker=worker, since_s=place.used_s)
-            took_s = place.used_s - started_s
-            self._count_load(place.model, took_s)
-            self._journal.note(messages.WORKER_STARTED, **_named(place.model), pid=worker.pid, seconds=took_s)
+            loaded = place.resident = self._resident(place, loaded_now)
+            self._notes.loaded(
+                place.model,
+                pid=loaded.worker.pid,
+                took_s=place.used_s - started_s,
+                had_failed=self._supervisor.has_failed(place.model),
+            )
             self._own(self._attend(place, loaded), self._abandonable)
         if loading is not None:
             loading.set_result(loaded)
         self._settle()
 
-    def _count_load(self, model: ServedModel, took_s: float) -> None:
-        self._measures.count(figures.MODEL_LOADS, "loaded")
-        self._measures.observer(figures.MODEL_LOAD_SECONDS)(took_s)
-        if self._supervisor.has_failed(model):
-            self._measures.count(figures.WORKER_RESTARTS)
+    def _load_options(self, place: Place) -> api.LoadOptions:
+        adapters = self._adapters.get(place.model, ())[: self._room.max_adapters]
+        options = self._room.load_options(place.model, beside=self._places.beside(place))
+        return replace(options, adapters=tuple(api.Adapter(digest=one.digest, path=one.path) for one in adapters))
+
+    def _resident(self, place: Place, loaded: LoadedWorker) -> Resident:
+        adapting = Adapting(
+            loaded.worker,
+            self._clock,
+            most=self._room.max_adapters,
+            limit_s=self._room.load_timeout_s,
+            own=lambda work: self._own(work, self._abandonable),
+            on_change=partial(self._notes.adapters_changed, place.model),
+        )
+        for refused in loaded.refused.values():
+            self._notes.adapter_refused(place.model, refused.adapter)
+        adapting.begin(loaded)
+        adapting.want(self._adapters.get(place.model, ()))
+        return Resident(worker=loaded.worker, adapting=adapting, since_s=place.used_s)
 
     async def _attend(self, place: Place, resident: Resident) -> None:
         """Hears of the worker's end, whenever it comes; an end that the pool did not want is a failure."""
@@ -332,13 +368,8 @@ class WorkerPool:
         if resident.over.is_set():
             return
         served_s = self._clock.monotonic_s() - resident.since_s
-        about = _named(place.model) | {"pid": resident.worker.pid, "seconds": served_s}
-        cause = "hung" if isinstance(error, WorkerHungError) else "ended" if resident.verdict is None else "faulty"
-        self._measures.count(figures.WORKER_FAILURES, cause)
-        if isinstance(error, WorkerHungError):
-            self._journal.note(messages.WORKER_HUNG, **about)
-        else:
-            self._journal.note(messages.WORKER_ENDED, **about, exit=error.exit_code)
+        pid, has_verdict = resident.worker.pid, resident.verdict is not None
+        self._notes.failed(place.model, error, pid=pid, served_s=served_s, verdict=has_verdict)
         self._supervisor.failed(place.model, Event.FAILURE, error, served_s=served_s)
         if self._places.is_waiting(place) and place.loading is not None:  # for its next turn, which does not come now
             self._places.leave_queue(place)
@@ -363,7 +394,7 @@ class WorkerPool:
             asyncio.get_running_loop().call_exception_handler(context)
         finally:
             resident.gone.set()
-            self._journal.note(messages.WORKER_GONE, pid=resident.worker.pid)
+            self._notes.gone(resident.worker.pid)
 
     def _close(self) -> None:
         """Ends every worker; who still waits for one is told."""
@@ -386,10 +417,6 @@ class WorkerPool:
         among.add(task)
         task.add_done_callback(among.discard)
         return task
-
-
-def _named(model: ServedModel) -> dict[str, Value]:
-    return {"engine": model.engine, "model": model.digest}
 
 
 def _stopping() -> api.EngineFailedError:

@@ -75,6 +75,7 @@ def _of_workers(workers: Sequence[WorkerState]) -> Iterator[Reading]:
     yield _of(measures.ENGINE_QUEUE_LIMIT, sum(stats.queue_limit for stats in told))
     yield _of(measures.ENGINE_RUNNING, sum(stats.running for stats in told))
     yield _of(measures.ENGINE_SLOTS, sum(stats.engine.slots for stats in told))
+    yield _of(measures.ADAPTERS_RESIDENT, sum(len(stats.engine.adapters) for stats in told))
     yield _of(measures.ENGINE_MEMORY_BYTES, sum(stats.resident_bytes for stats in told))
 
 

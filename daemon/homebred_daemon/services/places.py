@@ -6,11 +6,13 @@ It starts, loads and stops nothing: `engines.py` does, by what `settle` answers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from homebred_daemon.core.memory_plan import Bounds, Need, Tenant, all_fit, who_leaves
 from homebred_daemon.ports.engines import EngineWorker, ServedModel
+from homebred_daemon.services.adapting import Adapting
 from homebred_engines import api
 
 STAY_S = 10.0
@@ -22,6 +24,7 @@ class Resident:
     """One worker with its model loaded, from then until its process is gone."""
 
     worker: EngineWorker
+    adapting: Adapting
     since_s: float
     """Monotonic time at which its model was loaded."""
     streams: int = 0
@@ -104,8 +107,10 @@ class Moves:
 class Places:
     """The places of one device; each is forgotten once it has neither room nor holders."""
 
-    def __init__(self, max_models: int) -> None:
-        self._max_models = max_models
+    def __init__(self, bounds: Bounds, need_of: Callable[[ServedModel], Need] = lambda _: Need()) -> None:
+        """`need_of` says what a model takes while it is loaded."""
+        self._bounds = bounds
+        self._need_of = need_of
         self._by_model: dict[ServedModel, Place] = {}
         self._queue: list[Place] = []
         self._pinned: frozenset[ServedModel] = frozenset()
@@ -154,20 +159,45 @@ class Places:
         """Whether it is never asked to make room."""
         return model in self._pinned
 
+    def beside(self, place: Place) -> Need:
+        """The most that it may take, beside all others that have room; 0 where that is not bounded."""
+        return self._bounds.beside(
+            self._need_of(other.model) for other in self if other.has_room and other is not place
+        )
+
+    def require_possible(self, place: Place) -> None:
+        """Raises ModelRefusedError where it could not be loaded even if all went that may be asked to."""
+        need = self._need_of(place.model)
+        pinned = [
+            other.model for other in self if other.has_room and self.is_pinned(other.model) and other is not place
+        ]
+        if not all_fit([need], map(self._need_of, pinned), self._bounds):
+            in_the_way = [(model, self._need_of(model)) for model in pinned if all_fit([need], (), self._bounds)]
+            raise _hopeless(need, self._bounds, in_the_way)
+
     def is_closed_to_newcomers(self, place: Place, now_s: float) -> bool:
         """Whether a loaded place takes no more requests.
 
-        While models wait for room and all that have it are busy, the longest loaded of these close one by one, one for
-        each that waits: what they are answering comes to its end, and nobody waits for ever.
+        While models wait for room and all that have it are busy, the longest loaded of these close one by one, until
+        those that wait will have room: what they are answering comes to its end, and nobody waits for ever.
         """
         if not place.is_closing and self._queue:
             held = [other for other in self if other.has_room]
-            waiting = sum(not queued.has_room for queued in self._queue)
-            closing = sum(other.is_closing for other in held)
-            place.is_closing = closing < waiting and place is _longest_busy(held, self._pinned, now_s)
+            place.is_closing = place is _longest_busy(held, self._pinned, now_s) and not self._will_have_room(held)
             if place.is_closing and place.resident is not None:
                 place.resident.makes_room = True
         return place.is_closing
+
+    def _will_have_room(self, held: list[Place]) -> bool:
+        """Whether all that wait will fit once those that are closing have left."""
+        staying = [self._need_of(place.model) for place in held if not place.is_closing]
+        waiting = [self._need_of(queued.model) for queued in self._queue if not queued.has_room]
+        return all_fit(waiting, staying, self._bounds)
+
+    def unused_since(self, moment_s: float) -> list[Resident]:
+        """Those that nobody has used since then, and that are not pinned, leave."""
+        idle = [place for place in self if place.is_idle and not self.is_pinned(place.model)]
+        return [resident for place in idle if place.used_s <= moment_s for resident in place.vacated()]
 
     def settle(self) -> Moves:
         """Has those leave that must, and gives room to those who wait for it, first come first served."""
@@ -178,7 +208,7 @@ class Places:
             place.loading = None
         # One that is still closing cannot have its next turn yet; those behind it need not wait for that.
         while (first := next((place for place in self._queue if not place.has_room), None)) is not None:
-            made = self._made_room()
+            made = self._made_room(first)
             if made is None:
                 break
             leaving += made
@@ -195,18 +225,42 @@ class Places:
         self._by_model.clear()
         return leaving
 
-    def _made_room(self) -> list[Resident] | None:
-        """Who leaves so that one more model has room: nobody, or the longest unused; None: all are busy or pinned."""
-        held = [place for place in self if place.has_room]
-        if len(held) < self._max_models:
-            return []
-        idle = [place for place in held if place.is_idle and place.model not in self._pinned]
-        if not idle:
+    def _made_room(self, newcomer: Place) -> list[Resident] | None:
+        """Who leaves so that it has room: nobody, or the longest unused; None: too much is busy or pinned."""
+        tenants = [
+            Tenant(
+                key=place,
+                need=self._need_of(place.model),
+                used_s=place.used_s,
+                may_leave=place.is_idle and not self.is_pinned(place.model),
+            )
+            for place in self
+            if place.has_room
+        ]
+        leaving = who_leaves(self._need_of(newcomer.model), tenants, self._bounds)
+        if leaving is None:
             return None
-        leaving = min(idle, key=lambda place: place.used_s).vacated()
-        for resident in leaving:
+        residents = [resident for place in leaving for resident in place.vacated()]
+        for resident in residents:
             resident.makes_room = True
-        return leaving
+        return residents
+
+
+def _hopeless(need: Need, bounds: Bounds, pinned: list[tuple[ServedModel, Need]]) -> api.ModelRefusedError:
+    """What would have to go, or to be raised."""
+    where, wanted, bound = ("GPU ", need.gpu, bounds.gpu) if need.gpu else ("", need.ram, bounds.ram)
+    others = ", ".join(f"{model.title} ({_megabytes(taken.gpu or taken.ram)})" for model, taken in pinned)
+    hold = f" Pinned are {others}." if others else ""
+    return api.ModelRefusedError(
+        f"It needs about {_megabytes(wanted)} of {where}memory, and all models together may take"
+        f" {_megabytes(bound or 0)}.{hold}",
+        hint=("Unpin one of these" if others else "Choose a smaller model, less context or fewer slots")
+        + f", or raise engine.{'gpu_' if need.gpu else ''}memory_budget_mb.",
+    )
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.0f} MB"
 
 
 def _longest_busy(held: list[Place], pinned: frozenset[ServedModel], now_s: float) -> Place | None:

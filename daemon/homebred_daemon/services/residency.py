@@ -12,7 +12,7 @@ from homebred_daemon.inbound.caretaking import WorkerState
 from homebred_daemon.ports.engines import ServedModel
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.engines import WorkerPool
-from homebred_daemon.services.standing import Standing
+from homebred_daemon.services.standing import Served, Standing
 from homebred_engines import api
 
 
@@ -26,9 +26,9 @@ class Residency:
         """Specialists, in the order in which they were pinned; their models change when their files do."""
 
     def take_up(self, standing: Standing) -> None:
-        """Serves by another standing from now on; models that it does not name leave."""
+        """Serves by another standing from now on; models that it does not name leave, and adapters."""
         self._answering.standing = standing
-        self._pool.keep_only({served.model for served in standing.specialists.values()})
+        self._pool.keep_only(standing.adapters())
         self._pinned = [name for name in self._pinned if name in standing.specialists]
         while len(self._models(self._pinned)) >= self._pool.max_models:  # two that shared a model no longer do
             self._pinned.pop()
@@ -43,7 +43,8 @@ class Residency:
             OverloadedError: too many wait for room.
         """
         try:
-            return await self._pool.load(self._model(specialist_id))
+            served = self._served(specialist_id)
+            return await self._pool.load(served.model, served.adapter)
         except api.QueueFullError as error:
             raise OverloadedError(f"{error.what} {error.why}", retry_after_s=error.retry_after_s) from error
         except api.EngineError as error:
@@ -89,10 +90,13 @@ class Residency:
         return frozenset(self._model(name) for name in names)
 
     def _model(self, specialist_id: str) -> ServedModel:
+        return self._served(specialist_id).model
+
+    def _served(self, specialist_id: str) -> Served:
         served = self._answering.standing.specialists.get(specialist_id)
         if served is None:
             raise NotFoundError(
                 f"this daemon serves no specialist {specialist_id!r}",
                 hint="`homebred models list` names them, and says what is missing of one that cannot be served",
             )
-        return served.model
+        return served

@@ -10,7 +10,7 @@ from homebred_daemon.core.link import SeenLink
 from homebred_daemon.core.shelf import Shelf
 from homebred_daemon.errors import NotPermittedError
 from homebred_daemon.ports.clock import Clock
-from homebred_daemon.ports.engines import EnginePool, ServedModel
+from homebred_daemon.ports.engines import EnginePool, ServedAdapter, ServedModel
 from homebred_daemon.ports.measures import UNMEASURED, Measures
 from homebred_daemon.ports.schemas import SchemaChecker
 from homebred_daemon.services.deciding import Decider
@@ -28,6 +28,8 @@ class Served:
 
     manifest: SpecialistManifest
     model: ServedModel
+    adapter: ServedAdapter | None = None
+    """What answers on top of the model; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,15 @@ class Standing:
     shelf: Shelf
     """All that the model store held, the damaged ones too."""
     link: SeenLink
+
+    def adapters(self) -> dict[ServedModel, tuple[ServedAdapter, ...]]:
+        """The models of all specialists, each with the adapters that are served on it, by specialist's id."""
+        found: dict[ServedModel, tuple[ServedAdapter, ...]] = {}
+        for _, served in sorted(self.specialists.items()):
+            others = found.setdefault(served.model, ())
+            if served.adapter is not None and served.adapter not in others:
+                found[served.model] = (*others, served.adapter)
+        return found
 
     def allows(self, caller: tuple[str, ...], workflow: str | None) -> bool:
         """Whether the caller's profile lets it use the workflow."""

@@ -93,7 +93,7 @@ class House:
 async def house(store: FakeStore, fleet: Fleet | None = None) -> AsyncIterator[House]:
     ledger, clock, numbers = FakeLedger(), ManualClock(), itertools.count()
     recorder = Recorder(ledger)
-    room = Room(max_models=2, slots=1, threads=1, load_timeout_s=60, memory_budget_bytes=0)
+    room = Room(max_models=2, slots=1, threads=1, load_timeout_s=60)
     pool = WorkerPool(fleet or Fleet.free(), clock, room, RecordedJournal())
     desk = review_desk(FakeReviewStore(), clock)
     means = Means(

@@ -12,7 +12,7 @@ from tests.support.worker_pools import ask, asked, model, pool_of, prompt, settl
 
 from homebred_daemon.inbound.caretaking import WorkerState
 from homebred_daemon.services.engines import MAX_WAITING
-from homebred_daemon.services.loading import Room
+from homebred_daemon.services.loading import BESIDE_WEIGHTS_BYTES
 from homebred_daemon.services.tallying import Tally
 from homebred_engines import api
 
@@ -26,25 +26,53 @@ async def test_a_model_is_loaded_at_its_first_use_and_once_only() -> None:
         assert fleet.told == ["echo starts", "m loads", "m answers r1", "m ends r1", "m answers r2", "m ends r2"]
 
 
-async def test_a_model_is_loaded_with_its_own_context_and_its_share_of_the_room() -> None:
+async def test_a_model_is_loaded_with_its_own_context_and_what_the_others_leave_of_the_memory() -> None:
     fleet = Fleet.free()
     async with pool_of(fleet, max_models=2) as pool:
+        first = replace(model("first"), weights_bytes=100_000_000, kv_bytes_per_token=1000)
+        assert [event async for event in pool.generate(first, prompt())]
         await ask(pool, "m")
-    assert fleet.loads == [
-        api.LoadOptions(
-            model_path="m",
-            model_digest="sha256:m",
-            context_tokens=512,
-            slots=2,
-            threads=3,
-            memory_budget_bytes=1 << 29,
-        )
-    ]
+    taken = BESIDE_WEIGHTS_BYTES + 100_000_000 + 2 * 512 * 1000
+    assert [load.memory_budget_bytes for load in fleet.loads] == [1 << 30, (1 << 30) - taken]
+    assert fleet.loads[1] == api.LoadOptions(
+        model_path="m",
+        model_digest="sha256:m",
+        context_tokens=512,
+        slots=2,
+        threads=3,
+        memory_budget_bytes=(1 << 30) - taken,
+    )
 
 
-def test_without_a_budget_each_model_may_take_what_the_machine_has() -> None:
-    room = Room(max_models=3, slots=1, threads=0, load_timeout_s=60, memory_budget_bytes=0)
-    assert room.memory_share_bytes == 0
+async def test_a_model_that_can_never_fit_is_refused_before_a_worker_is_started() -> None:
+    fleet = Fleet.free()
+    async with pool_of(fleet) as pool:
+        large = replace(model("large"), weights_bytes=2 << 30)
+        with pytest.raises(api.ModelRefusedError, match="all models together may take 1074 MB"):
+            await anext(pool.generate(large, prompt()))
+    assert fleet.told == []
+
+
+def test_a_model_that_nobody_uses_any_more_leaves_after_its_time() -> None:
+    fleet, clock = Fleet.free(), ManualClock()
+
+    async def kept_alive() -> None:
+        async with pool_of(fleet, clock=clock, keep_alive_s=60) as pool:
+            await ask(pool, "m")
+            clock.pass_s(30)
+            await ask(pool, "m")
+            await _slept_until(clock, 59)
+            assert fleet.serving() == ["m"]
+            await _slept_until(clock, 61)
+            assert fleet.serving() == []
+
+    run_with(clock, kept_alive())
+
+
+async def _slept_until(clock: ManualClock, seconds: float) -> None:
+    clock.pass_s(seconds)
+    await asyncio.sleep(0)
+    await settled()
 
 
 async def test_sixteen_who_ask_for_the_same_cold_model_wait_for_one_load() -> None:
@@ -294,7 +322,7 @@ async def test_models_that_are_no_longer_wanted_leave_at_once_or_when_their_last
         fleet.speaking.clear()
         running = group.create_task(ask(pool, "busy"))
         await until(lambda: "busy answers r" in fleet.told)
-        pool.keep_only({model("other")})
+        pool.keep_only({model("other"): ()})
         await until(lambda: "idle stops" in fleet.told)
         fleet.speaking.set()
         assert await running == "01"
@@ -306,7 +334,7 @@ async def test_a_failure_of_a_model_that_left_the_store_is_forgotten() -> None:
     fleet.refuses = frozenset({"m"})
     async with pool_of(fleet) as pool:
         await asked(pool, "m")
-        pool.keep_only(())
+        pool.keep_only({})
         assert pool.condition(model("m")).note == ""
 
 

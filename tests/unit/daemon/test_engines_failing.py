@@ -113,7 +113,7 @@ async def test_a_refused_model_is_parked_at_once_and_its_changed_file_is_another
         assert len(fleet.workers) == 1
         fleet.refuses = frozenset()
         changed = replace(M, digest="sha256:changed")
-        pool.keep_only({changed})
+        pool.keep_only({changed: ()})
         assert [event async for event in pool.generate(changed, prompt())]
         assert not pool.condition(M).is_parked, "it is forgotten with its file"
 
@@ -303,7 +303,7 @@ async def played(steps: list[tuple[str, float]]) -> None:
             may_start_at_s.append(health.retry_at_s if health.phase is Phase.BACKING_OFF else float("inf"))
 
     fleet.on_start = on_start
-    room = Room(max_models=2, slots=2, threads=1, load_timeout_s=60, memory_budget_bytes=0)
+    room = Room(max_models=2, slots=2, threads=1, load_timeout_s=60)
     pool = WorkerPool(fleet, clock, room, RecordedJournal(), on_health_change=on_change)
     async with pool.running():
         for step, seconds in steps:

@@ -227,6 +227,9 @@ class ScriptedWorker(ScriptedEngine):
     async def embed(self, texts: Sequence[str], *, fairness_key: str = "") -> api.Embedded:
         raise AssertionError("an evaluation embeds nothing")
 
+    async def set_adapters(self, adapters: Sequence[api.Adapter]) -> api.WorkerStats:
+        raise AssertionError("an evaluation loads its adapter with the model")
+
     async def describe(self) -> api.WorkerStats:
         return api.WorkerStats(engine=api.EngineStats(engine="scripted", engine_version="7", capabilities=()))
 

@@ -1,0 +1,183 @@
+"""Has one worker serve the adapters that answers need: swapped in where they are not, the longest unused left out.
+
+One change at a time, however many wait for it; what runs ends with what it began with (the engine sees to that), and
+an adapter that is used is never left out. It chooses no specialist and keeps no worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from homebred_daemon.core.memory_plan import chosen_adapters
+from homebred_daemon.ports.clock import Clock
+from homebred_daemon.ports.engines import EngineWorker, ServedAdapter
+from homebred_daemon.services.loading import LoadedWorker
+from homebred_engines import api
+
+Own = Callable[[Coroutine[Any, Any, None]], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterChange:
+    """What came of asking a worker for another set."""
+
+    adapters: int
+    """Served from now on, beside the base alone."""
+    took_s: float
+    failure: api.EngineError | None
+
+
+@dataclass(slots=True, eq=False)
+class _Change:
+    """One on its way, or over."""
+
+    chosen: frozenset[str]
+    """Digests of what is to be served."""
+    failure: api.EngineError | None = None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Adapting:
+    """The adapters of one worker, for as long as it lives."""
+
+    def __init__(
+        self,
+        worker: EngineWorker,
+        clock: Clock,
+        *,
+        most: int,
+        limit_s: float,
+        own: Own,
+        on_change: Callable[[AdapterChange], None],
+    ) -> None:
+        """`most` may be served at once, a change takes `limit_s` seconds at most, `own` runs work as its owner's."""
+        self._worker = worker
+        self._clock = clock
+        self._most = most
+        self._limit_s = limit_s
+        self._own = own
+        self._on_change = on_change
+        self._known: dict[str, ServedAdapter] = {}
+        self._wanted: tuple[str, ...] = ()
+        self._served: frozenset[str] = frozenset()
+        """What newcomers may count on."""
+        self._refused: dict[str, api.AdapterRefusedError] = {}
+        self._users: dict[str, int] = defaultdict(int)
+        """Answers that run on each; those without any are not in it."""
+        self._waiting: dict[str, int] = defaultdict(int)
+        """Answers that wait for each, in the same way."""
+        self._used_s: dict[str, float] = {}
+        self._change: _Change | None = None
+        self._freed = asyncio.Event()
+
+    def begin(self, loaded: LoadedWorker) -> None:
+        """What the worker was loaded with, and would not take."""
+        self._served, self._refused = frozenset(loaded.adapters), dict(loaded.refused)
+
+    def want(self, adapters: Sequence[ServedAdapter]) -> None:
+        """From now on these are those of the specialists on this base; changes what is served where it must."""
+        self._known |= {adapter.digest: adapter for adapter in adapters}
+        self._wanted = tuple(adapter.digest for adapter in adapters)
+        self._catch_up()
+
+    @asynccontextmanager
+    async def serving(self, adapter: ServedAdapter | None) -> AsyncIterator[None]:
+        """For as long as the context lasts, the worker serves it; at once where there is none.
+
+        Raises:
+            homebred_engines.api.EngineError: the worker does not take it, or no other set.
+        """
+        if adapter is None:
+            yield
+            return
+        digest = adapter.digest
+        self._known.setdefault(digest, adapter)
+        self._waiting[digest] += 1
+        try:
+            while digest not in self._served:
+                await self._come_nearer(digest)
+            self._users[digest] += 1
+        finally:
+            _take_one(self._waiting, digest)
+        try:
+            yield
+        finally:
+            self._used_s[digest] = self._clock.monotonic_s()
+            _take_one(self._users, digest)
+            self._freed.set()
+
+    async def _come_nearer(self, digest: str) -> None:
+        """Returns once there is a reason to look again."""
+        if (refused := self._refused.get(digest)) is not None:
+            raise api.AdapterRefusedError(refused.why, adapter=digest, hint=refused.hint)
+        if self._change is None:
+            chosen = self._chosen()
+            if digest not in chosen:  # as many as may be are in use, or waited for longer
+                self._freed.clear()
+                await self._freed.wait()
+                return
+            self._begin_change(chosen)
+        if (change := self._change) is not None:
+            await change.over.wait()
+            if change.failure is not None and digest in change.chosen and digest not in self._refused:
+                raise change.failure
+
+    def _catch_up(self) -> None:
+        """Changes to what is wanted now, where that is not served."""
+        chosen = self._chosen()
+        if self._change is None and set(chosen) != self._served:
+            self._begin_change(chosen)
+
+    def _chosen(self) -> tuple[str, ...]:
+        """What is in use, then what is waited for, first come first served, then what is wanted."""
+        needed = dict.fromkeys((*self._users, *(each for each in self._waiting if each not in self._refused)))
+        wanted = [digest for digest in self._wanted if digest not in self._refused]
+        return chosen_adapters(wanted, needed=tuple(needed), used_s=self._used_s, most=self._most)
+
+    def _begin_change(self, chosen: Collection[str]) -> None:
+        change = self._change = _Change(frozenset(chosen))
+        before = self._served
+        self._served &= change.chosen  # newcomers no longer count on those that leave
+        self._own(self._changed(change, before))
+
+    async def _changed(self, change: _Change, before: frozenset[str]) -> None:
+        started_s = self._clock.monotonic_s()
+        change.failure = api.EngineFailedError("The worker was stopped while its adapters were changed.")
+        try:
+            change.failure = await self._failure_of(change.chosen)
+        finally:
+            self._served = before if change.failure else change.chosen
+            self._change = None
+            change.over.set()
+        took_s = self._clock.monotonic_s() - started_s
+        self._on_change(AdapterChange(adapters=len(self._served), took_s=took_s, failure=change.failure))
+        if change.failure is None or isinstance(change.failure, api.AdapterRefusedError):
+            self._catch_up()
+
+    async def _failure_of(self, chosen: Collection[str]) -> api.EngineError | None:
+        """Why the worker does not serve these now; None: it does."""
+        adapters = [api.Adapter(digest=digest, path=self._known[digest].path) for digest in sorted(chosen)]
+        try:
+            async with asyncio.timeout(self._limit_s):
+                await self._worker.set_adapters(adapters)
+        except api.AdapterRefusedError as error:
+            self._refused[error.adapter] = error
+            return error
+        except api.EngineError as error:
+            return error
+        except TimeoutError:
+            return api.EngineFailedError(f"Its adapters were not changed within {self._limit_s:g} s.")
+        except Exception as error:  # noqa: BLE001  # told to all who wait; raised here, it would end the pool
+            return api.EngineFailedError(f"{type(error).__name__} while its adapters were changed.")
+        return None
+
+
+def _take_one(counts: dict[str, int], key: str) -> None:
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]
