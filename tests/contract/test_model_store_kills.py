@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.specialists import write_specialist
+from tests.support.specialists import write_specialist, write_specialist_of_folders
 from tests.support.stored_specialists import leftovers_in, specialists_of, titles_of
 
 from homebred_daemon.adapters.model_store import ModelStore
@@ -17,13 +17,22 @@ OLD, NEW = "Says it again", "Says it better"
 Survivors = Callable[[str], Iterator[ModelStore]]
 
 
+@pytest.fixture(params=["a file", "folders"])
+def of_folders(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param == "folders")
+
+
 @pytest.fixture
-def old(tmp_path: Path) -> Path:
+def old(tmp_path: Path, of_folders: bool) -> Path:  # noqa: FBT001 - a fixture
+    if of_folders:
+        return write_specialist_of_folders(tmp_path / "old", title=OLD)
     return write_specialist(tmp_path / "old", title=OLD)
 
 
 @pytest.fixture
-def new(tmp_path: Path) -> Path:
+def new(tmp_path: Path, of_folders: bool) -> Path:  # noqa: FBT001 - a fixture
+    if of_folders:
+        return write_specialist_of_folders(tmp_path / "new", title=NEW)
     return write_specialist(tmp_path / "new", title=NEW, model={"format": "homebred-echo", "logprob": -1.0})
 
 

@@ -32,7 +32,8 @@ class Mutant:
 
 
 ADAPTERS = "homebred_daemon/adapters/"
-FILES, MODELS, BLOBS = ADAPTERS + "durable_files.py", ADAPTERS + "model_store.py", ADAPTERS + "blob_store.py"
+FILES, MODELS = ADAPTERS + "durable_files.py", ADAPTERS + "model_store.py"
+BLOBS, FOLDERS = ADAPTERS + "blob_files.py", ADAPTERS + "blob_folders.py"
 REVIEW = ADAPTERS + "store/review.py"
 DATABASE, LEDGER = ADAPTERS + "store/database.py", ADAPTERS + "store/ledger.py"
 
@@ -50,6 +51,10 @@ MUTANTS = [
     Mutant("add", MODELS, "            flush_folder(folder)", "            pass"),
     Mutant("replace", MODELS, "flush_folder(self._specialists)\n            shutil.rmtree(old", "shutil.rmtree(old"),
     Mutant("replace", MODELS, "target.rename(old)", "shutil.rmtree(target)"),
+    Mutant("add folders", BLOBS, "flush_file(copy)", "pass"),
+    Mutant("add folders", FOLDERS, "flush_folder(self._folder)", "pass"),
+    Mutant("add folders", FOLDERS, "        flush_folder(folder)", "        pass"),
+    Mutant("replace folders", FOLDERS, "flush_folder(self._folder)", "pass"),
     Mutant("remove", MODELS, "flush_folder(self._specialists)\n            shutil.rmtree(gone", "shutil.rmtree(gone"),
     Mutant("recover", MODELS, "flush_folder(self._specialists)  # else", "pass  # else"),
     Mutant("record", FILES, "os.fsync(file.fileno())", "pass"),

@@ -11,12 +11,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.specialists import write_specialist
-from tests.support.tiny_gguf import write_tiny_gguf
+from tests.support.tiny_gguf import write_tiny_adapter, write_tiny_gguf
 
 READY_WITHIN_S = 30.0
 Homebred = Callable[..., subprocess.CompletedProcess[str]]
@@ -113,9 +114,37 @@ def test_a_gguf_file_is_measured_by_the_embedded_engine(models: Homebred, tmp_pa
     assert (measured["fitness"], measured["samples"], measured["engine"]) == (0.0, 1, "llamacpp")
 
 
+def test_an_adapter_is_shown_with_its_size_and_measured_as_it_will_be_served(models: Homebred, tmp_path: Path) -> None:
+    base = as_json(models("add", write_tiny_gguf(tmp_path / "tiny.gguf"), "--json"))["base_digest"]
+    folder = write_specialist(
+        tmp_path / "adapted",
+        "adapted",
+        engine="llamacpp",
+        base=f'digest = "{base}"',
+        further='[prompt]\nmax_tokens = 8\n[adapter]\nfile = "adapter.gguf"',
+        rows=({"input": "Hello", "expected": "x"},),
+        model=None,
+    )
+    size = write_tiny_adapter(folder / "adapter.gguf").stat().st_size
+    added = models("add", folder).stdout
+    assert f"\nwith the adapter sha256:{sha256((folder / 'adapter.gguf').read_bytes()).hexdigest()}, 11.0 kB" in added
+    alone = ("--golden", folder / "golden/say.again.jsonl", "--show-wrong", "--json")
+    of_base = as_json(models("evaluate", "tiny", *alone))["workflows"]["*"]
+    of_adapted = as_json(models("evaluate", "adapted", "--show-wrong", "--json"))["workflows"]["say.again"]
+    assert of_adapted["rows"][0]["answer"][:4] != of_base["rows"][0]["answer"][:4]
+    shown = as_json(models("show", "adapted", "--json"))
+    assert shown["adapter"] == {"digest": of_adapted["adapter_digest"], "bytes": size, "is_intact": True}
+    assert shown["workflows"]["say.again"]["samples"] == 1
+    told = models("show", "adapted").stdout
+    assert f"base     {base}, " in told
+    assert "kB of cache a token, trained for 8192 tokens" in told
+    assert "11.0 kB" in models("list").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
+        (("show", "raven"), 2, "the store has no specialist 'raven'"),
         (("rm", "raven"), 2, "the store has no specialist 'raven'"),
         (("evaluate", "raven"), 2, "the store has no specialist 'raven'"),
         (("evaluate", "parrot", "--workflow", "sing"), 2, "has no workflow 'sing'"),

@@ -46,3 +46,19 @@ scorer = "{scorer}"
     if model is not None:
         (folder / "model.json").write_text(json.dumps(model))
     return folder
+
+
+def write_specialist_of_folders(folder: Path, specialist_id: str = "parrot", *, title: str = "Says it again") -> Path:
+    """One whose base model and adapter are folders, the base another for each title; its engine could not load it."""
+    further = '[adapter]\nfolder = "adapter"'
+    write_specialist(folder, specialist_id, title=title, base='folder = "base"', further=further, model=None)
+    for name, body in {
+        "base/config.json": "{}",
+        "base/weights/part-1.bin": title * 100,
+        "base/weights/part-2.bin": "",
+        "adapter/adapter_config.json": "{}",
+        "adapter/adapter_model.safetensors": "the same for all",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(body)
+    return folder

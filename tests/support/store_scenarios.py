@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from tests.support import review_scenarios
 from tests.support.ledger_entries import OUTCOME, entries, keep_documents
-from tests.support.specialists import write_specialist
+from tests.support.specialists import write_specialist, write_specialist_of_folders
 from tests.support.stored_specialists import leftovers_in, measured, specialists_of, titles_of
 
 from homebred_daemon.adapters.durable_files import LEFTOVER_PREFIX, make_folder, replace_durably
@@ -176,6 +176,15 @@ def _prepare_stored(root: Path) -> None:
     ModelStore(root / "models").add(write_specialist(root / "old", title=OLD))
 
 
+def _prepare_folders_offer(root: Path) -> None:
+    write_specialist_of_folders(root / "new", title=NEW)
+
+
+def _prepare_folders_stored(root: Path) -> None:
+    _prepare_folders_offer(root)
+    ModelStore(root / "models").add(write_specialist_of_folders(root / "old", title=OLD))
+
+
 def _add(root: Path, tell: Tell) -> None:
     ModelStore(root / "models").add(root / "new")
     tell("added")
@@ -292,6 +301,9 @@ SCENARIOS: Mapping[str, Scenario] = {
     "add": Scenario(prepare=_prepare_offer, act=_add, check=_check_added),
     "replace": Scenario(prepare=_prepare_stored, act=_replace, check=_check_replaced),
     "remove": Scenario(prepare=_prepare_stored, act=_remove, check=_check_removed),
+    "add folders": Scenario(prepare=_prepare_folders_offer, act=_add, check=_check_added),
+    "replace folders": Scenario(prepare=_prepare_folders_stored, act=_replace, check=_check_replaced),
+    "remove folders": Scenario(prepare=_prepare_folders_stored, act=_remove, check=_check_removed),
     "recover": Scenario(prepare=_prepare_killed_replacement, act=_recover, check=_check_replaced),
     "record": Scenario(prepare=_prepare_stored, act=_measure, check=_check_measured),
     "review": Scenario(prepare=_nothing, act=review_scenarios.act, check=_check_review),

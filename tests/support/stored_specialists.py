@@ -14,9 +14,11 @@ def leftovers_in(root: Path) -> list[Path]:
     """What belongs to no specialist that can be read."""
     stored = ModelStore(root).contents()
     assert not stored.damaged
-    needed = {Path(specialist.base_path) for specialist in stored.specialists}
+    paths = [(specialist.base_path, specialist.adapter_path) for specialist in stored.specialists]
+    needed = {Path(path) for both in paths for path in both if path}
     folders = {root / "specialists" / specialist.manifest.id for specialist in stored.specialists}
-    unneeded = [path for path in (root / "blobs").rglob("*") if path.is_file() and path not in needed]
+    blobs = [path for path in (root / "blobs").rglob("*") if path.is_file()]
+    unneeded = [path for path in blobs if not needed & {path, *path.parents}]
     strays = [path for path in root.rglob(".*") if path.name != ".lock"]
     placed = root / "specialists"
     return unneeded + strays + [path for path in (placed.iterdir() if placed.is_dir() else ()) if path not in folders]
@@ -26,7 +28,7 @@ def specialists_of(store: ModelStore) -> tuple[StoredSpecialist, ...]:
     """The store's specialists, every byte of them read."""
     shelf = store.contents(verifies=True)
     assert not shelf.damaged, shelf.damaged
-    assert all(specialist.base_is_intact for specialist in shelf.specialists)
+    assert all(specialist.is_intact for specialist in shelf.specialists)
     return shelf.specialists
 
 
@@ -43,6 +45,7 @@ def measured(stored: StoredSpecialist) -> Measurement:
         golden_digest="sha256:g",
         manifest_digest=stored.manifest.digest,
         base_digest=stored.base_digest,
+        adapter_digest=stored.adapter_digest,
         measured_at_utc=datetime(2026, 11, 23, tzinfo=UTC),
         engine="echo",
         engine_version="1",

@@ -1,129 +1,91 @@
-"""Model files by the digest of their bytes: put in whole or not at all, checked, taken out.
+"""Base models and adapters by the digest of what they hold: put in whole or not at all, checked, taken out.
 
-It does not know who needs a blob, and locks nothing: the model store does both.
+    sha256/<hex>             files, by the digest of their bytes (`blob_files.py`)
+    sha256-folders/<hex>/    folders, by the digest of their listing (`blob_folders.py`)
+
+A file could hold a folder's listing, so a digest alone does not say which of the two is meant. It does not know who
+needs a blob, and locks nothing: the model store does both.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import enum
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-from homebred_daemon.adapters.durable_files import LEFTOVER_PREFIX, flush_file, flush_folder, make_folder
-from homebred_daemon.errors import RequestError
+from homebred_daemon.adapters.blob_files import FileBlobs, Progress, digest_of_file
+from homebred_daemon.adapters.blob_folders import FolderBlobs, digest_of_folder
 
-ALGORITHM = "sha256"
-CHUNK_BYTES = 4 * 1024 * 1024
-_FICLONE = 0x40049409  # ioctl_ficlonerange(2)
-_READ_ONLY = 0o444
-_HEX_DIGITS = 64
 
-Progress = Callable[[str, int, int], None]
-"""Hears of long work: what is done, bytes done, bytes in all."""
+class Form(enum.Enum):
+    """What a blob is."""
+
+    FILE = "file"
+    FOLDER = "folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """The name of one blob."""
+
+    form: Form
+    digest: str
+    """`sha256:` of the file's bytes, or of the folder's listing."""
 
 
 class BlobStore:
-    """A folder `blobs/sha256`, each file named by its digest."""
+    """All blobs below one folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / ALGORITHM
+        self._kept: dict[Form, FileBlobs | FolderBlobs] = {
+            Form.FILE: FileBlobs(folder / "sha256"),
+            Form.FOLDER: FolderBlobs(folder / "sha256-folders"),
+        }
 
-    def path(self, digest: str) -> Path:
+    def path(self, blob: Blob) -> Path:
         """Where a blob stands, if it does."""
-        return self._folder / digest.removeprefix(f"{ALGORITHM}:")
+        return self._kept[blob.form].path(blob.digest)
 
-    def size(self, digest: str) -> int | None:
+    def size(self, blob: Blob) -> int | None:
         """A blob's size in bytes; None: absent."""
-        try:
-            return self.path(digest).stat().st_size
-        except FileNotFoundError:
-            return None
+        return self._kept[blob.form].size(blob.digest)
 
-    def is_intact(self, digest: str, progress: Progress) -> bool:
+    def is_intact(self, blob: Blob, progress: Progress) -> bool:
         """Whether a blob is there and every byte of it as it was put in."""
-        return self.size(digest) is not None and digest_of_file(self.path(digest), "verifying", progress) == digest
+        return self._kept[blob.form].is_intact(blob.digest, progress)
 
-    def add(self, source: Path, digest: str, progress: Progress) -> None:
-        """Takes a copy of a file, durably; a blob that is there is replaced.
+    def find(self, digest: str, progress: Progress) -> Blob | None:
+        """The intact blob of a digest, a file before a folder."""
+        blobs = (Blob(form, digest) for form in Form)
+        return next((blob for blob in blobs if self.is_intact(blob, progress)), None)
 
-        The copy shares the disk's blocks where the file system can, but never the inode as a hard link would: whoever
-        may write to the source must not be able to change the blob.
+    def add(self, source: Path, blob: Blob, progress: Progress) -> None:
+        """Takes a copy of a file or folder, durably; a blob that is there is replaced.
 
         Raises:
-            RequestError: the file no longer has that digest.
+            RequestError: the source no longer has that digest.
         """
-        make_folder(self._folder)
-        with source.open("rb") as origin, _new_file(self._folder) as copy:
-            found = _copied(origin, copy, progress)
-            os.fchmod(copy.fileno(), _READ_ONLY)
-            flush_file(copy)
-            if found == digest:
-                Path(copy.name).rename(self.path(digest))
-        if found != digest:
-            raise RequestError(
-                f"{source} changed while it was being added", hint="wait until nothing writes to it, then add it again"
-            )
-        flush_folder(self._folder)
+        self._kept[blob.form].add(source, blob.digest, progress)
 
-    def remove(self, digest: str) -> None:
-        """Takes a blob out; whoever has it open keeps it until closing it."""
-        self.path(digest).unlink(missing_ok=True)
-
-    def digests(self) -> Iterator[str]:
-        """What is there."""
-        for path in self._paths():
-            if len(path.name) == _HEX_DIGITS:
-                yield f"{ALGORITHM}:{path.name}"
+    def remove_all_but(self, needed: AbstractSet[Blob]) -> int:
+        """Takes out what is not needed; bytes freed."""
+        freed_bytes = 0
+        for form, kept in self._kept.items():
+            for digest in list(kept.digests()):
+                if Blob(form, digest) not in needed:
+                    freed_bytes += kept.size(digest) or 0
+                    kept.remove(digest)
+        return freed_bytes
 
     def remove_leftovers(self) -> None:
-        """Removes what a killed `add` left; the caller knows that none is running."""
-        for path in self._paths():
-            if path.name.startswith(LEFTOVER_PREFIX):
-                path.unlink(missing_ok=True)
-
-    def _paths(self) -> list[Path]:
-        return list(self._folder.iterdir()) if self._folder.is_dir() else []
+        """Removes what a killed writer left; the caller knows that none is at work."""
+        for kept in self._kept.values():
+            kept.remove_leftovers()
 
 
-@contextmanager
-def _new_file(folder: Path) -> Iterator[IO[bytes]]:
-    """A file aside, removed at the end unless it was given another name."""
-    with tempfile.NamedTemporaryFile(prefix=LEFTOVER_PREFIX, dir=folder, delete=False) as file:
-        try:
-            yield file
-        finally:
-            Path(file.name).unlink(missing_ok=True)
-
-
-def digest_of_file(path: Path, step: str, progress: Progress) -> str:
-    """`sha256:` and the digest of a file's bytes in hexadecimal."""
-    with path.open("rb") as file:
-        return _digest_of(file, step, progress)
-
-
-def _copied(origin: IO[bytes], copy: IO[bytes], progress: Progress) -> str:
-    """Fills the copy; the digest of what it holds."""
-    try:
-        fcntl.ioctl(copy.fileno(), _FICLONE, origin.fileno())
-    except OSError:  # another file system, or one without shared blocks
-        return _digest_of(origin, "copying", progress, write=copy.write)
-    return _digest_of(copy, "copying", progress)
-
-
-def _digest_of(
-    file: IO[bytes], step: str, progress: Progress, write: Callable[[bytes], object] = lambda _: None
-) -> str:
-    digest = hashlib.new(ALGORITHM)
-    total_bytes, done_bytes = os.fstat(file.fileno()).st_size, 0
-    progress(step, done_bytes, total_bytes)
-    while chunk := file.read(CHUNK_BYTES):
-        digest.update(chunk)
-        write(chunk)
-        done_bytes += len(chunk)
-        progress(step, done_bytes, max(total_bytes, done_bytes))
-    return f"{ALGORITHM}:{digest.hexdigest()}"
+def blob_of(source: Path, progress: Progress) -> Blob:
+    """The blob that a file or folder would be. Raises RequestError for a folder that may not be one, OSError."""
+    if source.is_dir():
+        return Blob(Form.FOLDER, digest_of_folder(source, "reading", progress))
+    return Blob(Form.FILE, digest_of_file(source, "reading", progress))

@@ -1,8 +1,8 @@
-"""The specialists and base models on this device's disk.
+"""The specialists, base models and adapters on this device's disk.
 
-    blobs/sha256/<hex>          model files, each once, however many specialists run on it
-    specialists/<id>/           specialist.toml and golden sets as they were added,
-                                base.json (which blob, how large), fitness.json (what was measured)
+    blobs/                      files and folders of models and adapters, each once, however many specialists need it
+    specialists/<id>/           specialist.toml and golden sets as they were added, base.json and adapter.json (which
+                                blob, how large), fitness.json (what was measured)
 
 After a kill at any moment a specialist is there as a whole or not at all, and the next opening removes what is left. It
 loads no model and measures nothing.
@@ -16,11 +16,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from homebred_daemon.adapters.blob_store import BlobStore, Progress
+from homebred_daemon.adapters.blob_files import Progress
+from homebred_daemon.adapters.blob_store import BlobStore
 from homebred_daemon.adapters.durable_files import (
     LEFTOVER_PREFIX,
     flush_folder,
@@ -29,21 +30,20 @@ from homebred_daemon.adapters.durable_files import (
     write_flushed,
     writers_lock,
 )
-from homebred_daemon.adapters.specialist_folder import MANIFEST_NAME, read_folder, read_manifest
-from homebred_daemon.adapters.specialist_offer import Offer, offer_of_file, offer_of_folder
+from homebred_daemon.adapters.specialist_folder import read_folder
+from homebred_daemon.adapters.specialist_offer import Offer, OfferedPart, OfferReader
+from homebred_daemon.adapters.specialist_reader import SpecialistReader
 from homebred_daemon.adapters.stored_records import (
-    BASE_NAME,
     FITNESS_NAME,
-    Base,
-    base_body,
+    Part,
+    Parts,
     fitness_body,
-    read_base,
-    read_fitness,
+    parts_files,
+    read_parts,
 )
 from homebred_daemon.core.measurements import Measurement
 from homebred_daemon.core.shelf import DamagedSpecialist, Shelf, StoredSpecialist, registry_document
 from homebred_daemon.errors import HomebredError, RequestError, StateError
-from homebred_protocol.documents.specialist import is_specialist_id
 
 LOCK_WAIT_S = 300.0  # another writer may be copying a large model
 _REPLACED_PREFIX = ".old-"
@@ -65,7 +65,7 @@ class Removal:
 
     id: str
     freed_bytes: int
-    """Of base models that no other specialist needs."""
+    """Of the base model and the adapter, where no other specialist needs them."""
 
 
 def _unheard(step: str, done_bytes: int, total_bytes: int) -> None:
@@ -80,6 +80,7 @@ class ModelStore:
         self._lock_path = root / ".lock"
         self._specialists = root / "specialists"
         self._blobs = BlobStore(root / "blobs")
+        self._reader = SpecialistReader(self._specialists, self._blobs)
         self._memory_budget_bytes = memory_budget_bytes or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         if self._specialists.is_dir():
             # A reader without the right to write leaves it to the next writer, and so does one beside a writer at
@@ -113,7 +114,8 @@ class ModelStore:
                     f"the store holds another specialist {name!r}",
                     hint="replace it with --replace, or give this one another id",
                 )
-            self._keep_base(offer, progress)
+            for part in offer.parts:
+                self._keep(part, progress)
             if not is_same:
                 self._place(offer)
                 self._remove_unneeded_blobs()
@@ -121,14 +123,14 @@ class ModelStore:
         return Addition(specialist=self.get(name), change=change)
 
     def remove(self, specialist_id: str) -> Removal:
-        """Takes a specialist out, and its base model where no other needs it.
+        """Takes a specialist out, and its base model and adapter where no other needs them.
 
         Raises:
             RequestError: it is not there.
             StateError: the store cannot be written.
         """
         with self._failing_as_state_error(), self._writing():
-            folder = self._folder_of(specialist_id)
+            folder = self._reader.folder_of(specialist_id)
             gone = self._specialists / f"{_REMOVED_PREFIX}{specialist_id}"
             folder.rename(gone)
             flush_folder(self._specialists)
@@ -136,22 +138,16 @@ class ModelStore:
             return Removal(id=specialist_id, freed_bytes=self._remove_unneeded_blobs())
 
     def contents(self, *, verifies: bool = False, progress: Progress = _unheard) -> Shelf:
-        """All specialists by id; `verifies` reads every byte of their bases, else only sizes are compared."""
+        """All specialists by id; `verifies` reads every byte of what they run on, else only sizes are compared."""
         specialists, damaged = [], []
-        is_whole: dict[str, bool] = {}  # by base
+        is_intact = self._reader.has_all_bytes(progress) if verifies else self._reader.has_its_size
         with self._failing_as_state_error():
-            for name in self._ids():
+            for name in self._reader.ids():
                 try:
-                    stored = self._read(name)
+                    specialists.append(self._reader.read(name, is_intact))
                 except HomebredError as error:
                     if (self._specialists / name).exists():  # else it was just removed
                         damaged.append(DamagedSpecialist(id=name, why=error.message))
-                    continue
-                digest = stored.base_digest
-                if verifies and stored.base_is_intact and digest not in is_whole:
-                    is_whole[digest] = self._blobs.is_intact(digest, progress)
-                is_intact = stored.base_is_intact and is_whole.get(digest, True)
-                specialists.append(replace(stored, base_is_intact=is_intact))
         return Shelf(specialists=tuple(specialists), damaged=tuple(damaged))
 
     def get(self, specialist_id: str) -> StoredSpecialist:
@@ -162,9 +158,9 @@ class ModelStore:
             StateError: its files are damaged.
         """
         with self._failing_as_state_error():
-            self._folder_of(specialist_id)
+            self._reader.folder_of(specialist_id)
             try:
-                return self._read(specialist_id)
+                return self._reader.read(specialist_id, self._reader.has_its_size)
             except HomebredError as error:
                 raise StateError(error.message, hint=f"add {specialist_id} again with --replace") from None
 
@@ -194,7 +190,8 @@ class ModelStore:
         """
         with self._failing_as_state_error(), self._writing():
             stored = self.get(specialist_id)
-            if not all(each.holds_for(stored.manifest, stored.base_digest) for each in measurements.values()):
+            versions = (stored.manifest, stored.base_digest, stored.adapter_digest)
+            if not all(each.holds_for(*versions) for each in measurements.values()):
                 raise StateError(
                     f"{specialist_id} was replaced while it was measured; nothing was kept", hint="evaluate it again"
                 )
@@ -206,41 +203,45 @@ class ModelStore:
         return registry_document(self.contents())
 
     def _offer(self, source: Path, specialist_id: str, progress: Progress) -> Offer:
+        offers = OfferReader(self._blobs, memory_budget_bytes=self._memory_budget_bytes, progress=progress)
         if source.is_file():
-            return offer_of_file(source, specialist_id, self._memory_budget_bytes, progress)
+            return offers.of_file(source, specialist_id)
         if not source.is_dir():
             raise RequestError(f"{source} is neither a file nor a folder", hint="name a .gguf file or a folder")
         if specialist_id:
             raise RequestError(f"{source} is a folder, and its manifest says its id", hint="leave --id out")
-        return offer_of_folder(
-            source,
-            self._memory_budget_bytes,
-            has_base=lambda digest: self._blobs.is_intact(digest, progress),
-            progress=progress,
-        )
+        return offers.of_folder(source)
 
     def _holds(self, offer: Offer) -> bool:
-        """Whether the store has exactly this specialist; its base's bytes are another matter."""
+        """Whether the store has exactly this specialist; the bytes of its base and adapter are another matter."""
         folder = self._specialists / offer.folder.manifest.id
         try:
-            return read_folder(folder).files == offer.folder.files and read_base(folder).digest == offer.base_digest
+            is_same_folder = read_folder(folder).files == offer.folder.files
+            return is_same_folder and read_parts(folder).blobs == tuple(part.blob for part in offer.parts)
         except HomebredError:
             return False  # damaged: whatever it was, it is not this
 
-    def _keep_base(self, offer: Offer, progress: Progress) -> None:
-        if offer.base_file is not None and not self._blobs.is_intact(offer.base_digest, progress):
-            self._blobs.add(offer.base_file, offer.base_digest, progress)
+    def _keep(self, part: OfferedPart, progress: Progress) -> None:
+        if part.source is not None and not self._blobs.is_intact(part.blob, progress):
+            self._blobs.add(part.source, part.blob, progress)
+
+    def _kept(self, part: OfferedPart) -> Part:
+        size_bytes = self._blobs.size(part.blob)
+        if size_bytes is None:
+            raise RequestError(f"{part.blob.digest} was just removed from the store", hint="add its files again")
+        return Part(blob=part.blob, size_bytes=size_bytes)
 
     def _place(self, offer: Offer) -> None:
         """Puts the folder in place with one rename; an older one of its id steps aside first."""
         target = self._specialists / offer.folder.manifest.id
         old = self._specialists / f"{_REPLACED_PREFIX}{target.name}"
-        size_bytes = self._blobs.size(offer.base_digest)
-        if size_bytes is None:
-            raise RequestError(f"the base model {offer.base_digest} was just removed", hint="add its GGUF file again")
-        base = Base(digest=offer.base_digest, size_bytes=size_bytes)
+        parts = Parts(
+            base=self._kept(offer.base),
+            figures=offer.figures,
+            adapter=None if offer.adapter is None else self._kept(offer.adapter),
+        )
         try:
-            new = self._written_aside({**offer.folder.files, BASE_NAME: base_body(base)})
+            new = self._written_aside({**offer.folder.files, **parts_files(parts)})
             if target.exists():
                 target.rename(old)
             new.rename(target)
@@ -290,51 +291,10 @@ class ModelStore:
     def _remove_unneeded_blobs(self) -> int:
         """Bytes freed. Nothing is removed while a damaged specialist might need it."""
         try:
-            needed = {read_base(self._specialists / name).digest for name in self._ids()}
+            needed = {blob for name in self._reader.ids() for blob in read_parts(self._specialists / name).blobs}
         except StateError:
             return 0
-        freed_bytes = 0
-        for digest in list(self._blobs.digests()):
-            if digest not in needed:
-                freed_bytes += self._blobs.size(digest) or 0
-                self._blobs.remove(digest)
-        return freed_bytes
-
-    def _ids(self) -> list[str]:
-        if not self._specialists.is_dir():
-            return []
-        return sorted(path.name for path in self._specialists.iterdir() if is_specialist_id(path.name))
-
-    def _folder_of(self, specialist_id: str) -> Path:
-        """Raises RequestError where there is none."""
-        if specialist_id not in self._ids():
-            held = ", ".join(self._ids()) or "nothing"
-            raise RequestError(f"the store has no specialist {specialist_id!r}", hint=f"it holds: {held}")
-        return self._specialists / specialist_id
-
-    def _read(self, specialist_id: str) -> StoredSpecialist:
-        folder = self._specialists / specialist_id
-        manifest = read_manifest(folder / MANIFEST_NAME)
-        if manifest.id != specialist_id:
-            raise RequestError(f"{folder} holds the manifest of {manifest.id!r}")
-        base = read_base(folder)
-        again = f"run `homebred models evaluate {specialist_id}`"
-        try:
-            measured, note = read_fitness(folder), ""
-        except StateError as error:
-            measured, note = {}, f"{error.message}; {again}"
-        valid = {name: each for name, each in measured.items() if each.holds_for(manifest, base.digest)}
-        if len(valid) < len(measured):
-            note = f"its manifest changed since it was measured; {again}"
-        return StoredSpecialist(
-            manifest=manifest,
-            base_digest=base.digest,
-            base_bytes=base.size_bytes,
-            base_path=str(self._blobs.path(base.digest)),
-            base_is_intact=self._blobs.size(base.digest) == base.size_bytes,
-            measurements=valid,
-            note=note,
-        )
+        return self._blobs.remove_all_but(needed)
 
     @contextmanager
     def _failing_as_state_error(self) -> Iterator[None]:

@@ -46,7 +46,7 @@ def read_folder(folder: Path) -> SpecialistFolder:
     Raises:
         RequestError: something in it cannot be used.
     """
-    body = _read_bounded(folder / MANIFEST_NAME, MAX_MANIFEST_BYTES)
+    body = read_bounded(folder / MANIFEST_NAME, MAX_MANIFEST_BYTES)
     manifest = _checked_manifest(folder / MANIFEST_NAME, body)
     if manifest.engine not in ENGINES:
         raise RequestError(
@@ -61,7 +61,7 @@ def read_folder(folder: Path) -> SpecialistFolder:
             path = folder / workflow.golden
             if not path.resolve().is_relative_to(folder.resolve()):
                 raise RequestError(f"{path} leads out of its folder", hint="put the golden set itself into the folder")
-            body = _read_bounded(path, MAX_GOLDEN_BYTES)
+            body = read_bounded(path, MAX_GOLDEN_BYTES)
             _check_golden(path, body, manifest, name)
             files[workflow.golden] = body
     return SpecialistFolder(manifest=manifest, files=files)
@@ -73,7 +73,7 @@ def read_manifest(path: Path) -> SpecialistManifest:
     Raises:
         RequestError: with every problem and its line.
     """
-    return _checked_manifest(path, _read_bounded(path, MAX_MANIFEST_BYTES))
+    return _checked_manifest(path, read_bounded(path, MAX_MANIFEST_BYTES))
 
 
 def _checked_manifest(path: Path, body: bytes) -> SpecialistManifest:
@@ -97,7 +97,7 @@ def read_golden_file(path: Path, manifest: SpecialistManifest, workflow: str) ->
     Raises:
         RequestError: with the problems and their lines.
     """
-    return _check_golden(path, _read_bounded(path, MAX_GOLDEN_BYTES), manifest, workflow)
+    return _check_golden(path, read_bounded(path, MAX_GOLDEN_BYTES), manifest, workflow)
 
 
 def generalist(model_file: Path, facts: GgufFacts, base_digest: str, specialist_id: str = "") -> SpecialistFolder:
@@ -142,7 +142,8 @@ def _printable(text: str) -> str:
     return text.strip() if text.isprintable() else ""
 
 
-def _read_bounded(path: Path, max_bytes: int) -> bytes:
+def read_bounded(path: Path, max_bytes: int) -> bytes:
+    """A whole file. Raises RequestError where it cannot be read or is longer."""
     try:
         with path.open("rb") as file:
             body = file.read(max_bytes + 1)

@@ -1,28 +1,35 @@
-"""What somebody offers to the model store, checked whole: its folder, its base model's file, that file's digest.
+"""What somebody offers to the model store, checked whole: its folder, its base model and adapter, and their digests.
 
-A GGUF file that is truncated, wrong or too large for this machine is refused here, before it is stored or loaded. The
-files of other engines are checked by their engine when it loads them.
+What is truncated, wrong, too large for this machine or made for another base is refused here, before it is stored or
+loaded, as far as heads and documents tell (`offered_models.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from homebred_daemon.adapters.blob_store import Progress, digest_of_file
+from homebred_daemon.adapters.blob_files import Progress
+from homebred_daemon.adapters.blob_store import Blob, BlobStore, blob_of
+from homebred_daemon.adapters.offered_models import figures_of, look_at_adapter, look_at_base, look_at_gguf
 from homebred_daemon.adapters.specialist_folder import (
     GENERALIST_CONTEXT_TOKENS,
-    GGUF_ENGINE,
     SpecialistFolder,
     generalist,
     read_folder,
 )
+from homebred_daemon.adapters.stored_records import Figures
 from homebred_daemon.errors import RequestError
-from homebred_engines.api import ModelRefusedError
-from homebred_engines.gguf_file import GgufFacts, read_gguf
-from homebred_engines.model_room import refuse_oversized
-from homebred_protocol.documents.specialist import SpecialistManifest
+from homebred_protocol.documents.specialist import Source, SpecialistManifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedPart:
+    """A base model or an adapter that may go into the store."""
+
+    blob: Blob
+    source: Path | None
+    """Where to copy it from; None: the store has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,78 +37,111 @@ class Offer:
     """A specialist that may go into the store."""
 
     folder: SpecialistFolder
-    base_digest: str
-    """`sha256:` of its base model."""
-    base_file: Path | None
-    """Where to copy the base from; None: the store has it."""
+    base: OfferedPart
+    figures: Figures
+    """Of the base."""
+    adapter: OfferedPart | None
+    """None: it runs on its base alone."""
+
+    @property
+    def parts(self) -> tuple[OfferedPart, ...]:
+        """What has to be kept beside its folder: the base, then the adapter."""
+        return (self.base,) if self.adapter is None else (self.base, self.adapter)
 
 
-def offer_of_file(model_file: Path, specialist_id: str, memory_budget_bytes: int, progress: Progress) -> Offer:
-    """A bare GGUF file, as a generalist. Raises RequestError."""
-    facts = _facts(model_file, GENERALIST_CONTEXT_TOKENS, memory_budget_bytes)
-    digest = _digest(model_file, progress)
-    return Offer(folder=generalist(model_file, facts, digest, specialist_id), base_digest=digest, base_file=model_file)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """Where something that a manifest names is."""
+
+    path: Path
+    blob: Blob | None
+    """None: it is not in the store, or not known to be."""
 
 
-def offer_of_folder(
-    folder: Path, memory_budget_bytes: int, *, has_base: Callable[[str], bool], progress: Progress
-) -> Offer:
-    """A specialist's folder; `has_base` says whether the store holds a base, whole. Raises RequestError."""
-    read = read_folder(folder)
-    manifest = read.manifest
-    base_file = _base_file(folder, manifest, has_base)
-    if base_file is None:
-        return Offer(folder=read, base_digest=manifest.base_digest, base_file=None)
-    if manifest.engine == GGUF_ENGINE:
-        _facts(base_file, manifest.max_context or GENERALIST_CONTEXT_TOKENS, memory_budget_bytes)
-    digest = _digest(base_file, progress)
-    if manifest.base_digest not in ("", digest):
-        raise RequestError(
-            f"{base_file} has the digest {digest}, and the manifest names {manifest.base_digest}",
-            hint="put the right file beside the manifest, or correct [base]",
+class OfferReader:
+    """Reads offers to one store."""
+
+    def __init__(self, blobs: BlobStore, *, memory_budget_bytes: int, progress: Progress) -> None:
+        """`memory_budget_bytes` is what a model may take when loaded."""
+        self._blobs = blobs
+        self._memory_budget_bytes = memory_budget_bytes
+        self._progress = progress
+
+    def of_file(self, model_file: Path, specialist_id: str) -> Offer:
+        """A bare GGUF file, as a generalist. Raises RequestError."""
+        facts = look_at_gguf(model_file, context_tokens=GENERALIST_CONTEXT_TOKENS, room_bytes=self._memory_budget_bytes)
+        base = self._part(_Found(path=model_file, blob=None))
+        folder = generalist(model_file, facts, base.blob.digest, specialist_id)
+        return Offer(folder=folder, base=base, figures=figures_of(facts), adapter=None)
+
+    def of_folder(self, folder: Path) -> Offer:
+        """A specialist's folder. Raises RequestError."""
+        read = read_folder(folder)
+        manifest = read.manifest
+        found_adapter = self._adapter(folder, manifest)
+        found_base = self._base(folder, manifest)
+        adapter_bytes = found_adapter.path.stat().st_size if found_adapter is not None else 0
+        looked_at = look_at_base(
+            manifest.engine,
+            found_base.path,
+            context_tokens=manifest.max_context or GENERALIST_CONTEXT_TOKENS,
+            room_bytes=self._memory_budget_bytes - adapter_bytes,
         )
-    return Offer(folder=read, base_digest=digest, base_file=base_file)
-
-
-def _base_file(folder: Path, manifest: SpecialistManifest, has_base: Callable[[str], bool]) -> Path | None:
-    if manifest.base_file:
-        named = folder / manifest.base_file
-        if not named.is_file():
+        base = self._part(found_base)
+        if manifest.base.digest not in ("", base.blob.digest):
             raise RequestError(
-                f"{named} is not there, and the manifest names it as its base",
-                hint="put the model's file beside the manifest",
+                f"{found_base.path} has the digest {base.blob.digest}, and the manifest names {manifest.base.digest}",
+                hint="put the right file beside the manifest, or correct [base]",
             )
-        return named
-    if has_base(manifest.base_digest):
-        return None
-    beside = sorted(folder.glob("*.gguf"))
-    if len(beside) != 1:
-        raise RequestError(
-            f"the store does not hold the base model of {manifest.id}, {manifest.base_digest}",
-            hint="add the model's GGUF file first, or put it, and no other, beside the manifest",
-        )
-    return beside[0]
+        adapter = None
+        if found_adapter is not None:
+            look_at_adapter(manifest.engine, found_adapter.path, looked_at, base.blob.digest)
+            adapter = self._part(found_adapter)
+        return Offer(folder=read, base=base, figures=looked_at.figures, adapter=adapter)
 
+    def _base(self, folder: Path, manifest: SpecialistManifest) -> _Found:
+        found = self._found(folder, manifest.base, "base model")
+        if found is not None:
+            return found
+        adapter_file = manifest.adapter.file if manifest.adapter is not None else ""
+        beside = sorted(path for path in folder.glob("*.gguf") if path.name != adapter_file)
+        if len(beside) != 1:
+            raise RequestError(
+                f"the store does not hold the base model of {manifest.id}, {manifest.base.digest}",
+                hint="add the model's GGUF file first, or put it, and no other, beside the manifest",
+            )
+        return _Found(path=beside[0], blob=None)
 
-def _facts(model_file: Path, context_tokens: int, memory_budget_bytes: int) -> GgufFacts:
-    """What a GGUF file says of itself, where it is sound and one slot of it fits into memory. Raises RequestError."""
-    try:
-        facts = read_gguf(model_file)
-        refuse_oversized(
-            facts,
-            context_tokens=min(context_tokens, facts.context_tokens),
-            slots=1,
-            memory_budget_bytes=memory_budget_bytes,
-        )
-    except ModelRefusedError as error:
-        raise RequestError(f"{model_file} is refused: {error.why}", hint=error.hint) from None
-    return facts
+    def _adapter(self, folder: Path, manifest: SpecialistManifest) -> _Found | None:
+        if manifest.adapter is None:
+            return None
+        found = self._found(folder, manifest.adapter, "adapter")
+        if found is None:
+            raise RequestError(
+                f"the store does not hold the adapter of {manifest.id}, {manifest.adapter.digest}",
+                hint="put it beside the manifest, and name its file or folder under [adapter]",
+            )
+        return found
 
+    def _found(self, folder: Path, source: Source, what: str) -> _Found | None:
+        """What the manifest names, beside it or in the store; None: the store has no such digest."""
+        if source.digest:
+            blob = self._blobs.find(source.digest, self._progress)
+            return None if blob is None else _Found(path=self._blobs.path(blob), blob=blob)
+        path = folder / (source.file or source.folder)
+        if not (path.is_file() if source.file else path.is_dir() and not path.is_symlink()):
+            raise RequestError(
+                f"{path} is not there, and the manifest names it as its {what}",
+                hint=f"put the {what}'s {'file' if source.file else 'folder'} beside the manifest",
+            )
+        return _Found(path=path, blob=None)
 
-def _digest(file: Path, progress: Progress) -> str:
-    try:
-        return digest_of_file(file, "reading", progress)
-    except OSError as error:
-        raise RequestError(
-            f"{file} cannot be read: {error.strerror}", hint="check that it is there and may be read"
-        ) from None
+    def _part(self, found: _Found) -> OfferedPart:
+        if found.blob is not None:
+            return OfferedPart(blob=found.blob, source=None)
+        try:
+            return OfferedPart(blob=blob_of(found.path, self._progress), source=found.path)
+        except OSError as error:
+            raise RequestError(
+                f"{found.path} cannot be read: {error.strerror}", hint="check that it is there and may be read"
+            ) from None

@@ -1,6 +1,6 @@
-"""What the model store writes beside a specialist: `base.json` (its base model's blob) and `fitness.json` (measured).
+"""What the model store writes beside a specialist: base.json and adapter.json (which blobs), fitness.json (measured).
 
-It knows the two files' form; when they are written is the store's affair.
+It knows the files' form; when they are written is the store's affair.
 """
 
 from __future__ import annotations
@@ -8,45 +8,102 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from homebred_daemon.adapters.blob_store import Blob, Form
 from homebred_daemon.core.measurements import Measurement, measurements_record, read_measurements
 from homebred_daemon.errors import StateError
 from homebred_protocol.documents.fields import DocumentError
 
 BASE_NAME = "base.json"
+ADAPTER_NAME = "adapter.json"
 FITNESS_NAME = "fitness.json"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
-    """The base model of a stored specialist."""
+class Part:
+    """A base model or an adapter that a stored specialist runs with."""
 
-    digest: str
-    """`sha256:` of the blob."""
+    blob: Blob
     size_bytes: int
     """Its size when it was put in."""
 
 
-def base_body(base: Base) -> bytes:
-    """The content of base.json."""
-    return _json_body({"digest": base.digest, "size_bytes": base.size_bytes})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What a base model's files said of it when it was put in; each empty where they said nothing."""
+
+    kv_bytes_per_token: int = 0
+    """What one token of context costs in a 16-bit cache."""
+    trained_context: int = 0
+    """Tokens that it was trained for."""
+    gpu_architecture: str = ""
+    """The only one that it runs on, such as `sm_87`."""
 
 
-def read_base(folder: Path) -> Base:
-    """The base.json of a stored specialist. Raises StateError."""
-    path = folder / BASE_NAME
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a stored specialist runs with."""
+
+    base: Part
+    figures: Figures
+    """Of the base."""
+    adapter: Part | None
+    """None: the base alone."""
+
+    @property
+    def blobs(self) -> tuple[Blob, ...]:
+        """Those that it needs: the base, then the adapter."""
+        return (self.base.blob,) if self.adapter is None else (self.base.blob, self.adapter.blob)
+
+
+def parts_files(parts: Parts) -> dict[str, bytes]:
+    """base.json, and adapter.json where there is an adapter, by name."""
+    figures = {key: value for key, value in asdict(parts.figures).items() if value}
+    files = {BASE_NAME: _json_body(_part_record(parts.base) | figures)}
+    if parts.adapter is not None:
+        files[ADAPTER_NAME] = _json_body(_part_record(parts.adapter))
+    return files
+
+
+def read_parts(folder: Path) -> Parts:
+    """What a stored specialist's base.json and adapter.json say. Raises StateError."""
+    record = _record(folder / BASE_NAME)
+    figures = Figures(**{each.name: record.get(each.name, each.default) for each in fields(Figures)})
+    counts = (figures.kv_bytes_per_token, figures.trained_context)
+    if not all(isinstance(count, int) for count in counts) or not isinstance(figures.gpu_architecture, str):
+        raise StateError(f"{folder / BASE_NAME} holds figures that are none")
+    adapter_path = folder / ADAPTER_NAME
+    return Parts(
+        base=_part(folder / BASE_NAME, record),
+        figures=figures,
+        adapter=_part(adapter_path, _record(adapter_path)) if adapter_path.exists() else None,
+    )
+
+
+def _record(path: Path) -> Mapping[str, Any]:
     try:
         record = json.loads(path.read_bytes())
-        digest, size_bytes = record["digest"], record["size_bytes"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StateError(f"{path} cannot be read: {error}") from None
-    if not (isinstance(digest, str) and _DIGEST.fullmatch(digest) and isinstance(size_bytes, int)):
-        raise StateError(f"{path} names no base model")
-    return Base(digest=digest, size_bytes=size_bytes)
+    if not isinstance(record, dict):
+        raise StateError(f"{path} cannot be read: it is no JSON object")
+    return record
+
+
+def _part_record(part: Part) -> dict[str, Any]:
+    return {"digest": part.blob.digest, "form": part.blob.form.value, "size_bytes": part.size_bytes}
+
+
+def _part(path: Path, record: Mapping[str, Any]) -> Part:
+    digest, size_bytes, form = record.get("digest"), record.get("size_bytes"), record.get("form", Form.FILE.value)
+    is_named = isinstance(digest, str) and _DIGEST.fullmatch(digest) and form in {each.value for each in Form}
+    if not (is_named and isinstance(size_bytes, int)):
+        raise StateError(f"{path} names nothing that the store could hold")
+    return Part(blob=Blob(Form(form), str(digest)), size_bytes=size_bytes)
 
 
 def fitness_body(measurements: Mapping[str, Measurement]) -> bytes:

@@ -1,4 +1,4 @@
-"""`homebred models`: the specialists and base models on this device.
+"""`homebred models`: the specialists, base models and adapters on this device.
 
 What concerns the store needs no daemon, and a running one is told; `load`, `unload`, `pin` and `unpin` call it.
 """
@@ -22,6 +22,7 @@ from homebred_daemon.cli.models_view import (
     shelf_json,
     show_evaluations,
     show_shelf,
+    show_stored,
     size_text,
     stored_json,
     worker_json,
@@ -69,6 +70,8 @@ def add(
         write_json({"change": addition.change, **stored_json(stored), "daemon": told})
         return
     typer.echo(f"{addition.change}: {stored.manifest.id} on {stored.base_digest}, {size_text(stored.base_bytes)}")
+    if stored.adapter_digest:
+        typer.echo(f"with the adapter {stored.adapter_digest}, {size_text(stored.adapter_bytes)}")
     if not stored.measurements:
         has_golden = any(workflow.golden for workflow in stored.manifest.workflows.values())
         command = f"homebred models evaluate {stored.manifest.id}" + ("" if has_golden else " --golden FILE")
@@ -79,34 +82,48 @@ def add(
 @app.command("list")
 def list_(
     *,
-    verifies: Annotated[bool, typer.Option("--verify", help="Read every base whole and compare its digest.")] = False,
+    verifies: Annotated[
+        bool, typer.Option("--verify", help="Read every base and adapter whole and compare its digest.")
+    ] = False,
     config: Config = None,
     state_dir: StateDir = None,
     as_json: AsJson = False,
 ) -> int:
-    """List specialists with base, fitness and state; with --verify, exit status 1 where one is not intact."""
+    """List specialists with base, adapter, fitness and state; with --verify, exit status 1 where one is not intact."""
     with byte_progress() as progress:
         shelf = _store(_settings(config, state_dir)).contents(verifies=verifies, progress=progress)
     if as_json:
         write_json(shelf_json(shelf))
     else:
         show_shelf(shelf)
-    is_whole = not shelf.damaged and all(stored.base_is_intact for stored in shelf.specialists)
+    is_whole = not shelf.damaged and all(stored.is_intact for stored in shelf.specialists)
     return Exit.OK if is_whole or not verifies else Exit.NEGATIVE
+
+
+@app.command("show")
+def show(
+    specialist_id: SpecialistId, *, config: Config = None, state_dir: StateDir = None, as_json: AsJson = False
+) -> None:
+    """Show one specialist: its base and adapter with their sizes, and what was measured."""
+    stored = _store(_settings(config, state_dir)).get(specialist_id)
+    if as_json:
+        write_json(stored_json(stored))
+        return
+    show_stored(stored)
 
 
 @app.command("rm")
 def rm(
     specialist_id: SpecialistId, *, config: Config = None, state_dir: StateDir = None, as_json: AsJson = False
 ) -> None:
-    """Remove a specialist, and its base model where no other needs it."""
+    """Remove a specialist, and its base model and adapter where no other needs them."""
     settings = _settings(config, state_dir)
     removal = _store(settings).remove(specialist_id)
     told = _tell_daemon(settings)
     if as_json:
         write_json({"id": removal.id, "freed_bytes": removal.freed_bytes, "daemon": told})
         return
-    freed = f"; {size_text(removal.freed_bytes)} freed" if removal.freed_bytes else "; its base is still needed"
+    freed = f"; {size_text(removal.freed_bytes)} freed" if removal.freed_bytes else "; what it ran on is still needed"
     typer.echo(f"removed: {removal.id}{freed}")
     _echo_told(told)
 

@@ -30,10 +30,24 @@ def stored_json(stored: StoredSpecialist) -> dict[str, Any]:
         "base_digest": stored.base_digest,
         "base_bytes": stored.base_bytes,
         "base_is_intact": stored.base_is_intact,
+        "kv_bytes_per_token": stored.kv_bytes_per_token,
+        "trained_context": stored.trained_context,
+        "gpu_architecture": stored.gpu_architecture,
+        "adapter": _adapter_json(stored),
         "licence": manifest.licence,
         "generation": manifest.generation,
         "workflows": {name: measured.get(name, {"samples": 0}) for name in manifest.workflows},
         "note": stored.note,
+    }
+
+
+def _adapter_json(stored: StoredSpecialist) -> dict[str, Any] | None:
+    if not stored.adapter_digest:
+        return None
+    return {
+        "digest": stored.adapter_digest,
+        "bytes": stored.adapter_bytes,
+        "is_intact": stored.adapter_is_intact,
     }
 
 
@@ -67,14 +81,15 @@ def show_shelf(shelf: Shelf) -> None:
     rows = []
     for stored in shelf.specialists:
         manifest = stored.manifest
-        about = (manifest.id, manifest.engine, stored.base_digest[:SHORT_DIGEST], size_text(stored.base_bytes))
+        base = _part_text(stored.base_digest, stored.base_bytes)
+        about = (manifest.id, manifest.engine, base, _part_text(stored.adapter_digest, stored.adapter_bytes))
         for workflow in manifest.workflows:
             measurement = stored.measurements.get(workflow)
             figures = _figures(measurement) if measurement is not None else ("", "", "0", "", "")
-            rows.append((*about, workflow, *figures[:3], "yes" if stored.base_is_intact else "NO"))
+            rows.append((*about, workflow, *figures[:3], "yes" if stored.is_intact else "NO"))
             about = ("", "", "", "")
     if rows:
-        head = ("specialist", "engine", "base", "size", "workflow", "fitness", "at least", "samples", "intact")
+        head = ("specialist", "engine", "base", "adapter", "workflow", "fitness", "at least", "samples", "intact")
         show_table(head, rows)
     for stored in shelf.specialists:
         if stored.note:
@@ -96,6 +111,32 @@ def show_evaluations(measured: Mapping[str, tuple[Evaluation, Measurement]], *, 
             typer.echo(f"{evaluation.workflow}: not fully right on line {lines}; see them with --show-wrong")
         for result in wrong if shows_wrong else ():
             _show_wrong(evaluation.workflow, result)
+
+
+def show_stored(stored: StoredSpecialist) -> None:
+    """One specialist: what it runs on, and what was measured."""
+    manifest = stored.manifest
+    cache = f", {size_text(stored.kv_bytes_per_token)} of cache a token" if stored.kv_bytes_per_token else ""
+    trained = f", trained for {stored.trained_context} tokens" if stored.trained_context else ""
+    typer.echo(f"{manifest.id}: {manifest.title}")
+    typer.echo(
+        f"engine   {manifest.engine}" + (f", on {stored.gpu_architecture} only" if stored.gpu_architecture else "")
+    )
+    typer.echo(f"base     {stored.base_digest}, {size_text(stored.base_bytes)}{cache}{trained}")
+    if stored.adapter_digest:
+        typer.echo(f"adapter  {stored.adapter_digest}, {size_text(stored.adapter_bytes)}")
+    if not stored.is_intact:
+        typer.echo("missing or cut short: add it again")
+    if stored.note:
+        typer.echo(f"note     {stored.note}")
+    measured = {name: stored.measurements.get(name) for name in manifest.workflows}
+    rows = [(name, *(("", "", "0", "", "") if each is None else _figures(each))) for name, each in measured.items()]
+    show_table(("workflow", "fitness", "at least", "samples", "tokens/s", "p95"), rows)
+
+
+def _part_text(digest: str, size_bytes: int) -> str:
+    """A base or an adapter in a table; empty: none."""
+    return f"{digest[:SHORT_DIGEST]} {size_text(size_bytes)}" if digest else ""
 
 
 def size_text(size_bytes: int) -> str:

@@ -1,7 +1,7 @@
 """Measured fitness as it is kept beside a specialist (`fitness.json`).
 
-A measurement holds only for the very manifest and base model that it was made with: for any other it is void. Nothing
-here measures, reads or writes a file.
+A measurement holds only for the very manifest, base model and adapter that it was made with: for any other it is void.
+Nothing here measures, reads or writes a file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class Measurement:
     manifest_digest: str
     """`sha256:` of the manifest's bytes."""
     base_digest: str
-    """`sha256:` of the base model's bytes."""
+    """`sha256:` of the base model."""
+    adapter_digest: str = ""
+    """`sha256:` of the adapter; empty: the base alone."""
     measured_at_utc: datetime
     """When it ended; aware."""
     engine: str
@@ -47,9 +49,10 @@ class Measurement:
     reference_samples: int | None = None
     """Rows behind it."""
 
-    def holds_for(self, manifest: SpecialistManifest, base_digest: str) -> bool:
-        """Whether manifest and base are still those that were measured."""
-        return (self.manifest_digest, self.base_digest) == (manifest.digest, base_digest)
+    def holds_for(self, manifest: SpecialistManifest, base_digest: str, adapter_digest: str = "") -> bool:
+        """Whether manifest, base and adapter are still those that were measured."""
+        measured_with = (self.manifest_digest, self.base_digest, self.adapter_digest)
+        return measured_with == (manifest.digest, base_digest, adapter_digest)
 
 
 def measurements_record(measurements: Mapping[str, Measurement]) -> Record:
@@ -83,6 +86,7 @@ def _measurement(fields: Fields) -> Measurement:
         golden_digest=fields.text("golden_digest", required=True) or "",
         manifest_digest=fields.text("manifest_digest", required=True) or "",
         base_digest=fields.text("base_digest", required=True) or "",
+        adapter_digest=fields.text("adapter_digest", "") or "",
         measured_at_utc=_moment(fields),
         engine=fields.text("engine", required=True) or "",
         engine_version=fields.text("engine_version", required=True) or "",

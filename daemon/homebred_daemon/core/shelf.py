@@ -23,15 +23,34 @@ class StoredSpecialist:
     base_digest: str
     """`sha256:` of its base model, as its engine is told."""
     base_bytes: int
-    """Size of the base model's file."""
+    """Size of the base model's file, or of all files of its folder."""
     base_path: str
-    """Where that file stands, if it does."""
+    """Where that file or folder stands, if it does."""
     base_is_intact: bool
-    """Whether the file is there in its full size, and of its digest where that was checked."""
+    """Whether it is there in its full size, and of its digest where that was checked."""
+    kv_bytes_per_token: int = 0
+    """What one token of context costs in a 16-bit cache of the base; 0: not known."""
+    trained_context: int = 0
+    """Tokens that the base was trained for; 0: not known."""
+    gpu_architecture: str = ""
+    """The only one that the base runs on, such as `sm_87`; empty: it was not built for one."""
+    adapter_digest: str = ""
+    """`sha256:` of the adapter that it is asked with; empty: the base alone."""
+    adapter_bytes: int = 0
+    """Size of the adapter's file, or of all files of its folder."""
+    adapter_path: str = ""
+    """Where that file or folder stands, if it does."""
+    adapter_is_intact: bool = True
+    """As `base_is_intact`; without an adapter nothing is missing."""
     measurements: Mapping[str, Measurement] = field(default_factory=dict)
-    """By workflow; those that hold for this manifest and base."""
+    """By workflow; those that hold for this manifest, base and adapter."""
     note: str = ""
     """What a person should know of its files, such as a fitness that cannot be read; empty: nothing."""
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether it can be served: all that it runs on is there."""
+        return self.base_is_intact and self.adapter_is_intact
 
     def context_tokens(self, default: int) -> int:
         """Context that it is promised, in tokens: its manifest's, or the device's `default` where that names none."""
@@ -74,7 +93,7 @@ def _entry(stored: StoredSpecialist, default_context_tokens: int | None) -> Reco
         "workflows": {name: _fitness(stored.measurements.get(name)) for name in sorted(manifest.workflows)},
         "size_rank": manifest.size_rank,
         "capabilities": sorted(set(manifest.capabilities)),
-        "available": stored.base_is_intact,
+        "available": stored.is_intact,
     }
     optional = {
         # What it is served with, so that the router sends it nothing longer.

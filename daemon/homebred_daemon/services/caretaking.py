@@ -172,7 +172,7 @@ class Caretaking:
         served = standing.specialists.get(stored.manifest.id)
         state = SpecialistState(id=stored.manifest.id, engine=stored.manifest.engine, base_digest=stored.base_digest)
         if served is None:
-            return replace(state, note="its base model is missing or cut short: add it again")
+            return replace(state, note="its base model or adapter is missing or cut short: add it again")
         condition = self._pool.condition(served.model)
         return replace(
             state,

@@ -104,16 +104,16 @@ async def measure(
     *,
     on_row: Callable[[RowResult], None] = lambda _: None,
 ) -> dict[str, tuple[Evaluation, Measurement]]:
-    """Loads the specialist's base into a worker and evaluates it on each workflow's golden set.
+    """Loads the specialist's base and adapter into a worker and evaluates it on each workflow's golden set.
 
     Raises:
-        StateError: its base model is not there, or not as it was.
+        StateError: its base model or adapter is not there, or not as it was.
         RequestError: its engine cannot honour what its manifest asks for, or the model does not fit.
         EngineUnavailableError: the engine failed; nothing was measured.
     """
-    if not stored.base_is_intact:
+    if not stored.is_intact:
         raise StateError(
-            f"the base model of {stored.manifest.id} is missing or damaged", hint="add its model file again"
+            f"the base model or the adapter of {stored.manifest.id} is missing or damaged", hint="add its files again"
         )
     try:
         worker = await bench.launcher.start(stored.manifest.engine)
@@ -126,6 +126,7 @@ async def measure(
                     workflow,
                     golden,
                     worker,
+                    adapter=stored.adapter_digest,
                     clock=bench.clock,
                     on_row=on_row,
                     concurrency=bench.concurrency,
@@ -142,13 +143,14 @@ async def measure(
 def measurement_of(
     evaluation: Evaluation, stored: StoredSpecialist, engine: api.EngineStats, now: datetime
 ) -> Measurement:
-    """The evaluation as it is kept, bound to manifest, base, golden set and engine."""
+    """The evaluation as it is kept, bound to manifest, base, adapter, golden set and engine."""
     return Measurement(
         fitness=evaluation.fitness,
         samples=evaluation.samples,
         golden_digest=evaluation.golden_digest,
         manifest_digest=stored.manifest.digest,
         base_digest=stored.base_digest,
+        adapter_digest=stored.adapter_digest,
         measured_at_utc=now,
         engine=engine.engine,
         engine_version=engine.engine_version,
@@ -163,6 +165,7 @@ async def evaluate(
     golden: GoldenSet,
     engine: GeneratingEngine,
     *,
+    adapter: str = "",
     clock: Clock,
     on_row: Callable[[RowResult], None] = lambda _: None,
     concurrency: int = DEFAULT_CONCURRENCY,
@@ -170,16 +173,20 @@ async def evaluate(
 ) -> Evaluation:
     """Asks every row, `concurrency` at once; `on_row` hears of each as it is done, in no order.
 
+    `adapter` is the digest of the one that the engine serves for it; empty: the base alone is asked.
+
     Raises:
         homebred_engines.api.EngineError: the engine failed, hung, or cannot honour the manifest; nothing was measured.
         KeyError: the manifest has no such workflow.
     """
     scorer = manifest.workflows[workflow].scorer
+    options = options_for(manifest, api.GenerateOptions(adapter=adapter))
     results: dict[int, RowResult] = {}
 
     async def ask_in_turn(rows: Iterator[GoldenRow]) -> None:
         for row in rows:
-            result = await _ask(manifest, row, scorer, engine, clock=clock, deadline_s=row_deadline_s)
+            ask = Ask(messages=messages_for(manifest, row.input), options=options)
+            result = await _ask(ask, row, scorer, engine, clock=clock, deadline_s=row_deadline_s)
             results[row.line] = result
             on_row(result)
 
@@ -203,12 +210,17 @@ async def _load(worker: EngineWorker, stored: StoredSpecialist, bench: Bench) ->
         slots=bench.concurrency,
         threads=bench.threads,
         memory_budget_bytes=bench.memory_budget_bytes,
+        adapters=_adapters(stored),
     )
     return await load_within(bench.load_timeout_s, worker, options)
 
 
+def _adapters(stored: StoredSpecialist) -> tuple[api.Adapter, ...]:
+    return (api.Adapter(digest=stored.adapter_digest, path=stored.adapter_path),) if stored.adapter_digest else ()
+
+
 async def _ask(
-    manifest: SpecialistManifest,
+    ask: Ask,
     row: GoldenRow,
     scorer: str,
     engine: GeneratingEngine,
@@ -216,7 +228,6 @@ async def _ask(
     clock: Clock,
     deadline_s: float,
 ) -> RowResult:
-    ask = Ask(messages=messages_for(manifest, row.input), options=options_for(manifest, api.GenerateOptions()))
     started_s = clock.monotonic_s()
     try:
         async with asyncio.timeout(deadline_s):
@@ -269,7 +280,8 @@ def _summary(workflow: str, golden: GoldenSet, results: list[RowResult]) -> Eval
 
 
 def _meaning(error: api.EngineError) -> HomebredError:
-    if isinstance(error, api.ModelRefusedError | api.InvalidRequestError | api.UnsupportedOptionError):
+    refusals = api.ModelRefusedError | api.AdapterRefusedError | api.InvalidRequestError | api.UnsupportedOptionError
+    if isinstance(error, refusals):
         return RequestError(f"{error.what} {error.why}", hint=error.hint)
     return EngineUnavailableError(f"{error.what} {error.why}", hint=error.hint)
 

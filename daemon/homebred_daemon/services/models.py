@@ -74,8 +74,8 @@ async def standing_of(site: Site, store: SpecialistStore, recorder: Recorder) ->
 
 
 def _served(shelf: Shelf, default_context_tokens: int) -> dict[str, Served]:
-    """Those whose base is there, by id; those on one base share its worker, which has the largest of their contexts."""
-    servable = [stored for stored in shelf.specialists if stored.base_is_intact]
+    """Those that are intact, by id; those on one base share its worker, which has the largest of their contexts."""
+    servable = [stored for stored in shelf.specialists if stored.is_intact]
     contexts: dict[tuple[str, str, bool], int] = {}
     for stored in servable:
         base = _base(stored)

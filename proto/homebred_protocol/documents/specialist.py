@@ -1,4 +1,4 @@
-"""The manifest of a specialist: which base model it runs on, how it is asked, and what it is measured with.
+"""The manifest of a specialist: which base model and adapter it is, how it is asked, and what it is measured with.
 
 It describes one specialist's folder (`specialist.toml`). It opens none of the files that it names, holds no measured
 fitness, and checks a response schema only as far as being a JSON object: an engine's adapter knows JSON Schema.
@@ -72,6 +72,18 @@ class ServedWorkflow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a base model or an adapter is taken from: in a manifest that was read exactly one is not empty."""
+
+    digest: str = ""
+    """`sha256:` of one that the store has."""
+    file: str = ""
+    """Name of a file beside the manifest."""
+    folder: str = ""
+    """Name of a folder beside the manifest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpecialistManifest:
     """A specialist as its author describes it."""
 
@@ -83,10 +95,10 @@ class SpecialistManifest:
     """A sentence for people, printable, on one line."""
     engine: str
     """Engine backend that serves it."""
-    base_digest: str = ""
-    """`sha256:` of its base model; empty: `base_file` names it."""
-    base_file: str = ""
-    """Name of the base model's file beside the manifest; empty: `base_digest` names it."""
+    base: Source = Source()
+    """Its base model."""
+    adapter: Source | None = None
+    """The LoRA adapter that its base runs with; None: the base alone."""
     workflows: Mapping[str, ServedWorkflow]
     """By name; `*` makes it a generalist. At least one."""
     prompt: Prompt = Prompt()
@@ -113,15 +125,14 @@ def read_specialist(document: object, digest: str) -> SpecialistManifest:
     fields = Fields(document)
     if fields.integer("version", required=True) not in (None, VERSION):
         fields.complain(("version",), "is not known", f"this product reads version {VERSION}")
-    base_digest, base_file = _base(fields)
     parents, generation = _lineage(fields.table("lineage"))
     manifest = SpecialistManifest(
         digest=digest,
         id=_matching(fields, "id", _ID, "lower case letters, digits, `.`, `_` and `-`, 64 at most"),
         title=_title(fields),
         engine=_matching(fields, "engine", _ID, "an engine's name, such as llamacpp"),
-        base_digest=base_digest,
-        base_file=base_file,
+        base=_base(fields),
+        adapter=_adapter(fields),
         workflows=_workflows(fields),
         prompt=_prompt(fields.table("prompt")),
         size_rank=fields.integer("size_rank", 0) or 0,
@@ -157,20 +168,30 @@ def _title(fields: Fields) -> str:
     return title or ""
 
 
-def _base(fields: Fields) -> tuple[str, str]:
+def _base(fields: Fields) -> Source:
     base = fields.table("base")
     if base is None:
         fields.complain(("base",), "is missing", 'write digest = "sha256:…" or file = "x.gguf" under [base]')
-        return "", ""
-    digest, file = base.text("digest", "") or "", base.text("file", "") or ""
-    if bool(digest) == bool(file):
-        base.complain((), "names both a digest and a file, or neither", "write exactly one of them")
-    if digest and _DIGEST.fullmatch(digest) is None:
-        base.complain(("digest",), f"is {digest!r}", "write sha256: and 64 hexadecimal digits in lower case")
-    if file and (not _is_path_below(file) or "/" in file):
-        base.complain(("file",), f"is {file!r}", "write the name of a file beside this manifest, without a folder")
-    base.finish()
-    return digest, file
+        return Source()
+    return _source(base)
+
+
+def _adapter(fields: Fields) -> Source | None:
+    adapter = fields.table("adapter")
+    return None if adapter is None else _source(adapter)
+
+
+def _source(fields: Fields) -> Source:
+    source = Source(**{key: fields.text(key, "") or "" for key in ("digest", "file", "folder")})
+    if [source.digest, source.file, source.folder].count("") != 2:  # noqa: PLR2004 - all but one
+        fields.complain((), "names several of digest, file and folder, or none", "write exactly one of them")
+    if source.digest and _DIGEST.fullmatch(source.digest) is None:
+        fields.complain(("digest",), f"is {source.digest!r}", "write sha256: and 64 hexadecimal digits in lower case")
+    for key, name in (("file", source.file), ("folder", source.folder)):
+        if name and (not _is_path_below(name) or "/" in name):
+            fields.complain((key,), f"is {name!r}", f"write the name of a {key} beside this manifest, without a path")
+    fields.finish()
+    return source
 
 
 def _lineage(lineage: Fields | None) -> tuple[tuple[str, ...], int]:

@@ -162,7 +162,7 @@ async def test_every_specialist_says_whether_it_can_be_served_and_if_not_why() -
     assert a == SpecialistState(id="a", engine="echo", base_digest="sha256:base", available=True, loaded=True)
     assert (b.available, b.loaded) == (True, False)
     assert b.note.startswith("parked after 1 failure: It is a picture of a cat.")
-    assert (gone.available, gone.note) == (False, "its base model is missing or cut short: add it again")
+    assert (gone.available, gone.note) == (False, "its base model or adapter is missing or cut short: add it again")
     assert odd.note == "its fitness cannot be read"
     assert torn == SpecialistState(id="torn", note="its manifest cannot be read")
 

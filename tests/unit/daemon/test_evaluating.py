@@ -284,14 +284,24 @@ async def test_a_measurement_is_bound_to_what_it_was_made_with(bench: Bench) -> 
     assert measurement.measured_at_utc == bench.clock.now()
 
 
+async def test_a_specialist_with_an_adapter_is_measured_with_it(worker: ScriptedWorker, bench: Bench) -> None:
+    stored = replace(STORED, adapter_digest="sha256:a", adapter_path="/models/a")
+    _, measurement = (await measure(stored, {"w": golden(("a", "a"))}, bench))["w"]
+    assert worker.loaded[0].adapters == (api.Adapter(digest="sha256:a", path="/models/a"),)
+    assert [options.adapter for _, options in worker.asked] == ["sha256:a"]
+    assert measurement.holds_for(stored.manifest, "sha256:b", "sha256:a")
+    assert not measurement.holds_for(stored.manifest, "sha256:b")
+
+
 async def test_a_manifest_without_a_context_is_measured_in_the_sites(worker: ScriptedWorker, bench: Bench) -> None:
     await measure(replace(STORED, manifest=MANIFEST), {"w": golden(("a", "a"))}, bench)
     assert worker.loaded[0].context_tokens == 2048
 
 
 async def test_a_specialist_without_its_base_is_not_measured(worker: ScriptedWorker, bench: Bench) -> None:
-    with pytest.raises(StateError, match="missing or damaged"):
-        await measure(replace(STORED, base_is_intact=False), {"w": golden(("a", "a"))}, bench)
+    for broken in (replace(STORED, base_is_intact=False), replace(STORED, adapter_is_intact=False)):
+        with pytest.raises(StateError, match="missing or damaged"):
+            await measure(broken, {"w": golden(("a", "a"))}, bench)
     assert worker.stops == 0
 
 
@@ -299,6 +309,7 @@ async def test_a_specialist_without_its_base_is_not_measured(worker: ScriptedWor
     ("fault", "meaning"),
     [
         (api.ModelRefusedError("Too large.", hint="Take a smaller one."), RequestError),
+        (api.AdapterRefusedError("Made for another.", hint="Take a smaller one."), RequestError),
         (api.EngineFailedError("It broke.", hint="Take a smaller one."), EngineUnavailableError),
     ],
 )

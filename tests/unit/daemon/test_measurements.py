@@ -11,9 +11,7 @@ from homebred_daemon.core.measurements import Measurement, measurements_record, 
 from homebred_protocol.documents.fields import DocumentError
 from homebred_protocol.documents.specialist import ServedWorkflow, SpecialistManifest
 
-MANIFEST = SpecialistManifest(
-    digest="sha256:m", id="a", title="A", engine="echo", workflows={"w": ServedWorkflow()}, base_digest="sha256:b"
-)
+MANIFEST = SpecialistManifest(digest="sha256:m", id="a", title="A", engine="echo", workflows={"w": ServedWorkflow()})
 MEASURED = Measurement(
     fitness=0.875,
     samples=64,
@@ -41,8 +39,13 @@ def test_what_was_not_measured_is_left_out_of_the_file() -> None:
     assert None not in measurements_record({"w": SPARSE})["workflows"]["w"].values()
 
 
-def test_a_measurement_is_void_once_manifest_or_base_is_another() -> None:
+def test_a_measurement_is_void_once_manifest_base_or_adapter_is_another() -> None:
     assert MEASURED.holds_for(MANIFEST, "sha256:b")
+    assert not MEASURED.holds_for(MANIFEST, "sha256:b", "sha256:a")
+    with_adapter = replace(MEASURED, adapter_digest="sha256:a")
+    assert with_adapter.holds_for(MANIFEST, "sha256:b", "sha256:a")
+    assert not with_adapter.holds_for(MANIFEST, "sha256:b", "sha256:other")
+    assert not with_adapter.holds_for(MANIFEST, "sha256:b")
     assert not MEASURED.holds_for(MANIFEST, "sha256:other")
     assert not MEASURED.holds_for(replace(MANIFEST, digest="sha256:other"), "sha256:b")
 
@@ -64,6 +67,12 @@ def test_a_damaged_file_is_refused_with_the_place(field: str, value: Any, compla
     document["workflows"]["w"][field] = value
     with pytest.raises(DocumentError, match=complaint):
         read_measurements(document)
+
+
+def test_a_file_from_before_there_were_adapters_is_of_the_base_alone() -> None:
+    document = measurements_record({"w": MEASURED})
+    del document["workflows"]["w"]["adapter_digest"]
+    assert read_measurements(document) == {"w": MEASURED}
 
 
 def test_a_moment_with_any_offset_is_the_same_moment() -> None:

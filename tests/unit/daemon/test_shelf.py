@@ -72,9 +72,10 @@ def test_a_reference_measured_beside_it_is_passed_on() -> None:
     assert fitness == Fitness(fitness=0.875, samples=64, reference_fitness=0.9, reference_samples=60)
 
 
-def test_a_specialist_without_its_base_is_listed_as_not_available() -> None:
-    (entry,) = registry_document(Shelf(specialists=(replace(STORED, base_is_intact=False),)))["specialists"]
-    assert entry["available"] is False
+def test_a_specialist_without_its_base_or_adapter_is_listed_as_not_available() -> None:
+    for broken in (replace(STORED, base_is_intact=False), replace(STORED, adapter_is_intact=False)):
+        (entry,) = registry_document(Shelf(specialists=(broken,)))["specialists"]
+        assert entry["available"] is False
 
 
 def test_a_specialist_that_names_no_context_is_listed_with_the_devices() -> None:

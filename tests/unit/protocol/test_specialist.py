@@ -12,6 +12,7 @@ from homebred_protocol.documents.specialist import (
     MAX_STOP_STRINGS,
     Example,
     ServedWorkflow,
+    Source,
     SpecialistManifest,
     read_specialist,
 )
@@ -28,6 +29,8 @@ max_context = 2048
 licence = "Apache-2.0"
 [base]
 file = "x.gguf"
+[adapter]
+folder = "intake-lora"
 [lineage]
 parents = ["clinic-intake.0"]
 generation = 1
@@ -79,12 +82,8 @@ def problems_of(document: object) -> str:
 
 def test_every_field_of_a_manifest_is_read() -> None:
     manifest = read(tomllib.loads(WHOLE))
-    assert (manifest.id, manifest.engine, manifest.base_file, manifest.base_digest) == (
-        "clinic-intake",
-        "llamacpp",
-        "x.gguf",
-        "",
-    )
+    assert (manifest.id, manifest.engine) == ("clinic-intake", "llamacpp")
+    assert (manifest.base, manifest.adapter) == (Source(file="x.gguf"), Source(folder="intake-lora"))
     assert (manifest.title, manifest.digest) == ("Reads an intake note into fields", "sha256:manifest")
     assert (manifest.size_rank, manifest.max_context, manifest.capabilities) == (135, 2048, ("tools",))
     assert (manifest.licence, manifest.parents, manifest.generation) == ("Apache-2.0", ("clinic-intake.0",), 1)
@@ -127,14 +126,24 @@ def test_all_of_a_template_but_the_input_is_literal() -> None:
         ("title", " ", "is empty"),
         ("engine", "Llama CPP", "an engine's name"),
         ("base", None, "base: is missing"),
-        ("base", {}, "or neither"),
-        ("base", {"digest": DIGEST, "file": "x.gguf"}, "both a digest and a file"),
+        ("base", {}, "base: names several of digest, file and folder, or none"),
+        ("base", {"digest": DIGEST, "file": "x.gguf"}, "names several"),
+        ("base", {"file": "x.gguf", "folder": "x"}, "names several"),
+        ("base", {"folder": "../x"}, "base.folder: is '../x'; write the name of a folder beside this manifest"),
+        ("base", {"folder": "x/y"}, "without a path"),
+        ("base", {"folder": "."}, "without a path"),
+        ("adapter", {}, "adapter: names several of digest, file and folder, or none"),
+        ("adapter", {"digest": DIGEST, "folder": "x"}, "names several"),
+        ("adapter", {"digest": "sha256:abc"}, "adapter.digest: is 'sha256:abc'"),
+        ("adapter", {"file": "/x.gguf"}, "without a path"),
+        ("adapter", {"file": "x.gguf", "scale": 2}, "adapter.scale: is not a known key"),
+        ("adapter", "x.gguf", "adapter: is a string"),
         ("base", {"digest": "sha256:abc"}, "64 hexadecimal digits"),
         ("base", {"digest": DIGEST.upper()}, "64 hexadecimal digits"),
-        ("base", {"file": "../x.gguf"}, "without a folder"),
-        ("base", {"file": "/x.gguf"}, "without a folder"),
-        ("base", {"file": "sub/x.gguf"}, "without a folder"),
-        ("base", {"file": ".."}, "without a folder"),
+        ("base", {"file": "../x.gguf"}, "without a path"),
+        ("base", {"file": "/x.gguf"}, "without a path"),
+        ("base", {"file": "sub/x.gguf"}, "without a path"),
+        ("base", {"file": ".."}, "without a path"),
         ("base", {"file": "x.gguf", "size": 3}, "base.size: is not a known key"),
         ("workflows", {}, "names no workflow"),
         ("workflows", {"a b": {}}, "is not a workflow's name"),

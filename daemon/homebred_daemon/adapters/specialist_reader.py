@@ -1,0 +1,96 @@
+"""Reads the specialists of a model store: their folders, what they run with, and which measurements still hold.
+
+It changes nothing, and takes no lock: a writer puts each folder in place with one rename.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from homebred_daemon.adapters.blob_files import Progress
+from homebred_daemon.adapters.blob_store import Blob, BlobStore
+from homebred_daemon.adapters.specialist_folder import MANIFEST_NAME, read_manifest
+from homebred_daemon.adapters.stored_records import Part, read_fitness, read_parts
+from homebred_daemon.core.measurements import Measurement
+from homebred_daemon.core.shelf import StoredSpecialist
+from homebred_daemon.errors import RequestError, StateError
+from homebred_protocol.documents.specialist import SpecialistManifest, is_specialist_id
+
+
+class SpecialistReader:
+    """The specialists below one folder."""
+
+    def __init__(self, specialists: Path, blobs: BlobStore) -> None:
+        self._specialists = specialists
+        self._blobs = blobs
+
+    def ids(self) -> list[str]:
+        """Of all whose folders are there, damaged ones among them."""
+        if not self._specialists.is_dir():
+            return []
+        return sorted(path.name for path in self._specialists.iterdir() if is_specialist_id(path.name))
+
+    def folder_of(self, specialist_id: str) -> Path:
+        """Raises RequestError where there is none."""
+        if specialist_id not in self.ids():
+            held = ", ".join(self.ids()) or "nothing"
+            raise RequestError(f"the store has no specialist {specialist_id!r}", hint=f"it holds: {held}")
+        return self._specialists / specialist_id
+
+    def read(self, specialist_id: str, is_intact: Callable[[Part], bool]) -> StoredSpecialist:
+        """One specialist; `is_intact` looks at what it runs with. Raises RequestError, StateError: it is damaged."""
+        folder = self._specialists / specialist_id
+        manifest = read_manifest(folder / MANIFEST_NAME)
+        if manifest.id != specialist_id:
+            raise RequestError(f"{folder} holds the manifest of {manifest.id!r}")
+        parts = read_parts(folder)
+        base, adapter = parts.base, parts.adapter
+        if (adapter is None) != (manifest.adapter is None):
+            raise RequestError(f"{folder} holds another adapter than its manifest names")
+        adapter_digest = "" if adapter is None else adapter.blob.digest
+        measured, note = _fitness(folder, manifest, base.blob.digest, adapter_digest)
+        return StoredSpecialist(
+            manifest=manifest,
+            base_digest=base.blob.digest,
+            base_bytes=base.size_bytes,
+            base_path=str(self._blobs.path(base.blob)),
+            base_is_intact=is_intact(base),
+            kv_bytes_per_token=parts.figures.kv_bytes_per_token,
+            trained_context=parts.figures.trained_context,
+            gpu_architecture=parts.figures.gpu_architecture,
+            adapter_digest=adapter_digest,
+            adapter_bytes=0 if adapter is None else adapter.size_bytes,
+            adapter_path="" if adapter is None else str(self._blobs.path(adapter.blob)),
+            adapter_is_intact=adapter is None or is_intact(adapter),
+            measurements=measured,
+            note=note,
+        )
+
+    def has_its_size(self, part: Part) -> bool:
+        """Whether a part is there as large as it was put in."""
+        return self._blobs.size(part.blob) == part.size_bytes
+
+    def has_all_bytes(self, progress: Progress) -> Callable[[Part], bool]:
+        """Looks at every byte of a part; reads each blob once, however many specialists need it."""
+        is_whole: dict[Blob, bool] = {}
+
+        def look(part: Part) -> bool:
+            if part.blob not in is_whole:
+                is_whole[part.blob] = self._blobs.is_intact(part.blob, progress)
+            return is_whole[part.blob]
+
+        return look
+
+
+def _fitness(
+    folder: Path, manifest: SpecialistManifest, base_digest: str, adapter_digest: str
+) -> tuple[dict[str, Measurement], str]:
+    """What was measured and still holds, and what a person should know of it."""
+    again = f"run `homebred models evaluate {manifest.id}`"
+    try:
+        measured = read_fitness(folder)
+    except StateError as error:
+        return {}, f"{error.message}; {again}"
+    valid = {name: each for name, each in measured.items() if each.holds_for(manifest, base_digest, adapter_digest)}
+    return valid, "" if len(valid) == len(measured) else f"its manifest changed since it was measured; {again}"
