@@ -170,6 +170,12 @@ class TestAdapters:
         (damaged,) = store.contents().damaged
         assert "another adapter than its manifest names" in damaged.why
 
+    def test_an_adapter_is_refused_where_the_engine_serves_none(self, store: ModelStore, tmp_path: Path) -> None:
+        folder = write_specialist(tmp_path / "one", engine="openai_server", further='[adapter]\nfile = "model.json"')
+        with pytest.raises(RequestError, match="the engine openai_server serves no adapters") as caught:
+            store.add(folder)
+        assert "leave [adapter] out" in caught.value.hint
+
     def test_an_adapter_of_a_form_that_its_engine_does_not_take_is_refused(
         self, store: ModelStore, gguf: Path, tmp_path: Path
     ) -> None:

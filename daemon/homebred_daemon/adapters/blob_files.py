@@ -14,29 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from homebred_daemon.adapters.blob_names import ALGORITHM, PREFIX, NamedByDigest, Progress
 from homebred_daemon.adapters.durable_files import LEFTOVER_PREFIX, flush_file, flush_folder, make_folder
 from homebred_daemon.errors import RequestError
 
-ALGORITHM = "sha256"
-PREFIX = f"{ALGORITHM}:"
 CHUNK_BYTES = 4 * 1024 * 1024
 _FICLONE = 0x40049409  # ioctl_ficlonerange(2)
 _READ_ONLY = 0o444
-HEX_DIGITS = 64
-
-Progress = Callable[[str, int, int], None]
-"""Hears of long work: what is done, bytes done, bytes in all."""
 
 
-class FileBlobs:
+class FileBlobs(NamedByDigest):
     """A folder whose files are named by their digests."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def path(self, digest: str) -> Path:
-        """Where a file stands, if it does."""
-        return self._folder / digest.removeprefix(PREFIX)
 
     def size(self, digest: str) -> int | None:
         """A file's size in bytes; None: absent."""
@@ -71,20 +59,11 @@ class FileBlobs:
         """Takes a file out; whoever has it open keeps it until closing it."""
         self.path(digest).unlink(missing_ok=True)
 
-    def digests(self) -> Iterator[str]:
-        """What is there."""
-        for path in self._paths():
-            if len(path.name) == HEX_DIGITS:
-                yield PREFIX + path.name
-
     def remove_leftovers(self) -> None:
         """Removes what a killed `add` left; the caller knows that none is running."""
         for path in self._paths():
             if path.name.startswith(LEFTOVER_PREFIX):
                 path.unlink(missing_ok=True)
-
-    def _paths(self) -> list[Path]:
-        return list(self._folder.iterdir()) if self._folder.is_dir() else []
 
 
 @contextmanager

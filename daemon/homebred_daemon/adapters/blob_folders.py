@@ -18,15 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from homebred_daemon.adapters.blob_files import (
-    ALGORITHM,
-    HEX_DIGITS,
-    PREFIX,
-    Progress,
-    changed_meanwhile,
-    digest_of_open_file,
-    fill_copy,
-)
+from homebred_daemon.adapters.blob_files import changed_meanwhile, digest_of_open_file, fill_copy
+from homebred_daemon.adapters.blob_names import ALGORITHM, PREFIX, NamedByDigest, Progress
 from homebred_daemon.adapters.durable_files import LEFTOVER_PREFIX, flush_folder, make_folder
 from homebred_daemon.errors import RequestError
 
@@ -48,15 +41,8 @@ class _File:
     size_bytes: int
 
 
-class FolderBlobs:
+class FolderBlobs(NamedByDigest):
     """A folder whose folders are named by their digests."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def path(self, digest: str) -> Path:
-        """Where a folder stands, if it does."""
-        return self._folder / digest.removeprefix(PREFIX)
 
     def size(self, digest: str) -> int | None:
         """Bytes of a folder's files; None: absent, or damaged."""
@@ -96,20 +82,11 @@ class FolderBlobs:
             self.path(digest).rename(gone)
             shutil.rmtree(gone)
 
-    def digests(self) -> Iterator[str]:
-        """What is there."""
-        for path in self._paths():
-            if len(path.name) == HEX_DIGITS:
-                yield PREFIX + path.name
-
     def remove_leftovers(self) -> None:
         """Removes what a killed `add` or `remove` left; the caller knows that none is running."""
         for path in self._paths():
             if path.name.startswith((LEFTOVER_PREFIX, _REMOVED_PREFIX)):
                 shutil.rmtree(path)
-
-    def _paths(self) -> list[Path]:
-        return list(self._folder.iterdir()) if self._folder.is_dir() else []
 
 
 def digest_of_folder(folder: Path, step: str, progress: Progress) -> str:

@@ -14,8 +14,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
-from homebred_daemon.adapters.blob_files import FileBlobs, Progress, digest_of_file
+from homebred_daemon.adapters.blob_files import FileBlobs, digest_of_file
 from homebred_daemon.adapters.blob_folders import FolderBlobs, digest_of_folder
+from homebred_daemon.adapters.blob_names import Progress
 
 
 class Form(enum.Enum):

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from homebred_daemon.adapters.blob_files import Progress
+from homebred_daemon.adapters.blob_names import Progress
 from homebred_daemon.adapters.blob_store import BlobStore
 from homebred_daemon.adapters.durable_files import (
     LEFTOVER_PREFIX,

@@ -36,6 +36,7 @@ _ADAPTERS = {
     CHECKPOINT_ENGINE: (Form.FOLDER, "a PEFT folder"),
     "edgellm": (Form.FILE, "a processed safetensors file"),
 }
+_WITHOUT_ADAPTERS = frozenset({"openai_server"})
 _ARCHITECTURE = re.compile(r"sm_[0-9]{2,3}[a-z]?")
 
 
@@ -89,6 +90,11 @@ def figures_of(facts: GgufFacts | CheckpointFacts) -> Figures:
 
 def look_at_adapter(engine: str, adapter: Path, base: LookedAt, base_digest: str) -> None:
     """Raises RequestError where the engine takes no such adapter, or it is not whole or was made for another base."""
+    if engine in _WITHOUT_ADAPTERS:
+        raise RequestError(
+            f"the engine {engine} serves no adapters, and the manifest names one",
+            hint="leave [adapter] out, or name another engine",
+        )
     _refuse_other_form(engine, adapter, _ADAPTERS)
     if base.gguf is None:
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from homebred_daemon.adapters.blob_files import Progress
+from homebred_daemon.adapters.blob_names import Progress
 from homebred_daemon.adapters.blob_store import Blob, BlobStore, blob_of
 from homebred_daemon.adapters.offered_models import figures_of, look_at_adapter, look_at_base, look_at_gguf
 from homebred_daemon.adapters.specialist_folder import (

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from homebred_daemon.adapters.blob_files import Progress
+from homebred_daemon.adapters.blob_names import Progress
 from homebred_daemon.adapters.blob_store import Blob, BlobStore
 from homebred_daemon.adapters.specialist_folder import MANIFEST_NAME, read_manifest
 from homebred_daemon.adapters.stored_records import Part, read_fitness, read_parts
