@@ -43,8 +43,16 @@ class Ask:
     in_words: frozenset[str] = frozenset()
     """Options that the engine does not get."""
 
-    def in_words_too(self, option: str) -> Ask | None:
-        """The same with an option that the engine refused told in words; None: it cannot be, or was."""
+    def without(self, option: str) -> Ask | None:
+        """The same for an engine that refused an option; None: there is no other way to ask.
+
+        It is told in words, or left out where only we wanted it: probabilities, which an engine need not have.
+        """
+        if option == "logprobs" and self.options.logprobs:
+            return replace(self, options=replace(self.options, logprobs=False))
+        return self._in_words_too(option)
+
+    def _in_words_too(self, option: str) -> Ask | None:
         if option not in TOLD_IN_WORDS - self.in_words:
             return None
         # A call stands outside the schema of an answer: an engine that is guided by that one could not write it. A call

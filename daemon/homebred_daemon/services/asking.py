@@ -132,9 +132,9 @@ class Asking:
                     if isinstance(event, api.Delta) and event.text and not held:
                         await self._emit(event.text)
         except api.UnsupportedOptionError as error:
-            if (in_words := ask.in_words_too(error.option)) is None:
+            if (otherwise := ask.without(error.option)) is None:
                 raise self._meaning(error, specialist_id, streamed=False) from error
-            return await self._collect(specialist_id, in_words, held=held)
+            return await self._collect(specialist_id, otherwise, held=held)
         except api.EngineError as error:
             raise self._meaning(error, specialist_id, streamed=bool(collected.text) and not held) from error
         if collected.end.reason is api.FinishReason.CANCELLED:

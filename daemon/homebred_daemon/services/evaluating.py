@@ -260,7 +260,7 @@ async def _heard(engine: GeneratingEngine, ask: Ask) -> tuple[str, api.Finished 
                 else:
                     finished = event
     except api.UnsupportedOptionError as error:
-        if (in_words := ask.in_words_too(error.option)) is None:
+        if (in_words := ask.without(error.option)) is None:
             raise
         return await _heard(engine, in_words)
     text = "".join(parts)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import pytest
-from tests.support.answering_stage import Actor, Stage, accepted_task, review_desk
+from tests.support.answering_stage import PUBLIC, WORKFLOW, Actor, Stage, accepted_task, review_desk
 from tests.support.metrics_reader import counted
 from tests.support.scripted_pool import USAGE, Ends, Play, Step, Sure, Takes, asks_for, says
 
@@ -122,6 +122,24 @@ async def test_a_cascade_whose_last_one_fails_fails_in_its_name() -> None:
     with pytest.raises(AttemptFailedError) as caught:
         await asking(stage).ask(("s", "l"))
     assert caught.value.specialist_id == "l"
+
+
+def of_loop(stage: Stage) -> Asking:
+    return asking(stage, accepted_task(PUBLIC | {"kind": "tool_loop"}))
+
+
+LACKS_LOGPROBS = (api.UnsupportedOptionError("It has none.", option="logprobs"),)
+SURE_OF = {"workflows": {WORKFLOW: {"minimum_confidence": 0.5}}}
+
+
+async def test_an_engine_without_probabilities_answers_unweighed_and_one_with_them_is_weighed() -> None:
+    stage = Stage({"s": Actor(plays=[LACKS_LOGPROBS, says("hello")]), "l": Actor()}, SURE_OF)
+    generated = await of_loop(stage).ask(("s", "l"))
+    assert (generated.specialist_id, generated.confidence, generated.findings) == ("s", None, ())
+    assert [prompt.options.logprobs for _, prompt in stage.pool.asked] == [True, False]
+    unsure = (Sure("hm", math.log(0.1)), Ends())
+    stage = Stage({"s": Actor(plays=[unsure]), "l": Actor(plays=[LACKS_LOGPROBS, says("hello")])}, SURE_OF)
+    assert (await of_loop(stage).ask(("s", "l"))).specialist_id == "l"
 
 
 RING = {"tools": [{"name": "ring", "parameters": {"type": "object", "required": ["times"]}}]}

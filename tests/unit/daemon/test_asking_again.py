@@ -18,7 +18,7 @@ def ask(*in_words: str, options: GenerateOptions = OPTIONS) -> Ask:
     asked: Ask | None = Ask(messages=(USER,), options=options)
     for option in in_words:
         assert asked is not None
-        asked = asked.in_words_too(option)
+        asked = asked.without(option)
     assert asked is not None
     return asked
 
@@ -59,7 +59,13 @@ def test_a_call_that_must_be_made_is_guided_by_its_schema_while_the_engine_has_t
 
 @pytest.mark.parametrize("option", ["seed", "logprobs", "", "json_schema"])
 def test_what_cannot_be_told_or_was_told_already_cannot_be_told(option: str) -> None:
-    assert ask("json_schema").in_words_too(option) is None
+    assert ask("json_schema").without(option) is None
+
+
+def test_an_engine_without_probabilities_is_asked_without_them() -> None:
+    wanted = replace(OPTIONS, logprobs=True)
+    assert ask("logprobs", options=wanted).engine_options() == OPTIONS
+    assert ask("tools", "logprobs", options=wanted).engine_options() == ask("tools").engine_options()
 
 
 def test_a_conversation_with_calls_can_be_told_to_an_engine_without_tools() -> None:
@@ -69,7 +75,7 @@ def test_a_conversation_with_calls_can_be_told_to_an_engine_without_tools() -> N
         Message(role="assistant", content="", tool_calls=(call,)),
         Message(role="tool", content="rung", tool_call_id="c"),
     )
-    told = Ask(messages=messages, options=GenerateOptions()).in_words_too("tools")
+    told = Ask(messages=messages, options=GenerateOptions()).without("tools")
     assert told is not None
     assert [message.role for message in told.engine_messages()] == ["user", "assistant", "user"]
 
