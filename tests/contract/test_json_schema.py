@@ -260,6 +260,34 @@ class TestHostileChecks:
         assert not checker.fits(json.dumps([*numbers, 0]), '{"uniqueItems": true}')
 
 
+class TestPatterns:
+    @pytest.mark.parametrize(
+        ("pattern", "text", "found"),
+        [
+            ("tea", "two teas", True),
+            ("^tea", "two teas", False),
+            ("^[^\n]*$", "two teas\nplease", False),
+            (r"^\d{4}-\d{2}$", "2026-11", True),
+            ("ü", 'a "ü"\\', True),
+            ("^((a+)+b|a+)$", "a" * 28 + "c", False),
+            ("[ab]*a[ab]{400}c", LONG, False),
+            ("a", "a" * 200_000, False),  # too long to be looked through
+        ],
+    )
+    def test_a_pattern_is_found_or_not_in_bounded_time(
+        self, checker: JsonSchemaChecker, pattern: str, text: str, *, found: bool
+    ) -> None:
+        checker.check_pattern(pattern, name="constraints.matches")
+        assert checker.matches(text, pattern) is found
+
+    @pytest.mark.parametrize("pattern", [r"(a)\1", "(?=a)b", "(", "[ab]{9}" * 9000, "(a{999}){999}"])
+    def test_one_that_is_none_or_runs_on_is_refused_by_its_name(self, checker: JsonSchemaChecker, pattern: str) -> None:
+        with pytest.raises(RequestError, match=r"^constraints\.matches is no regular expression that runs") as caught:
+            checker.check_pattern(pattern, name="constraints.matches")
+        assert pattern[:9] not in caught.value.message
+        assert caught.value.hint
+
+
 class TestMemory:
     def test_only_the_schemas_last_used_are_kept_and_none_of_their_text(self, checker: JsonSchemaChecker) -> None:
         for limit in range(3 * CACHED_SCHEMAS):

@@ -29,7 +29,7 @@ from homebred_daemon.core.link import Link, SeenLink
 from homebred_daemon.core.pseudonyms import KEY_BYTES
 from homebred_daemon.core.sensitivity import Detector
 from homebred_daemon.core.shelf import Shelf
-from homebred_daemon.core.task_content import local_tools_of, requiring, tools_of
+from homebred_daemon.core.task_content import constraints_of, local_tools_of, requiring, tools_of
 from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent, Decided, Outcome, Retracted
 from homebred_daemon.ports.cloud import CloudLane
 from homebred_daemon.ports.engines import ServedModel
@@ -208,6 +208,7 @@ def accepted_task(
         content=attached,
         local_tools=local_tools_of(document),
         session_id=session_id,
+        constraints=constraints_of(document),
     )
 
 

@@ -142,6 +142,8 @@ class Caller:
             "session_id": self._random.choice(("", self.canary())),
             **more,
         }
+        if self._random.random() < 0.3:  # an answer that is held to them is not streamed, and others must be
+            given["constraints"] = wire.Constraints(matches=f"({self.canary()})?", excludes=[self.canary()])
         if self._random.random() < 0.5:
             return wire.Task(text=first + text, **given)  # type: ignore[arg-type]  # as a test writes it
         messages = [wire.Message(role=role, content=self.canary()) for role in ("system", "user", "assistant")]
@@ -278,6 +280,7 @@ class Caller:
             {"requires": [self.canary()]},
             {"task_id": self.canary() * 20},
             {"data_classes": [self.canary() * 20]},
+            {"constraints": wire.Constraints(matches=f"({self.canary()}")},
             {"response_schema": self.canary()},
             {"response_schema": json.dumps({"type": self.canary()})},
             {"response_schema": json.dumps({"$ref": f"#/{self.canary()}"})},

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from homebred_daemon.core.attached_content import NOTHING_ATTACHED, AttachedContent, Attachment
-from homebred_daemon.core.task_content import local_tools_of, requiring, turns_of
+from homebred_daemon.core.task_content import constraints_of, local_tools_of, requiring, turns_of
 from homebred_daemon.errors import RequestError
 from homebred_daemon.inbound.answering import AcceptedTask
 from homebred_daemon.inbound.embedding import EmbeddingTask
@@ -61,6 +61,7 @@ def accepted(
         content=attached,
         local_tools=local_tools_of(document),
         session_id=document.get("session_id") or "",
+        constraints=constraints_of(document),
     )
 
 

@@ -7,6 +7,7 @@ on an engine that never backtracks, no reference is fetched, and `json_schema_bo
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import sha256
@@ -68,6 +69,23 @@ class JsonSchemaChecker:
         except (ValueError, RecursionError):  # no JSON, or half of a surrogate pair, which is no character
             return "it is not JSON"
 
+    def check_pattern(self, pattern: str, *, name: str) -> None:
+        """Refuses what is no regular expression, or none that runs in bounded time and space.
+
+        Raises:
+            RequestError: with the pattern's name.
+        """
+        try:
+            self._get(_schema_of(pattern))
+        except RequestError as error:
+            raise RequestError(
+                f"{name} is no regular expression that runs in bounded time and space", hint=error.hint
+            ) from None
+
+    def matches(self, text: str, pattern: str) -> bool:
+        """Whether a text holds what the pattern describes; one that takes too many steps to look through does not."""
+        return self.fits(json.dumps(text), _schema_of(pattern))
+
     def _get(self, schema: str) -> _Built:
         digest = sha256(schema.encode(errors="replace")).digest()
         built = self._built.get(digest) or _build(schema)
@@ -76,6 +94,10 @@ class JsonSchemaChecker:
         if len(self._built) > CACHED_SCHEMAS:
             self._built.popitem(last=False)
         return built
+
+
+def _schema_of(pattern: str) -> str:
+    return json.dumps({"pattern": pattern})
 
 
 def _build(text: str) -> _Built:

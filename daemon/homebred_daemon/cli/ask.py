@@ -17,7 +17,7 @@ from homebred_daemon.cli.exits import Exit, write_json
 from homebred_daemon.errors import RequestError
 
 if TYPE_CHECKING:
-    from homebred_protocol.client import Decision, Event, Outcome, Review, Task, Tool, ToolCall
+    from homebred_protocol.client import Constraints, Decision, Event, Outcome, Review, Task, Tool, ToolCall
 
 app = typer.Typer()
 
@@ -34,6 +34,9 @@ def ask(
     schema: Annotated[Path | None, typer.Option("--schema", help="JSON Schema that the answer must fit.")] = None,
     tools: Annotated[
         Path | None, typer.Option("--tools", help="JSON list of tools: name, description, parameters.")
+    ] = None,
+    constraints: Annotated[
+        Path | None, typer.Option("--constraints", help="JSON object: matches, contains, excludes, max_characters.")
     ] = None,
     session: Annotated[str, typer.Option("--session", help="Your name for tasks that belong together.")] = "",
     max_tokens: Annotated[int | None, typer.Option("--max-tokens", min=1, help="Tokens of answer at most.")] = None,
@@ -58,6 +61,7 @@ def ask(
         deadline_s=deadline_s,
         schema=None if schema is None else _text_of(schema),
         tools=() if tools is None else _tools_of(tools),
+        constraints=None if constraints is None else _constraints_of(constraints),
         session_id=session,
         max_tokens=max_tokens,
     )
@@ -188,6 +192,22 @@ def _text_of(path: Path) -> str:
         return _bytes_of(path).decode("utf-8")
     except UnicodeDecodeError:
         raise RequestError(f"{path} is not text in UTF-8", hint="write a JSON document") from None
+
+
+def _constraints_of(path: Path) -> Constraints:
+    from homebred_daemon.core.task_content import constraints_of  # noqa: PLC0415
+    from homebred_protocol.client import Constraints  # noqa: PLC0415
+    from homebred_protocol.documents.task import read_task  # noqa: PLC0415
+
+    try:
+        document = {"task_id": "-", "text": "-", "constraints": json.loads(_text_of(path))}
+        read_task(document)  # a text where a list belongs would be taken for one of letters
+        return Constraints(**asdict(constraints_of(document)))
+    except (ValueError, RecursionError) as error:
+        raise RequestError(
+            f"{path} holds no constraints: {error}",
+            hint='write such as {"matches": "^[A-Z]", "contains": ["tea"], "excludes": [], "max_characters": 80}',
+        ) from None
 
 
 def _tools_of(path: Path) -> tuple[Tool, ...]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from homebred_daemon.core.attached_content import Attachment
+from homebred_daemon.core.constraints import UNCONSTRAINED, Constraints
 from homebred_daemon.errors import RequestError
 from homebred_engines import api
 from homebred_protocol.documents.task import Task
@@ -48,6 +49,19 @@ def local_tools_of(document: Mapping[str, Any]) -> frozenset[str]:
 def schema_of(document: Mapping[str, Any]) -> str:
     """What the answer must fit, as JSON text; empty: anything."""
     return _json_text(document.get("response_schema"))
+
+
+def constraints_of(document: Mapping[str, Any]) -> Constraints:
+    """What the answer's text must keep to."""
+    said = document.get("constraints")
+    if said is None:
+        return UNCONSTRAINED
+    return Constraints(
+        matches=said.get("matches") or "",
+        contains=tuple(said.get("contains") or ()),
+        excludes=tuple(said.get("excludes") or ()),
+        max_characters=said.get("max_characters"),
+    )
 
 
 def requiring(task: Task, requires: frozenset[str]) -> Task:

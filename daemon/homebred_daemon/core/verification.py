@@ -1,6 +1,6 @@
 """What an answer must withstand before it counts: findings, and whether they make it weak.
 
-Whether text fits a JSON Schema was checked before; nothing here parses or measures.
+Whether text fits a JSON Schema or keeps to constraints was checked before; nothing here parses or measures.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ class Finding(StrEnum):
     EMPTY = "empty"
     TRUNCATED = "truncated"
     SCHEMA_INVALID = "schema_invalid"
+    CONSTRAINT_BROKEN = "constraint_broken"
+    """Its text is not as the caller asked."""
     LOW_CONFIDENCE = "low_confidence"
     SLOW = "slow"
     FALLBACK = "fallback"
@@ -39,13 +41,22 @@ class Finding(StrEnum):
     CLOUD_DEADLINE = "cloud_deadline"
     CLOUD_FILTERED = "cloud_filtered"
     CLOUD_UNFIT = "cloud_unfit"
-    """Its answer did not fit the schema."""
+    """Its answer did not fit the schema, or broke a constraint."""
     ALTERED_TOKEN = "altered_token"  # noqa: S105  # a word, no password
     MASKED_SCHEMA = "masked_schema"
     """What had to be masked in the schema left none that a provider could read."""
 
 
-WEAK = frozenset({Finding.EMPTY, Finding.TRUNCATED, Finding.SCHEMA_INVALID, Finding.LOW_CONFIDENCE, Finding.WITHHELD})
+WEAK = frozenset(
+    {
+        Finding.EMPTY,
+        Finding.TRUNCATED,
+        Finding.SCHEMA_INVALID,
+        Finding.CONSTRAINT_BROKEN,
+        Finding.LOW_CONFIDENCE,
+        Finding.WITHHELD,
+    }
+)
 """Findings that say not to rely on the answer; the others speak of the way to it."""
 
 
@@ -61,6 +72,8 @@ class Answer:
     """None: no schema was asked for."""
     fits_tools: bool = True
     """Whether its tool calls are ones that can be made, and there where they must be."""
+    keeps_constraints: bool = True
+    """Whether its text is as the caller asked, beside the schema."""
     confidence: float | None = None
     """Mean token probability in [0, 1]; None: not measured."""
 
@@ -72,6 +85,8 @@ def verify(answer: Answer, *, minimum_confidence: float | None = None) -> tuple[
         found.append(Finding.EMPTY)
     if answer.fits_schema is False or not answer.fits_tools:
         found.append(Finding.SCHEMA_INVALID)
+    if not answer.keeps_constraints:
+        found.append(Finding.CONSTRAINT_BROKEN)
     if answer.truncated:
         found.append(Finding.TRUNCATED)
     if minimum_confidence is not None and answer.confidence is not None and answer.confidence < minimum_confidence:

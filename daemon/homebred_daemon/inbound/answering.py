@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from homebred_daemon.core.attached_content import NOTHING_ATTACHED, AttachedContent, Attachment
+from homebred_daemon.core.constraints import UNCONSTRAINED, Constraints
 from homebred_daemon.core.context import MinimumContext
 from homebred_daemon.core.decision import RouteDecision
 from homebred_daemon.errors import HomebredError
@@ -38,6 +39,13 @@ class AcceptedTask:
     """Names of the tools that run on this device."""
     session_id: str = ""
     """The caller's name for what belongs together; empty: the task stands alone."""
+    constraints: Constraints = UNCONSTRAINED
+    """What the answer's text must keep to."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether its caller asks something of the whole answer, so that none of it is shown before it is whole."""
+        return bool(self.options.json_schema) or self.constraints.are_set
 
     @property
     def size(self) -> int:

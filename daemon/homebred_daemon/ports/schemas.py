@@ -1,4 +1,4 @@
-"""Knowledge of JSON Schema."""
+"""Knowledge of JSON Schema, and of the regular expressions in it."""
 
 from __future__ import annotations
 
@@ -22,4 +22,16 @@ class SchemaChecker(Protocol):
 
     def problem(self, text: str, schema: str) -> str:
         """Why a text is not JSON that fits the schema, in words for a model; empty: it is."""
+        ...
+
+    def check_pattern(self, pattern: str, *, name: str) -> None:
+        """Refuses what is no regular expression, or none that runs in bounded time and space.
+
+        Raises:
+            RequestError: with the pattern's name.
+        """
+        ...
+
+    def matches(self, text: str, pattern: str) -> bool:
+        """Whether a text holds what the pattern describes; one that takes too many steps to look through does not."""
         ...

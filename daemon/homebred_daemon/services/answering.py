@@ -105,6 +105,8 @@ class Answering:
         standing.require_workflow(accepted.caller, accepted.task.workflow)
         if accepted.options.json_schema:
             self._means.schemas.check_schema(accepted.options.json_schema)
+        if accepted.constraints.matches:
+            self._means.schemas.check_pattern(accepted.constraints.matches, name="constraints.matches")
         for tool in accepted.options.tools:
             if tool.parameters:
                 self._means.schemas.check_schema(tool.parameters, name=f"parameters of the tool {tool.name}")

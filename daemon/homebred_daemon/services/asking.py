@@ -1,7 +1,8 @@
 """Asks a stack of specialists for one answer: the smaller ones held back until verified, the last one streamed.
 
-It decides no route and records nothing. An answer that must fit a schema is held back until it does, and asked for
-again where it does not; a failure before anything was streamed is an AttemptFailedError, after that it is final.
+It decides no route and records nothing. An answer that must fit a schema or keep to constraints is held back until it
+does, and asked for again where it does not; a failure before anything was streamed is an AttemptFailedError, after that
+it is final.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from homebred_daemon.core import measures
 from homebred_daemon.core.asking_again import Ask, is_asked_again, summed
+from homebred_daemon.core.constraints import what_breaks
 from homebred_daemon.core.documents import with_documents
 from homebred_daemon.core.prompting import messages_for_chat, options_for
 from homebred_daemon.core.tool_calls import misfit
@@ -86,7 +88,7 @@ class Asking:
     async def _generate_last(self, specialist_id: str) -> Generated:
         options = self._options(self._served(specialist_id))
         must_fit = bool(options.json_schema) or options.tool_choice not in ("auto", "none")
-        generated, held = await self._generate(specialist_id, held=must_fit)
+        generated, held = await self._generate(specialist_id, held=must_fit or self._accepted.constraints.are_set)
         if held:
             if must_fit and Finding.SCHEMA_INVALID in generated.findings:
                 raise AttemptFailedError(specialist_id, "schema_invalid", "its answer does not fit the schema")
@@ -176,6 +178,9 @@ class Asking:
         said = ask.read("".join(collected.text), collected.end)
         schema = "" if said.calls else options.json_schema
         of_text = problem(said.text, schema) if schema else ""
+        of_constraints = (
+            "" if said.calls else what_breaks(self._accepted.constraints, said.text, self._means.schemas.matches)
+        )
         of_calls = "a call of a tool is not in its form" if said.is_half_call else misfit(said.calls, options, problem)
         answer = Answer(
             text=said.text,
@@ -183,6 +188,7 @@ class Asking:
             truncated=said.reason is api.FinishReason.LENGTH,
             fits_schema=not of_text if schema else None,
             fits_tools=not of_calls,
+            keeps_constraints=not of_constraints,
             confidence=collected.confidence(),
         )
         findings = verify(answer, minimum_confidence=self._minimum_confidence)
@@ -197,7 +203,7 @@ class Asking:
             findings=findings,
             tool_calls=() if is_unfit else said.calls,
         )
-        return generated, of_calls or of_text
+        return generated, of_calls or of_text or of_constraints
 
     def _meaning(self, error: api.EngineError, specialist_id: str, *, streamed: bool) -> Exception:
         """What an engine's error means for the task."""

@@ -12,6 +12,7 @@ from contextlib import aclosing
 from typing import Final
 
 from homebred_daemon.core import measures
+from homebred_daemon.core.constraints import what_breaks
 from homebred_daemon.core.context import MinimumContext, minimum_context
 from homebred_daemon.core.masking import masked
 from homebred_daemon.core.pseudonyms import Pseudonyms, Restorer, TokenError
@@ -37,6 +38,7 @@ from homebred_engines.tool_prompts import AnswerReading
 
 MAX_TOKENS: Final = 1024
 """Of an answer whose caller names no bound."""
+UNFIT: Final = frozenset({Finding.SCHEMA_INVALID, Finding.CONSTRAINT_BROKEN})
 
 
 def leaving_context(accepted: AcceptedTask) -> MinimumContext:
@@ -75,7 +77,7 @@ class Escalating:
     async def ask(self, alias: str, context: Callable[[], MinimumContext], *, deadline_s: float) -> Generated:
         """The answer of the cloud model of that alias to a context, which leaves masked.
 
-        It is streamed, unless it must fit a schema. `context` is called on a thread.
+        It is streamed, unless it must fit a schema or keep to constraints. `context` is called on a thread.
 
         Raises:
             EscalationFailedError: there is none that holds; what was streamed of it has been retracted.
@@ -108,18 +110,18 @@ class Escalating:
 
         Stop strings stay here: they are the caller's words. Raises CloudError, TokenError.
         """
-        finished, is_held = None, bool(self._accepted.options.json_schema)
+        finished, is_kept = None, bool(self._accepted.options.json_schema)
         stopping = AnswerReading(api.GenerateOptions(stop=self._accepted.options.stop))
         async with aclosing(self._lane.ask(request, deadline_s=deadline_s)) as events:
             async for event in events:
                 match event:
                     case CloudText(text):
-                        await self._show(text if is_held else stopping.feed(restorer.feed(text)))
+                        await self._show(text if is_kept else stopping.feed(restorer.feed(text)))
                         if stopping.stopped:
                             return CloudFinished(reason=CloudFinish.STOP, usage=CloudUsage())
                     case CloudFinished():
                         finished = event
-        if not is_held:
+        if not is_kept:
             await self._show(stopping.feed(restorer.finish()))
             await self._show(stopping.finish(is_truncated=False))
         if finished is None:
@@ -171,7 +173,7 @@ class Escalating:
             return
         self._said.append(piece)
         self._first_s = self._means.clock.monotonic_s() if self._first_s is None else self._first_s
-        if not self._accepted.options.json_schema:
+        if not self._accepted.is_held:
             self._shown = True
             await self._emit(piece)
 
@@ -191,11 +193,12 @@ class Escalating:
             truncated=finished.reason is CloudFinish.LENGTH,
             fits_schema=schemas.fits(text, schema) if schema else None,
             fits_tools=not misfit(home.calls, options, schemas.problem),
+            keeps_constraints=bool(home.calls) or not what_breaks(self._accepted.constraints, text, schemas.matches),
         )
         findings = verify(answer)
-        if Finding.SCHEMA_INVALID in findings:
+        if UNFIT.intersection(findings):
             raise await self._failed(Finding.CLOUD_UNFIT)
-        if options.json_schema and text:
+        if self._accepted.is_held and text:
             await self._emit(text)
         return Generated(
             specialist_id=alias,

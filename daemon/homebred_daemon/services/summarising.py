@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from homebred_daemon.core.attached_content import NOTHING_ATTACHED
+from homebred_daemon.core.constraints import UNCONSTRAINED
 from homebred_daemon.core.context import MinimumContext
 from homebred_daemon.core.decision import Runtime
 from homebred_daemon.core.documents import with_documents
@@ -49,6 +50,7 @@ async def summarised(
         turns=(api.Message(role="user", content=said),),
         options=api.GenerateOptions(max_tokens=MAX_TOKENS, temperature=0.0),
         content=NOTHING_ATTACHED,  # the texts are said already
+        constraints=UNCONSTRAINED,  # those are of the answer
     )
     try:
         async with asyncio.timeout(accepted.deadline_s * SHARE):

@@ -37,6 +37,7 @@ from homebred_protocol.client.errors import (
 from homebred_protocol.client.values import (
     Answer,
     Attachment,
+    Constraints,
     Decision,
     DryRun,
     Embeddings,
@@ -83,6 +84,7 @@ __all__ = [
     "Client",
     "ConflictError",
     "ConnectionLostError",
+    "Constraints",
     "Control",
     "DaemonUnreachableError",
     "DeadlineError",

@@ -14,6 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from homebred_protocol.client.errors import FailedError
 from homebred_protocol.client.values import (
     Answer,
+    Constraints,
     Decision,
     DryRun,
     Embeddings,
@@ -88,6 +89,18 @@ def task_message(task: Task) -> wire.Task:
             wire.Attachment(name=one.name, media_type=one.media_type, data=one.data) for one in task.attachments
         ],
         session_id=task.session_id,
+        constraints=_constraints(task.constraints),
+    )
+
+
+def _constraints(constraints: Constraints | None) -> wire.Constraints | None:
+    if constraints is None:
+        return None
+    return wire.Constraints(
+        matches=constraints.matches,
+        contains=constraints.contains,
+        excludes=constraints.excludes,
+        max_characters=constraints.max_characters,
     )
 
 

@@ -123,6 +123,19 @@ class Attachment:
     """Such as `text/plain`; empty: it is found out."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constraints:
+    """What the text of an answer must keep to, beside a schema; an answer that asks for a tool is not held to it."""
+
+    matches: str = ""
+    """Regular expression that is found in it, as `pattern` of JSON Schema: `^` and `$` bind it to the whole."""
+    contains: tuple[str, ...] = ()
+    """Each is in it, as it is written."""
+    excludes: tuple[str, ...] = ()
+    """None is in it."""
+    max_characters: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """What is asked, and what may be done to answer it. `dataclasses.replace` makes the next one of a kind."""
@@ -148,6 +161,8 @@ class Task:
     """`auto`, `none`, `required`, or the name of the tool that must be asked for; empty: auto."""
     session_id: str = field(default="", kw_only=True)
     """The caller's name for what belongs together: a value that is masked has one token within it."""
+    constraints: Constraints | None = field(default=None, kw_only=True)
+    """What the answer's text must keep to; it is then held back until it is whole."""
     deadline_s: float | None = field(default=None, kw_only=True)
     """Seconds from now to the outcome, all tries together; None: the device's own bound."""
     max_tokens: int | None = field(default=None, kw_only=True)
@@ -236,7 +251,7 @@ class Outcome:
     weak: bool
     """Whether a finding says not to rely on the answer."""
     findings: tuple[str, ...]
-    """Such as `slow`, `truncated`, `low_confidence`, `fallback`."""
+    """Such as `slow`, `truncated`, `low_confidence`, `constraint_broken`, `fallback`."""
     answered_by: str
     finish_reason: str
     """`stop`, `length`, `tool_calls` or `schema_invalid`."""

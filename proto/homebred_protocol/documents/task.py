@@ -17,6 +17,8 @@ BUILT_IN_CLASSES = ("client", "patient", "student", "voice", "biometric", "code"
 MAX_NAME_CHARACTERS = 128
 MAX_CLASSES = 32
 MAX_CLASS_CHARACTERS = 64
+MAX_CONSTRAINT_TEXTS = 32
+MAX_CONSTRAINT_CHARACTERS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,8 @@ def content_text(document: dict[str, Any]) -> str:
     for tool in document.get("tools") or ():
         parts += [tool["name"], tool.get("description"), _schema_text(tool.get("parameters"))]
     parts.append(_schema_text(document.get("response_schema")))
+    constraints = document.get("constraints") or {}
+    parts += [constraints.get("matches"), *(constraints.get("contains") or ()), *(constraints.get("excludes") or ())]
     return without_escapes("\n".join(part for part in parts if part))
 
 
@@ -145,11 +149,27 @@ def _check_content(fields: Fields) -> None:
             attachment.text(key)
         attachment.finish()
     fields.text("tool_choice")
+    _check_constraints(fields)
     _name(fields, "session_id")
     given = [key for key in ("text", "messages") if fields.has(key) and fields.raw(key) != []]
     if len(given) != 1:
         what = "both `text` and `messages` are given" if given else "neither `text` nor `messages` is given"
         fields.complain((), what, "write exactly one of them")
+
+
+def _check_constraints(fields: Fields) -> None:
+    constraints = fields.table("constraints")
+    if constraints is None:
+        return
+    if len(constraints.text("matches") or "") > MAX_CONSTRAINT_CHARACTERS:
+        constraints.complain(("matches",), "is too long", f"write at most {MAX_CONSTRAINT_CHARACTERS} characters")
+    for key in ("contains", "excludes"):
+        texts = constraints.texts(key)
+        if len(texts) > MAX_CONSTRAINT_TEXTS or not all(0 < len(text) <= MAX_CONSTRAINT_CHARACTERS for text in texts):
+            bounds = f"at most {MAX_CONSTRAINT_TEXTS} texts of 1 to {MAX_CONSTRAINT_CHARACTERS} characters"
+            constraints.complain((key,), "is more than texts to look for", f"write {bounds}")
+    constraints.integer("max_characters", low=1)
+    constraints.finish()
 
 
 def _check_schema(fields: Fields, key: str) -> None:

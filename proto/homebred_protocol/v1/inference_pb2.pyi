@@ -262,6 +262,47 @@ class Attachment(_message.Message):
 Global___Attachment: _TypeAlias = Attachment  # noqa: Y015
 
 @_typing.final
+class Constraints(_message.Message):
+    """What an answer's text must keep to, beside a schema: it is checked here, told to no cloud, and held back until it does.
+    An answer that asks for a tool is not held to it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MATCHES_FIELD_NUMBER: _builtins.int
+    CONTAINS_FIELD_NUMBER: _builtins.int
+    EXCLUDES_FIELD_NUMBER: _builtins.int
+    MAX_CHARACTERS_FIELD_NUMBER: _builtins.int
+    matches: _builtins.str
+    """a regular expression that is found in it, as `pattern` of JSON Schema; empty: any text"""
+    max_characters: _builtins.int
+    @_builtins.property
+    def contains(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """each is in it, as it is written"""
+
+    @_builtins.property
+    def excludes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """none is in it"""
+
+    def __init__(
+        self,
+        *,
+        matches: _builtins.str = ...,
+        contains: _abc.Iterable[_builtins.str] | None = ...,
+        excludes: _abc.Iterable[_builtins.str] | None = ...,
+        max_characters: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_characters", b"_max_characters", "max_characters", b"max_characters"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_characters", b"_max_characters", "contains", b"contains", "excludes", b"excludes", "matches", b"matches", "max_characters", b"max_characters"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_characters: _TypeAlias = _typing.Literal["max_characters"]  # noqa: Y015
+    _WhichOneofArgType__max_characters: _TypeAlias = _typing.Literal["_max_characters", b"_max_characters"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_characters) -> _WhichOneofReturnType__max_characters | None: ...
+
+Global___Constraints: _TypeAlias = Constraints  # noqa: Y015
+
+@_typing.final
 class Task(_message.Message):
     """A task as its caller describes it."""
 
@@ -284,6 +325,7 @@ class Task(_message.Message):
     TOOL_CHOICE_FIELD_NUMBER: _builtins.int
     ATTACHMENTS_FIELD_NUMBER: _builtins.int
     SESSION_ID_FIELD_NUMBER: _builtins.int
+    CONSTRAINTS_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     """the caller's name for it; empty: one is made"""
     workflow: _builtins.str
@@ -317,6 +359,8 @@ class Task(_message.Message):
     def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tool]: ...
     @_builtins.property
     def attachments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attachment]: ...
+    @_builtins.property
+    def constraints(self) -> Global___Constraints: ...
     def __init__(
         self,
         *,
@@ -337,10 +381,11 @@ class Task(_message.Message):
         tool_choice: _builtins.str = ...,
         attachments: _abc.Iterable[Global___Attachment] | None = ...,
         session_id: _builtins.str = ...,
+        constraints: Global___Constraints | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens", "_deadline_s", b"_deadline_s", "_expected_calls", b"_expected_calls", "_minimum_margin", b"_minimum_margin", "context_tokens", b"context_tokens", "deadline_s", b"deadline_s", "expected_calls", b"expected_calls", "minimum_margin", b"minimum_margin"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens", "_deadline_s", b"_deadline_s", "_expected_calls", b"_expected_calls", "_minimum_margin", b"_minimum_margin", "constraints", b"constraints", "context_tokens", b"context_tokens", "deadline_s", b"deadline_s", "expected_calls", b"expected_calls", "minimum_margin", b"minimum_margin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens", "_deadline_s", b"_deadline_s", "_expected_calls", b"_expected_calls", "_minimum_margin", b"_minimum_margin", "allows_escalation", b"allows_escalation", "attachments", b"attachments", "context_tokens", b"context_tokens", "data_classes", b"data_classes", "deadline_s", b"deadline_s", "expected_calls", b"expected_calls", "kind", b"kind", "messages", b"messages", "minimum_margin", b"minimum_margin", "requires", b"requires", "response_schema", b"response_schema", "session_id", b"session_id", "task_id", b"task_id", "text", b"text", "tool_choice", b"tool_choice", "tools", b"tools", "workflow", b"workflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens", "_deadline_s", b"_deadline_s", "_expected_calls", b"_expected_calls", "_minimum_margin", b"_minimum_margin", "allows_escalation", b"allows_escalation", "attachments", b"attachments", "constraints", b"constraints", "context_tokens", b"context_tokens", "data_classes", b"data_classes", "deadline_s", b"deadline_s", "expected_calls", b"expected_calls", "kind", b"kind", "messages", b"messages", "minimum_margin", b"minimum_margin", "requires", b"requires", "response_schema", b"response_schema", "session_id", b"session_id", "task_id", b"task_id", "text", b"text", "tool_choice", b"tool_choice", "tools", b"tools", "workflow", b"workflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__context_tokens: _TypeAlias = _typing.Literal["context_tokens"]  # noqa: Y015
     _WhichOneofArgType__context_tokens: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens"]  # noqa: Y015
@@ -544,7 +589,7 @@ class Outcome(_message.Message):
     weak: _builtins.bool
     """a finding says not to rely on the answer"""
     answered_by: _builtins.str
-    """"unsearched", "withheld", "cloud_failed" with its cause
+    """"no_cloud_lane", "unsearched", "withheld", "cloud_failed" with its cause
     specialist id
     """
     finish_reason: _builtins.str
@@ -556,7 +601,7 @@ class Outcome(_message.Message):
     """mean token probability, where measured"""
     @_builtins.property
     def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """"slow", "empty", "truncated", "schema_invalid", "low_confidence", "fallback", "no_cloud_lane","""
+        """"slow", "empty", "truncated", "schema_invalid", "constraint_broken", "low_confidence", "fallback","""
 
     @_builtins.property
     def usage(self) -> Global___Usage: ...

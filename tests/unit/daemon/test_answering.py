@@ -16,7 +16,13 @@ from tests.support.scripted_pool import Ends, Hangs, Play, Step, Sure, Takes, sa
 from typing_extensions import override
 
 from homebred_daemon.core.review import ReviewItem
-from homebred_daemon.errors import NeedsReviewError, NotPermittedError, OverloadedError, RequestError, UnreadError
+from homebred_daemon.errors import (
+    NeedsReviewError,
+    NotPermittedError,
+    OverloadedError,
+    RequestError,
+    UnreadError,
+)
 from homebred_daemon.inbound.answering import Decided
 from homebred_daemon.ports.review import Bounds, Sealed
 from homebred_daemon.services.answering import MAX_DECISIONS
@@ -207,6 +213,17 @@ async def test_a_cascade_goes_on_to_the_larger_where_the_smaller_is_weak_or_fail
         "<< lo",
         "answer by l",
     ]
+
+
+LOOP = ESCALATABLE | {"kind": "tool_loop"}
+
+
+async def test_a_pattern_that_runs_on_is_refused_before_anything_is_recorded() -> None:
+    stage = Stage({"a": Actor()})
+    with pytest.raises(RequestError, match=r"constraints\.matches is no regular expression") as caught:
+        await stage.answer(PUBLIC | {"constraints": {"matches": r"(a+)\1"}})
+    assert "back-references" in caught.value.hint
+    assert (stage.heard, stage.ledger.entries) == ([], [])
 
 
 async def test_an_escalation_is_answered_here_as_well_as_can_be_while_there_is_no_cloud_lane() -> None:

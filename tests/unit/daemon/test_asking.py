@@ -128,6 +128,31 @@ def of_loop(stage: Stage) -> Asking:
     return asking(stage, accepted_task(PUBLIC | {"kind": "tool_loop"}))
 
 
+NO_COFFEE = PUBLIC | {"constraints": {"excludes": ["coffee"], "matches": "^two"}}
+
+
+async def test_an_answer_that_breaks_a_constraint_is_held_back_and_asked_for_again_with_what_was_wrong() -> None:
+    stage = Stage({"a": Actor(plays=[says("two ", "coffees"), says("two ", "teas")])})
+    generated = await asking(stage, accepted_task(NO_COFFEE)).ask(("a",))
+    assert (stage.heard, generated.findings) == (["<< two teas"], ())
+    assert stage.pool.asked[1][1].messages[-1].content == "That does not fit: it contains 'coffee'. Try again."
+
+
+async def test_a_cascade_goes_on_from_an_answer_that_breaks_a_constraint_and_its_last_one_stands_weak() -> None:
+    stage = Stage({"s": Actor(plays=[says("one tea")]), "l": Actor(plays=[says("two teas")])})
+    assert (await asking(stage, accepted_task(NO_COFFEE)).ask(("s", "l"))).specialist_id == "l"
+    stage = Stage({"s": Actor(plays=[says("one tea")]), "l": Actor(plays=[says("coffee")])})
+    generated = await asking(stage, accepted_task(NO_COFFEE)).ask(("s", "l"))
+    assert (stage.heard, generated.findings) == (["<< coffee"], (Finding.CONSTRAINT_BROKEN,))
+    assert len(stage.pool.asked) == 6
+
+
+async def test_a_call_of_a_tool_is_held_to_no_constraint() -> None:
+    stage = Stage({"a": Actor(plays=[asks_for("ring", '{"times": 2}', "coffee")])})
+    generated = await asking(stage, accepted_task(RING | NO_COFFEE)).ask(("a",))
+    assert (generated.finish_reason, generated.findings, len(stage.pool.asked)) == ("tool_calls", (), 1)
+
+
 LACKS_LOGPROBS = (api.UnsupportedOptionError("It has none.", option="logprobs"),)
 SURE_OF = {"workflows": {WORKFLOW: {"minimum_confidence": 0.5}}}
 

@@ -104,6 +104,20 @@ async def test_nobody_here_to_stand_in_sends_it_to_a_person() -> None:
     assert await made.answer(ESCALATABLE) == [DECIDED, "review needs_review: cloud_failed, cloud_unreachable"]
 
 
+TEAS = ESCALATABLE | {"constraints": {"contains": ["Quill"], "max_characters": 10}}
+
+
+async def test_a_cloud_answer_with_constraints_is_held_back_restored_and_held_to_them_here() -> None:
+    made = stage("Ask ", "{0}", CloudFinish.STOP)
+    assert await made.answer(TEAS, text=TEXT) == [DECIDED, "<< Ask Quill", "answer by cloud/default"]
+    assert "Quill" not in repr(lane(made).asked)
+
+
+async def test_one_that_breaks_them_does_not_count_and_nothing_of_it_was_shown() -> None:
+    made = stage("Please ask ", "{0}", CloudFinish.STOP, local="Quill!")
+    assert await made.answer(TEAS, text=TEXT) == [DECIDED, "<< Quill!", "degraded by a: cloud_failed, cloud_unfit"]
+
+
 class BlindDetector:
     """Searches the first few texts, and fails with every other one."""
 

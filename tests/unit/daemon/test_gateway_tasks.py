@@ -12,6 +12,7 @@ from homebred_daemon.adapters.openai_gateway.completion_request import completio
 from homebred_daemon.adapters.openai_gateway.failures import ModelNotFoundError, ParameterError
 from homebred_daemon.adapters.openai_gateway.http_connection import Request
 from homebred_daemon.adapters.openai_gateway.tasks import Asked, Reading
+from homebred_daemon.core.constraints import Constraints
 from homebred_daemon.errors import RequestError
 from homebred_engines import api
 
@@ -130,6 +131,14 @@ def test_attachments_come_with_the_labels() -> None:
     task = chat(homebred={"attachments": [{"name": "a.txt", "text": "MRN 4471203"}]}).task
     assert [one.name for one in task.attachments] == ["a.txt"]
     assert "MRN 4471203" in task.text
+
+
+def test_constraints_come_with_the_labels_and_are_content() -> None:
+    task = chat(homebred={"constraints": {"matches": "^a", "excludes": ["MRN 4471203"], "max_characters": 9}}).task
+    assert task.constraints == Constraints(matches="^a", excludes=("MRN 4471203",), max_characters=9)
+    assert "MRN 4471203" in task.text
+    with pytest.raises(RequestError, match=r"constraints\.contains: is a string"):
+        chat(homebred={"constraints": {"contains": "tea"}})
 
 
 def test_a_model_may_name_a_workflow_and_nothing_else() -> None:

@@ -5,7 +5,15 @@ import json
 import pytest
 
 from homebred_daemon.core.attached_content import Attachment
-from homebred_daemon.core.task_content import attachments_of, local_tools_of, schema_of, tools_of, turns_of
+from homebred_daemon.core.constraints import UNCONSTRAINED, Constraints
+from homebred_daemon.core.task_content import (
+    attachments_of,
+    constraints_of,
+    local_tools_of,
+    schema_of,
+    tools_of,
+    turns_of,
+)
 from homebred_daemon.errors import RequestError
 from homebred_engines.api import InvalidRequestError, Message, Tool, ToolCall
 
@@ -61,6 +69,12 @@ def test_a_tool_has_a_name_that_every_model_takes(name: str) -> None:
 def test_a_schema_is_json_text() -> None:
     assert json.loads(schema_of({"response_schema": {"title": "ü"}})) == {"title": "ü"}
     assert schema_of({}) == ""
+
+
+def test_constraints_are_those_of_the_document_or_none() -> None:
+    said = {"matches": "^a", "contains": ["b"], "excludes": None, "max_characters": 9}
+    assert constraints_of({"constraints": said}) == Constraints(matches="^a", contains=("b",), max_characters=9)
+    assert constraints_of({}) is constraints_of({"constraints": None}) is UNCONSTRAINED
 
 
 def test_an_attachment_is_a_text_or_in_base64() -> None:

@@ -14,6 +14,7 @@ from homebred_daemon.ports.cloud import CloudError
         (Answer(text="ok", truncated=True), (Finding.TRUNCATED,)),
         (Answer(text="ok", truncated=False, fits_schema=True), ()),
         (Answer(text="ok", truncated=False, fits_schema=False), (Finding.SCHEMA_INVALID,)),
+        (Answer(text="ok", truncated=False, keeps_constraints=False), (Finding.CONSTRAINT_BROKEN,)),
         (Answer(text="ok", truncated=False, confidence=0.5), ()),
         (Answer(text="ok", truncated=False, confidence=0.49), (Finding.LOW_CONFIDENCE,)),
         (
@@ -33,7 +34,10 @@ def test_confidence_counts_only_where_it_was_asked_for_and_measured() -> None:
 
 @pytest.mark.parametrize("finding", Finding)
 def test_what_speaks_of_the_way_to_an_answer_does_not_make_it_weak(finding: Finding) -> None:
-    weak = {Finding.EMPTY, Finding.TRUNCATED, Finding.SCHEMA_INVALID, Finding.LOW_CONFIDENCE, Finding.WITHHELD}
+    weak = {
+        *(Finding.EMPTY, Finding.TRUNCATED, Finding.SCHEMA_INVALID, Finding.CONSTRAINT_BROKEN),
+        *(Finding.LOW_CONFIDENCE, Finding.WITHHELD),
+    }
     assert is_weak((finding,)) is (finding in weak)
     assert is_weak((Finding.SLOW, finding)) is is_weak((finding,))
 

@@ -26,6 +26,7 @@ from homebred_protocol.client.translating import (
 )
 from homebred_protocol.client.values import (
     Attachment,
+    Constraints,
     Decision,
     Fallback,
     Message,
@@ -57,6 +58,7 @@ FULL = Task(
     tool_choice="required",
     attachments=(Attachment("a.txt", b"x", "text/plain"),),
     session_id="visit-4",
+    constraints=Constraints(matches="^a", contains=("b",), excludes=("c",), max_characters=9),
     task_id="t-1",
     max_tokens=5,
     temperature=0.0,

@@ -192,7 +192,18 @@ def _document(task: wire.Task, new_task_id: Callable[[], str]) -> dict[str, Any]
         document["response_schema"] = _schema(task.response_schema, "response_schema")
     if task.tools:
         document["tools"] = [_tool_document(tool) for tool in task.tools]
+    if task.HasField("constraints"):
+        document["constraints"] = _constraints_document(task.constraints)
     return document | {"tool_choice": task.tool_choice or None, "session_id": task.session_id or None}
+
+
+def _constraints_document(constraints: wire.Constraints) -> dict[str, Any]:
+    return {
+        "matches": constraints.matches,
+        "contains": list(constraints.contains),
+        "excludes": list(constraints.excludes),
+        "max_characters": constraints.max_characters if constraints.HasField("max_characters") else None,
+    }
 
 
 def _message_document(message: wire.Message) -> dict[str, Any]:

@@ -41,7 +41,7 @@ LABELS: Final[Mapping[str, Callable[[str], Any]]] = MappingProxyType(
     }
 )
 """What can be said, and how the text of a header says it."""
-CONTENT: Final = ("attachments",)
+CONTENT: Final = ("attachments", "constraints")
 """What only a body has room for."""
 
 
