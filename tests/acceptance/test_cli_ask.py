@@ -144,18 +144,23 @@ def test_the_environment_names_the_socket(site: Site) -> None:
     assert (ended.status, ended.out) == (Exit.OK, "x\n")
 
 
-def test_an_answer_is_held_to_constraints(site: Site, tmp_path: Path) -> None:
+def test_an_answer_is_held_to_constraints_and_can_be_rejected(site: Site, tmp_path: Path) -> None:
     site.add_echo("repeater")
     short, wrong = tmp_path / "short.json", tmp_path / "wrong.json"
     short.write_text('{"contains": ["tea"], "max_characters": 9}')
     wrong.write_text('{"contains": "tea"}')
-    flags = ("--class", "patient", "--socket", site.socket, "--json")
+    flags = ("--class", "patient", "--session", "counter", "--socket", site.socket, "--json")
     with site.daemon():
         (fits,) = homebred("ask", "two teas", "--constraints", short, *flags).lines
         (breaks,) = homebred("ask", "two teas please", "--constraints", short, *flags).lines
+        (again,) = homebred("ask", "two teas", "--rejects", fits["decision"]["route_id"], *flags).lines
+        unknown = homebred("ask", "two teas", "--rejects", "r-0", *flags)
         refused = homebred("ask", "two teas", "--constraints", wrong, "--socket", site.socket)
     assert (fits["answer"], fits["outcome"]["findings"]) == ("two teas", [])
     assert (breaks["outcome"]["weak"], breaks["outcome"]["findings"]) == (True, ["constraint_broken"])
+    assert again["outcome"]["findings"] == ["rejected_by_caller"]
+    assert again["decision"]["supersedes"] == fits["decision"]["route_id"]
+    assert unknown.lines[0]["error"]["code"] == "not_found"
     assert refused.status == Exit.USAGE
     assert "constraints.contains: is a string; write a list of strings" in refused.err
 

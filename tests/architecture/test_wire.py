@@ -45,7 +45,7 @@ def test_every_word_has_its_number_and_every_number_its_word(
 
 def test_a_task_on_the_wire_is_a_task_and_its_content() -> None:
     on_the_wire = {field.name for field in wire.Task.DESCRIPTOR.fields}
-    content = {"text", "messages", "response_schema", "tools", "tool_choice", "attachments"}
-    content |= {"constraints", "session_id"}
-    assert on_the_wire - content == {field.name for field in fields(Task)} - {"has_response_schema"}
+    content = {"text", "messages", "response_schema", "tools", "tool_choice", "attachments", "constraints"}
+    of_sessions = {"session_id", "rejects"}
+    assert on_the_wire - content - of_sessions == {field.name for field in fields(Task)} - {"has_response_schema"}
     assert content <= on_the_wire

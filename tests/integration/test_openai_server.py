@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support.answering_stage import Actor, Stage, accepted_task, review_desk
+from tests.support.answering_stage import Actor, Stage, accepted_task, means_of
 from tests.support.openai_servers import write_server_file
 from tests.support.scripted_openai_server import EVERYTHING, ScriptedServer
 
 from homebred_daemon.adapters.engine_process import EngineProcess
-from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.adapters.worker_child import WorkerSettings
 from homebred_daemon.ports.engines import Prompt, ServedModel
 from homebred_daemon.services.asking import Asking
-from homebred_daemon.services.recording import Recorder
-from homebred_daemon.services.sessions import Sessions
-from homebred_daemon.services.standing import Means
+from homebred_daemon.services.cascading import Cascading
 from homebred_engines import api
 from homebred_engines.api import Capability, FinishReason, GenerateOptions, Message, Tool
 from homebred_engines.openai_server import OpenAiServerEngine
@@ -193,17 +191,11 @@ async def test_an_answer_of_a_server_that_heeds_no_schema_fits_it_all_the_same(t
         path = write_server_file(tmp_path / "server.json", address)
         await worker.load(api.LoadOptions(model_path=str(path), model_digest="sha256:m"))
         stage = Stage({"a": Actor()})
-        means = Means(
-            recorder=Recorder(stage.ledger),
-            pool=OneWorker(worker),
-            schemas=JsonSchemaChecker(),
-            reviews=review_desk(stage.reviews, stage.clock),
-            clock=stage.clock,
-            sessions=Sessions(stage.clock),
-            new_route_id=lambda: "unused",
-        )
+        means = replace(means_of(stage), pool=OneWorker(worker))
         task = accepted_task(schema='{"type": "object"}')
-        generated = await Asking(stage.standing(), task, means, stage.hear, "r1").ask(("a",))
+        cascading = Cascading(stage.standing(), task, means, note=lambda _: None)
+        asking = Asking(stage.standing(), task, means, stage.hear, route_id="r1", cascading=cascading)
+        generated = await asking.ask(("a",))
     assert (generated.text, generated.finish_reason, stage.heard) == ("{}", "stop", ["<< {}"])
     said = [message["content"] for message in server.asked[-1]["messages"]]
     assert said[-2:] == ["Sure!", "That does not fit: it is not JSON. Try again."]

@@ -69,6 +69,7 @@ class Actor:
     workflow: str = WORKFLOW
     response_schema: str = ""
     capabilities: tuple[str, ...] = ()
+    p95_s: float | None = None
 
     def entry(self, specialist_id: str) -> dict[str, Any]:
         fitness = {"fitness": self.fitness, "samples": self.samples, "reference_fitness": self.reference_fitness}
@@ -78,6 +79,7 @@ class Actor:
             "workflows": {self.workflow: fitness},
             "size_rank": self.size_rank,
             "capabilities": list(self.capabilities),
+            "p95_s": self.p95_s,
         }
 
     def served(self, specialist_id: str) -> Served:
@@ -172,6 +174,19 @@ class Stage:
         return [f"{entry.route_id} {outcomes.get(entry.route_id, 'open')}" for entry in self.ledger.entries]
 
 
+def means_of(stage: Stage) -> Means:
+    """What answering works with on a stage; nothing of it is recorded, and its one route is `unused`."""
+    return Means(
+        recorder=Recorder(stage.ledger),
+        pool=stage.pool,
+        schemas=JsonSchemaChecker(),
+        reviews=review_desk(stage.reviews, stage.clock),
+        clock=stage.clock,
+        sessions=Sessions(stage.clock),
+        new_route_id=lambda: "unused",
+    )
+
+
 def review_desk(
     store: ReviewStore, clock: ManualClock, terms: ReviewTerms = TERMS, journal: RecordedJournal | None = None
 ) -> ReviewDesk:
@@ -197,6 +212,8 @@ def accepted_task(
 ) -> AcceptedTask:
     """A task as an adapter hands it in; its tools are those of the document."""
     document, attached = {"task_id": "t", "text": text, **task}, attached_content(attachments)
+    if "rejects" in document:
+        document["session_id"] = session_id
     return AcceptedTask(
         task=requiring(read_task(document), attached.requires),
         text="\n".join(filter(None, (content_text(document), attached.text))),
@@ -209,6 +226,7 @@ def accepted_task(
         local_tools=local_tools_of(document),
         session_id=session_id,
         constraints=constraints_of(document),
+        rejects=document.get("rejects", ""),
     )
 
 

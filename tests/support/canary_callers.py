@@ -280,6 +280,7 @@ class Caller:
             {"requires": [self.canary()]},
             {"task_id": self.canary() * 20},
             {"data_classes": [self.canary() * 20]},
+            {"session_id": self.canary(), "rejects": self.canary()},
             {"constraints": wire.Constraints(matches=f"({self.canary()}")},
             {"response_schema": self.canary()},
             {"response_schema": json.dumps({"type": self.canary()})},

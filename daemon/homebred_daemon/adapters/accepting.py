@@ -62,6 +62,7 @@ def accepted(
         local_tools=local_tools_of(document),
         session_id=document.get("session_id") or "",
         constraints=constraints_of(document),
+        rejects=document.get("rejects") or "",
     )
 
 

@@ -39,6 +39,7 @@ def ask(
         Path | None, typer.Option("--constraints", help="JSON object: matches, contains, excludes, max_characters.")
     ] = None,
     session: Annotated[str, typer.Option("--session", help="Your name for tasks that belong together.")] = "",
+    rejects: Annotated[str, typer.Option("--rejects", help="Route of an answer of that session to do better.")] = "",
     max_tokens: Annotated[int | None, typer.Option("--max-tokens", min=1, help="Tokens of answer at most.")] = None,
     deadline_s: Annotated[float | None, typer.Option("--deadline", min=0.001, help="Seconds to the outcome.")] = None,
     wait_s: Annotated[
@@ -63,6 +64,7 @@ def ask(
         tools=() if tools is None else _tools_of(tools),
         constraints=None if constraints is None else _constraints_of(constraints),
         session_id=session,
+        rejects=rejects,
         max_tokens=max_tokens,
     )
     raise typer.Exit(_exchange(task, config=config, socket=socket, as_json=as_json, wait_s=wait_s))

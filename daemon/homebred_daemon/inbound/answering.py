@@ -41,6 +41,8 @@ class AcceptedTask:
     """The caller's name for what belongs together; empty: the task stands alone."""
     constraints: Constraints = UNCONSTRAINED
     """What the answer's text must keep to."""
+    rejects: str = ""
+    """Route whose answer, of the same session, the caller does not take; empty: none."""
 
     @property
     def is_held(self) -> bool:
@@ -60,7 +62,7 @@ class Decided:
     route_id: str
     decision: RouteDecision
     supersedes: str
-    """The route whose failure led here; empty: none."""
+    """The route whose failure, or whose answer's rejection, led here; empty: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ class LedgerEntry:
     inputs: DecisionInputs
     decision: RouteDecision
     supersedes: str = ""
-    """The route whose failure led to this one; empty: none."""
+    """The route whose failure, or whose answer's rejection, led to this one; empty: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,7 @@ from homebred_daemon.inbound.answering import AcceptedTask, Decided, Emit, Heard
 from homebred_daemon.ports.ledger import LedgerEntry, OutcomeRecord
 from homebred_daemon.services.admission import Admission
 from homebred_daemon.services.asking import Asking, AttemptFailedError, Generated
+from homebred_daemon.services.cascading import Cascading
 from homebred_daemon.services.escalating import Escalating, EscalationFailedError, leaving_context
 from homebred_daemon.services.standing import Means, Standing
 from homebred_daemon.services.summarising import summarised
@@ -107,6 +108,8 @@ class Answering:
             self._means.schemas.check_schema(accepted.options.json_schema)
         if accepted.constraints.matches:
             self._means.schemas.check_pattern(accepted.constraints.matches, name="constraints.matches")
+        if accepted.rejects:
+            self._means.sessions.steps(accepted.caller, accepted.session_id).answered_by(accepted.rejects)
         for tool in accepted.options.tools:
             if tool.parameters:
                 self._means.schemas.check_schema(tool.parameters, name=f"parameters of the tool {tool.name}")
@@ -203,8 +206,9 @@ class _Run:
         self._why_review = ""
         self._owes_outcome = False
         """Whether the ledger has, or is about to have, a decision of this task without its outcome."""
-        self._findings: list[Finding] = []
+        self._findings = [Finding.REJECTED_BY_CALLER] if accepted.rejects else []
         """What the way to the answer left behind; the answer's own findings join them."""
+        self._cascading = Cascading(standing, accepted, means, self._note)
 
     async def to_outcome(self) -> None:
         """Runs the task to its one outcome, within its deadline.
@@ -216,6 +220,8 @@ class _Run:
             outcome = await self._outcome()
         outcome = await self._recorded(outcome)
         self._count(outcome.record)
+        if outcome.record.answered_by:
+            self._cascading.answered(self._route_id, outcome.record.answered_by)
         await self._emit(outcome)
 
     async def _outcome(self) -> Outcome:
@@ -254,9 +260,8 @@ class _Run:
                 return self._with_answer("answer", escalated)
             if not stack:
                 return await self._handed_over(decision)
-            asking = Asking(self._standing, self._accepted, self._means, self._emit, self._route_id)
             try:
-                generated = await asking.ask(stack)
+                generated = await self._asking().ask(stack)
                 await self._delivered(generated)
                 return self._with_answer(status, generated)
             except AttemptFailedError as failure:
@@ -273,6 +278,16 @@ class _Run:
                 )
                 choice = await _measured(self._standing, self._means, self._accepted, again)
         raise AssertionError("the last decision returns or raises")
+
+    def _asking(self) -> Asking:
+        return Asking(
+            self._standing,
+            self._accepted,
+            self._means,
+            self._emit,
+            route_id=self._route_id,
+            cascading=self._cascading,
+        )
 
     def _met(self, decision: RouteDecision) -> None:
         classes = frozenset(decision.classes) - PUBLIC_ONLY  # that one protects nothing
@@ -351,7 +366,7 @@ class _Run:
 
     async def _announce(self, inputs: DecisionInputs, decision: RouteDecision) -> None:
         """The decision is in the ledger before anybody acts on it."""
-        supersedes, route_id = self._route_id, self._means.new_route_id()
+        supersedes, route_id = self._route_id or self._accepted.rejects, self._means.new_route_id()
         entry = LedgerEntry(route_id=route_id, inputs=inputs, decision=decision, supersedes=supersedes)
         self._route_id, self._owes_outcome = route_id, True  # before the wait: cut short, it is committed all the same
         try:

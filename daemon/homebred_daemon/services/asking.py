@@ -7,6 +7,7 @@ it is final.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from homebred_daemon.core import measures
 from homebred_daemon.core.asking_again import Ask, is_asked_again, summed
+from homebred_daemon.core.cascade import Turn
 from homebred_daemon.core.constraints import what_breaks
 from homebred_daemon.core.documents import with_documents
 from homebred_daemon.core.prompting import messages_for_chat, options_for
@@ -23,6 +25,7 @@ from homebred_daemon.errors import EngineUnavailableError, OverloadedError, Requ
 from homebred_daemon.inbound.answering import AcceptedTask, Emit
 from homebred_daemon.ports.engines import Prompt
 from homebred_daemon.ports.measures import Observe
+from homebred_daemon.services.cascading import Cascading
 from homebred_daemon.services.standing import Means, Served, Standing
 from homebred_engines import api
 
@@ -58,12 +61,22 @@ class Generated:
 class Asking:
     """Asks specialists on behalf of one task."""
 
-    def __init__(self, standing: Standing, accepted: AcceptedTask, means: Means, emit: Emit, route_id: str) -> None:
+    def __init__(
+        self,
+        standing: Standing,
+        accepted: AcceptedTask,
+        means: Means,
+        emit: Emit,
+        *,
+        route_id: str,
+        cascading: Cascading,
+    ) -> None:
         self._standing = standing
         self._accepted = accepted
         self._means = means
         self._emit = emit
         self._route_id = route_id
+        self._cascading = cascading
         self._turns = with_documents(accepted.turns, accepted.content.documents)
         self._minimum_confidence = standing.workflow_policy(accepted.task.workflow).minimum_confidence
 
@@ -75,23 +88,33 @@ class Asking:
             RequestError, OverloadedError: no specialist would do better.
             EngineUnavailableError: the engine broke after streaming had begun.
         """
-        for specialist_id in stack[:-1]:
-            try:
-                generated, _ = await self._generate(specialist_id, held=True)
-            except AttemptFailedError:
-                continue  # the next specialist is the answer to it; the cascade's last one reports its own failure
-            if not is_weak(generated.findings):
+        rest = self._cascading.begun(stack)
+        while (turn := self._cascading.next_turn(rest)).specialist_id != rest[-1]:
+            if (generated := await self._tried(turn)) is not None:
                 await self._emit_held(generated)
                 return generated
-        return await self._generate_last(stack[-1])
+            rest = rest[rest.index(turn.specialist_id) + 1 :]
+        return await self._generate_last(turn)
 
-    async def _generate_last(self, specialist_id: str) -> Generated:
-        options = self._options(self._served(specialist_id))
+    async def _tried(self, turn: Turn) -> Generated | None:
+        """A smaller specialist's answer, unshown; None: there is none in time that withstands verification.
+
+        The next specialist is the answer to that; the cascade's last one reports its own failure.
+        """
+        try:
+            async with asyncio.timeout(turn.seconds):
+                generated, _ = await self._generate(turn, held=True)
+        except (AttemptFailedError, TimeoutError):
+            return None
+        return None if is_weak(generated.findings) else generated
+
+    async def _generate_last(self, turn: Turn) -> Generated:
+        options = self._options(self._served(turn.specialist_id))
         must_fit = bool(options.json_schema) or options.tool_choice not in ("auto", "none")
-        generated, held = await self._generate(specialist_id, held=must_fit or self._accepted.constraints.are_set)
+        generated, held = await self._generate(turn, held=must_fit or self._accepted.constraints.are_set)
         if held:
             if must_fit and Finding.SCHEMA_INVALID in generated.findings:
-                raise AttemptFailedError(specialist_id, "schema_invalid", "its answer does not fit the schema")
+                raise AttemptFailedError(turn.specialist_id, "schema_invalid", "its answer does not fit the schema")
             await self._emit_held(generated)
         return generated
 
@@ -99,18 +122,28 @@ class Asking:
         if generated.text:
             await self._emit(generated.text)
 
-    async def _generate(self, specialist_id: str, *, held: bool) -> tuple[Generated, bool]:
+    async def _generate(self, turn: Turn, *, held: bool) -> tuple[Generated, bool]:
         """A specialist's answer, asked for again while it does not fit, and whether its text was kept back."""
+        specialist_id = turn.specialist_id
         ask, spent, asks = self._first_ask(specialist_id), api.Usage(), 0
         while True:
-            ask, collected = await self._collect(specialist_id, ask, held=held)
+            ask, collected = await self._counted(specialist_id, ask, held=held)
             held, asks, said = held or bool(ask.in_words), asks + 1, "".join(collected.text)
             spent = summed(spent, collected.end.usage)
             generated, complaint = self._verified(specialist_id, ask, collected)
             was_shown = bool(said) and not held
-            if not is_asked_again(complaint, collected.end.reason, asks=asks, was_shown=was_shown):
+            may_ask = asks < turn.calls
+            if not (may_ask and is_asked_again(complaint, collected.end.reason, asks=asks, was_shown=was_shown)):
                 return replace(generated, usage=spent), held
             ask = ask.again(said, collected.end.tool_calls, complaint)
+
+    async def _counted(self, specialist_id: str, ask: Ask, *, held: bool) -> tuple[Ask, Collected]:
+        """One generation, which the budget of a cascade hears of, however it ends."""
+        began_s = self._means.clock.monotonic_s()
+        try:
+            return await self._collect(specialist_id, ask, held=held)
+        finally:
+            self._cascading.called(specialist_id, self._means.clock.monotonic_s() - began_s)
 
     def _first_ask(self, specialist_id: str) -> Ask:
         served = self._served(specialist_id)

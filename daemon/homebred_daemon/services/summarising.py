@@ -16,10 +16,11 @@ from homebred_daemon.core.decision import Runtime
 from homebred_daemon.core.documents import with_documents
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.routing import DecisionInputs, decide
-from homebred_daemon.core.verification import is_weak
+from homebred_daemon.core.verification import Finding, is_weak
 from homebred_daemon.errors import HomebredError
 from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent
 from homebred_daemon.services.asking import Asking, AttemptFailedError
+from homebred_daemon.services.cascading import Cascading
 from homebred_daemon.services.standing import Means, Standing
 from homebred_engines import api
 from homebred_protocol.documents.task import Task
@@ -51,10 +52,12 @@ async def summarised(
         options=api.GenerateOptions(max_tokens=MAX_TOKENS, temperature=0.0),
         content=NOTHING_ATTACHED,  # the texts are said already
         constraints=UNCONSTRAINED,  # those are of the answer
+        rejects="",
     )
     try:
         async with asyncio.timeout(accepted.deadline_s * SHARE):
-            asking = Asking(standing, asked, means, _unheard, means.new_route_id())
+            alone = Cascading(standing, asked, means, _unnoted)
+            asking = Asking(standing, asked, means, _unheard, route_id=means.new_route_id(), cascading=alone)
             generated = await asking.ask(choice.stack)
     except (AttemptFailedError, HomebredError, TimeoutError):  # each of them: no summary, and a person is asked
         return None
@@ -71,3 +74,8 @@ def _said(turn: api.Message) -> str:
 async def _unheard(event: AnswerEvent) -> None:
     """A summary is for no caller's ears."""
     del event
+
+
+def _unnoted(finding: Finding) -> None:
+    """Nor is the way to it."""
+    del finding

@@ -90,6 +90,7 @@ def task_message(task: Task) -> wire.Task:
         ],
         session_id=task.session_id,
         constraints=_constraints(task.constraints),
+        rejects=task.rejects,
     )
 
 

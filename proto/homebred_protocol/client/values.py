@@ -163,6 +163,8 @@ class Task:
     """The caller's name for what belongs together: a value that is masked has one token within it."""
     constraints: Constraints | None = field(default=None, kw_only=True)
     """What the answer's text must keep to; it is then held back until it is whole."""
+    rejects: str = field(default="", kw_only=True)
+    """`route_id` of an answer of the same session that is not good enough: a larger specialist is asked."""
     deadline_s: float | None = field(default=None, kw_only=True)
     """Seconds from now to the outcome, all tries together; None: the device's own bound."""
     max_tokens: int | None = field(default=None, kw_only=True)
@@ -174,7 +176,7 @@ class Task:
     minimum_margin: float | None = field(default=None, kw_only=True)
     """How much better than its reference a specialist must be; None: the policy says."""
     expected_calls: int | None = field(default=None, kw_only=True)
-    """Calls that a tool loop is likely to take."""
+    """Calls that a tool loop is likely to make in its session: they bound what trying smaller models first may take."""
     requires: tuple[str, ...] = field(default=(), kw_only=True)
     """`vision`, `audio`, `tools`, `embeddings`."""
     context_tokens: int | None = field(default=None, kw_only=True)
@@ -219,7 +221,7 @@ class Decision:
     route_id: str
     """What reviews and feedback ask for; empty in a dry run."""
     supersedes: str
-    """The route whose failure led here; empty: none."""
+    """The route whose failure, or whose answer's rejection, led here; empty: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ class Task:
     minimum_margin: float | None = None
     """Fitness margin the caller asks for, in [-1, 1]."""
     expected_calls: int | None = None
-    """Model calls a tool loop expects to make; sets budgets only."""
+    """Model calls a tool loop expects to make in its session; sets budgets only."""
     deadline_s: float | None = None
     """Seconds from acceptance to outcome."""
     requires: tuple[str, ...] = ()
@@ -150,6 +150,8 @@ def _check_content(fields: Fields) -> None:
         attachment.finish()
     fields.text("tool_choice")
     _check_constraints(fields)
+    if _name(fields, "rejects") and not fields.raw("session_id"):
+        fields.complain(("rejects",), "is there without a `session_id`", "name the session of the rejected answer")
     _name(fields, "session_id")
     given = [key for key in ("text", "messages") if fields.has(key) and fields.raw(key) != []]
     if len(given) != 1:

@@ -326,6 +326,7 @@ class Task(_message.Message):
     ATTACHMENTS_FIELD_NUMBER: _builtins.int
     SESSION_ID_FIELD_NUMBER: _builtins.int
     CONSTRAINTS_FIELD_NUMBER: _builtins.int
+    REJECTS_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     """the caller's name for it; empty: one is made"""
     workflow: _builtins.str
@@ -335,6 +336,7 @@ class Task(_message.Message):
     allows_escalation: _builtins.bool
     minimum_margin: _builtins.float
     expected_calls: _builtins.int
+    """of a tool loop, over its whole session: bounds what its cascades may spend"""
     deadline_s: _builtins.float
     context_tokens: _builtins.int
     text: _builtins.str
@@ -345,6 +347,8 @@ class Task(_message.Message):
     """"auto", "none", "required", or the name of a tool; empty: auto"""
     session_id: _builtins.str
     """the caller's name for what belongs together: within it a value has one token"""
+    rejects: _builtins.str
+    """route_id of an answer of this session that its caller does not take: whoever gave it is passed by"""
     @_builtins.property
     def data_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """empty: the policy's default class"""
@@ -382,10 +386,11 @@ class Task(_message.Message):
         attachments: _abc.Iterable[Global___Attachment] | None = ...,
         session_id: _builtins.str = ...,
         constraints: Global___Constraints | None = ...,
+        rejects: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens", "_deadline_s", b"_deadline_s", "_expected_calls", b"_expected_calls", "_minimum_margin", b"_minimum_margin", "constraints", b"constraints", "context_tokens", b"context_tokens", "deadline_s", b"deadline_s", "expected_calls", b"expected_calls", "minimum_margin", b"minimum_margin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens", "_deadline_s", b"_deadline_s", "_expected_calls", b"_expected_calls", "_minimum_margin", b"_minimum_margin", "allows_escalation", b"allows_escalation", "attachments", b"attachments", "constraints", b"constraints", "context_tokens", b"context_tokens", "data_classes", b"data_classes", "deadline_s", b"deadline_s", "expected_calls", b"expected_calls", "kind", b"kind", "messages", b"messages", "minimum_margin", b"minimum_margin", "requires", b"requires", "response_schema", b"response_schema", "session_id", b"session_id", "task_id", b"task_id", "text", b"text", "tool_choice", b"tool_choice", "tools", b"tools", "workflow", b"workflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens", "_deadline_s", b"_deadline_s", "_expected_calls", b"_expected_calls", "_minimum_margin", b"_minimum_margin", "allows_escalation", b"allows_escalation", "attachments", b"attachments", "constraints", b"constraints", "context_tokens", b"context_tokens", "data_classes", b"data_classes", "deadline_s", b"deadline_s", "expected_calls", b"expected_calls", "kind", b"kind", "messages", b"messages", "minimum_margin", b"minimum_margin", "rejects", b"rejects", "requires", b"requires", "response_schema", b"response_schema", "session_id", b"session_id", "task_id", b"task_id", "text", b"text", "tool_choice", b"tool_choice", "tools", b"tools", "workflow", b"workflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__context_tokens: _TypeAlias = _typing.Literal["context_tokens"]  # noqa: Y015
     _WhichOneofArgType__context_tokens: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens"]  # noqa: Y015
@@ -481,7 +486,7 @@ class RouteDecision(_message.Message):
     route_id: _builtins.str
     """empty in a dry run"""
     supersedes: _builtins.str
-    """the route whose failure led here; empty: none"""
+    """the route whose failure, or whose answer's rejection, led here; empty: none"""
     @_builtins.property
     def route_created_at_utc(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -589,7 +594,8 @@ class Outcome(_message.Message):
     weak: _builtins.bool
     """a finding says not to rely on the answer"""
     answered_by: _builtins.str
-    """"no_cloud_lane", "unsearched", "withheld", "cloud_failed" with its cause
+    """"rejected_by_caller", "cascade_budget_spent", "no_cloud_lane", "unsearched", "withheld",
+    "cloud_failed" with its cause
     specialist id
     """
     finish_reason: _builtins.str

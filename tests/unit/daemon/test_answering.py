@@ -18,6 +18,7 @@ from typing_extensions import override
 from homebred_daemon.core.review import ReviewItem
 from homebred_daemon.errors import (
     NeedsReviewError,
+    NotFoundError,
     NotPermittedError,
     OverloadedError,
     RequestError,
@@ -216,6 +217,44 @@ async def test_a_cascade_goes_on_to_the_larger_where_the_smaller_is_weak_or_fail
 
 
 LOOP = ESCALATABLE | {"kind": "tool_loop"}
+
+
+async def test_an_answer_that_its_caller_rejects_is_asked_of_a_larger_specialist_and_both_routes_say_so() -> None:
+    small, large = Actor(plays=[says("small")], fitness=0.85), Actor(plays=[says("large")], size_rank=1)
+    stage = Stage({"s": small, "l": large})
+    async with stage.answering() as answering:
+        for rejects in ({}, {"rejects": "r1"}, {"rejects": "r2"}, {}):
+            await answering.answer(accepted_task(LOOP | rejects, session_id="loop"), stage.hear)
+    assert stage.written() == [
+        "r1 answer by s",
+        "r2 answer by l: rejected_by_caller",
+        "r3 answer by l: rejected_by_caller",
+        "r4 answer by s",
+    ]
+    assert [entry.supersedes for entry in stage.ledger.entries] == ["", "r1", "r2", ""]
+
+
+async def test_what_its_session_never_had_cannot_be_rejected_and_nothing_is_recorded() -> None:
+    stage = Stage({"a": Actor(plays=[says("hello")])})
+    async with stage.answering() as answering:
+        await answering.answer(accepted_task(session_id="one", caller=("uid:1",)), stage.hear)
+        for caller, session_id, rejects in (("uid:2", "one", "r1"), ("uid:1", "two", "r1"), ("uid:1", "one", "r9")):
+            task = accepted_task(PUBLIC | {"rejects": rejects}, session_id=session_id, caller=(caller,))
+            with pytest.raises(NotFoundError):
+                await answering.answer(task, stage.hear)
+            with pytest.raises(NotFoundError):
+                await answering.route(task)
+    assert stage.written() == ["r1 answer by a"]
+
+
+async def test_a_loop_whose_calls_are_spent_asks_the_best_at_once_and_leaves_that_behind() -> None:
+    small, large = Actor(plays=[says(" ")], fitness=0.85), Actor(plays=[says("hello")], size_rank=1)
+    stage = Stage({"s": small, "l": large})
+    async with stage.answering() as answering:
+        for _ in range(3):
+            await answering.answer(accepted_task(LOOP | {"expected_calls": 2}, session_id="loop"), stage.hear)
+    assert [name for name, _ in stage.pool.asked] == ["s", "l", "s", "l", "l"]
+    assert stage.written() == ["r1 answer by l", "r2 answer by l", "r3 answer by l: cascade_budget_spent"]
 
 
 async def test_a_pattern_that_runs_on_is_refused_before_anything_is_recorded() -> None:

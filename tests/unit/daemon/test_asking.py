@@ -1,23 +1,22 @@
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
 
 import pytest
-from tests.support.answering_stage import PUBLIC, WORKFLOW, Actor, Stage, accepted_task, review_desk
+from tests.support.answering_stage import PUBLIC, WORKFLOW, Actor, Stage, accepted_task, means_of
+from tests.support.manual_clock import run_with
 from tests.support.metrics_reader import counted
-from tests.support.scripted_pool import USAGE, Ends, Play, Step, Sure, Takes, asks_for, says
+from tests.support.scripted_pool import USAGE, Ends, Hangs, Play, Step, Sure, Takes, asks_for, says
 
-from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.core.attached_content import Attachment
 from homebred_daemon.core.measures import Given
 from homebred_daemon.core.verification import Finding
 from homebred_daemon.errors import EngineUnavailableError, HomebredError, OverloadedError, RequestError
 from homebred_daemon.inbound.answering import AcceptedTask
 from homebred_daemon.services.asking import Asking, AttemptFailedError, Generated
-from homebred_daemon.services.recording import Recorder
-from homebred_daemon.services.sessions import Sessions
-from homebred_daemon.services.standing import Means
+from homebred_daemon.services.cascading import Cascading
 from homebred_daemon.services.tallying import Tally
 from homebred_engines import api
 
@@ -26,16 +25,9 @@ BROKEN = api.EngineFailedError("It broke.")
 
 
 def asking(stage: Stage, accepted: AcceptedTask | None = None) -> Asking:
-    means = Means(
-        recorder=Recorder(stage.ledger),
-        pool=stage.pool,
-        schemas=JsonSchemaChecker(),
-        reviews=review_desk(stage.reviews, stage.clock),
-        clock=stage.clock,
-        sessions=Sessions(stage.clock),
-        new_route_id=lambda: "unused",
-    )
-    return Asking(stage.standing(), accepted or accepted_task(), means, stage.hear, "r1")
+    standing, task, means = stage.standing(), accepted or accepted_task(), means_of(stage)
+    cascading = Cascading(standing, task, means, note=lambda _: None)
+    return Asking(standing, task, means, stage.hear, route_id="r1", cascading=cascading)
 
 
 async def asked(play: Play, schema: str = "") -> tuple[list[str], Generated]:
@@ -126,6 +118,31 @@ async def test_a_cascade_whose_last_one_fails_fails_in_its_name() -> None:
 
 def of_loop(stage: Stage) -> Asking:
     return asking(stage, accepted_task(PUBLIC | {"kind": "tool_loop"}))
+
+
+def test_a_cascades_smaller_specialist_that_hangs_leaves_the_best_its_time() -> None:
+    stage = Stage({"s": Actor(plays=[("hel", Hangs())]), "l": Actor(plays=[says("hello")], size_rank=1, p95_s=2.0)})
+
+    async def late() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(of_loop(stage).ask(("s", "l")))
+            for passed_s in (27.9, 0.2):
+                for _ in range(10):
+                    await asyncio.sleep(0)
+                assert [name for name, _ in stage.pool.asked] == ["s"]
+                stage.clock.pass_s(passed_s)
+
+    run_with(stage.clock, late())
+    assert (stage.heard, [name for name, _ in stage.pool.asked]) == (["<< hello"], ["s", "l"])
+
+
+async def test_a_smaller_specialist_is_asked_again_only_while_a_call_is_left_for_the_best() -> None:
+    script = {"s": [says("[]")], "l": [says("[]"), says("[]"), says("{}")]}
+    stage = Stage({name: Actor(plays=plays) for name, plays in script.items()})
+    task = accepted_task(PUBLIC | {"kind": "tool_loop", "expected_calls": 1}, schema=SCHEMA)
+    generated = await asking(stage, task).ask(("s", "l"))
+    assert [name for name, _ in stage.pool.asked] == ["s", "l", "l", "l"]  # the best is never short of asks
+    assert (generated.specialist_id, stage.heard) == ("l", ["<< {}"])
 
 
 NO_COFFEE = PUBLIC | {"constraints": {"excludes": ["coffee"], "matches": "^two"}}

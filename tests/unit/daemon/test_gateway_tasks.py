@@ -59,6 +59,7 @@ def test_every_label_reaches_the_task_from_the_body_and_from_the_head() -> None:
         "requires": ["vision"],
         "context_tokens": 100,
         "session_id": "s",
+        "rejects": "r-0",
     }
     texts = {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in labels.items()}
     head = tuple((f"x-homebred-{name.replace('_', '-')}", text) for name, text in texts.items())
@@ -66,6 +67,7 @@ def test_every_label_reaches_the_task_from_the_body_and_from_the_head() -> None:
     assert within == beside
     assert within.task.data_classes == ("public", "client")
     assert (within.deadline_s, within.session_id, within.task.minimum_margin) == (5.0, "s", -0.1)
+    assert within.rejects == "r-0"
 
 
 def test_messages_come_in_our_words() -> None:

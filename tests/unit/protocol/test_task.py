@@ -96,6 +96,8 @@ def test_null_and_an_empty_workflow_equal_absent() -> None:
         (MINIMAL | {"constraints": {"excludes": ["a"] * 33}}, "constraints.excludes: is more than texts to look for"),
         (MINIMAL | {"constraints": {"max_characters": 0}}, "constraints.max_characters: is 0; write an integer of at"),
         (MINIMAL | {"constraints": {"max_words": 9}}, "constraints.max_words: is not a known key"),
+        (MINIMAL | {"rejects": "r-1"}, "rejects: is there without a `session_id`; name the session"),
+        (MINIMAL | {"session_id": "s", "rejects": "a\nb"}, "rejects: is no name; write at most 128 printable"),
         (MINIMAL | {"data_clases": []}, "data_clases: is not a known key; write 'data_classes' if that was meant"),
         (MINIMAL | {"Allows_Escalation": 1}, "Allows_Escalation: is not a known key; write 'allows_escalation'"),
     ],

@@ -59,6 +59,7 @@ FULL = Task(
     attachments=(Attachment("a.txt", b"x", "text/plain"),),
     session_id="visit-4",
     constraints=Constraints(matches="^a", contains=("b",), excludes=("c",), max_characters=9),
+    rejects="r-0",
     task_id="t-1",
     max_tokens=5,
     temperature=0.0,

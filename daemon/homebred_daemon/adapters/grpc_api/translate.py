@@ -194,7 +194,8 @@ def _document(task: wire.Task, new_task_id: Callable[[], str]) -> dict[str, Any]
         document["tools"] = [_tool_document(tool) for tool in task.tools]
     if task.HasField("constraints"):
         document["constraints"] = _constraints_document(task.constraints)
-    return document | {"tool_choice": task.tool_choice or None, "session_id": task.session_id or None}
+    document |= {"session_id": task.session_id or None, "rejects": task.rejects or None}
+    return document | {"tool_choice": task.tool_choice or None}
 
 
 def _constraints_document(constraints: wire.Constraints) -> dict[str, Any]:

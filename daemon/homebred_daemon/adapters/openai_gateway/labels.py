@@ -37,6 +37,7 @@ LABELS: Final[Mapping[str, Callable[[str], Any]]] = MappingProxyType(
         "requires": _listed,
         "context_tokens": int,
         "session_id": str,
+        "rejects": str,
         "local_tools": _listed,
     }
 )
