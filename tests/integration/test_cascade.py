@@ -1,4 +1,4 @@
-"""A tool loop over real gRPC: its steps are asked of real workers, the small one first."""
+"""A tool loop over real gRPC: its steps are asked of real workers, the small one first, and never leave the device."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 from tests.support.daemon_process import Site
 from tests.support.wire_client import DaemonClient
 
+from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.errors import HomebredError
+from homebred_daemon.services.replaying import replay
 from homebred_protocol.client import Client, Constraints, Task
 from homebred_protocol.client import NotFoundError as NotFound
 from homebred_protocol.v1 import inference_pb2 as wire
@@ -104,3 +106,19 @@ def test_a_small_one_that_hangs_leaves_the_best_its_time(site: Site) -> None:
     furnish(site, small={"hang_after": 0})
     with site.daemon("--link", "up") as client:
         assert told(step(client, deadline_s=4.0)) == ("two teas", "large", [])
+
+
+def test_a_loop_that_is_answered_here_stays_here_whatever_fails(site: Site) -> None:
+    furnish(site, small={"fail_after": 0}, large={"crash_after": 0})
+    with site.daemon("--link", "up") as client:
+        events = list(step(client))
+        told(iter(events))
+        decided = [event.decision for event in events if event.HasField("decision")]
+        assert [one.reason_code for one in decided] == ["margin_met", "margin_met", "no_route"]
+        assert "link_cause=tool_loop" in decided[-1].trace
+        assert events[-1].outcome.status == wire.OUTCOME_STATUS_REVIEW
+        with pytest.raises(HomebredError, match="can be rejected"):  # there was no answer
+            told(step(client, rejects=decided[0].route_id))
+    ledger = SqliteLedger(site.state / "ledger.sqlite")
+    assert replay(ledger).mismatches == ()
+    ledger.close()

@@ -7,10 +7,12 @@ always asked: a spent budget costs the smaller ones their turns, never the task 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from homebred_daemon.core.asking_again import MAX_ASKS
+from homebred_daemon.core.decision import RouteDecision, Runtime
+from homebred_daemon.core.routing import DecisionInputs, awaits_residual_risk, decide
 
 CALLS_A_STEP: Final = 2
 """Engine calls that a step may take, one step with another: the smallest specialist's, and one more."""
@@ -87,3 +89,15 @@ def behind(stack: tuple[str, ...], rejected: str, size_ranks: Mapping[str, int])
         return stack[-1:]
     than = (size_ranks[rejected], rejected)
     return tuple(one for one in stack if (size_ranks[one], one) > than) or stack[-1:]
+
+
+def leaves_for_a_failure(inputs: DecisionInputs, decision: RouteDecision) -> bool:
+    """Whether a tool loop would leave for no other reason than that specialists cannot be asked.
+
+    A failure is none: a cascade has no cloud step (CONTRACT "tool_loop").
+    """
+    if inputs.task.kind != "tool_loop" or not inputs.unavailable:
+        return False
+    if decision.selected_runtime is not Runtime.CLOUD_ESCALATION and not awaits_residual_risk(inputs, decision):
+        return False
+    return decide(replace(inputs, unavailable=frozenset())).selected_runtime is Runtime.LOCAL

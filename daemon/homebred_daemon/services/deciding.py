@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from homebred_daemon.core.cascade import leaves_for_a_failure
 from homebred_daemon.core.context import MinimumContext
 from homebred_daemon.core.decision import RouteDecision
 from homebred_daemon.core.link import Link
@@ -76,7 +77,7 @@ class Decider:
             detector_digest=self.detector.digest,
             unavailable=unavailable,
         )
-        return inputs, decide(inputs)
+        return _whatever_fails(inputs)
 
     def consider_again(
         self, before: DecisionInputs, *, failed: frozenset[str], now: datetime
@@ -85,8 +86,7 @@ class Decider:
 
         `failed` may name further specialists, such as those on the same model.
         """
-        inputs = replace(before, now=now, unavailable=before.unavailable | failed)
-        return inputs, decide(inputs)
+        return _whatever_fails(replace(before, now=now, unavailable=before.unavailable | failed))
 
     def measure(
         self, inputs: DecisionInputs, decision: RouteDecision, leaving: Callable[[], MinimumContext]
@@ -130,5 +130,16 @@ class Decider:
 
     def consider_unsearched(self, inputs: DecisionInputs) -> tuple[DecisionInputs, RouteDecision]:
         """The route where what would leave could not be searched: for this task the way out is closed."""
-        closed = replace(inputs, link=Link.DOWN, link_cause="unsearched")
-        return closed, decide(closed)
+        return _closed(inputs, "unsearched")
+
+
+def _whatever_fails(inputs: DecisionInputs) -> tuple[DecisionInputs, RouteDecision]:
+    """The route; for a tool loop that is answered here, one that stays here though a specialist cannot be asked."""
+    decision = decide(inputs)
+    return _closed(inputs, "tool_loop") if leaves_for_a_failure(inputs, decision) else (inputs, decision)
+
+
+def _closed(inputs: DecisionInputs, cause: str) -> tuple[DecisionInputs, RouteDecision]:
+    """The route where the way out is closed for this task, whatever the link."""
+    closed = replace(inputs, link=Link.DOWN, link_cause=cause)
+    return closed, decide(closed)

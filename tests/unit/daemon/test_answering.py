@@ -12,10 +12,13 @@ from tests.support.answering_stage import ESCALATABLE, PRIVATE, PUBLIC, WORKFLOW
 from tests.support.fake_reviews import FakeReviewStore
 from tests.support.manual_clock import run_with
 from tests.support.metrics_reader import counted
+from tests.support.scripted_cloud import ScriptedCloud
 from tests.support.scripted_pool import Ends, Hangs, Play, Step, Sure, Takes, says
 from typing_extensions import override
 
+from homebred_daemon.core.decision import Runtime
 from homebred_daemon.core.review import ReviewItem
+from homebred_daemon.core.routing import decide
 from homebred_daemon.errors import (
     NeedsReviewError,
     NotFoundError,
@@ -25,6 +28,7 @@ from homebred_daemon.errors import (
     UnreadError,
 )
 from homebred_daemon.inbound.answering import Decided
+from homebred_daemon.ports.cloud import CloudFinish
 from homebred_daemon.ports.review import Bounds, Sealed
 from homebred_daemon.services.answering import MAX_DECISIONS
 from homebred_daemon.services.tallying import Tally
@@ -263,6 +267,23 @@ async def test_a_pattern_that_runs_on_is_refused_before_anything_is_recorded() -
         await stage.answer(PUBLIC | {"constraints": {"matches": r"(a+)\1"}})
     assert "back-references" in caught.value.hint
     assert (stage.heard, stage.ledger.entries) == ([], [])
+
+
+async def test_a_tool_loop_whose_best_fails_stays_here_where_another_task_would_leave() -> None:
+    def failing() -> Stage:
+        return Stage(
+            {"s": UNFIT(plays=[says("")], samples=2000), "l": Actor(plays=[(BROKEN,)], size_rank=1)},
+            cloud=ScriptedCloud(["from afar", CloudFinish.STOP]),
+        )
+
+    assert (await failing().answer(ESCALATABLE))[-1] == "answer by cloud/default: fallback"
+    stage = failing()
+    assert await stage.answer(LOOP) == [
+        "decided r1 local cascade:s+l: margin_met",
+        "decided r2 after r1 local s: offline_local",
+        "answer by s: empty, fallback",
+    ]
+    assert stage.ledger.entries[1].decision.trace[-1] == "link_cause=tool_loop"
 
 
 async def test_an_escalation_is_answered_here_as_well_as_can_be_while_there_is_no_cloud_lane() -> None:
@@ -649,6 +670,44 @@ def test_i7_a_task_cancelled_at_any_moment_leaves_one_outcome_for_each_decision(
     assert [record.route_id for record in stage.ledger.outcomes] == [one.route_id for one in stage.ledger.entries]
     reviewed = {record.route_id for record in stage.ledger.outcomes if record.status == "review"}
     assert reviewed == set(stage.reviews.held)
+
+
+# Row 3: a tool loop that is answered here stays here
+
+
+def with_a_best(actors: dict[str, Actor]) -> dict[str, Actor]:
+    return actors | {"best": Actor(plays=[(BROKEN,)], fitness=0.99, samples=2000, size_rank=3)}
+
+
+@given(
+    actors=st.dictionaries(st.sampled_from("abc"), ACTORS, max_size=3).map(with_a_best),
+    steps=st.lists(
+        st.tuples(st.frozensets(st.sampled_from(["a", "b", "best"])), st.booleans()), min_size=1, max_size=3
+    ),
+    expected_calls=st.sampled_from([None, 0, 1, 3]),
+    schema=st.sampled_from(["", ANSWER_SCHEMA]),
+)
+@settings(max_examples=40, deadline=None)
+def test_row_3_no_step_of_a_local_tool_loop_leaves_the_device_whatever_fails(
+    actors: dict[str, Actor], steps: list[tuple[frozenset[str], bool]], expected_calls: int | None, schema: str
+) -> None:
+    cloud = ScriptedCloud(["from afar", CloudFinish.STOP])
+    stage = Stage(actors, cloud=cloud)
+
+    async def looped() -> None:
+        async with stage.answering() as answering:
+            for resting, rejects_last in steps:
+                stage.pool.resting = frozenset(actors[name].served(name).model for name in resting & actors.keys())
+                answered = [one.route_id for one in stage.ledger.outcomes if one.answered_by]
+                rejects = {"rejects": answered[-1]} if rejects_last and answered else {}
+                task = LOOP | {"expected_calls": expected_calls} | rejects
+                await answering.answer(accepted_task(task, session_id="loop", schema=schema), stage.hear)
+
+    run_with(stage.clock, looped())
+    assert (cloud.asked, len(stage.outcomes)) == ([], len(steps))
+    for entry in stage.ledger.entries:
+        assert entry.decision.selected_runtime is not Runtime.CLOUD_ESCALATION
+        assert decide(entry.inputs) == entry.decision
 
 
 async def test_decisions_outcomes_and_findings_are_counted_each_once() -> None:

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,8 +16,14 @@ from homebred_daemon.core.cascade import (
     Budget,
     behind,
     calls_allowed,
+    leaves_for_a_failure,
     plan,
 )
+from homebred_daemon.core.link import Link
+from homebred_daemon.core.routing import DecisionInputs, decide
+from homebred_protocol.documents.policy import read_policy
+from homebred_protocol.documents.registry import read_registry
+from homebred_protocol.documents.task import Task
 
 STACK = ("s", "m", "l")
 PLENTY = Budget(calls=99, seconds=60)
@@ -111,3 +121,52 @@ def test_behind_whom_its_caller_rejects_are_the_larger_or_the_best(
     stack: tuple[str, ...], rejected: str, rest: tuple[str, ...]
 ) -> None:
     assert behind(stack, rejected, RANKS) == rest
+
+
+# Whatever fails
+
+
+def loop(*unavailable: str, link: Link = Link.UP, fitness: float = 0.9, **task: Any) -> DecisionInputs:
+    entries = [("s", 0.62, 0), ("l", fitness, 1)]
+    registry = {
+        "specialists": [
+            {
+                "id": name,
+                "engine": "echo",
+                "size_rank": rank,
+                "workflows": {"w": {"fitness": score, "samples": 200, "reference_fitness": 0.8}},
+            }
+            for name, score, rank in entries
+        ]
+    }
+    said: dict[str, Any] = {"kind": "tool_loop", "data_classes": ("public",), "allows_escalation": True} | task
+    return DecisionInputs(
+        task=Task(task_id="t", workflow="w", **said),
+        registry=read_registry(registry, "sha256:r"),
+        policy=read_policy({}, "sha256:p"),
+        link=link,
+        now=datetime(2026, 11, 23, tzinfo=UTC),
+        unavailable=frozenset(unavailable),
+    )
+
+
+@pytest.mark.parametrize(
+    ("inputs", "leaves"),
+    [
+        (loop("l"), True),
+        (loop("s", "l"), True),
+        (loop(), False),  # it is answered here
+        (loop("s"), False),
+        (loop("l", kind="repeat"), False),
+        (loop("l", fitness=0.62), False),  # it would leave with everybody there
+        (loop("l", link=Link.DOWN), False),  # it cannot leave
+        (loop("l", allows_escalation=False), False),
+        (loop("l", data_classes=("patient",)), False),
+    ],
+)
+def test_a_tool_loop_that_only_a_failure_sends_away_is_told_from_all_others(
+    inputs: DecisionInputs, *, leaves: bool
+) -> None:
+    assert leaves_for_a_failure(inputs, decide(inputs)) is leaves
+    measured = replace(inputs, residual_risk=0.0, context_method="redaction")
+    assert leaves_for_a_failure(measured, decide(measured)) is leaves

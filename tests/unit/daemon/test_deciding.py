@@ -126,6 +126,18 @@ def test_for_a_text_that_could_not_be_searched_the_way_out_is_closed() -> None:
     assert not awaits_residual_risk(inputs, decision)
 
 
+def test_for_a_tool_loop_that_only_a_failure_would_send_away_it_is_closed_too() -> None:
+    fit = {"fitness": 0.95, "samples": 400, "reference_fitness": 0.9}
+    registry = read_registry({"specialists": [{"id": "a", "engine": "echo", "workflows": {WORKFLOW: fit}}]}, "sha256:r")
+    deciding, loop = decider(registry), replace(PUBLIC, kind="tool_loop")
+    first, _ = deciding.consider(loop, PLAIN, link=Link.UP, now=STARTED)
+    inputs, decision = deciding.consider_again(first, failed=frozenset("a"), now=STARTED)
+    assert (inputs.link, inputs.link_cause, decision) == (Link.DOWN, "tool_loop", decide(inputs))
+    assert decision.reason_code is Reason.NO_ROUTE
+    resting = deciding.consider(loop, PLAIN, link=Link.UP, now=STARTED, unavailable=frozenset("a"))
+    assert resting == (inputs, decision)
+
+
 def test_the_last_look_finds_what_may_not_leave_but_not_in_a_token() -> None:
     deciding = decider()
     assert deciding.forbidden_types("Erika wrote sk-live") == {"SECRET"}
