@@ -80,6 +80,26 @@ def test_an_answer_streams_piece_by_piece_and_ends_with_what_it_took(site: Site)
     assert chunks[-1].usage.completion_tokens == 3
 
 
+def test_an_answer_is_held_to_constraints_and_rejected_by_its_request_id(site: Site) -> None:
+    labels = {"data_classes": ["patient"], "session_id": "s", "constraints": {"excludes": ["evening"]}}
+
+    with gateway_of(site) as gateway, gateway.client() as client:
+
+        def asked(text: str, **more: str) -> Any:
+            body = {"homebred": labels | more}
+            return client.chat.completions.create(model="homebred", messages=said(text), extra_body=body)
+
+        first = asked("good morning")
+        broken = asked("good evening")
+        again = asked("good morning", rejects=str(first._request_id))
+        with pytest.raises(openai.NotFoundError, match="can be rejected in this session"):
+            asked("good morning", rejects="r-0")
+    outcomes = [one.homebred["outcome"] for one in (first, broken, again)]
+    assert [one["findings"] for one in outcomes] == [[], ["constraint_broken"], ["rejected_by_caller"]]
+    assert [one["weak"] for one in outcomes] == [False, True, False]
+    assert again.homebred["decision"]["supersedes"] == first._request_id
+
+
 def test_a_tool_is_asked_for_and_its_result_leads_to_an_answer(site: Site) -> None:
     with gateway_of(site) as gateway, gateway.client() as client:
         asked = client.chat.completions.create(
