@@ -1,7 +1,7 @@
 # `make demo` runs the main job, `make test` everything that can be checked; both set up what they need.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv model demo test test-all test-tools lint types imports hygiene protos unit suite bench booted deb lock
+.PHONY: help venv model demo test test-all test-tools thorough-tools lint types imports hygiene protos unit suite bench booted deb lock
 
 BIN := .venv/bin
 MODELS := .cache/models
@@ -54,7 +54,10 @@ suite: .venv/.made $(MODEL) test-tools
 test-tools:
 	@packaging/tools/test_tools.sh
 
-test-all: .venv/.made $(MODEL) test-tools lint types imports hygiene protos unit ## everything, thoroughly: half an hour
+thorough-tools: .venv/.made
+	@packaging/tools/test_tools.sh --thorough
+
+test-all: .venv/.made $(MODEL) thorough-tools lint types imports hygiene protos unit ## everything, thoroughly: half an hour
 	$(BIN)/pytest -q -s --thorough --ignore tests/unit --ignore tests/architecture
 
 bench: .venv/.made $(MODEL) ## figures against the targets, into bench.jsonl

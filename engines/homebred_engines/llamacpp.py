@@ -116,7 +116,7 @@ class LlamaCppEngine:
         if reason is None and self._loaded is loaded:
             raise api.EngineFailedError("llama.cpp ended a generation without a reason.")
         usage = reading.usage(prompt_s=(first_at or time.monotonic()) - started_at)
-        yield _finished(reason or api.FinishReason.CANCELLED, answer, usage)
+        yield answer.finished(reason or api.FinishReason.CANCELLED, usage)
 
     @asynccontextmanager
     async def _running(self, loaded: _Loaded, server: LlamaServer, adapter: str) -> AsyncIterator[Run]:
@@ -174,16 +174,6 @@ class LlamaCppEngine:
 def _stats(*, capabilities: tuple[api.Capability, ...] = _CAPABILITIES, **loaded: Any) -> api.EngineStats:
     version = xllamacpp.__version__
     return api.EngineStats(engine="llamacpp", engine_version=version, capabilities=capabilities, **loaded)
-
-
-def _finished(reason: api.FinishReason, answer: AnswerReading, usage: api.Usage) -> api.Finished:
-    """The last event. A call that the token limit cut short is none."""
-    if reason is not api.FinishReason.STOP or not answer.is_call:
-        return api.Finished(reason=reason, usage=usage)
-    calls = answer.calls()
-    if not calls:
-        raise api.EngineFailedError("llama.cpp ended a call of a tool half-way, though it was guided.")
-    return api.Finished(reason=api.FinishReason.TOOL_CALLS, usage=usage, tool_calls=calls)
 
 
 def _request_body(messages: Sequence[api.Message], options: api.GenerateOptions) -> dict[str, object]:

@@ -16,7 +16,16 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from homebred_engines.api import GenerateOptions, Message, Tool, ToolCall
+from homebred_engines.api import (
+    EngineFailedError,
+    Finished,
+    FinishReason,
+    GenerateOptions,
+    Message,
+    Tool,
+    ToolCall,
+    Usage,
+)
 
 CALL_BEGIN = "<tool_call>"
 CALL_END = "</tool_call>"
@@ -165,6 +174,18 @@ class AnswerReading:
     def calls(self) -> tuple[ToolCall, ...]:
         """The call, where it is whole; its id is unique in this answer alone."""
         return () if self._call is None else call_in(self._call.strip().removesuffix(CALL_END), self._forms)
+
+    def finished(self, reason: FinishReason, usage: Usage) -> Finished:
+        """The last event of an engine that guides its output: a call that the token limit cut short is none.
+
+        Raises EngineFailedError for one that ended half-way all the same.
+        """
+        if reason is not FinishReason.STOP or not self.is_call:
+            return Finished(reason=reason, usage=usage)
+        calls = self.calls()
+        if not calls:
+            raise EngineFailedError("The engine ended a call of a tool half-way, though it was guided.")
+        return Finished(reason=FinishReason.TOOL_CALLS, usage=usage, tool_calls=calls)
 
     def _shown(self, text: str, *, goes_on: bool) -> str:
         """The text up to the first mark, or to where one may be beginning."""

@@ -13,17 +13,17 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from homebred_engines import api
 from homebred_engines.checkpoint import read_checkpoint
-from homebred_engines.guided_schema import refuse_unguidable
 from homebred_engines.model_room import answer_room, refuse_oversized, served_context
-from homebred_engines.tool_prompts import AnswerReading
+from homebred_engines.tool_prompts import AnswerReading, messages_with_tools
 from homebred_engines.trtllm_cache import cache_room
+from homebred_engines.trtllm_guidance import guidance_for
 from homebred_engines.trtllm_library import DISTRIBUTION, MODULE, LlmPlan, LoadedLlm, free_device_bytes
 from homebred_engines.trtllm_run import Run
 from homebred_engines.trtllm_steps import StepCount
@@ -35,6 +35,7 @@ _CAPABILITIES = (
     api.Capability.PREFIX_CACHE,
     api.Capability.SEED,
     api.Capability.STOP,
+    api.Capability.TOOLS,
 )
 _CHECKED, _ALMOST, _LOADED = 0.05, 0.95, 1.0
 _REPORT_EVERY_S = 1.0
@@ -92,17 +93,17 @@ class TrtLlmEngine(api.WithoutEmbeddings, api.WithoutAdapters):
     async def generate(
         self, messages: Sequence[api.Message], options: api.GenerateOptions
     ) -> AsyncGenerator[api.Event, None]:
-        """Streams one chat completion."""
+        """Streams one chat completion; a call of a tool comes whole, with the last event."""
         loaded = self._loaded
         if loaded is None:
             raise api.ModelNotLoadedError("A generation was asked of it.")
-        if options.json_schema:
-            refuse_unguidable(options.parsed_schema())
-        prompt = loaded.llm.prompt(messages)
+        guidance = guidance_for(options)
+        prompt = loaded.llm.prompt(messages_with_tools(messages, options))
         room = answer_room(len(prompt), context_tokens=loaded.stats.context_tokens)
-        output = loaded.llm.ask(prompt, options, max_tokens=min(options.max_tokens or room, room))
+        asked = replace(options, stop=()) if options.tools else options  # inside a call one would leave half of it
+        output = loaded.llm.ask(prompt, asked, guidance, max_tokens=min(options.max_tokens or room, room))
         run = Run(output, loaded.llm.text_of, wants_logprobs=options.logprobs)
-        answer = AnswerReading(api.GenerateOptions(stop=options.stop))  # the library may send a part of one
+        answer = AnswerReading(options)  # of a stop string the library may send a part
         loaded.runs.add(run)
         try:
             async with aclosing(_deltas(run, answer)) as deltas:
@@ -116,7 +117,7 @@ class TrtLlmEngine(api.WithoutEmbeddings, api.WithoutAdapters):
                 self._steps_of_the_past += run.steps
         if run.failure is not None:
             raise run.failure
-        yield api.Finished(reason=self._reason(loaded, run, answer), usage=run.usage(prompt_tokens=len(prompt)))
+        yield answer.finished(self._reason(loaded, run, answer), run.usage(prompt_tokens=len(prompt)))
 
     async def unload(self) -> None:
         """Cancels what runs, then frees the model in a thread."""

@@ -15,6 +15,7 @@ from typing import Any
 from homebred_engines import api
 from homebred_engines.trtllm_cache import CacheRoom
 from homebred_engines.trtllm_errors import typed
+from homebred_engines.trtllm_guidance import Guidance
 
 DISTRIBUTION = "tensorrt-llm"
 MODULE = "tensorrt_llm"
@@ -92,13 +93,19 @@ class LoadedLlm:
             return str(self._llm.tokenizer.decode([token]))
 
     def ask(
-        self, prompt: list[int], options: api.GenerateOptions, *, max_tokens: int, adapter: Adapter | None = None
+        self,
+        prompt: list[int],
+        options: api.GenerateOptions,
+        guidance: Guidance,
+        *,
+        max_tokens: int,
+        adapter: Adapter | None = None,
     ) -> Any:
         """Starts a generation; returns TensorRT-LLM's RequestOutput, which yields itself at every step."""
         with _as_our_errors("starting a generation"):
             return self._llm.generate_async(
                 prompt,
-                sampling_params=self._sampling(options, max_tokens),
+                sampling_params=self._sampling(options, guidance, max_tokens),
                 lora_request=None if adapter is None else _lora_request(adapter),
                 streaming=True,
             )
@@ -138,10 +145,12 @@ class LoadedLlm:
             )
         return arguments
 
-    def _sampling(self, options: api.GenerateOptions, max_tokens: int) -> Any:
+    def _sampling(self, options: api.GenerateOptions, guidance: Guidance, max_tokens: int) -> Any:
         """A fresh one: the library changes it. Greedy is what it does where nothing asks for chance."""
         is_greedy = options.temperature == 0
-        guided = self._api.GuidedDecodingParams(json=options.json_schema) if options.json_schema else None
+        guided = None
+        if guidance != Guidance():
+            guided = self._api.GuidedDecodingParams(json=guidance.json_schema, structural_tag=guidance.structural_tag)
         return self._top.SamplingParams(
             max_tokens=max_tokens,
             temperature=None if is_greedy else options.temperature,

@@ -1,6 +1,14 @@
 #!/bin/sh
-# What the tests need from Debian and a bare machine lacks: installed where it is missing, and said so.
+# What the tests need and a bare machine lacks, from Debian and PyPI: installed where it is missing, and said so.
+# With --thorough also what only `make test-all` runs.
 set -eu
+cd "$(dirname "$0")/../.."
+
+if [ "${1:-}" = --thorough ] && [ ! -d .cache/xgrammar ]; then
+    echo "== the tests need xgrammar, its compiled part alone: putting it into .cache/xgrammar"
+    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+        --target .cache/xgrammar -r packaging/locks/xgrammar.lock
+fi
 
 missing=""
 for need in strace:strace dbus-daemon:dbus-daemon; do

@@ -64,6 +64,8 @@ def test_the_engine_asks_for_nothing_that_is_not_recorded(tmp_path: Path) -> Non
         "progress": 1.0,
         "plain": {"text": WORDS, "reason": "stop", "tokens": 50, "logprobs": 0},
         "schema": {"text": '{"ok": false}', "reason": "stop", "tokens": 2, "logprobs": 0},
+        "call": {"text": "At once. ", "reason": "tool_calls", "tokens": 7, "logprobs": 0, "ring": {"ok": True}},
+        "must_call": {"text": "", "reason": "tool_calls", "tokens": 4, "logprobs": 0, "wait": {}},
         "cancelled": True,
         "adapter": " ".join(WORDS.split()[:9]) + " ",
     }
@@ -77,6 +79,11 @@ def test_the_engine_asks_for_nothing_that_is_not_recorded(tmp_path: Path) -> Non
         ("trtllm_library", '"max_batch_size"', '"max_batch"', "max_batch"),
         ("trtllm_library", "max_gpu_total_bytes=", "max_gpu_bytes=", "max_gpu_bytes"),
         ("trtllm_library", "GuidedDecodingParams(json=", "GuidedDecodingParams(schema=", "schema"),
+        ("trtllm_library", "structural_tag=guidance", "tag=guidance", "tag"),
+        ("trtllm_guidance", '"type": "structural_tag"', '"type": "structured_tag"', "no structural tag"),
+        ("trtllm_guidance", '"begin": CALL_BEGIN', '"start": CALL_BEGIN', "no format that is stood in for"),
+        ("trtllm_guidance", '"stop_after_first": True', '"stop_after_first": False', "stop_after_first"),
+        ("trtllm", "replace(options, stop=())", "options", "half-way"),
         ("trtllm_library", "max_lora_rank=", "max_rank=", "max_rank"),
         ("trtllm_library", ", lora_path=adapter.path", "", "lora_path () does not exist"),
         ("trtllm_library", '"guided_decoding_backend": GUIDED_DECODER,', "", "guided_decoding_backend"),
@@ -121,6 +128,7 @@ def without(owner: str, kind: str, name: str) -> Callable[[PackageFacts], Packag
     ("owner", "kind", "name"),
     [
         ("SamplingParams", "fields", "guided_decoding"),
+        ("GuidedDecodingParams", "fields", "structural_tag"),
         ("SamplingParams", "fields", "top_k"),
         ("KvCacheConfig", "fields", "free_gpu_memory_fraction"),
         ("TorchLlmArgs", "fields", "enable_chunked_prefill"),

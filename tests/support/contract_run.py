@@ -14,12 +14,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from homebred_engines import api
+from homebred_engines.tool_prompts import written_call
 from homebred_engines.trtllm import TrtLlmEngine, plan_load
+from homebred_engines.trtllm_guidance import Guidance
 from homebred_engines.trtllm_library import Adapter, AdapterRoom, LoadedLlm
 from homebred_engines.trtllm_run import Run
 
 WORDS = " ".join(f"word{number}" for number in range(50))
 SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+TOOLS = (api.Tool(name="ring", parameters=json.dumps(SCHEMA)), api.Tool(name="wait"))
+CALL = "At once. " + written_call(api.ToolCall(id="", name="ring", arguments='{"ok": true}'))
+"""Of a model that answers with what it is asked."""
 
 
 async def main(model: Path, adapter: Path) -> dict[str, object]:
@@ -31,15 +36,17 @@ async def main(model: Path, adapter: Path) -> dict[str, object]:
     sampled = api.GenerateOptions(temperature=0.5, top_p=0.9, top_k=20, seed=7, stop=("word40",), logprobs=True)
     report["sampled"] = await answer(engine, sampled)
     report["schema"] = await answer(engine, api.GenerateOptions(json_schema=json.dumps(SCHEMA)))
+    report["call"] = await answer(engine, api.GenerateOptions(tools=TOOLS, stop=("arguments",)), CALL)
+    report["must_call"] = await answer(engine, api.GenerateOptions(tools=TOOLS, tool_choice="wait"))
     report["cancelled"] = await cancelled(engine)
     await engine.unload()
     report["adapter"] = await with_adapter(options, adapter)
     return report
 
 
-async def answer(engine: api.Engine, options: api.GenerateOptions) -> dict[str, object]:
+async def answer(engine: api.Engine, options: api.GenerateOptions, asked: str = WORDS) -> dict[str, object]:
     """One whole generation."""
-    events = [event async for event in engine.generate(question(), options)]
+    events = [event async for event in engine.generate(question(asked), options)]
     finished = events[-1]
     assert isinstance(finished, api.Finished)
     deltas = [event for event in events if isinstance(event, api.Delta)]
@@ -48,6 +55,7 @@ async def answer(engine: api.Engine, options: api.GenerateOptions) -> dict[str, 
         "reason": finished.reason.value,
         "tokens": finished.usage.completion_tokens,
         "logprobs": sum(len(delta.logprobs) for delta in deltas),
+        **{call.name: json.loads(call.arguments) for call in finished.tool_calls},
     }
 
 
@@ -64,7 +72,7 @@ async def with_adapter(options: api.LoadOptions, folder: Path) -> str:
     plan = replace(plan_load(options), adapters=AdapterRoom(adapters=2, max_rank=16))
     llm = await asyncio.to_thread(LoadedLlm, plan)
     adapter = Adapter(name="orders", number=1, path=str(folder))
-    output = llm.ask(llm.prompt(question()), api.GenerateOptions(), max_tokens=9, adapter=adapter)
+    output = llm.ask(llm.prompt(question()), api.GenerateOptions(), Guidance(), max_tokens=9, adapter=adapter)
     run = Run(output, llm.text_of, wants_logprobs=False)
     text = ""
     while await run.next_deltas():
@@ -75,8 +83,8 @@ async def with_adapter(options: api.LoadOptions, folder: Path) -> str:
     return text
 
 
-def question() -> Sequence[api.Message]:
-    return [api.Message(role="system", content="Be brief."), api.Message(role="user", content=WORDS)]
+def question(asked: str = WORDS) -> Sequence[api.Message]:
+    return [api.Message(role="system", content="Be brief."), api.Message(role="user", content=asked)]
 
 
 if __name__ == "__main__":

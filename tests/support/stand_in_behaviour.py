@@ -132,6 +132,7 @@ class RequestOutput:
     def __init__(self, llm: Any, prompt: list[int], sampling: Any) -> None:
         self.llm, self.asked, self.sampling = llm, prompt, sampling
         self.cached = llm.cached_of(prompt)
+        self.words, self.reason = self.answer()
         self.completion = llm.generated.CompletionOutput(index=0)
         self.steps: asyncio.Queue[tuple[str, str | None]] = asyncio.Queue()
         self.is_aborted = self.has_ended = False
@@ -169,14 +170,13 @@ class RequestOutput:
             await self.pass_step(min(at_once, len(self.asked) - begin) * PREFILL_S_PER_TOKEN)
         if not self.is_aborted:
             self.llm.seen_prompts.append(self.asked)
-        words, reason = self.answer()
-        for word in words:
+        for word in self.words:
             await self.pass_step(DECODE_S)
             if self.is_aborted:
                 break
             self.steps.put_nowait((word, None))
         self.llm.running.discard(self)
-        self.steps.put_nowait(("", "cancelled" if self.is_aborted else reason))
+        self.steps.put_nowait(("", "cancelled" if self.is_aborted else self.reason))
 
     async def pass_step(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -187,7 +187,7 @@ class RequestOutput:
     def answer(self) -> tuple[list[str], str]:
         text = self.llm.vocabulary.do_decode(self.asked).rpartition("<|user|>\n")[2].partition("<|end|>")[0]
         if self.sampling.guided_decoding is not None:
-            text = instance_text(text, json.loads(self.sampling.guided_decoding.json))
+            text = guided_text(text, self.sampling.guided_decoding)
         ends = [text.find(stop) for stop in self.sampling.stop or () if stop in text]
         words = TOKEN.findall(text[: min(ends)] if ends else text)
         limit = min(self.sampling.max_tokens, self.llm.settings.max_seq_len - len(self.asked))
@@ -246,6 +246,34 @@ class GuidedDecodingParams:
         given = [this.json, this.regex, this.grammar, this.json_object or None, this.structural_tag]
         if sum(each is not None for each in given) > 1:
             raise ValueError("only one way of guidance can be given")
+
+
+def guided_text(text: str, guided: Any) -> str:
+    """The text where guidance allows it, else the smallest that it allows."""
+    if guided.structural_tag is None:
+        return instance_text(text, json.loads(guided.json))
+    tag = json.loads(guided.structural_tag)
+    if tag.keys() != {"type", "format"} or tag["type"] != "structural_tag":
+        raise ValueError(f"{tag!r} is no structural tag")
+    return formatted_text(text, tag["format"])
+
+
+def formatted_text(text: str, form: Mapping[str, Any]) -> str:
+    """The same of one format of a structural tag, of those that are stood in for."""
+    match dict(form):
+        case {"type": "json_schema", "json_schema": schema, **others} if not others:
+            return instance_text(text, schema)
+        case {"type": "tag", "begin": begin, "content": content, "end": end, **others} if not others:
+            return str(begin + formatted_text(text.removeprefix(begin).removesuffix(end), content) + end)
+        case {"type": "or", "elements": elements, **others} if not others:
+            allowed = [formatted_text(text, each) for each in elements]
+            return text if text in allowed else allowed[0]
+        case {"type": "triggered_tags", "triggers": [trigger], "tags": tags, **others}:
+            assert others == {"at_least_one": False, "stop_after_first": True}, others
+            before, found, after = text.partition(trigger)
+            return before + formatted_text(found + after, {"type": "or", "elements": tags}) if found else text
+        case _:
+            raise ValueError(f"{form!r} is no format that is stood in for")
 
 
 def instance_text(text: str, schema: Mapping[str, Any]) -> str:
