@@ -11,7 +11,9 @@ if [ "${1:-}" = --thorough ] && [ ! -d .cache/xgrammar ]; then
 fi
 
 missing=""
-for need in strace:strace dbus-daemon:dbus-daemon; do
+needs="strace:strace dbus-daemon:dbus-daemon"
+[ "${1:-}" != --thorough ] || needs="$needs chromium:chromium"
+for need in $needs; do
     command -v "${need%%:*}" >/dev/null 2>&1 || missing="$missing ${need##*:}"
 done
 [ -e /usr/lib/python3/dist-packages/systemd/daemon.py ] || missing="$missing python3-systemd"

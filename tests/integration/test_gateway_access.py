@@ -1,6 +1,6 @@
 """What the gateway does with callers that are no client of OpenAI's: pages, strangers, slow and greedy ones.
 
-The requests are those that a browser sends, as bytes: no browser takes part.
+The requests are those that a browser sends, as bytes; a browser takes part in `tests/scenario/test_foreign_pages.py`.
 """
 
 from __future__ import annotations
