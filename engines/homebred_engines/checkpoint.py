@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from homebred_engines.api import ModelRefusedError
+from homebred_engines.safetensors_file import read_safetensors_head
 
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
-MAX_HEAD_BYTES = 100_000_000  # safetensors' own limit
-_LENGTH_BYTES = 8
 _MAX_FIGURE = 1 << 31
 _KV_BYTES_PER_VALUE = 2  # caches are held in 16 bits
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model")
@@ -106,17 +105,7 @@ class _Reader:
 
     def _checked_bytes(self, path: Path) -> int:
         """The file's size, once its head fits it."""
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            head_bytes = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-            if not 0 < head_bytes <= min(MAX_HEAD_BYTES, size - _LENGTH_BYTES):
-                raise self._refuse(f"holds a {path.name} that is truncated or no safetensors file")
-            head = file.read(head_bytes)
         try:
-            tensors = {name: each for name, each in json.loads(head).items() if name != "__metadata__"}
-            needed = _LENGTH_BYTES + head_bytes + max(each["data_offsets"][1] for each in tensors.values())
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-            raise self._refuse(f"holds a {path.name} whose head lists no tensors") from None
-        if needed != size:
-            raise self._refuse(f"holds a {path.name} of {size} bytes; its head tells of {needed}")
-        return size
+            return read_safetensors_head(path).file_bytes
+        except ValueError as error:
+            raise self._refuse(f"holds a {path.name} {error}") from None

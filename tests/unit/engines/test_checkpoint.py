@@ -61,7 +61,10 @@ def safetensors(head: object, body: bytes = b"") -> bytes:
         ),
         (holding(WEIGHTS, b""), "truncated or no safetensors file"),
         (holding(WEIGHTS, (1 << 62).to_bytes(8, "little")), "truncated or no safetensors file"),
-        (holding(WEIGHTS, safetensors({"w": {"data_offsets": [0, 9]}}, b"12345678")), "its head tells of"),
+        (
+            holding(WEIGHTS, safetensors({"w": {"dtype": "U8", "shape": [9], "data_offsets": [0, 9]}}, b"12345678")),
+            "its head tells of",
+        ),
         (holding(WEIGHTS, safetensors({"__metadata__": {}})), "whose head lists no tensors"),
         (holding(WEIGHTS, safetensors([])), "whose head lists no tensors"),
         (holding(WEIGHTS, safetensors({"w": {"data_offsets": [0, "9"]}})), "whose head lists no tensors"),
