@@ -14,9 +14,20 @@ import numpy as np
 CONTEXT_TOKENS = 8192
 _EMBEDDING = 64
 _FEED_FORWARD = 128
-_HEADS = 4
-_HEADS_KV = 2
-_LAYERS = 2
+HEADS = 4
+HEADS_KV = 2
+LAYERS = 2
+_KV_WIDTH = _EMBEDDING // HEADS * HEADS_KV
+LINEAR_SHAPES = {
+    "q_proj": (_EMBEDDING, _EMBEDDING),
+    "k_proj": (_EMBEDDING, _KV_WIDTH),
+    "v_proj": (_EMBEDDING, _KV_WIDTH),
+    "o_proj": (_EMBEDDING, _EMBEDDING),
+    "gate_proj": (_EMBEDDING, _FEED_FORWARD),
+    "up_proj": (_EMBEDDING, _FEED_FORWARD),
+    "down_proj": (_FEED_FORWARD, _EMBEDDING),
+}
+"""Inputs and outputs of its linear layers, by the names that transformers has for them."""
 _MERGES = ("t h", "i n", "e r", "a n", "Ġ a", "Ġ t")
 _SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 _CHAT_TEMPLATE = (
@@ -30,19 +41,19 @@ _SILENCED = -4.0
 _ADAPTER_STRENGTH = 2.0
 
 
-def write_tiny_gguf(path: Path, *, seed: int = 0, chat_template: bool = True) -> Path:
-    """The file at `path`, under 1 MB."""
+def write_tiny_gguf(path: Path, *, seed: int = 0, chat_template: bool = True, architecture: str = "llama") -> Path:
+    """The file at `path`, under 1 MB. As `qwen2` it has biases, of zero, and rows in the order of transformers."""
     tokens = _tokens()
-    writer = gguf.GGUFWriter(path, "llama")
+    writer = gguf.GGUFWriter(path, architecture)
     writer.add_name(f"homebred tiny {seed}")
     writer.add_license("Apache-2.0")
     writer.add_context_length(CONTEXT_TOKENS)
     writer.add_embedding_length(_EMBEDDING)
-    writer.add_block_count(_LAYERS)
+    writer.add_block_count(LAYERS)
     writer.add_feed_forward_length(_FEED_FORWARD)
-    writer.add_head_count(_HEADS)
-    writer.add_head_count_kv(_HEADS_KV)
-    writer.add_rope_dimension_count(_EMBEDDING // _HEADS)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(HEADS_KV)
+    writer.add_rope_dimension_count(_EMBEDDING // HEADS)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(len(tokens))
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
@@ -57,7 +68,8 @@ def write_tiny_gguf(path: Path, *, seed: int = 0, chat_template: bool = True) ->
     writer.add_add_bos_token(False)  # noqa: FBT003 - the library's signature
     if chat_template:
         writer.add_chat_template(_CHAT_TEMPLATE)
-    for name, tensor in _tensors(tokens, seed).items():
+    biases = _biases() if architecture == "qwen2" else {}
+    for name, tensor in {**_tensors(tokens, seed), **biases}.items():
         writer.add_tensor(name, tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -72,7 +84,7 @@ def write_tiny_adapter(
     seed: int = 1,
     rank: int = 4,
     architecture: str = "llama",
-    blocks: int = _LAYERS,
+    blocks: int = LAYERS,
     width: int = _EMBEDDING,
     base_digest: str = "",
 ) -> Path:
@@ -118,7 +130,6 @@ def _tensors(tokens: list[str], seed: int) -> dict[str, np.ndarray]:
         values: np.ndarray = random.standard_normal((rows, columns)) / np.sqrt(columns)
         return values.astype(np.float16)
 
-    kv_width = _EMBEDDING // _HEADS * _HEADS_KV
     embedding = matrix(len(tokens), _EMBEDDING) * np.float16(4)
     embedding[:, _BIAS_CHANNEL] = _BIAS
     output = matrix(len(tokens), _EMBEDDING) * np.float16(4)
@@ -126,15 +137,24 @@ def _tensors(tokens: list[str], seed: int) -> dict[str, np.ndarray]:
     output[:, _BIAS_CHANNEL] = np.where(spoken, 0, _SILENCED).astype(np.float16)
     tensors = {"token_embd.weight": embedding, "output.weight": output}
     tensors["output_norm.weight"] = np.ones(_EMBEDDING, dtype=np.float32)
-    for layer in range(_LAYERS):
+    for layer in range(LAYERS):
         block = f"blk.{layer}."
         tensors[block + "attn_norm.weight"] = np.ones(_EMBEDDING, dtype=np.float32)
         tensors[block + "attn_q.weight"] = matrix(_EMBEDDING, _EMBEDDING)
-        tensors[block + "attn_k.weight"] = matrix(kv_width, _EMBEDDING)
-        tensors[block + "attn_v.weight"] = matrix(kv_width, _EMBEDDING)
+        tensors[block + "attn_k.weight"] = matrix(_KV_WIDTH, _EMBEDDING)
+        tensors[block + "attn_v.weight"] = matrix(_KV_WIDTH, _EMBEDDING)
         tensors[block + "attn_output.weight"] = matrix(_EMBEDDING, _EMBEDDING)
         tensors[block + "ffn_norm.weight"] = np.ones(_EMBEDDING, dtype=np.float32)
         tensors[block + "ffn_gate.weight"] = matrix(_FEED_FORWARD, _EMBEDDING)
         tensors[block + "ffn_up.weight"] = matrix(_FEED_FORWARD, _EMBEDDING)
         tensors[block + "ffn_down.weight"] = matrix(_EMBEDDING, _FEED_FORWARD)
     return tensors
+
+
+def _biases() -> dict[str, np.ndarray]:
+    widths = {"q": _EMBEDDING, "k": _KV_WIDTH, "v": _KV_WIDTH}
+    return {
+        f"blk.{layer}.attn_{name}.bias": np.zeros(width, dtype=np.float32)
+        for layer in range(LAYERS)
+        for name, width in widths.items()
+    }
