@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homebred_protocol.digests import digest_of
+from homebred_protocol.digests import digest_of, digest_of_listing
 
 
 def test_the_digest_of_nothing_is_the_published_one() -> None:
@@ -17,3 +17,11 @@ def test_the_digest_of_nothing_is_the_published_one() -> None:
 def test_the_same_bytes_have_one_digest_and_others_another(body: bytes, other: bytes) -> None:
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", digest_of(body))
     assert (digest_of(body) == digest_of(other)) is (body == other)
+
+
+def test_a_folder_has_the_digest_of_its_sorted_listing() -> None:
+    files = [("b", digest_of(b"1"), 1), ("a/x", digest_of(b""), 0)]
+    lines = [f"{digest_of(b'')[7:]} 0 a/x\n", f"{digest_of(b'1')[7:]} 1 b\n"]
+    assert digest_of_listing(files) == digest_of("".join(lines).encode())
+    assert digest_of_listing(reversed(files)) == digest_of_listing(files)
+    assert digest_of_listing([("b", digest_of(b"1"), 1)]) != digest_of_listing(files)
