@@ -36,6 +36,16 @@ class CheckpointFacts:
     """Of the weights."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinearShapes:
+    """The linear layers that a checkpoint's config tells of: what an adapter must fit."""
+
+    layers: int
+    """Of the transformer."""
+    shapes: Mapping[str, tuple[int, int]]
+    """Inputs and outputs by module: `q_proj`, …"""
+
+
 def read_checkpoint(folder: Path) -> CheckpointFacts:
     """The folder's facts. Raises ModelRefusedError when it is not a whole, sane checkpoint."""
     try:
@@ -44,6 +54,11 @@ def read_checkpoint(folder: Path) -> CheckpointFacts:
         raise ModelRefusedError(
             f"{folder.name} cannot be read as a checkpoint folder: {error.strerror}.", hint="Check path and rights."
         ) from None
+
+
+def read_linear_shapes(folder: Path) -> LinearShapes:
+    """What the config of a folder, which `read_checkpoint` has taken, tells. Raises ModelRefusedError."""
+    return _Reader(folder).linear_shapes()
 
 
 class _Reader:
@@ -55,15 +70,34 @@ class _Reader:
     def read(self) -> CheckpointFacts:
         config = self._document("config.json")
         self._refuse_speechless()
-        heads = self._figure(config, "num_attention_heads")
-        kv_heads = self._figure(config, "num_key_value_heads", default=heads)
-        width = self._figure(config, "head_dim", default=self._figure(config, "hidden_size") // heads)
+        _, kv_heads, width = self._heads(config)
         return CheckpointFacts(
             architecture=str(next(iter(config.get("architectures") or ()), "unknown")),
             context_tokens=self._figure(config, "max_position_embeddings"),
             kv_bytes_per_token=2 * self._figure(config, "num_hidden_layers") * kv_heads * width * _KV_BYTES_PER_VALUE,
             file_bytes=self._weights_bytes(),
         )
+
+    def linear_shapes(self) -> LinearShapes:
+        config = self._document("config.json")
+        heads, kv_heads, width = self._heads(config)
+        hidden = self._figure(config, "hidden_size")
+        shapes = {
+            "q_proj": (hidden, heads * width),
+            "k_proj": (hidden, kv_heads * width),
+            "v_proj": (hidden, kv_heads * width),
+            "o_proj": (heads * width, hidden),
+        }
+        if config.get("intermediate_size") is not None:
+            inner = self._figure(config, "intermediate_size")
+            shapes |= {"gate_proj": (hidden, inner), "up_proj": (hidden, inner), "down_proj": (inner, hidden)}
+        return LinearShapes(layers=self._figure(config, "num_hidden_layers"), shapes=shapes)
+
+    def _heads(self, config: Mapping[str, Any]) -> tuple[int, int, int]:
+        """Heads, heads of keys and values, width of one."""
+        heads = self._figure(config, "num_attention_heads")
+        kv_heads = self._figure(config, "num_key_value_heads", default=heads)
+        return heads, kv_heads, self._figure(config, "head_dim", default=self._figure(config, "hidden_size") // heads)
 
     def _refuse(self, why: str, hint: str = "") -> ModelRefusedError:
         return ModelRefusedError(f"{self._folder.name} {why}.", hint=hint)
