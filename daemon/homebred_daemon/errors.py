@@ -15,6 +15,7 @@
     │   └── SecondDaemonError
     ├── DaemonUnreachableError
     ├── EngineUnavailableError
+    ├── BuildError           what an engine serves could not be built
     ├── DetectionError       a text could not be searched: it must not leave the house
     ├── DeadlineError        time was up before there was an answer
     └── NeedsReviewError     a person must answer: no error of anybody, but the caller must hear it
@@ -141,6 +142,13 @@ class EngineUnavailableError(HomebredError):
 
     code = "engine_unavailable"
     hint = "run `homebred status` to see why; the task may be sent again"
+
+
+class BuildError(HomebredError):
+    """What an engine serves could not be built."""
+
+    code = "build_failed"
+    hint = "correct what its last lines name, and build again"
 
 
 class DetectionError(HomebredError):

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import signal
-import subprocess
 from collections.abc import Mapping
-from importlib import resources
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from homebred_daemon.cli.engine_interpreter import PROBE_TIMEOUT_S, probe
 from homebred_daemon.cli.finding import ERROR, OK, WARNING, Finding
 from homebred_daemon.cli.package_checks import trtllm_finding
 
-PROBE_TIMEOUT_S = 60.0
 FLOOR = (3, 10)
 NEEDED: Mapping[str, tuple[int, ...]] = {"grpcio": (1, 80), "protobuf": (6, 33, 5)}
-PACKAGES = ("homebred_engines", "homebred_protocol")
 
 
 def engine_findings(python: Path, timeout_s: float = PROBE_TIMEOUT_S) -> list[Finding]:
     """What the interpreter lacks for worker and llamacpp, and how TensorRT-LLM there differs from what is recorded."""
     try:
-        steps, ending = _probe(python, timeout_s)
+        steps, ending = probe(python, timeout_s)
     except OSError as error:
         what = f"{python} cannot be started: {error.strerror}"
         return [_worker_error(what, "set engine.python to an interpreter of Python 3.10 or newer")]
@@ -34,43 +27,6 @@ def engine_findings(python: Path, timeout_s: float = PROBE_TIMEOUT_S) -> list[Fi
     if version:
         findings.append(trtllm_finding(python, version, Path(steps.get("tensorrt_llm", {}).get("folder", ""))))
     return findings
-
-
-def _probe(python: Path, timeout_s: float) -> tuple[dict[str, dict[str, Any]], str]:
-    """The steps that the interpreter reported, and how it ended if not well."""
-    program = (resources.files("homebred_daemon.cli") / "engine_probe.py").read_text(encoding="utf-8")
-    specs = [find_spec(package) for package in PACKAGES]
-    folders = [str(Path(spec.origin).parent.parent) for spec in specs if spec is not None and spec.origin is not None]
-    command = [str(python), "-c", program, *folders]
-    try:
-        done = subprocess.run(  # noqa: S603  # the interpreter that the daemon would run anyway, as the same user
-            command,
-            capture_output=True,
-            text=True,
-            cwd="/",
-            timeout=timeout_s,
-            check=False,
-            env=_environment(),
-        )
-    except subprocess.TimeoutExpired as error:
-        printed = (error.stdout or b"").decode()  # bytes here, whatever `text` says
-        return _steps(printed), f"did not end within {timeout_s:g} s"
-    ending = ""
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:]
-        ending = f"ended by {signal.Signals(-done.returncode).name}" if done.returncode < 0 else " ".join(last)
-    return _steps(done.stdout), ending
-
-
-def _environment() -> dict[str, str]:
-    """The parts of the environment that the worker inherits too, as far as they change what can be imported."""
-    inherited = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-    return inherited | {"PYTHONNOUSERSITE": "1"}
-
-
-def _steps(printed: str) -> dict[str, dict[str, Any]]:
-    steps = (json.loads(line) for line in printed.splitlines() if line.startswith('{"step"'))
-    return {step["step"]: step for step in steps}
 
 
 def _worker_finding(python: Path, steps: Mapping[str, Mapping[str, Any]], ending: str) -> Finding:

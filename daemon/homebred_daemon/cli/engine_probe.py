@@ -13,6 +13,8 @@ import os
 import sys
 from importlib import metadata
 
+PACKAGES = ("grpcio", "protobuf", "xllamacpp", "tensorrt-llm", "tensorrt-edgellm")
+
 
 def report(step: str, **facts: object) -> None:
     """One finished step."""
@@ -44,14 +46,29 @@ def try_import(module: str) -> None:
         report(module, error="")
 
 
+def report_engines() -> None:
+    """What each engine says of itself without a model, or why it cannot be had here."""
+    from homebred_engines.registry import ENGINES, create_engine  # noqa: PLC0415 - its folder came last onto the path
+
+    for name in ENGINES:
+        try:
+            stats = create_engine(name).stats()
+        except Exception as error:  # noqa: BLE001  # as above
+            report(f"engine {name}", error=str(error))
+        else:
+            capabilities = [capability.value for capability in stats.capabilities]
+            report(f"engine {name}", error="", version=stats.engine_version, capabilities=capabilities)
+
+
 def main(folders: list[str]) -> None:
     """All steps; `folders` hold homebred_engines and homebred_protocol."""
     report("python", version=list(sys.version_info[:3]))
-    report("packages", **{name: version_of(name) for name in ("grpcio", "protobuf", "xllamacpp", "tensorrt-llm")})
+    report("packages", **{name: version_of(name) for name in PACKAGES})
     report("tensorrt_llm", folder=folder_of("tensorrt_llm"))
     sys.path.extend(folders)  # last, as its own packages come first
     try_import("homebred_engines.worker")
     try_import("xllamacpp")
+    report_engines()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "policy": ("homebred_daemon.cli.policy", "Print, check, show or set the policy."),
     "config": ("homebred_daemon.cli.config", "Show effective settings and where each came from."),
     "models": ("homebred_daemon.cli.models", "Add, list, remove and evaluate models."),
+    "engines": ("homebred_daemon.cli.engines", "List engines, and build what they serve."),
     "ask": ("homebred_daemon.cli.ask", "Ask the daemon; the answer is streamed."),
     "review": ("homebred_daemon.cli.review", "Work the queue of tasks that a person must answer."),
     "feedback": ("homebred_daemon.cli.feedback", "Say how good an answer was."),

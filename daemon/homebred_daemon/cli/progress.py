@@ -39,3 +39,18 @@ def row_progress(what: str, total_rows: int) -> Iterator[Callable[[], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task(what, total=total_rows)
         yield lambda: progress.advance(bar)
+
+
+@contextmanager
+def step_progress() -> Iterator[Callable[[int, int, str], None]]:
+    """A function that hears which step of how many is done now; the time it takes is shown beside."""
+    if not sys.stderr.isatty():
+        yield lambda _number, _steps, _title: None
+        return
+    from rich.console import Console  # noqa: PLC0415  # as above
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("checking", total=None)
+        yield lambda number, steps, title: progress.update(bar, description=f"step {number} of {steps}: {title}")
