@@ -24,15 +24,14 @@ from homebred_engines.build_files import digest_of_file, digest_of_files, digest
 from homebred_engines.build_folder import NewFolder, new_folder
 from homebred_engines.build_manifest import FILE_NAME, BuildManifest, written
 from homebred_engines.build_steps import Hear, run_steps
-from homebred_engines.checkpoint import read_checkpoint, read_linear_shapes
+from homebred_engines.checkpoint import read_checkpoint
 from homebred_engines.gguf_file import read_gguf
 from homebred_engines.peft_adapter import (
     CONFIG_FILE,
     WEIGHTS_FILE,
-    AdaptedLinear,
     PeftAdapter,
     read_peft_adapter,
-    refuse_misfit,
+    refuse_other_checkpoint,
 )
 from homebred_engines.peft_to_gguf import write_gguf_adapter
 
@@ -205,12 +204,7 @@ def _checked_checkpoint(order: BuildOrder) -> tuple[list[Path], PeftAdapter | No
     read_checkpoint(order.source)
     adapter = None if order.adapter is None else read_peft_adapter(order.adapter)
     if adapter is not None:
-        linear_shapes = read_linear_shapes(order.source)
-
-        def shape_of(linear: AdaptedLinear) -> tuple[int, int] | None:
-            return linear_shapes.shapes.get(linear.module) if linear.layer < linear_shapes.layers else None
-
-        refuse_misfit(adapter, order.source.name, shape_of)
+        refuse_other_checkpoint(adapter, order.source)
     files = (path for path in order.source.iterdir() if path.is_file() and not path.name.startswith("."))
     served = [path for path in files if path.suffix in _CHECKPOINT_SUFFIXES or path.name.startswith(_LICENCE)]
     return sorted(served), adapter

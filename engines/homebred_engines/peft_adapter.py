@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from homebred_engines.api import AdapterRefusedError
+from homebred_engines.checkpoint import read_linear_shapes
 from homebred_engines.safetensors_file import StoredTensor, read_safetensors_head
 
 CONFIG_FILE = "adapter_config.json"
@@ -139,6 +140,16 @@ def refuse_misfit(adapter: PeftAdapter, base: str, shape_of: Callable[[AdaptedLi
         if linear.shape != expected:
             mine, theirs = (f"{inputs} to {outputs}" for inputs, outputs in (linear.shape, expected))
             raise _foreign(adapter, f"takes {linear.told()} as one from {mine}; in {base} it is one from {theirs}")
+
+
+def refuse_other_checkpoint(adapter: PeftAdapter, checkpoint: Path) -> None:
+    """Raises AdapterRefusedError where a checkpoint, which `read_checkpoint` has taken, has no such layers."""
+    known = read_linear_shapes(checkpoint)
+
+    def shape_of(linear: AdaptedLinear) -> tuple[int, int] | None:
+        return known.shapes.get(linear.module) if linear.layer < known.layers else None
+
+    refuse_misfit(adapter, checkpoint.name, shape_of)
 
 
 def _foreign(adapter: PeftAdapter, why: str) -> AdapterRefusedError:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.build_orders import NOW, order_in
 from tests.support.numpy_llama import adapted, next_logprobs, read_weights
 from tests.support.peft_folders import ALPHA, RANK, Factors, random_factors, write_peft_folder
 from tests.support.tiny_gguf import LINEAR_SHAPES, write_tiny_gguf
 from tests.support.token_odds import TokenOdds
 
+from homebred_engines import api
+from homebred_engines.build import build
+from homebred_engines.llamacpp import LlamaCppEngine
 from homebred_engines.peft_adapter import read_peft_adapter
 from homebred_engines.peft_to_gguf import MOVES_ROWS, write_gguf_adapter
 
@@ -78,3 +83,29 @@ def test_rows_in_the_wrong_order_would_be_noticed(
     without, with_adapter = differences(tmp_path, random_factors(), architecture=architecture)
     assert without < TOLERANCE
     assert with_adapter > NOTICEABLE
+
+
+async def test_the_engine_serves_it_beside_the_base_and_on_no_other(tmp_path: Path) -> None:
+    order = order_in(tmp_path, "llamacpp", adapter=write_peft_folder(tmp_path / "notes", random_factors()))
+    manifest = build(order, now=NOW, hear=print)
+    adapter = api.Adapter(digest=manifest.files["adapter.gguf"], path=str(order.out / "adapter.gguf"))
+    model_path = str(order.out / "base.gguf")
+    engine = LlamaCppEngine()
+    options = api.LoadOptions(
+        model_path=model_path, model_digest=manifest.source_digest, adapters=(adapter,), slots=1, threads=1
+    )
+    async for _ in engine.load(options):
+        pass
+    answers = [await greedy(engine, digest) for digest in ("", adapter.digest, "")]
+    await engine.unload()
+    assert answers[0] == answers[2] != answers[1]
+    for_another = replace(options, model_digest=DIGEST)
+    with pytest.raises(api.EngineError, match="was made for the base"):
+        async for _ in LlamaCppEngine().load(for_another):
+            pass
+
+
+async def greedy(engine: LlamaCppEngine, adapter: str) -> str:
+    options = api.GenerateOptions(max_tokens=12, temperature=0, adapter=adapter)
+    events = [event async for event in engine.generate([api.Message(role="user", content="Hello")], options)]
+    return "".join(event.text for event in events if isinstance(event, api.Delta))
