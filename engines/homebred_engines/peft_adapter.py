@@ -32,7 +32,7 @@ MAX_RANK = 1024
 _MAX_CONFIG_BYTES = 1024 * 1024
 _MAX_ALPHA = 1e6
 _PICKLED_FILE = "adapter_model.bin"
-_TENSOR_NAME = re.compile(r"base_model\.model\.model\.layers\.(\d{1,5})\.(\w+)\.(\w+)\.lora_([AB])\.weight")
+_TENSOR_NAME = re.compile(r"base_model\.model\.model\.layers\.(0|[1-9][0-9]{0,4})\.(\w+)\.(\w+)\.lora_([AB])\.weight")
 # What changes an adapter's answers and has no place in the forms that are derived from it, by its key in the config.
 _NOT_CARRIED = {
     "use_dora": "DoRA scales the base's own weights",
@@ -40,6 +40,9 @@ _NOT_CARRIED = {
     "modules_to_save": "it replaces whole layers of the base",
     "trainable_token_indices": "it replaces rows of the base's embedding",
     "target_parameters": "it adapts parameters that are no linear layers",
+    "alora_invocation_tokens": "it works from a certain text on alone",
+    "arrow_config": "it chooses among adapters for each token",
+    "use_bdlora": "its factors are block-diagonal",
     "layer_replication": "it stacks the base's layers anew",
     "rank_pattern": "it has several ranks",
     "alpha_pattern": "it has several alphas",

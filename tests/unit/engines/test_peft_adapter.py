@@ -46,6 +46,9 @@ def test_a_rank_stabilised_one_is_scaled_by_the_root_of_its_rank(tmp_path: Path)
         ({"alpha_pattern": {"q_proj": 8}}, "sets alpha_pattern"),
         ({"layer_replication": [[0, 2]]}, "sets layer_replication"),
         ({"trainable_token_indices": [1]}, "sets trainable_token_indices"),
+        ({"alora_invocation_tokens": [1, 2]}, "sets alora_invocation_tokens"),
+        ({"arrow_config": {"top_k": 2}}, "sets arrow_config"),
+        ({"use_bdlora": {"nblocks": 2}}, "sets use_bdlora"),
         ({"target_parameters": ["x"]}, "sets target_parameters"),
         ({"fan_in_fan_out": True}, "sets fan_in_fan_out"),
         ({"lora_bias": True}, "sets lora_bias"),
@@ -70,6 +73,7 @@ def renamed(old: str, new: str) -> Callable[[str], str]:
     [
         (renamed("q_proj", "qkv_proj"), "adapts .*qkv_proj.* can be adapted"),
         (renamed("self_attn.q_proj", "mlp.q_proj"), "adapts .*mlp.q_proj"),
+        (renamed("layers.1.", "layers.01."), "adapts .*layers.01"),
         (renamed("lora_A.weight", "lora_A.bias"), "adapts .*bias"),
         (renamed("lora_B.weight", "lora_magnitude_vector"), "adapts .*magnitude"),
         (renamed("base_model.model.model.layers", "base_model.model.model.vision.layers"), "adapts .*vision"),
