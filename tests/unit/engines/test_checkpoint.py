@@ -8,7 +8,7 @@ import pytest
 from tests.support.checkpoints import KV_BYTES_PER_TOKEN, WEIGHTS, write_checkpoint
 
 from homebred_engines.api import ModelRefusedError
-from homebred_engines.checkpoint import CheckpointFacts, read_checkpoint
+from homebred_engines.checkpoint import CheckpointFacts, read_checkpoint, read_linear_shapes
 
 
 def test_a_whole_checkpoint_says_what_it_takes(tmp_path: Path) -> None:
@@ -86,3 +86,24 @@ def test_a_template_of_its_own_file_is_one(tmp_path: Path) -> None:
     (folder / "tokenizer_config.json").write_text("{}")
     (folder / "chat_template.jinja").write_text("{{ messages }}")
     assert read_checkpoint(folder).context_tokens == 8192
+
+
+def test_the_config_tells_the_shapes_that_an_adapter_must_fit(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "model", head_dim=8, intermediate_size=96)
+    known = read_linear_shapes(folder)
+    assert known.layers == 2
+    assert known.shapes == {
+        "q_proj": (64, 32),
+        "k_proj": (64, 16),
+        "v_proj": (64, 16),
+        "o_proj": (32, 64),
+        "gate_proj": (64, 96),
+        "up_proj": (64, 96),
+        "down_proj": (96, 64),
+    }
+
+
+def test_a_config_without_a_feed_forward_width_tells_of_attention_alone(tmp_path: Path) -> None:
+    assert set(read_linear_shapes(write_checkpoint(tmp_path / "model")).shapes) == {
+        *("q_proj", "k_proj", "v_proj", "o_proj")
+    }

@@ -5,6 +5,8 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.support.peft_folders import ALPHA, RANK, Factors, random_factors, write_peft_folder
 from tests.support.tiny_gguf import HEADS, write_tiny_gguf
 
@@ -12,7 +14,7 @@ from homebred_engines.api import AdapterRefusedError, EngineError, ModelRefusedE
 from homebred_engines.gguf_adapter import read_gguf_adapter, refuse_foreign
 from homebred_engines.gguf_file import read_gguf
 from homebred_engines.peft_adapter import read_peft_adapter
-from homebred_engines.peft_to_gguf import write_gguf_adapter
+from homebred_engines.peft_to_gguf import _moved, write_gguf_adapter
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -53,6 +55,15 @@ def test_queries_and_keys_have_their_rows_moved_within_each_head_and_nothing_els
     width = 64 // HEADS
     assert np.array_equal(found["blk.1.attn_q.weight.lora_b"][:4], second[[0, width // 2, 1, width // 2 + 1]])
     assert np.array_equal(found["blk.1.attn_q.weight.lora_b"][width], second[width])
+
+
+@given(heads=st.integers(1, 6), half=st.integers(1, 9), rank=st.integers(1, 5))
+def test_rows_are_moved_as_llama_cpps_converter_moves_them(heads: int, half: int, rank: int) -> None:
+    rows = 2 * heads * half
+    before = np.arange(rows * rank, dtype=np.float32).reshape(rows, rank)
+    # reshape and swapaxes are how its `permute` is written
+    expected = before.reshape(heads, 2, half, rank).swapaxes(1, 2).reshape(rows, rank)
+    assert _moved(before.tobytes, rows, heads) == expected.tobytes()
 
 
 @pytest.mark.parametrize(("dtype", "kind"), [("F32", np.float32), ("BF16", np.float32), ("F16", np.float16)])
