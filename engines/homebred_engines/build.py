@@ -124,11 +124,12 @@ def _for_llamacpp(order: BuildOrder, folder: NewFolder, _: Hear) -> _Built:
             hint="Convert the checkpoint with llama.cpp's convert_hf_to_gguf.py, and name the file that it writes.",
         )
     read_gguf(order.source)
-    digest = digest_of_file(order.source)
-    place(order.source, folder.path / _GGUF_BASE)
-    if order.adapter is None:
+    adapter = None if order.adapter is None else read_peft_adapter(order.adapter)
+    base = folder.path / _GGUF_BASE
+    place(order.source, base)
+    digest = digest_of_file(base)
+    if adapter is None:
         return _Built(base={"file": _GGUF_BASE}, adapter={}, source_digest=digest, adapter_source_digest="")
-    adapter = read_peft_adapter(order.adapter)
     with (folder.path / _GGUF_ADAPTER).open("wb") as file:
         write_gguf_adapter(file, adapter, order.source, digest)
     return _Built(
@@ -147,8 +148,8 @@ def _for_trtllm(order: BuildOrder, folder: NewFolder, _: Hear) -> _Built:
     return _Built(
         base={"folder": _BASE},
         adapter={"folder": _ADAPTER} if adapter is not None else {},
-        source_digest=digest_of_files(files),
-        adapter_source_digest=digest_of_files(_adapter_files(adapter)) if adapter is not None else "",
+        source_digest=digest_of_files((folder.path / _BASE).iterdir()),
+        adapter_source_digest=digest_of_files((folder.path / _ADAPTER).iterdir()) if adapter is not None else "",
     )
 
 
