@@ -16,7 +16,7 @@ from typing import Any
 
 FORMAT = "homebred-package-facts"
 UNSTATED = "…"
-KINDS = ("class", "dataclass", "model")
+KINDS = ("class", "dataclass", "model", "native")
 _VARIADIC = "*"
 
 Signature = Mapping[str, "str | None"]
@@ -32,7 +32,7 @@ class ClassFacts:
     source: str = ""
     """Which of the package's sources these facts are from."""
     kind: str = "class"
-    """One of KINDS; a model is a pydantic one."""
+    """One of KINDS; a model is a pydantic one, a native one is compiled and takes no further attributes."""
     keyword_only: bool = False
     """Of a dataclass: whether its fields are given by name alone."""
     slots: bool = False
@@ -41,8 +41,12 @@ class ClassFacts:
     """Of a dataclass or model."""
     attributes: tuple[str, ...] = ()
     """What else can be read of an instance, sorted."""
+    settable: Mapping[str, str] = field(default_factory=dict)
+    """Of a native one: which of those may be assigned, with the type that is read of each."""
+    members: tuple[str, ...] = ()
+    """Of a native one: its own instances, as an enumeration has them."""
     methods: Mapping[str, Signature] = field(default_factory=dict)
-    """By name, without `self`."""
+    """By name, without `self`; of a native one's overloads, the second is called `name (2)`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +118,12 @@ def _class_drift(name: str, expected: ClassFacts, actual: ClassFacts) -> Iterato
     yield from _signature_drift(name, expected.fields, actual.fields)
     readable = {*actual.attributes, *actual.fields}
     yield from (f"{name}.{attribute} is gone" for attribute in expected.attributes if attribute not in readable)
+    yield from (f"{name}.{member} is gone" for member in expected.members if member not in actual.members)
+    for attribute, kind in expected.settable.items():
+        if attribute not in actual.settable:
+            yield f"{name}.{attribute} cannot be assigned any more"
+        elif actual.settable[attribute] != kind:
+            yield f"{name}.{attribute} was {kind} and is {actual.settable[attribute]}"
     for method, signature in expected.methods.items():
         if method in actual.methods:
             yield from _signature_drift(f"{name}.{method}", signature, actual.methods[method])
@@ -155,6 +165,8 @@ def _read_class(name: str, facts: Mapping[str, Any], sources: Mapping[str, str])
         slots=facts.get("slots", False),
         fields=facts.get("fields", {}),
         attributes=tuple(facts.get("attributes", ())),
+        settable=facts.get("settable", {}),
+        members=tuple(facts.get("members", ())),
         methods=facts.get("methods", {}),
     )
 
@@ -166,6 +178,8 @@ def _write_class(facts: ClassFacts) -> dict[str, object]:
         "slots": facts.slots,
         "fields": dict(facts.fields),
         "attributes": list(facts.attributes),
+        "settable": dict(facts.settable),
+        "members": list(facts.members),
         "methods": {name: dict(signature) for name, signature in facts.methods.items()},
     }
     return document | {name: value for name, value in optional.items() if value}

@@ -1,8 +1,9 @@
 """Reads a foreign package's classes out of its source text: a wheel, a folder of Python files, or rendered pages.
 
 Nothing of the package is imported or run: its text is parsed (`ast`), and re-exports and base classes are followed from
-module to module. What is made at run time (a class from a call, an attribute from `setattr`, a compiled module) is not
-seen. Rendered pages are those that Sphinx's viewcode writes (`_modules/**.html`).
+module to module. What is made at run time (a class from a call, an attribute from `setattr`) is not seen, nor what is
+compiled, unless interface text (`.pyi`) lies in its place. Rendered pages are those that Sphinx's viewcode writes
+(`_modules/**.html`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeGuard
 
+from homebred_engines.native_interface import native_facts
 from homebred_engines.package_facts import ClassFacts, Signature
+from homebred_engines.signatures import is_static, signature_of
 
 ReadText = Callable[[str], "str | None"]
 """The text of a file by its path inside the source; None: there is none."""
@@ -33,13 +36,16 @@ class PackageSource:
     def __init__(self, read_text: ReadText) -> None:
         self._read_text = read_text
         self._trees: dict[str, ast.Module | None] = {}
+        self._interfaces: set[str] = set()
+        """Modules of which there is interface text alone."""
 
     def class_facts(self, name: str, places: Sequence[str]) -> ClassFacts | None:
         """The class's facts, from the first place that leads to it; None: none does. Raises SyntaxError."""
         for place in places:
             found = self._find(place, name, set())
             if found is not None:
-                return self._facts(*found)
+                module, node = found
+                return native_facts(node) if module in self._interfaces else self._facts(module, node)
         return None
 
     def _find(self, module: str, name: str, seen: set[tuple[str, str]]) -> tuple[str, ast.ClassDef] | None:
@@ -72,14 +78,19 @@ class PackageSource:
 
     def _tree(self, module: str) -> ast.Module | None:
         if module not in self._trees:
-            self._trees[module] = self._parsed(module.replace(".", "/"))
+            self._trees[module] = self._parsed(module)
         return self._trees[module]
 
-    def _parsed(self, path: str) -> ast.Module | None:
+    def _parsed(self, module: str) -> ast.Module | None:
+        path = module.replace(".", "/")
         for file in (f"{path}.py", f"{path}/__init__.py"):
             text = self._read_text(file)
             if text is not None:
                 return ast.parse(text)
+        interface = self._read_text(f"{path}.pyi")
+        if interface is not None:
+            self._interfaces.add(module)
+            return ast.parse(interface)
         page = self._read_text(f"{path}.html")
         return None if page is None else ast.parse(rendered_source(page))
 
@@ -199,7 +210,7 @@ def _default(value: ast.expr | None) -> str | None:
 
 def _methods(node: ast.ClassDef) -> dict[str, Signature]:
     return {
-        each.name: _signature(each.args, is_static="staticmethod" in map(ast.unparse, each.decorator_list))
+        each.name: signature_of(each.args, is_static=is_static(each))
         for each in node.body
         if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef))
         if (each.name == "__init__" or not each.name.startswith("_")) and not _is_property(each)
@@ -209,23 +220,6 @@ def _methods(node: ast.ClassDef) -> dict[str, Signature]:
 def _is_property(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     decorators = [ast.unparse(each) for each in function.decorator_list]
     return any(each in _PROPERTY_DECORATORS or each.endswith(".setter") for each in decorators)
-
-
-def _signature(arguments: ast.arguments, *, is_static: bool) -> Signature:
-    positional = [*arguments.posonlyargs, *arguments.args]
-    defaults = [None] * (len(positional) - len(arguments.defaults)) + [ast.unparse(each) for each in arguments.defaults]
-    signature: dict[str, str | None] = {each.arg: text for each, text in zip(positional, defaults, strict=True)}
-    if positional and not is_static:
-        del signature[positional[0].arg]
-    if arguments.vararg:
-        signature[f"*{arguments.vararg.arg}"] = None
-    elif arguments.kwonlyargs:
-        signature["*"] = None
-    for each, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        signature[each.arg] = None if default is None else ast.unparse(default)
-    if arguments.kwarg:
-        signature[f"**{arguments.kwarg.arg}"] = None
-    return signature
 
 
 def _attributes(node: ast.ClassDef) -> set[str]:
