@@ -10,6 +10,7 @@ from pathlib import Path
 from homebred_engines import api
 from homebred_engines.gguf_adapter import read_gguf_adapter, refuse_foreign
 from homebred_engines.gguf_file import GgufFacts, read_gguf
+from homebred_engines.machine_memory import available_bytes
 from homebred_engines.model_room import refuse_oversized, served_context
 
 _DEFAULT_SLOTS = 4
@@ -74,7 +75,7 @@ def plan_load(options: api.LoadOptions) -> Plan:
         ),
         facts=facts,
         base_digest=options.model_digest,
-        budget_bytes=options.memory_budget_bytes or _available_bytes(),
+        budget_bytes=options.memory_budget_bytes or available_bytes(),
     )
     return with_adapters(bare, options.adapters)
 
@@ -100,12 +101,3 @@ def _checked_bytes(adapter: api.Adapter, plan: Plan) -> int:
     except api.AdapterRefusedError as error:
         raise api.AdapterRefusedError(error.why, adapter=adapter.digest, hint=error.hint) from None
     return facts.file_bytes
-
-
-def _available_bytes() -> int:
-    """What the kernel says could be had without swapping."""
-    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-        name, _, value = line.partition(":")
-        if name == "MemAvailable":
-            return int(value.split()[0]) * 1024
-    raise api.EngineFailedError("/proc/meminfo does not say how much memory is available.")
