@@ -10,6 +10,7 @@ ENGINES = {
     "echo": "homebred_engines.echo:EchoEngine",
     "llamacpp": "homebred_engines.llamacpp:LlamaCppEngine",
     "trtllm": "homebred_engines.trtllm:TrtLlmEngine",
+    "edgellm": "homebred_engines.edgellm:EdgeLlmEngine",
     "openai_server": "homebred_engines.openai_server:OpenAiServerEngine",
 }
 

@@ -13,6 +13,10 @@ import pytest
 import pytest_asyncio
 from tests.conformance.engine_bench import (
     ECHO,
+    EDGELLM_MODEL,
+    EDGELLM_PYTHON,
+    EDGELLM_REAL,
+    EDGELLM_STAND_IN,
     SERVED_TINY,
     SMOLLM2,
     SMOLLM2_GGUF,
@@ -36,20 +40,22 @@ _needs_smollm2 = pytest.mark.skipif(
 )
 
 
-def _why_not_tensorrt_llm() -> str:
-    """Empty: it imports, and there is a checkpoint for it."""
-    command = [str(TRTLLM_PYTHON), "-c", "import tensorrt_llm"]
+def _why_not(package: str, python: Path, model: Path, variables: str) -> str:
+    """Empty: it imports, and there is a model for it."""
     try:
-        tried = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        tried = subprocess.run(
+            [str(python), "-c", f"import {package}"], capture_output=True, text=True, check=False, timeout=300
+        )
     except OSError as error:
-        return f"{TRTLLM_PYTHON} cannot be started: {error.strerror}"
+        return f"{python} cannot be started: {error.strerror}"
     if tried.returncode:
         words = (tried.stderr.strip().splitlines() or ["it says nothing"])[-1]
-        return f"TensorRT-LLM does not import here (HOMEBRED_TRTLLM_PYTHON may name where): {words}"
-    return "" if TRTLLM_MODEL.is_dir() else "HOMEBRED_TRTLLM_MODEL names no checkpoint folder"
+        return f"{package} does not import here ({variables}_PYTHON may name where): {words}"
+    return "" if model.is_dir() else f"{variables}_MODEL names no folder"
 
 
-_why_not = _why_not_tensorrt_llm()
+_no_trtllm = _why_not("tensorrt_llm", TRTLLM_PYTHON, TRTLLM_MODEL, "HOMEBRED_TRTLLM")
+_no_edgellm = _why_not("tensorrt_edgellm", EDGELLM_PYTHON, EDGELLM_MODEL, "HOMEBRED_EDGELLM")
 CANDIDATES = [
     pytest.param(ECHO, id=ECHO.name),
     pytest.param(TINY, id=TINY.name),
@@ -57,7 +63,15 @@ CANDIDATES = [
     pytest.param(SMOLLM2, id=SMOLLM2.name, marks=[pytest.mark.slow, _of_a_real_model, _needs_smollm2]),
     pytest.param(TRTLLM_STAND_IN, id=TRTLLM_STAND_IN.name),
     pytest.param(
-        TRTLLM_REAL, id=TRTLLM_REAL.name, marks=[pytest.mark.slow, pytest.mark.skipif(bool(_why_not), reason=_why_not)]
+        TRTLLM_REAL,
+        id=TRTLLM_REAL.name,
+        marks=[pytest.mark.slow, pytest.mark.skipif(bool(_no_trtllm), reason=_no_trtllm)],
+    ),
+    pytest.param(EDGELLM_STAND_IN, id=EDGELLM_STAND_IN.name),
+    pytest.param(
+        EDGELLM_REAL,
+        id=EDGELLM_REAL.name,
+        marks=[pytest.mark.slow, pytest.mark.skipif(bool(_no_edgellm), reason=_no_edgellm)],
     ),
 ]
 

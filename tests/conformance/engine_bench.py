@@ -14,8 +14,14 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.support.checkpoints import write_checkpoint, write_damaged_checkpoints
+from tests.support.edgellm_bundles import write_adapters, write_bundle, write_damaged_bundles
 from tests.support.openai_servers import xllamacpp_server
-from tests.support.stand_in_package import tensorrt_llm_facts, write_interpreter, write_stand_in
+from tests.support.stand_in_package import (
+    tensorrt_edgellm_facts,
+    tensorrt_llm_facts,
+    write_interpreter,
+    write_stand_in,
+)
 from tests.support.tiny_gguf import write_tiny_adapter, write_tiny_gguf
 
 from homebred_daemon.adapters.engine_process import EngineProcess
@@ -29,6 +35,10 @@ TRTLLM_PYTHON = Path(os.environ.get("HOMEBRED_TRTLLM_PYTHON", sys.executable))
 """An interpreter that may have TensorRT-LLM."""
 TRTLLM_MODEL = Path(os.environ.get("HOMEBRED_TRTLLM_MODEL", "no-checkpoint"))
 """A small checkpoint for it."""
+EDGELLM_PYTHON = Path(os.environ.get("HOMEBRED_EDGELLM_PYTHON", sys.executable))
+"""An interpreter that may have TensorRT Edge-LLM."""
+EDGELLM_MODEL = Path(os.environ.get("HOMEBRED_EDGELLM_MODEL", "no-engine"))
+"""An engine folder for it, built for this GPU, two rows or more and 2048 tokens or more."""
 _PATIENCE_S = 20.0
 
 
@@ -60,6 +70,8 @@ class Candidate:
     """A prompt whose first token takes long."""
     batch_tokens: int = 0
     """Of a prompt, read in one step that `progress` counts at once; 0: it does not count them so."""
+    reads_in_turns: bool = True
+    """Whether a long prompt lets a short request pass."""
     write_adapters: Callable[[Path], tuple[Adapter, ...]] | None = None
     """Writes two adapters of visible effect for its model, and one for another base; None: it serves none."""
     make_interpreter: Callable[[Path], Path] = _own_interpreter
@@ -169,6 +181,36 @@ TRTLLM_REAL = Candidate(
     slow_prefill="word " * 1500,
     make_interpreter=lambda _: TRTLLM_PYTHON,
     write_damaged=write_damaged_checkpoints,
+)
+
+
+def _edge_stand_in_interpreter(folder: Path) -> Path:
+    return write_interpreter(folder, write_stand_in(folder / "stand-in", tensorrt_edgellm_facts()))
+
+
+EDGELLM_STAND_IN = Candidate(
+    name="edgellm-stand-in",
+    engine="edgellm",
+    model=lambda folder, tokens: nullcontext(write_bundle(folder / "engine", capacity=tokens)),
+    context_tokens=2048,
+    endless="word " * 1000,
+    slow_prefill="word " * 1500,
+    reads_in_turns=False,
+    write_adapters=write_adapters,
+    make_interpreter=_edge_stand_in_interpreter,
+    write_damaged=write_damaged_bundles,
+)
+"""Not TensorRT Edge-LLM: a package made of what is recorded of it."""
+EDGELLM_REAL = Candidate(
+    name="edgellm-real",
+    engine="edgellm",
+    model=lambda *_: nullcontext(EDGELLM_MODEL),
+    context_tokens=2048,
+    endless="Write a very long story about a lighthouse keeper and a storm.",
+    slow_prefill="word " * 1500,
+    reads_in_turns=False,
+    make_interpreter=lambda _: EDGELLM_PYTHON,
+    write_damaged=write_damaged_bundles,
 )
 
 

@@ -1,7 +1,8 @@
 """Writes a strict stand-in of a recorded package: its classes as the facts have them, and nothing they do not have.
 
 An unknown keyword, a field or method that is not recorded and an attribute that is not there all raise, by Python's own
-rules. What the classes do comes from `stand_in_behaviour.py`. It is written at test time and never committed.
+rules or, in compiled classes, by pybind11's (`stand_in_native.py`). What the classes do comes from a module of its own
+for each package. It is written at test time and never committed.
 """
 
 from __future__ import annotations
@@ -9,25 +10,40 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from types import ModuleType
 
-from tests.support import stand_in_behaviour
+from tests.support import edge_stand_in_behaviour, stand_in_behaviour
+from tests.support.stand_in_native import native_class
 
 from homebred_engines.package_facts import UNSTATED, ClassFacts, PackageFacts, Signature, shipped_facts
 
 STAND_IN_VERSION = "+stand-in"
 FREE_DEVICE_BYTES = 8_000_000_000
+GPU_ARCHITECTURE = "sm_87"
 _HEAD = """from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tensorrt_llm import _behaviour
-from tensorrt_llm._behaviour import UNSTATED
+from {package} import _behaviour
+from {package}._behaviour import UNSTATED
 """
 _TORCH = f"""class cuda:
     @staticmethod
     def mem_get_info():
         return {FREE_DEVICE_BYTES}, {FREE_DEVICE_BYTES}
 """
+_CUDA = """class cudaDeviceAttr:
+    cudaDevAttrComputeCapabilityMajor, cudaDevAttrComputeCapabilityMinor = 75, 76
+
+def cudaGetDevice():
+    return 0, 0
+
+def cudaDeviceGetAttribute(attribute, device):
+    return 0, {75: 8, 76: 7}[attribute]
+"""
+_BEHAVIOURS = {"tensorrt-llm": stand_in_behaviour, "tensorrt-edgellm": edge_stand_in_behaviour}
+_BESIDE = {"tensorrt-llm": {"torch.py": _TORCH}, "tensorrt-edgellm": {"cuda/bindings/runtime.py": _CUDA}}
+"""As much of other packages as is asked for."""
 
 
 def tensorrt_llm_facts() -> PackageFacts:
@@ -35,18 +51,26 @@ def tensorrt_llm_facts() -> PackageFacts:
     return shipped_facts("tensorrt_llm-1.2.1.json")
 
 
+def tensorrt_edgellm_facts() -> PackageFacts:
+    """What is recorded of TensorRT Edge-LLM."""
+    return shipped_facts("tensorrt_edgellm-0.11.0.json")
+
+
 def write_stand_in(folder: Path, facts: PackageFacts) -> Path:
-    """The package `tensorrt_llm` in a folder that may stand on Python's path, with as much of torch as is asked for."""
-    package = folder / "tensorrt_llm"
+    """The package in a folder that may stand on Python's path, with as much of others as is asked for."""
+    name, behaviour = facts.distribution.replace("-", "_"), _BEHAVIOURS[facts.distribution]
+    package = folder / name
     package.mkdir(parents=True)
-    behaviour = Path(str(stand_in_behaviour.__file__)).read_text(encoding="utf-8")
-    (package / "_behaviour.py").write_text(behaviour, encoding="utf-8")
-    (package / "_generated.py").write_text(_module(facts), encoding="utf-8")
-    for name, each in facts.classes.items():
+    text = Path(str(behaviour.__file__)).read_text(encoding="utf-8")
+    (package / "_behaviour.py").write_text(text, encoding="utf-8")
+    (package / "_generated.py").write_text(_module(name, facts, behaviour), encoding="utf-8")
+    for class_name, each in facts.classes.items():
         for place in each.places:
-            _export(folder, place, name)
-    (folder / "torch.py").write_text(_TORCH, encoding="utf-8")
-    metadata = folder / f"tensorrt_llm-{facts.version}.dist-info" / "METADATA"
+            _export(folder, place, class_name)
+    for path, text in _BESIDE[facts.distribution].items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    metadata = folder / f"{name}-{facts.version}.dist-info" / "METADATA"
     metadata.parent.mkdir()
     version = facts.version + STAND_IN_VERSION
     metadata.write_text(f"Metadata-Version: 2.1\nName: {facts.distribution}\nVersion: {version}\n", encoding="utf-8")
@@ -74,15 +98,18 @@ def _export(folder: Path, place: str, name: str) -> None:
         module.parent.mkdir(exist_ok=True)
         module.touch()
     with folder.joinpath(*parts, "__init__.py").open("a", encoding="utf-8") as file:
-        file.write(f"from tensorrt_llm._generated import {name}\n")
+        file.write(f"from {parts[0]}._generated import {name}\n")
 
 
-def _module(facts: PackageFacts) -> str:
-    return "\n\n".join([_HEAD, *(_class(name, each) for name, each in facts.classes.items())])
+def _module(package: str, facts: PackageFacts, behaviour: ModuleType) -> str:
+    classes = (_class(name, each, behaviour) for name, each in facts.classes.items())
+    return "\n\n".join([_HEAD.format(package=package), *classes])
 
 
-def _class(name: str, facts: ClassFacts) -> str:
-    base = f"(_behaviour.{name})" if hasattr(stand_in_behaviour, name) else ""
+def _class(name: str, facts: ClassFacts, behaviour: ModuleType) -> str:
+    if facts.kind == "native":
+        return native_class(name, facts, has_behaviour=hasattr(behaviour, name))
+    base = f"(_behaviour.{name})" if hasattr(behaviour, name) else ""
     lines = [f"class {name}{base}:"]
     if facts.kind != "class":
         by_name = facts.keyword_only or facts.kind == "model"
