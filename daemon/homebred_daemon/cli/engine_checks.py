@@ -9,23 +9,26 @@ from typing import Any
 
 from homebred_daemon.cli.engine_interpreter import PROBE_TIMEOUT_S, probe
 from homebred_daemon.cli.finding import ERROR, OK, WARNING, Finding
-from homebred_daemon.cli.package_checks import trtllm_finding
+from homebred_daemon.cli.package_checks import PACKAGES as FOREIGN
+from homebred_daemon.cli.package_checks import package_finding
 
 FLOOR = (3, 10)
 NEEDED: Mapping[str, tuple[int, ...]] = {"grpcio": (1, 80), "protobuf": (6, 33, 5)}
 
 
 def engine_findings(python: Path, timeout_s: float = PROBE_TIMEOUT_S) -> list[Finding]:
-    """What the interpreter lacks for worker and llamacpp, and how TensorRT-LLM there differs from what is recorded."""
+    """What the interpreter lacks for worker and llamacpp, and how NVIDIA's packages differ from what is recorded."""
     try:
         steps, ending = probe(python, timeout_s)
     except OSError as error:
         what = f"{python} cannot be started: {error.strerror}"
         return [_worker_error(what, "set engine.python to an interpreter of Python 3.10 or newer")]
     findings = [_worker_finding(python, steps, ending), _llamacpp_finding(python, steps, ending)]
-    version = steps.get("packages", {}).get("tensorrt-llm", "")
-    if version:
-        findings.append(trtllm_finding(python, version, Path(steps.get("tensorrt_llm", {}).get("folder", ""))))
+    for check in FOREIGN:
+        version = steps.get("packages", {}).get(check.distribution, "")
+        if version:
+            folder = Path(steps.get(check.module, {}).get("folder", ""))
+            findings.append(package_finding(check, python, version, folder))
     return findings
 
 
@@ -55,7 +58,8 @@ def _worker_error(what: str, hint: str) -> Finding:
 
 def _llamacpp_finding(python: Path, steps: Mapping[str, Mapping[str, Any]], ending: str) -> Finding:
     packages = steps.get("packages", {})
-    version, has_another = packages.get("xllamacpp", ""), bool(packages.get("tensorrt-llm"))
+    version = packages.get("xllamacpp", "")
+    has_another = any(packages.get(check.distribution) for check in FOREIGN)
     problem = steps.get("xllamacpp", {"error": ending or "not reached"})["error"]
     if not problem:
         return Finding(check="engine_llamacpp", status=OK, what=f"xllamacpp {version}")

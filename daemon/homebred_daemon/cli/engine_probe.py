@@ -64,7 +64,8 @@ def main(folders: list[str]) -> None:
     """All steps; `folders` hold homebred_engines and homebred_protocol."""
     report("python", version=list(sys.version_info[:3]))
     report("packages", **{name: version_of(name) for name in PACKAGES})
-    report("tensorrt_llm", folder=folder_of("tensorrt_llm"))
+    for module in ("tensorrt_llm", "tensorrt_edgellm"):
+        report(module, folder=folder_of(module))
     sys.path.extend(folders)  # last, as its own packages come first
     try_import("homebred_engines.worker")
     try_import("xllamacpp")
