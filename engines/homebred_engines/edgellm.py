@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -24,7 +25,7 @@ from homebred_engines.edgellm_plan import Plan, plan_load, with_adapters
 from homebred_engines.edgellm_run import Run
 from homebred_engines.edgellm_sampling import shared_by
 from homebred_engines.edgellm_serving import Serving
-from homebred_engines.guided_schema import refuse_unguidable
+from homebred_engines.guided_schema import guidable
 from homebred_engines.model_room import answer_room
 from homebred_engines.opening import progress_until
 from homebred_engines.run_deltas import read_deltas
@@ -117,7 +118,7 @@ class EdgeLlmEngine(api.WithoutEmbeddings):
         if loaded is None:
             raise api.ModelNotLoadedError("A generation was asked of it.")
         if options.json_schema:
-            refuse_unguidable(options.parsed_schema())
+            options = replace(options, json_schema=json.dumps(guidable(options.parsed_schema())))
         answer = AnswerReading(api.GenerateOptions(stop=options.stop))  # the runtime looks for them byte by byte
         async with (
             loaded.servings.in_use() as serving,

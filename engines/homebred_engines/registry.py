@@ -14,7 +14,7 @@ ENGINES = {
     "openai_server": "homebred_engines.openai_server:OpenAiServerEngine",
 }
 
-ON_GPU = frozenset({"trtllm"})
+ON_GPU = frozenset({"trtllm", "edgellm"})
 """Those whose models are in the memory of a GPU."""
 
 

@@ -21,6 +21,8 @@ def stored(
     max_context: int | None = None,
     base_digest: str = "sha256:base",
     base_is_intact: bool = True,
+    adapter: str = "",
+    kv_bytes_per_token: int = 0,
 ) -> StoredSpecialist:
     """A specialist, measured on one workflow."""
     manifest = SpecialistManifest(
@@ -47,6 +49,10 @@ def stored(
         base_bytes=9,
         base_path=f"/models/{base_digest}",
         base_is_intact=base_is_intact,
+        kv_bytes_per_token=kv_bytes_per_token,
+        adapter_digest=adapter,
+        adapter_path=f"/models/{adapter}" if adapter else "",
+        adapter_bytes=3 if adapter else 0,
         measurements={WORKFLOW: measurement},
     )
 

@@ -14,7 +14,7 @@ from homebred_daemon.core.records import canonical
 from homebred_daemon.core.sensitivity import Detector
 from homebred_daemon.core.shelf import Shelf, StoredSpecialist, registry_document
 from homebred_daemon.document_files import SitePolicy
-from homebred_daemon.ports.engines import ServedModel
+from homebred_daemon.ports.engines import ServedAdapter, ServedModel
 from homebred_daemon.ports.specialists import SpecialistStore
 from homebred_daemon.services.deciding import Decider
 from homebred_daemon.services.recording import Recorder
@@ -75,24 +75,37 @@ async def standing_of(site: Site, store: SpecialistStore, recorder: Recorder) ->
 
 def _served(shelf: Shelf, default_context_tokens: int) -> dict[str, Served]:
     """Those that are intact, by id; those on one base share its worker, which has the largest of their contexts."""
-    servable = [stored for stored in shelf.specialists if stored.is_intact]
-    contexts: dict[tuple[str, str, bool], int] = {}
-    for stored in servable:
-        base = _base(stored)
-        contexts[base] = max(contexts.get(base, 0), stored.context_tokens(default_context_tokens))
+    on_base: dict[tuple[str, str, bool], list[StoredSpecialist]] = {}
+    for stored in shelf.specialists:
+        if stored.is_intact:
+            on_base.setdefault(_base(stored), []).append(stored)
     return {
-        stored.manifest.id: Served(
-            manifest=stored.manifest,
-            model=ServedModel(
-                engine=stored.manifest.engine,
-                path=stored.base_path,
-                digest=stored.base_digest,
-                context_tokens=contexts[_base(stored)],
-                embeds=EMBEDDINGS in stored.manifest.capabilities,
-            ),
-        )
-        for stored in servable
+        stored.manifest.id: Served(manifest=stored.manifest, model=model, adapter=_adapter(stored))
+        for siblings in on_base.values()
+        for model in [_model(siblings, default_context_tokens)]
+        for stored in siblings
     }
+
+
+def _model(siblings: list[StoredSpecialist], default_context_tokens: int) -> ServedModel:
+    """The base that these share."""
+    one = siblings[0]
+    return ServedModel(
+        engine=one.manifest.engine,
+        path=one.base_path,
+        digest=one.base_digest,
+        context_tokens=max(stored.context_tokens(default_context_tokens) for stored in siblings),
+        embeds=EMBEDDINGS in one.manifest.capabilities,
+        weights_bytes=one.base_bytes if one.kv_bytes_per_token else 0,  # a file that is no model takes no memory
+        kv_bytes_per_token=one.kv_bytes_per_token,
+        title=", ".join(stored.manifest.id for stored in siblings),
+    )
+
+
+def _adapter(stored: StoredSpecialist) -> ServedAdapter | None:
+    if not stored.adapter_digest:
+        return None
+    return ServedAdapter(digest=stored.adapter_digest, path=stored.adapter_path, size_bytes=stored.adapter_bytes)
 
 
 def _base(stored: StoredSpecialist) -> tuple[str, str, bool]:

@@ -12,7 +12,7 @@ from tests.support.shelves import WORKFLOW, FakeStore, stored
 from homebred_daemon.core.link import Link, SeenLink
 from homebred_daemon.core.shelf import DamagedSpecialist, Shelf
 from homebred_daemon.errors import StateError
-from homebred_daemon.ports.engines import ServedModel
+from homebred_daemon.ports.engines import ServedAdapter, ServedModel
 from homebred_daemon.ports.ledger import LedgerEntry
 from homebred_daemon.services.models import Site, standing_of
 from homebred_daemon.services.recording import Recorder
@@ -81,6 +81,26 @@ async def test_specialists_on_one_base_share_a_model_with_the_largest_context_th
         "otherwise": 1024,
     }
     assert standing.specialists["short"].model == standing.specialists["long"].model
+
+
+async def test_specialists_on_one_base_bring_their_adapters_to_it() -> None:
+    shelf = Shelf(
+        specialists=(
+            stored("a", adapter="sha256:one", kv_bytes_per_token=4),
+            stored("b", adapter="sha256:other", kv_bytes_per_token=4),
+            stored("base", kv_bytes_per_token=4),
+            stored("c", adapter="sha256:one", kv_bytes_per_token=4),
+        )
+    )
+    standing = await made(FakeStore(shelf), FakeLedger())
+    (model,) = {served.model for served in standing.specialists.values()}
+    assert (model.weights_bytes, model.kv_bytes_per_token, model.title) == (9, 4, "a, b, base, c")
+    one, other = (
+        ServedAdapter(digest=digest, path=f"/models/{digest}", size_bytes=3)
+        for digest in ("sha256:one", "sha256:other")
+    )
+    assert [standing.specialists[name].adapter for name in ("a", "b", "base", "c")] == [one, other, None, one]
+    assert standing.adapters() == {model: (one, other)}
 
 
 async def test_a_specialist_is_routed_by_the_context_it_was_promised() -> None:
