@@ -39,6 +39,13 @@ def models(site: Site, *arguments: str) -> Ended:
     return homebred("models", *arguments, "--socket", str(site.socket))
 
 
+def configured(site: Site, **engine: float) -> Path:
+    """A configuration file with these settings of [engine]."""
+    path = site.folder / "homebred.toml"
+    path.write_text("[engine]\n" + "".join(f"{name} = {value}\n" for name, value in engine.items()))
+    return path
+
+
 def state_of(client: DaemonClient, name: str) -> control_pb2.SpecialistStatus:
     return next(one for one in client.status().specialists if one.id == name)
 
@@ -106,7 +113,7 @@ def test_a_model_is_loaded_before_anybody_asks_and_its_memory_is_free_after_it_i
 def test_a_pinned_model_outlives_the_need_for_room_and_not_all_can_be_pinned(site: Site) -> None:
     for name in "abc":  # of different files: models are known by what is in them
         site.add_echo(name, workflow=name, script={"token_delay_s": 0.001 * (1 + "abc".index(name))})
-    with site.daemon() as client:
+    with site.daemon("--config", str(configured(site, max_models=2))) as client:
         assert models(site, "pin", "a").out == "pinned: a\n"
         for name in "abcb":
             assert ask(client, "hello", name)[0] == wire.OUTCOME_STATUS_ANSWER

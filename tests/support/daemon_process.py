@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.support.tiny_gguf import write_tiny_adapter, write_tiny_gguf
 from tests.support.wire_client import DaemonClient
 
 from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.core.measurements import Measurement
+from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.errors import DaemonUnreachableError
 
 READY_WITHIN_S = 20.0
@@ -66,12 +68,30 @@ class Site:
             f"capabilities = {json.dumps(list(capabilities))}\n"
             f'[base]\nfile = "model.json"\n[prompt]\n{prompt}\n[workflows."{workflow}"]\n'
         )
+        self.add(folder, workflow=workflow, fitness=fitness, samples=samples)
+
+    def add_tiny(self, name: str, *, adapter_seed: int = 0, max_tokens: int = 16, replaces: bool = False) -> None:
+        """Adds a specialist of its own workflow on the one tiny GGUF model; a seed makes it an adapter."""
+        folder = self.folder / "offered" / f"{name}-{adapter_seed}"
+        folder.mkdir(parents=True)
+        write_tiny_gguf(folder / "tiny.gguf")
+        adapter = '[adapter]\nfile = "adapter.gguf"' if adapter_seed else ""
+        if adapter_seed:
+            write_tiny_adapter(folder / "adapter.gguf", seed=adapter_seed)
+        (folder / "specialist.toml").write_text(
+            f'version = 1\nid = "{name}"\ntitle = "Babbles"\nengine = "llamacpp"\nmax_context = 512\n'
+            f'[base]\nfile = "tiny.gguf"\n{adapter}\n[prompt]\nmax_tokens = {max_tokens}\n[workflows."{name}"]\n'
+        )
+        self.add(folder, workflow=name, replaces=replaces)
+
+    def add(
+        self, folder: Path, *, workflow: str, fitness: float = 1.0, samples: int = 150, replaces: bool = False
+    ) -> None:
+        """Adds a specialist's folder, as one that was measured; without samples as one that was not."""
         store = ModelStore(self.state / "models")
-        stored = store.add(folder).specialist
+        stored = store.add(folder, replaces=replaces).specialist
         if samples:
-            store.record_fitness(
-                name, {workflow: _measured(fitness, samples, stored.manifest.digest, stored.base_digest)}
-            )
+            store.record_fitness(stored.manifest.id, {workflow: _measured(fitness, samples, stored)})
 
     def command(self, *flags: str) -> list[str]:
         """The command line of a daemon here."""
@@ -119,14 +139,15 @@ class Site:
         raise AssertionError(f"the daemon did not answer: {self.log}")
 
 
-def _measured(fitness: float, samples: int, manifest_digest: str, base_digest: str) -> Measurement:
+def _measured(fitness: float, samples: int, stored: StoredSpecialist) -> Measurement:
     return Measurement(
         fitness=fitness,
         samples=samples,
         golden_digest="sha256:" + "0" * 64,
-        manifest_digest=manifest_digest,
-        base_digest=base_digest,
+        manifest_digest=stored.manifest.digest,
+        base_digest=stored.base_digest,
+        adapter_digest=stored.adapter_digest,
         measured_at_utc=datetime(2026, 11, 23, tzinfo=UTC),
-        engine="echo",
+        engine=stored.manifest.engine,
         engine_version="1",
     )

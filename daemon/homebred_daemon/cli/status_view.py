@@ -88,9 +88,10 @@ def _workers(status: Any) -> Iterator[str]:
         if not one.engine:
             yield f"worker {one.process_id}: does not say how it stands"
             continue
+        adapters = f", {len(one.adapters)} adapters" if one.adapters else ""
         yield (
             f"worker {one.process_id} {one.engine} {one.engine_version}: {one.running} running, {one.queued} queued, "
-            f"{one.slots} slots, {one.threads} threads, {one.resident_bytes / MEGABYTE:.0f} MB"
+            f"{one.slots} slots, {one.threads} threads, {one.resident_bytes / MEGABYTE:.0f} MB{adapters}"
         )
 
 

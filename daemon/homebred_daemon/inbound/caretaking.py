@@ -18,6 +18,8 @@ class SpecialistState:
     id: str
     engine: str = ""
     base_digest: str = ""
+    adapter_digest: str = ""
+    """Of what answers on top of the base; empty: the base alone."""
     available: bool = False
     loaded: bool = False
     note: str = ""

@@ -170,7 +170,12 @@ class Caretaking:
 
     def _specialist(self, stored: StoredSpecialist, standing: Standing) -> SpecialistState:
         served = standing.specialists.get(stored.manifest.id)
-        state = SpecialistState(id=stored.manifest.id, engine=stored.manifest.engine, base_digest=stored.base_digest)
+        state = SpecialistState(
+            id=stored.manifest.id,
+            engine=stored.manifest.engine,
+            base_digest=stored.base_digest,
+            adapter_digest=stored.adapter_digest,
+        )
         if served is None:
             return replace(state, note="its base model or adapter is missing or cut short: add it again")
         condition = self._pool.condition(served.model)

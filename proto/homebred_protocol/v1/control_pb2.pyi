@@ -49,6 +49,7 @@ class SpecialistStatus(_message.Message):
     NOTE_FIELD_NUMBER: _builtins.int
     PINNED_FIELD_NUMBER: _builtins.int
     PARKED_FIELD_NUMBER: _builtins.int
+    ADAPTER_DIGEST_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     engine: _builtins.str
     base_digest: _builtins.str
@@ -59,6 +60,8 @@ class SpecialistStatus(_message.Message):
     pinned: _builtins.bool
     parked: _builtins.bool
     """its engine kept failing: not tried again before LoadModel"""
+    adapter_digest: _builtins.str
+    """of what answers on top of the base; empty: the base alone"""
     def __init__(
         self,
         *,
@@ -70,10 +73,11 @@ class SpecialistStatus(_message.Message):
         note: _builtins.str = ...,
         pinned: _builtins.bool = ...,
         parked: _builtins.bool = ...,
+        adapter_digest: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "base_digest", b"base_digest", "engine", b"engine", "id", b"id", "loaded", b"loaded", "note", b"note", "parked", b"parked", "pinned", b"pinned"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter_digest", b"adapter_digest", "available", b"available", "base_digest", b"base_digest", "engine", b"engine", "id", b"id", "loaded", b"loaded", "note", b"note", "parked", b"parked", "pinned", b"pinned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -135,6 +139,7 @@ class WorkerStatus(_message.Message):
     THREADS_FIELD_NUMBER: _builtins.int
     RESIDENT_BYTES_FIELD_NUMBER: _builtins.int
     GENERATED_TOKENS_FIELD_NUMBER: _builtins.int
+    ADAPTERS_FIELD_NUMBER: _builtins.int
     engine: _builtins.str
     engine_version: _builtins.str
     model_digest: _builtins.str
@@ -145,6 +150,10 @@ class WorkerStatus(_message.Message):
     threads: _builtins.int
     resident_bytes: _builtins.int
     generated_tokens: _builtins.int
+    @_builtins.property
+    def adapters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """digests of those that it serves beside the base alone"""
+
     def __init__(
         self,
         *,
@@ -158,10 +167,11 @@ class WorkerStatus(_message.Message):
         threads: _builtins.int = ...,
         resident_bytes: _builtins.int = ...,
         generated_tokens: _builtins.int = ...,
+        adapters: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "engine_version", b"engine_version", "generated_tokens", b"generated_tokens", "model_digest", b"model_digest", "process_id", b"process_id", "queued", b"queued", "resident_bytes", b"resident_bytes", "running", b"running", "slots", b"slots", "threads", b"threads"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "engine", b"engine", "engine_version", b"engine_version", "generated_tokens", b"generated_tokens", "model_digest", b"model_digest", "process_id", b"process_id", "queued", b"queued", "resident_bytes", b"resident_bytes", "running", b"running", "slots", b"slots", "threads", b"threads"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -115,6 +115,7 @@ def _specialist(specialist: SpecialistState) -> wire.SpecialistStatus:
         id=specialist.id,
         engine=specialist.engine,
         base_digest=specialist.base_digest,
+        adapter_digest=specialist.adapter_digest,
         available=specialist.available,
         loaded=specialist.loaded,
         note=specialist.note,

@@ -62,4 +62,5 @@ def worker_message(worker: WorkerState) -> wire.WorkerStatus:
         threads=stats.engine.threads,
         resident_bytes=stats.resident_bytes,
         generated_tokens=stats.generated_tokens,
+        adapters=stats.engine.adapters,
     )
