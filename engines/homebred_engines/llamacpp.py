@@ -31,15 +31,21 @@ _GENERATING = tuple(capability for capability in _CAPABILITIES if capability not
 _CHECKED, _LOADED = 0.05, 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """A server and what it was started with; the files of its adapters may be gone since."""
+
+    server: LlamaServer
+    plan: Plan
+
+
 @dataclass(slots=True, kw_only=True)
 class _Loaded:
     """A model in memory and what runs on it."""
 
     stats: api.EngineStats
     """Adapters aside, which change."""
-    plan: Plan
-    """Adapters aside."""
-    servers: Swap[LlamaServer]
+    servings: Swap[_Serving]
     threads: ThreadPoolExecutor
     runs: set[Run] = field(default_factory=set)
 
@@ -58,7 +64,7 @@ class LlamaCppEngine:
         yield 0.0
         plan = await loop.run_in_executor(self._loader, plan_load, options)
         yield _CHECKED
-        server = await self._started(plan)
+        serving = await self._started(plan)
         yield _LOADED
         self._loaded = _Loaded(
             stats=_stats(
@@ -68,8 +74,7 @@ class LlamaCppEngine:
                 context_tokens=plan.options.context_tokens,
                 threads=plan.options.threads,
             ),
-            plan=plan,
-            servers=Swap(server, self._close),
+            servings=Swap(serving, self._close),
             threads=ThreadPoolExecutor(plan.options.slots, thread_name_prefix="slot"),
         )
 
@@ -79,14 +84,12 @@ class LlamaCppEngine:
         if loaded is None:
             raise api.ModelNotLoadedError("Adapters were to be set on it.")
         yield 0.0
-        async with loaded.servers.in_use() as server:
-            serving = server.options.adapters
-        old, new = await asyncio.get_running_loop().run_in_executor(
-            self._loader, lambda: [with_adapters(loaded.plan, each) for each in (serving, adapters)]
-        )
+        async with loaded.servings.in_use() as serving:
+            old = serving.plan
+        new = await asyncio.get_running_loop().run_in_executor(self._loader, with_adapters, old, adapters)
         yield _CHECKED
         again = None if new.fits_beside(old) else partial(self._started, old)
-        await asyncio.shield(loaded.servers.replace(partial(self._started, new), again=again))
+        await asyncio.shield(loaded.servings.replace(partial(self._started, new), again=again))
         yield _LOADED
 
     async def generate(
@@ -98,7 +101,7 @@ class LlamaCppEngine:
             raise api.ModelNotLoadedError("A generation was asked of it.")
         body = _request_body(messages, options)
         reading, answer = ChunkReading(), AnswerReading(options if options.tools else api.GenerateOptions())
-        async with loaded.servers.in_use() as server, self._running(loaded, server, options.adapter) as run:
+        async with loaded.servings.in_use() as serving, self._running(loaded, serving, options.adapter) as run:
             started_at, first_at = time.monotonic(), 0.0
             run.start(loaded.threads, body, grammar_for(options))
             while reading.reason is None and not answer.stopped and await run.next_chunks():
@@ -119,9 +122,9 @@ class LlamaCppEngine:
         yield answer.finished(reason or api.FinishReason.CANCELLED, usage)
 
     @asynccontextmanager
-    async def _running(self, loaded: _Loaded, server: LlamaServer, adapter: str) -> AsyncIterator[Run]:
+    async def _running(self, loaded: _Loaded, serving: _Serving, adapter: str) -> AsyncIterator[Run]:
         """A run that can be cancelled from outside, and is once it is left."""
-        run = Run(server, adapter=adapter)
+        run = Run(serving.server, adapter=adapter)
         loaded.runs.add(run)
         try:
             yield run
@@ -138,8 +141,8 @@ class LlamaCppEngine:
         return await asyncio.shield(self._embedded(loaded, tuple(texts)))
 
     async def _embedded(self, loaded: _Loaded, texts: tuple[str, ...]) -> api.Embedded:
-        async with loaded.servers.in_use() as server:
-            return await asyncio.get_running_loop().run_in_executor(loaded.threads, server.embed, texts)
+        async with loaded.servings.in_use() as serving:
+            return await asyncio.get_running_loop().run_in_executor(loaded.threads, serving.server.embed, texts)
 
     async def unload(self) -> None:
         """Cancels what runs, then frees the model in a thread."""
@@ -147,14 +150,15 @@ class LlamaCppEngine:
         if loaded is None:
             return
         await asyncio.gather(*(run.end() for run in loaded.runs))
-        await loaded.servers.end()
+        await loaded.servings.end()
         loaded.threads.shutdown(wait=False)
 
-    async def _started(self, plan: Plan) -> LlamaServer:
-        return await asyncio.get_running_loop().run_in_executor(self._loader, LlamaServer, plan.options)
+    async def _started(self, plan: Plan) -> _Serving:
+        server = await asyncio.get_running_loop().run_in_executor(self._loader, LlamaServer, plan.options)
+        return _Serving(server, plan)
 
-    async def _close(self, server: LlamaServer) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._loader, server.close)
+    async def _close(self, serving: _Serving) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._loader, serving.server.close)
 
     def progress(self) -> int:
         """Chunks that llama.cpp's threads have brought."""
@@ -166,8 +170,8 @@ class LlamaCppEngine:
         loaded = self._loaded
         if loaded is None:
             return _stats()
-        server = loaded.servers.current
-        adapters = server.options.adapters if server else ()
+        serving = loaded.servings.current
+        adapters = serving.plan.options.adapters if serving else ()
         return replace(loaded.stats, adapters=tuple(sorted(adapter.digest for adapter in adapters)))
 
 

@@ -44,10 +44,10 @@ class LlamaServer:
     """One model in memory with its adapters. Its methods block: call them in threads."""
 
     def __init__(self, options: ServerOptions) -> None:
-        self.options = options
         self._adapters = tuple(adapter.digest for adapter in options.adapters)
         """Their place is their number."""
         self._server: xllamacpp.Server | None = _start(options)
+        self._context_tokens = options.context_tokens
         self._proven_grammars: set[str] = set()
         self._turns = PrefillTurns()
 
@@ -86,7 +86,7 @@ class LlamaServer:
         """Raises ContextExceededError, EngineFailedError."""
         answer = json.loads(self._running().handle_embeddings(json.dumps({"input": list(texts)}).encode()))
         if "error" in answer:
-            raise _embedding_error(answer["error"], self.options.context_tokens)
+            raise _embedding_error(answer["error"], self._context_tokens)
         vectors = tuple(tuple(entry["embedding"]) for entry in sorted(answer["data"], key=lambda entry: entry["index"]))
         return Embedded(vectors=vectors, prompt_tokens=answer["usage"]["prompt_tokens"])
 

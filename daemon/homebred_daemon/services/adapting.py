@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -135,9 +135,14 @@ class Adapting:
 
     def _chosen(self) -> tuple[str, ...]:
         """What is in use, then what is waited for, first come first served, then what is wanted."""
-        needed = dict.fromkeys((*self._users, *(each for each in self._waiting if each not in self._refused)))
-        wanted = [digest for digest in self._wanted if digest not in self._refused]
-        return chosen_adapters(wanted, needed=tuple(needed), used_s=self._used_s, most=self._most)
+        needed = dict.fromkeys((*self._users, *self._waiting))
+        return chosen_adapters(
+            self._but_refused(self._wanted), needed=self._but_refused(needed), used_s=self._used_s, most=self._most
+        )
+
+    def _but_refused(self, digests: Iterable[str]) -> list[str]:
+        """Also one in use may be, as when its file has left the store: what runs on it ends with it all the same."""
+        return [digest for digest in digests if digest not in self._refused]
 
     def _begin_change(self, chosen: Collection[str]) -> None:
         change = self._change = _Change(frozenset(chosen))

@@ -120,6 +120,21 @@ async def test_one_that_is_refused_later_is_told_to_those_who_ask_for_it_alone()
     assert fleet.told.count("m takes bad") == 1, "nobody tries again what was refused"
 
 
+async def test_one_whose_file_has_gone_leaves_though_an_answer_runs_on_it() -> None:
+    fleet = Fleet.free()
+    async with pool_of(fleet) as pool, asyncio.TaskGroup() as group:
+        pool.keep_only({M: (adapter("old"),)})
+        await said(pool, "old")
+        fleet.speaking.clear()
+        running = group.create_task(said(pool, "old", "r1"))
+        await until(lambda: "m answers r1" in fleet.told)
+        fleet.refused_adapters = frozenset({"old"})
+        pool.keep_only({M: (adapter("new"),)})
+        await until(lambda: fleet.workers[0].adapters == {"new"})
+        fleet.speaking.set()
+        assert (await running, await said(pool, "new")) == ("01", "01")
+
+
 @pytest.mark.parametrize(
     ("failure", "told"),
     [
