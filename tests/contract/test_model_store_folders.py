@@ -108,6 +108,19 @@ class TestFolders:
             store.add(folder, progress=meddle)
         assert (store.contents().specialists, blobs_in(root)) == ((), [])
 
+    def test_an_adapter_that_changes_while_it_is_added_takes_its_base_with_it(
+        self, store: ModelStore, root: Path, tmp_path: Path
+    ) -> None:
+        folder = write_specialist_of_folders(tmp_path / "one")
+
+        def meddle(step: str, done_bytes: int, _total_bytes: int) -> None:
+            if step == "copying" and not done_bytes:
+                (folder / "adapter/adapter_config.json").write_text("{ }")
+
+        with pytest.raises(RequestError, match="adapter changed while it was being added"):
+            store.add(folder, progress=meddle)
+        assert (store.contents().specialists, blobs_in(root)) == ((), [])
+
     def test_progress_counts_the_bytes_of_a_folder_up_to_all_of_them(self, store: ModelStore, tmp_path: Path) -> None:
         heard: list[tuple[str, int, int]] = []
         stored = store.add(write_trtllm(tmp_path / "one"), progress=lambda *step: heard.append(step)).specialist

@@ -49,7 +49,7 @@ MUTANTS = [
     Mutant("add", BLOBS, "flush_file(copy)", "pass"),
     Mutant("add", BLOBS, "flush_folder(self._folder)", "pass"),
     Mutant("add", MODELS, "            flush_folder(folder)", "            pass"),
-    Mutant("replace", MODELS, "flush_folder(self._specialists)\n            shutil.rmtree(old", "shutil.rmtree(old"),
+    Mutant("replace", MODELS, "flush_folder(self._specialists)\n        shutil.rmtree(old", "shutil.rmtree(old"),
     Mutant("replace", MODELS, "target.rename(old)", "shutil.rmtree(target)"),
     Mutant("add folders", BLOBS, "flush_file(copy)", "pass"),
     Mutant("add folders", FOLDERS, "flush_folder(self._folder)", "pass"),

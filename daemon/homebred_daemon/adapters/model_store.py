@@ -114,11 +114,15 @@ class ModelStore:
                     f"the store holds another specialist {name!r}",
                     hint="replace it with --replace, or give this one another id",
                 )
-            for part in offer.parts:
-                self._keep(part, progress)
-            if not is_same:
-                self._place(offer)
-                self._remove_unneeded_blobs()
+            try:
+                for part in offer.parts:
+                    self._keep(part, progress)
+                if not is_same:
+                    self._place(offer)
+            except BaseException:
+                self._remove_leftovers()
+                raise
+            self._remove_unneeded_blobs()
         change = "unchanged" if is_same else "replaced" if is_there else "added"
         return Addition(specialist=self.get(name), change=change)
 
@@ -240,16 +244,12 @@ class ModelStore:
             figures=offer.figures,
             adapter=None if offer.adapter is None else self._kept(offer.adapter),
         )
-        try:
-            new = self._written_aside({**offer.folder.files, **parts_files(parts)})
-            if target.exists():
-                target.rename(old)
-            new.rename(target)
-            flush_folder(self._specialists)
-            shutil.rmtree(old, ignore_errors=True)
-        except BaseException:
-            self._remove_leftovers()
-            raise
+        new = self._written_aside({**offer.folder.files, **parts_files(parts)})
+        if target.exists():
+            target.rename(old)
+        new.rename(target)
+        flush_folder(self._specialists)
+        shutil.rmtree(old, ignore_errors=True)
 
     def _written_aside(self, files: Mapping[str, bytes]) -> Path:
         new = Path(tempfile.mkdtemp(prefix=LEFTOVER_PREFIX, dir=self._specialists))
