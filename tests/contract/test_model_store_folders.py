@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from pathlib import Path
@@ -157,6 +156,15 @@ class TestFolders:
         assert caught.value.hint
         assert not root.exists()
 
+    def test_a_pipe_in_the_place_of_a_file_is_refused_without_opening_it(
+        self, store: ModelStore, tmp_path: Path
+    ) -> None:
+        config = write_trtllm(tmp_path / "one") / "house-model/config.json"
+        config.unlink()
+        os.mkfifo(config)
+        with pytest.raises(RequestError, match="neither a file nor a folder"):
+            store.add(tmp_path / "one")
+
     def test_a_link_in_a_folders_place_is_refused(self, store: ModelStore, tmp_path: Path) -> None:
         base = write_specialist_of_folders(tmp_path / "one") / "base"
         base.rename(tmp_path / "elsewhere")
@@ -195,19 +203,3 @@ class TestFolders:
         with pytest.raises(RequestError, match=f"is a {form}, and the engine {engine} takes a") as caught:
             store.add(folder)
         assert "another engine" in caught.value.hint
-
-
-class TestBuiltFolders:
-    def test_the_gpu_that_a_folder_was_built_for_is_kept(self, store: ModelStore, tmp_path: Path) -> None:
-        folder = write_trtllm(tmp_path / "one")
-        (folder / "house-model/homebred-build.json").write_text(json.dumps({"gpu_architecture": "sm_87"}))
-        assert store.add(folder).specialist.gpu_architecture == "sm_87"
-        assert store.get("parrot").gpu_architecture == "sm_87"
-
-    @pytest.mark.parametrize("body", ["", "[]", "{}", '{"gpu_architecture": 87}', '{"gpu_architecture": "sm_87; rm"}'])
-    def test_a_build_that_does_not_say_for_which_is_refused(self, store: ModelStore, tmp_path: Path, body: str) -> None:
-        folder = write_trtllm(tmp_path / "one")
-        (folder / "house-model/homebred-build.json").write_text(body)
-        with pytest.raises(RequestError, match="does not say for which GPU") as caught:
-            store.add(folder)
-        assert caught.value.hint == "build it again"

@@ -1,14 +1,13 @@
 """Folders by the digest of what they hold: put in whole or not at all, checked, taken out.
 
-A folder's digest is the sha256 of its listing: for each file a line of sha256, size and path below the folder, sorted
-by path. Names that begin with a dot (what version control and downloaders leave) and empty folders are no part of it,
-and are not copied. Links, and whatever is neither file nor folder, are refused: a digest must not depend on what is
-elsewhere. It does not know who needs a folder, and locks nothing: the model store does both.
+A folder's digest is that of its listing (`homebred_protocol.digests`): sha256, size and path of each file. Names that
+begin with a dot (what version control and downloaders leave) and empty folders are no part of it, and are not copied.
+Links, and whatever is neither file nor folder, are refused: a digest must not depend on what is elsewhere. It does not
+know who needs a folder, and locks nothing: the model store does both.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import stat
@@ -19,9 +18,10 @@ from pathlib import Path
 from typing import IO
 
 from homebred_daemon.adapters.blob_files import changed_meanwhile, digest_of_open_file, fill_copy
-from homebred_daemon.adapters.blob_names import ALGORITHM, PREFIX, NamedByDigest, Progress
+from homebred_daemon.adapters.blob_names import NamedByDigest, Progress
 from homebred_daemon.adapters.durable_files import LEFTOVER_PREFIX, flush_folder, make_folder
 from homebred_daemon.errors import RequestError
+from homebred_protocol.digests import digest_of_listing
 
 MAX_ENTRIES = 1000
 """Files and folders in one; the largest checkpoints have a few hundred."""
@@ -30,6 +30,10 @@ MAX_DEPTH = 8
 _REMOVED_PREFIX = ".gone-"
 _NOTHING_ELSE = "name the folder that holds the model and nothing else"
 _READABLE = 0o755  # what root puts in is the daemon's own user to read
+
+
+Listing = list[tuple[str, str, int]]
+"""Of each file the path below the folder with `/`, the digest and the size in bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +58,7 @@ class FolderBlobs(NamedByDigest):
     def is_intact(self, digest: str, progress: Progress) -> bool:
         """Whether a folder is there and every byte of it as it was put in."""
         try:
-            return digest_of_folder(self.path(digest), "verifying", progress) == digest
+            return digest_of_listing(listing_of_folder(self.path(digest), "verifying", progress)) == digest
         except (FileNotFoundError, RequestError):
             return False
 
@@ -67,7 +71,7 @@ class FolderBlobs(NamedByDigest):
         make_folder(self._folder)
         new = Path(tempfile.mkdtemp(prefix=LEFTOVER_PREFIX, dir=self._folder))
         try:
-            if _copied(source, new, progress) != digest:
+            if digest_of_listing(_copied(source, new, progress)) != digest:
                 raise changed_meanwhile(source)
             self.remove(digest)
             new.rename(self.path(digest))
@@ -89,30 +93,40 @@ class FolderBlobs(NamedByDigest):
                 shutil.rmtree(path)
 
 
-def digest_of_folder(folder: Path, step: str, progress: Progress) -> str:
-    """`sha256:` and the digest of a folder's listing in hexadecimal.
+def refuse_unfit_folder(folder: Path) -> None:
+    """Raises RequestError, OSError where a listing would, without opening what is in it."""
+    _files(folder)
+
+
+def listing_of_folder(folder: Path, step: str, progress: Progress) -> Listing:
+    """What a folder holds; every byte of it is read.
 
     Raises:
         RequestError: it holds something that has no place in a store, or nothing.
         OSError: it cannot be read.
     """
-    return _digested(folder, None, step, progress)
+    return _listed(folder, None, step, progress)
 
 
-def _copied(source: Path, target: Path, progress: Progress) -> str:
-    """Fills an empty folder, flushed to the disk; the digest of what it holds."""
-    digest = _digested(source, target, "copying", progress)
+def is_left_out(name: str) -> bool:
+    """Whether a path below a folder is no part of it."""
+    return any(part.startswith(".") for part in name.split("/"))
+
+
+def _copied(source: Path, target: Path, progress: Progress) -> Listing:
+    """Fills an empty folder, flushed to the disk; what it holds."""
+    listing = _listed(source, target, "copying", progress)
     for folder in (target, *(path for path in target.rglob("*") if path.is_dir())):
         folder.chmod(_READABLE)
         flush_folder(folder)
-    return digest
+    return listing
 
 
-def _digested(folder: Path, target: Path | None, step: str, progress: Progress) -> str:
+def _listed(folder: Path, target: Path | None, step: str, progress: Progress) -> Listing:
     """Goes through the files once; copies each where there is a target."""
     files = _files(folder)
     total_bytes, done_bytes = sum(file.size_bytes for file in files), 0
-    listing = hashlib.new(ALGORITHM)
+    listing = []
     for file in files:
         advance = _from(progress, done_bytes, total_bytes)
         with _opened(folder / file.name) as origin:
@@ -122,9 +136,9 @@ def _digested(folder: Path, target: Path | None, step: str, progress: Progress) 
                 (target / file.name).parent.mkdir(parents=True, exist_ok=True)
                 with (target / file.name).open("x+b") as copy:
                     digest = fill_copy(origin, copy, advance)
-        listing.update(f"{digest.removeprefix(PREFIX)} {file.size_bytes} {file.name}\n".encode())
+        listing.append((file.name, digest, file.size_bytes))
         done_bytes += file.size_bytes
-    return PREFIX + listing.hexdigest()
+    return listing
 
 
 def _from(progress: Progress, before_bytes: int, total_bytes: int) -> Progress:
@@ -141,7 +155,7 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 def _files(folder: Path) -> list[_File]:
-    """Sorted by the bytes of their paths. Raises RequestError, OSError."""
+    """In the order of their names. Raises RequestError, OSError."""
     found: list[_File] = []
     for count, (parts, status) in enumerate(_entries(folder, ()), start=1):
         _refuse_unfit(folder, parts, status.st_mode)
@@ -151,14 +165,14 @@ def _files(folder: Path) -> list[_File]:
             found.append(_File(name="/".join(parts), size_bytes=status.st_size))
     if not found:
         raise RequestError(f"{folder} holds no file", hint="name the folder that holds the model")
-    return sorted(found, key=lambda file: file.name.encode())
+    return sorted(found, key=lambda file: file.name)
 
 
 def _entries(folder: Path, parts: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], os.stat_result]]:
     """All below a folder that is not hidden; each folder before what is in it."""
     with os.scandir(folder.joinpath(*parts)) as entries:
         for entry in entries:
-            if not entry.name.startswith("."):
+            if not is_left_out(entry.name):
                 below, status = (*parts, entry.name), entry.stat(follow_symlinks=False)
                 yield below, status
                 if stat.S_ISDIR(status.st_mode):

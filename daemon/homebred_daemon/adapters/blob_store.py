@@ -14,8 +14,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
-from homebred_daemon.adapters.blob_files import FileBlobs, digest_of_file
-from homebred_daemon.adapters.blob_folders import FolderBlobs, digest_of_folder
+from homebred_daemon.adapters.blob_files import FileBlobs
+from homebred_daemon.adapters.blob_folders import FolderBlobs
 from homebred_daemon.adapters.blob_names import Progress
 
 
@@ -83,10 +83,3 @@ class BlobStore:
         """Removes what a killed writer left; the caller knows that none is at work."""
         for kept in self._kept.values():
             kept.remove_leftovers()
-
-
-def blob_of(source: Path, progress: Progress) -> Blob:
-    """The blob that a file or folder would be. Raises RequestError for a folder that may not be one, OSError."""
-    if source.is_dir():
-        return Blob(Form.FOLDER, digest_of_folder(source, "reading", progress))
-    return Blob(Form.FILE, digest_of_file(source, "reading", progress))

@@ -6,12 +6,23 @@ loaded, as far as heads and documents tell (`offered_models.py`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from homebred_daemon.adapters.blob_files import digest_of_file
+from homebred_daemon.adapters.blob_folders import listing_of_folder, refuse_unfit_folder
 from homebred_daemon.adapters.blob_names import Progress
-from homebred_daemon.adapters.blob_store import Blob, BlobStore, blob_of
-from homebred_daemon.adapters.offered_models import figures_of, look_at_adapter, look_at_base, look_at_gguf
+from homebred_daemon.adapters.blob_store import Blob, BlobStore, Form
+from homebred_daemon.adapters.offered_models import (
+    Room,
+    figures_of,
+    look_at_adapter,
+    look_at_base,
+    look_at_gguf,
+    refuse_changed_build,
+)
 from homebred_daemon.adapters.specialist_folder import (
     GENERALIST_CONTEXT_TOKENS,
     SpecialistFolder,
@@ -20,6 +31,7 @@ from homebred_daemon.adapters.specialist_folder import (
 )
 from homebred_daemon.adapters.stored_records import Figures
 from homebred_daemon.errors import RequestError
+from homebred_protocol.digests import digest_of_listing
 from homebred_protocol.documents.specialist import Source, SpecialistManifest
 
 
@@ -69,7 +81,8 @@ class OfferReader:
 
     def of_file(self, model_file: Path, specialist_id: str) -> Offer:
         """A bare GGUF file, as a generalist. Raises RequestError."""
-        facts = look_at_gguf(model_file, context_tokens=GENERALIST_CONTEXT_TOKENS, room_bytes=self._memory_budget_bytes)
+        room = Room(context_tokens=GENERALIST_CONTEXT_TOKENS, size_bytes=self._memory_budget_bytes)
+        facts = look_at_gguf(model_file, room)
         base = self._part(_Found(path=model_file, blob=None))
         folder = generalist(model_file, facts, base.blob.digest, specialist_id)
         return Offer(folder=folder, base=base, figures=figures_of(facts), adapter=None)
@@ -80,13 +93,12 @@ class OfferReader:
         manifest = read.manifest
         found_adapter = self._adapter(folder, manifest)
         found_base = self._base(folder, manifest)
-        adapter_bytes = found_adapter.path.stat().st_size if found_adapter is not None else 0
-        looked_at = look_at_base(
-            manifest.engine,
-            found_base.path,
+        room = Room(
             context_tokens=manifest.max_context or GENERALIST_CONTEXT_TOKENS,
-            room_bytes=self._memory_budget_bytes - adapter_bytes,
+            size_bytes=self._memory_budget_bytes,
+            adapter_bytes=found_adapter.path.stat().st_size if found_adapter is not None else 0,
         )
+        looked_at = look_at_base(manifest.engine, found_base.path, room)
         base = self._part(found_base)
         if manifest.base.digest not in ("", base.blob.digest):
             raise RequestError(
@@ -134,14 +146,30 @@ class OfferReader:
                 f"{path} is not there, and the manifest names it as its {what}",
                 hint=f"put the {what}'s {'file' if source.file else 'folder'} beside the manifest",
             )
+        if source.folder:
+            with _reading(path):
+                refuse_unfit_folder(path)  # before anything in it is opened: a pipe would keep its reader for ever
         return _Found(path=path, blob=None)
 
     def _part(self, found: _Found) -> OfferedPart:
         if found.blob is not None:
             return OfferedPart(blob=found.blob, source=None)
-        try:
-            return OfferedPart(blob=blob_of(found.path, self._progress), source=found.path)
-        except OSError as error:
-            raise RequestError(
-                f"{found.path} cannot be read: {error.strerror}", hint="check that it is there and may be read"
-            ) from None
+        with _reading(found.path):
+            return OfferedPart(blob=self._blob(found.path), source=found.path)
+
+    def _blob(self, path: Path) -> Blob:
+        if not path.is_dir():
+            return Blob(Form.FILE, digest_of_file(path, "reading", self._progress))
+        listing = listing_of_folder(path, "reading", self._progress)
+        refuse_changed_build(path, {name: digest for name, digest, _ in listing})
+        return Blob(Form.FOLDER, digest_of_listing(listing))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RequestError(
+            f"{error.filename or path} cannot be read: {error.strerror}", hint="check that it is there and may be read"
+        ) from None
