@@ -70,14 +70,25 @@ def test_a_model_and_its_adapter_are_built_for_llamacpp(tmp_path: Path) -> None:
     ]
 
 
-def test_the_model_store_takes_what_was_built(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["llamacpp", "trtllm", "edgellm"])
+def test_the_model_store_takes_what_was_built_by_the_same_digests(tmp_path: Path, engine: str) -> None:
+    is_file = engine == "llamacpp"
+    source = write_tiny_gguf(tmp_path / "tiny.gguf") if is_file else write_checkpoint(tmp_path / "m", **FITTING_CONFIG)
     out = tmp_path / "house-notes"
-    assert build("llamacpp", write_tiny_gguf(tmp_path / "tiny.gguf"), out).status == 0
+    assert build(engine, source, out, "--adapter", adapter_in(tmp_path), environ=edge_environ(tmp_path)).status == 0
     added = homebred("models", "add", out, "--state-dir", tmp_path / "state", "--json")
     assert added.status == 0, added.out
-    manifest = read_build(out)
+    manifest, stored = read_build(out), added.lines[0]
     assert manifest is not None
-    assert added.lines[0]["base_digest"] == manifest.source_digest
+    assert stored["gpu_architecture"] == manifest.gpu_architecture
+    if engine != "edgellm":  # of which the source is no part of what is served
+        assert stored["base_digest"] == manifest.source_digest
+    adapters = {
+        "llamacpp": manifest.files.get("adapter.gguf"),
+        "trtllm": manifest.adapter_source_digest,
+        "edgellm": manifest.files.get("adapter.safetensors"),
+    }
+    assert stored["adapter"]["digest"] == adapters[engine]
 
 
 def test_a_checkpoint_is_built_for_tensorrt_llm_where_that_is_not_installed(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Stand-ins for NVIDIA's commands that build an engine: they take the arguments that are recorded, and no others.
 
 Recorded of the published package tensorrt-edgellm 0.11.0 (its scripts' argument parsers) and of llm_build's sources.
-They write files of the names that the real ones write, with their arguments for content. Nothing here is NVIDIA's.
+They write files of the names that the real ones write, with their arguments for content; an adapter is a whole
+safetensors file. Nothing here is NVIDIA's.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ make(os.path.join(given.onnx_dir, "lora_model.onnx"))
 given = parser(("--input_dir", str, True), ("--output_dir", str, True))
 assert os.path.exists(os.path.join(given.input_dir, "adapter_config.json"))
 make(os.path.join(given.output_dir, "config.json"))
-make(os.path.join(given.output_dir, "processed_adapter_model.safetensors"))
+head = json.dumps({"x": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}).encode()
+processed = pathlib.Path(given.output_dir, "processed_adapter_model.safetensors")
+processed.write_bytes(len(head).to_bytes(8, "little") + head + b"1")
 """,
     "llm_build": """
 figures = ("--maxInputLen", "--maxKVCacheCapacity", "--maxBatchSize", "--maxLoraRank")
