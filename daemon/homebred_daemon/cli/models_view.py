@@ -53,7 +53,8 @@ def _adapter_json(stored: StoredSpecialist) -> dict[str, Any] | None:
 
 def worker_json(worker: Any) -> dict[str, Any]:
     """One engine worker, as `homebred status` shows it."""
-    return {field.name: getattr(worker, field.name) for field in worker.DESCRIPTOR.fields}
+    record = {field.name: getattr(worker, field.name) for field in worker.DESCRIPTOR.fields}
+    return record | {"adapters": list(worker.adapters)}
 
 
 def shelf_json(shelf: Shelf) -> dict[str, Any]:
