@@ -26,7 +26,7 @@ HELLO = (Message(role="user", content="hello"),)
 RING = Tool(name="ring", parameters='{"type": "object", "properties": {"times": {"const": 2}}, "required": ["times"]}')
 WAIT = Tool(name="wait")
 
-GENERATING = set(Capability) - {Capability.EMBEDDINGS}
+GENERATING = set(Capability) - {Capability.EMBEDDINGS, Capability.ADAPTERS}
 """What there is to find out."""
 
 

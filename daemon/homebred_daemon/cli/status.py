@@ -93,7 +93,7 @@ def _as_json(response: Any) -> dict[str, Any]:
         "policy_origin": response.policy_origin,
         "reviews": _reviews(response.reviews),
         "specialists": [_fields(one) for one in response.specialists],
-        "workers": [_fields(one) for one in response.workers],
+        "workers": [worker_json(one) for one in response.workers],
     }
 
 
