@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import json
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -20,23 +19,24 @@ from typing import Any
 
 from homebred_engines import api
 from homebred_engines.edgellm_batches import Row
-from homebred_engines.edgellm_library import DISTRIBUTION, MODULE, gpu_architecture
+from homebred_engines.edgellm_library import DISTRIBUTION, MODULE, NativeRow, gpu_architecture
 from homebred_engines.edgellm_plan import Plan, plan_load, with_adapters
 from homebred_engines.edgellm_run import Run
 from homebred_engines.edgellm_sampling import shared_by
 from homebred_engines.edgellm_serving import Serving
-from homebred_engines.guided_schema import guidable
 from homebred_engines.model_room import answer_room
 from homebred_engines.opening import progress_until
 from homebred_engines.run_deltas import read_deltas
 from homebred_engines.swapping import Swap
-from homebred_engines.tool_prompts import AnswerReading
+from homebred_engines.tool_prompts import AnswerReading, messages_with_tools
+from homebred_engines.xgrammar_guidance import guidance_for
 
 _WITHOUT_ADAPTERS = (
     api.Capability.JSON_SCHEMA,
     api.Capability.LOGPROBS,
     api.Capability.SEED,
     api.Capability.STOP,
+    api.Capability.TOOLS,
 )
 _CAPABILITIES = (*_WITHOUT_ADAPTERS, api.Capability.ADAPTERS)
 _CHECKED, _ALMOST, _LOADED = 0.05, 0.95, 1.0
@@ -113,35 +113,34 @@ class EdgeLlmEngine(api.WithoutEmbeddings):
     async def generate(
         self, messages: Sequence[api.Message], options: api.GenerateOptions
     ) -> AsyncGenerator[api.Event, None]:
-        """Streams one chat completion."""
+        """Streams one chat completion; a call of a tool comes whole, with the last event."""
         loaded = self._loaded
         if loaded is None:
             raise api.ModelNotLoadedError("A generation was asked of it.")
-        if options.json_schema:
-            options = replace(options, json_schema=json.dumps(guidable(options.parsed_schema())))
-        answer = AnswerReading(api.GenerateOptions(stop=options.stop))  # the runtime looks for them byte by byte
-        async with (
-            loaded.servings.in_use() as serving,
-            self._running(loaded, serving, messages, options) as run,
-            aclosing(read_deltas(run, answer)) as deltas,
-        ):
-            async for delta in deltas:
-                yield delta
+        guidance, answer = guidance_for(options), AnswerReading(options)
+        asked = replace(options, stop=()) if options.tools else options  # inside a call one would leave half of it
+        async with loaded.servings.in_use() as serving:
+            native = serving.runtime.row(messages_with_tools(messages, options), asked, guidance)
+            async with (
+                self._running(loaded, serving, native, options) as run,
+                aclosing(read_deltas(run, answer)) as deltas,
+            ):
+                async for delta in deltas:
+                    yield delta
         if run.failure is not None:
             raise run.failure
         reason = api.FinishReason.STOP if answer.stopped else run.reason
         if reason is None and self._loaded is loaded:
             raise api.EngineFailedError("TensorRT Edge-LLM ended a generation without a reason.")
-        yield api.Finished(reason=reason or api.FinishReason.CANCELLED, usage=run.usage())
+        yield answer.finished(reason or api.FinishReason.CANCELLED, run.usage())
 
     @asynccontextmanager
     async def _running(
-        self, loaded: _Loaded, serving: Serving, messages: Sequence[api.Message], options: api.GenerateOptions
+        self, loaded: _Loaded, serving: Serving, native: NativeRow, options: api.GenerateOptions
     ) -> AsyncIterator[Run]:
         """A run that waits for its batch or is in it, and is cancelled once it is left."""
         if options.adapter and options.adapter not in serving.plan.runtime.adapters:
             raise api.AdapterNotLoadedError(f"It is asked for {options.adapter}.")
-        native = serving.runtime.row(messages, options)
         prompt_tokens = await asyncio.to_thread(serving.runtime.prompt_tokens, native)
         if self._loaded is not loaded:
             raise api.ModelNotLoadedError("It was unloaded while the request came in.")

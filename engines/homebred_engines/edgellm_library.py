@@ -20,6 +20,7 @@ from typing import Any
 from homebred_engines import api
 from homebred_engines.edgellm_batches import Row, Shared
 from homebred_engines.edgellm_errors import typed
+from homebred_engines.xgrammar_guidance import Guidance
 
 DISTRIBUTION = "tensorrt-edgellm"
 MODULE = "tensorrt_edgellm"
@@ -93,16 +94,14 @@ class LoadedRuntime:
             if not self._runtime.capture_decoding_cuda_graph():
                 sys.stderr.write("TensorRT Edge-LLM captured no CUDA graph; it decodes without, and slower.\n")
 
-    def row(self, messages: Sequence[api.Message], options: api.GenerateOptions) -> NativeRow:
+    def row(self, messages: Sequence[api.Message], options: api.GenerateOptions, guidance: Guidance) -> NativeRow:
         """The request; without a seed of its own it gets one, since the package's is always the same."""
         with _as_our_errors("writing a request"):
             request = self._package.Request(messages=[self._message(each) for each in messages])
             request.stop_strings = list(options.stop)
             request.sampling_seed = secrets.randbits(32) if options.seed is None else options.seed
-            if options.json_schema:
-                request.guided_decoding = self._package.GuidedDecodingParams(
-                    type=self._package.GuideType.JSON_SCHEMA, guide=options.json_schema
-                )
+            if guidance != Guidance():
+                request.guided_decoding = self._guided(guidance)
             return NativeRow(request, self._package.StreamChannel.create())
 
     def prompt_tokens(self, row: NativeRow) -> int:
@@ -129,6 +128,11 @@ class LoadedRuntime:
     def _message(self, message: api.Message) -> Any:
         content = self._package.MessageContent(type="text", content=message.content)
         return self._package.Message(role=message.role, contents=[content])
+
+    def _guided(self, guidance: Guidance) -> Any:
+        kinds, tag = self._package.GuideType, guidance.structural_tag
+        kind = kinds.JSON_SCHEMA if tag is None else kinds.STRUCTURAL_TAG
+        return self._package.GuidedDecodingParams(type=kind, guide=tag or guidance.json_schema)
 
     @staticmethod
     def _share(request: Any, shared: Shared) -> None:

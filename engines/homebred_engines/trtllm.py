@@ -23,10 +23,10 @@ from homebred_engines.checkpoint import read_checkpoint
 from homebred_engines.model_room import answer_room, refuse_oversized, served_context
 from homebred_engines.tool_prompts import AnswerReading, messages_with_tools
 from homebred_engines.trtllm_cache import cache_room
-from homebred_engines.trtllm_guidance import guidance_for
 from homebred_engines.trtllm_library import DISTRIBUTION, MODULE, LlmPlan, LoadedLlm, free_device_bytes
 from homebred_engines.trtllm_run import Run
 from homebred_engines.trtllm_steps import StepCount
+from homebred_engines.xgrammar_guidance import guidance_for
 
 _DEFAULT_SLOTS = 4
 _CAPABILITIES = (

@@ -15,7 +15,7 @@ from typing import Any
 from homebred_engines import api
 from homebred_engines.trtllm_cache import CacheRoom
 from homebred_engines.trtllm_errors import typed
-from homebred_engines.trtllm_guidance import Guidance
+from homebred_engines.xgrammar_guidance import Guidance
 
 DISTRIBUTION = "tensorrt-llm"
 MODULE = "tensorrt_llm"

@@ -14,7 +14,7 @@ CLAIMS = {
     "echo": set(Capability) - {Capability.PREFIX_CACHE},
     "llamacpp": set(Capability),
     "openai_server": set(Capability) - {Capability.TOOLS, Capability.EMBEDDINGS, Capability.ADAPTERS},  # of this one
-    "edgellm": set(Capability) - {Capability.TOOLS, Capability.EMBEDDINGS, Capability.PREFIX_CACHE},
+    "edgellm": set(Capability) - {Capability.EMBEDDINGS, Capability.PREFIX_CACHE},
     "trtllm": set(Capability) - {Capability.EMBEDDINGS, Capability.ADAPTERS},
 }
 

@@ -20,7 +20,7 @@ from tests.support.xgrammar import WHY_NOT, XGrammar, binding
 from homebred_engines.api import GenerateOptions, Tool, UnsupportedOptionError
 from homebred_engines.guided_schema import guidable
 from homebred_engines.json_instance import smallest_instance
-from homebred_engines.trtllm_guidance import guidance_for
+from homebred_engines.xgrammar_guidance import guidance_for
 
 PATH = binding()
 pytestmark = pytest.mark.skipif(PATH is None, reason=WHY_NOT)

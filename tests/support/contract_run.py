@@ -16,9 +16,9 @@ from pathlib import Path
 from homebred_engines import api
 from homebred_engines.tool_prompts import written_call
 from homebred_engines.trtllm import TrtLlmEngine, plan_load
-from homebred_engines.trtllm_guidance import Guidance
 from homebred_engines.trtllm_library import Adapter, AdapterRoom, LoadedLlm
 from homebred_engines.trtllm_run import Run
+from homebred_engines.xgrammar_guidance import Guidance
 
 WORDS = " ".join(f"word{number}" for number in range(50))
 SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}

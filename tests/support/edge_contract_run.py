@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.support.contract_run import SCHEMA, answer, question
+from tests.support.contract_run import CALL, SCHEMA, TOOLS, answer, question
 
 from homebred_engines import api
 from homebred_engines.edgellm import EdgeLlmEngine
@@ -31,6 +31,8 @@ async def main(model: Path, adapters: Sequence[api.Adapter]) -> dict[str, object
     report["chance"] = len({json.dumps(await answer(engine, api.GenerateOptions())) for _ in range(3)})
     report["whole"] = (await answer(engine, api.GenerateOptions(temperature=0.5, top_p=1.0, top_k=0)))["tokens"]
     report["schema"] = await answer(engine, api.GenerateOptions(json_schema=json.dumps(SCHEMA)))
+    report["call"] = await answer(engine, api.GenerateOptions(temperature=0, tools=TOOLS, stop=("arguments",)), CALL)
+    report["must_call"] = await answer(engine, api.GenerateOptions(tools=TOOLS, tool_choice="wait"))
     report["cancelled"] = await cancelled(engine)
     report["adapter"] = await answer(engine, greedy(first, 4))
     progress = [step async for step in engine.set_adapters([second])]

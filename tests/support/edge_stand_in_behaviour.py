@@ -20,8 +20,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from homebred_engines.json_instance import fits, smallest_instance
-
 UNSTATED = type("Unstated", (), {"__repr__": lambda self: "a default that no source states"})()
 TOKEN = re.compile(r"<\|\w+\|>\n?|\s*(?:(?!<\|)\S)+\s*|\s+")
 PREFILL_S_PER_TOKEN = 0.001
@@ -226,6 +224,7 @@ class Answering:
         self.sent = 0
         if request.lora_weights_name and request.lora_weights_name not in runtime.state["adapters"]:
             raise RuntimeError(f"LoRA weights {request.lora_weights_name} were not loaded")
+        self.failure = ""
         self.words, self.stopped = self.answer()
 
     @property
@@ -243,7 +242,7 @@ class Answering:
         guided = self.row.guided_decoding
         words = TOKEN.findall(text)
         if guided is not None:
-            words = TOKEN.findall(guided_text(text, guided))
+            words = TOKEN.findall(self.guided(text, guided))
         elif self.request.lora_weights_name:
             words = [self.runtime.state["adapters"][self.request.lora_weights_name] + " ", *words]
         if not self.is_greedy and guided is None:
@@ -252,8 +251,22 @@ class Answering:
         ends = [text.find(stop) for stop in self.row.stop_strings if stop in text]
         return (TOKEN.findall(text[: min(ends)]), True) if ends else (words, False)
 
+    def guided(self, text: str, guided: Any) -> str:
+        """A guide that cannot be compiled fails its own row alone, and says why in the log."""
+        from tensorrt_edgellm import _guidance  # noqa: PLC0415
+
+        kinds = {"JSON_SCHEMA": "json_schema", "STRUCTURAL_TAG": "structural_tag"}
+        guides = {name: guided.guide if kind == guided.type.name else None for kind, name in kinds.items()}
+        try:
+            return str(_guidance.guided_text(text, **guides))
+        except ValueError as error:
+            self.failure = str(error)
+            return ""
+
     def step(self, limit: int) -> bool:
         """One token more, or the end; False: it has ended."""
+        if self.failure:
+            return self.push("", None, "ERROR")
         if self.channel.state["cancelled"]:
             return self.push("", None, "CANCELLED")
         if self.sent == len(self.words):
@@ -287,18 +300,6 @@ def prompt_of(row: Any, request: Any) -> str:
     assert all(content.type == "text" for message in row.messages for content in message.contents)
     turns = [f"<|{each.role}|>\n{''.join(part.content for part in each.contents)}{END}\n" for each in row.messages]
     return "".join([*turns, "<|assistant|>\n"])
-
-
-def guided_text(text: str, guided: Any) -> str:
-    """The text where it fits the schema, else the smallest instance."""
-    assert guided.type.name == "JSON_SCHEMA", guided.type.name
-    schema = json.loads(guided.guide)
-    try:
-        if fits(json.loads(text), schema):
-            return text
-    except ValueError:
-        pass  # not JSON: an instance is made instead
-    return json.dumps(smallest_instance(schema))
 
 
 def adapter_word(path: str) -> str:

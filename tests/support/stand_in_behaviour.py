@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import os
 import queue
 import re
 import time
 from collections.abc import Mapping
 from typing import Any
-
-from homebred_engines.json_instance import fits, smallest_instance
 
 UNSTATED = type("Unstated", (), {"__repr__": lambda self: "a default that no source states"})()
 TOKEN = re.compile(r"<\|\w+\|>\n?|\s*(?:(?!<\|)\S)+\s*|\s+")
@@ -187,7 +184,10 @@ class RequestOutput:
     def answer(self) -> tuple[list[str], str]:
         text = self.llm.vocabulary.do_decode(self.asked).rpartition("<|user|>\n")[2].partition("<|end|>")[0]
         if self.sampling.guided_decoding is not None:
-            text = guided_text(text, self.sampling.guided_decoding)
+            from tensorrt_llm import _guidance  # noqa: PLC0415  # it lies beside this module
+
+            guided = self.sampling.guided_decoding
+            text = _guidance.guided_text(text, json_schema=guided.json, structural_tag=guided.structural_tag)
         ends = [text.find(stop) for stop in self.sampling.stop or () if stop in text]
         words = TOKEN.findall(text[: min(ends)] if ends else text)
         limit = min(self.sampling.max_tokens, self.llm.settings.max_seq_len - len(self.asked))
@@ -246,41 +246,3 @@ class GuidedDecodingParams:
         given = [this.json, this.regex, this.grammar, this.json_object or None, this.structural_tag]
         if sum(each is not None for each in given) > 1:
             raise ValueError("only one way of guidance can be given")
-
-
-def guided_text(text: str, guided: Any) -> str:
-    """The text where guidance allows it, else the smallest that it allows."""
-    if guided.structural_tag is None:
-        return instance_text(text, json.loads(guided.json))
-    tag = json.loads(guided.structural_tag)
-    if tag.keys() != {"type", "format"} or tag["type"] != "structural_tag":
-        raise ValueError(f"{tag!r} is no structural tag")
-    return formatted_text(text, tag["format"])
-
-
-def formatted_text(text: str, form: Mapping[str, Any]) -> str:
-    """The same of one format of a structural tag, of those that are stood in for."""
-    match dict(form):
-        case {"type": "json_schema", "json_schema": schema, **others} if not others:
-            return instance_text(text, schema)
-        case {"type": "tag", "begin": begin, "content": content, "end": end, **others} if not others:
-            return str(begin + formatted_text(text.removeprefix(begin).removesuffix(end), content) + end)
-        case {"type": "or", "elements": elements, **others} if not others:
-            allowed = [formatted_text(text, each) for each in elements]
-            return text if text in allowed else allowed[0]
-        case {"type": "triggered_tags", "triggers": [trigger], "tags": tags, **others}:
-            assert others == {"at_least_one": False, "stop_after_first": True}, others
-            before, found, after = text.partition(trigger)
-            return before + formatted_text(found + after, {"type": "or", "elements": tags}) if found else text
-        case _:
-            raise ValueError(f"{form!r} is no format that is stood in for")
-
-
-def instance_text(text: str, schema: Mapping[str, Any]) -> str:
-    """The text where it fits the schema, else the smallest instance."""
-    try:
-        if fits(json.loads(text), schema):
-            return text
-    except ValueError:
-        pass  # not JSON: an instance is made instead
-    return json.dumps(smallest_instance(schema))

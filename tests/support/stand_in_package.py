@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from tests.support import edge_stand_in_behaviour, stand_in_behaviour
+from tests.support import edge_stand_in_behaviour, stand_in_behaviour, stand_in_guidance
 from tests.support.stand_in_native import native_class
 
 from homebred_engines.package_facts import UNSTATED, ClassFacts, PackageFacts, Signature, shipped_facts
@@ -61,8 +61,9 @@ def write_stand_in(folder: Path, facts: PackageFacts) -> Path:
     name, behaviour = facts.distribution.replace("-", "_"), _BEHAVIOURS[facts.distribution]
     package = folder / name
     package.mkdir(parents=True)
-    text = Path(str(behaviour.__file__)).read_text(encoding="utf-8")
-    (package / "_behaviour.py").write_text(text, encoding="utf-8")
+    for copy, source in (("_behaviour.py", behaviour), ("_guidance.py", stand_in_guidance)):
+        text = Path(str(source.__file__)).read_text(encoding="utf-8")
+        (package / copy).write_text(text, encoding="utf-8")
     (package / "_generated.py").write_text(_module(name, facts, behaviour), encoding="utf-8")
     for class_name, each in facts.classes.items():
         for place in each.places:

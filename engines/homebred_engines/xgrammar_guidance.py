@@ -1,7 +1,8 @@
-"""What guides TensorRT-LLM's output, as its decoder xgrammar takes it: a JSON Schema, or a structural tag. Pure.
+"""What guides an output, as NVIDIA's engines hand it to xgrammar: a JSON Schema, or a structural tag. Pure.
 
 A structural tag says how text and calls of tools may follow one another. Its formats are those of xgrammar 0.1.25,
-which TensorRT-LLM 1.2 requires; whether a decoder follows the schemas in them is looked at in `guided_schema.py`.
+which TensorRT-LLM 1.2 requires; TensorRT Edge-LLM 0.11 has 0.2.1, which takes the same. Whether a decoder follows the
+schemas in them is looked at in `guided_schema.py`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from homebred_engines.api import GenerateOptions, Tool, UnsupportedOptionError
-from homebred_engines.trtllm_guidance import Guidance, guidance_for
+from homebred_engines.xgrammar_guidance import Guidance, guidance_for
 
 TOOLS = GenerateOptions(tools=(Tool(name="ring", parameters='{"properties": {"room": {}}}'), Tool(name="wait")))
 BEGINNINGS = [f'<tool_call>{{"name": "{name}", "arguments": ' for name in ("ring", "wait")]
