@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import sys
-import time
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
@@ -21,6 +20,8 @@ from typing import Any
 from homebred_engines import api
 from homebred_engines.checkpoint import read_checkpoint
 from homebred_engines.model_room import answer_room, refuse_oversized, served_context
+from homebred_engines.opening import progress_until
+from homebred_engines.run_deltas import read_deltas
 from homebred_engines.tool_prompts import AnswerReading, messages_with_tools
 from homebred_engines.trtllm_cache import cache_room
 from homebred_engines.trtllm_library import DISTRIBUTION, MODULE, LlmPlan, LoadedLlm, free_device_bytes
@@ -38,8 +39,6 @@ _CAPABILITIES = (
     api.Capability.TOOLS,
 )
 _CHECKED, _ALMOST, _LOADED = 0.05, 0.95, 1.0
-_REPORT_EVERY_S = 1.0
-_HALF_WAY_S = 30.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,7 +77,7 @@ class TrtLlmEngine(api.WithoutEmbeddings, api.WithoutAdapters):
         yield _CHECKED
         opening = self._loader.submit(LoadedLlm, plan)
         try:
-            async for progress in _progress_of(opening):
+            async for progress in progress_until(asyncio.wrap_future(opening), first=_CHECKED, last=_ALMOST):
                 yield progress
             llm = opening.result()
             yield _LOADED
@@ -106,7 +105,7 @@ class TrtLlmEngine(api.WithoutEmbeddings, api.WithoutAdapters):
         answer = AnswerReading(options)  # of a stop string the library may send a part
         loaded.runs.add(run)
         try:
-            async with aclosing(_deltas(run, answer)) as deltas:
+            async with aclosing(read_deltas(run, answer)) as deltas:
                 async for delta in deltas:
                     yield delta
         finally:
@@ -146,15 +145,6 @@ class TrtLlmEngine(api.WithoutEmbeddings, api.WithoutAdapters):
         return run.reason or api.FinishReason.CANCELLED
 
 
-async def _progress_of(opening: Future[LoadedLlm]) -> AsyncGenerator[float, None]:
-    """Steps that grow ever smaller, until it is done, however that ends."""
-    started_at, done = time.monotonic(), asyncio.wrap_future(opening)
-    while not done.done():
-        await asyncio.wait([done], timeout=_REPORT_EVERY_S)
-        elapsed_s = time.monotonic() - started_at
-        yield _CHECKED + (_ALMOST - _CHECKED) * elapsed_s / (elapsed_s + _HALF_WAY_S)
-
-
 def _close_opened(opening: Future[LoadedLlm]) -> None:
     if opening.exception() is None:
         opening.result().close()
@@ -182,23 +172,3 @@ def plan_load(options: api.LoadOptions) -> LlmPlan:
         facts, context_tokens=context_tokens, slots=slots, budget_bytes=budget_bytes, free_bytes=free_bytes
     )
     return LlmPlan(model_path=options.model_path, slots=slots, context_tokens=context_tokens, cache=room)
-
-
-async def _deltas(run: Run, answer: AnswerReading) -> AsyncGenerator[api.Delta, None]:
-    """What waits together leaves together; tokens without text leave with the next text."""
-    waiting: list[api.Delta] = []
-    while not answer.stopped and await run.next_deltas():
-        waiting += [run.deltas.popleft() for _ in range(len(run.deltas))]
-        if any(delta.text for delta in waiting):
-            yield _joined(waiting, answer)
-            waiting = []
-    if kept := answer.finish(is_truncated=run.reason is api.FinishReason.LENGTH):
-        yield api.Delta(text=kept, tokens=0)
-
-
-def _joined(deltas: Sequence[api.Delta], answer: AnswerReading) -> api.Delta:
-    return api.Delta(
-        text=answer.feed("".join(delta.text for delta in deltas)),
-        tokens=sum(delta.tokens for delta in deltas),
-        logprobs=tuple(each for delta in deltas for each in delta.logprobs),
-    )

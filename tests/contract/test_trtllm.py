@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,9 +17,9 @@ import pytest
 from tests.support.checkpoints import write_checkpoint
 from tests.support.committed_files import ROOT
 from tests.support.contract_run import WORDS
+from tests.support.planted_faults import planted, without
 from tests.support.stand_in_package import tensorrt_llm_facts, write_stand_in
 
-import homebred_engines
 from homebred_engines.package_facts import ClassFacts, PackageFacts, drift
 from homebred_engines.package_source import open_source
 
@@ -37,16 +35,6 @@ def run(tmp_path: Path, facts: PackageFacts, *first: Path) -> subprocess.Complet
     command = [sys.executable, str(PROGRAM), str(write_checkpoint(tmp_path / "checkpoint")), str(adapter)]
     environment = {**os.environ, "PYTHONPATH": ":".join(map(str, [*first, stand_in]))}
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
-
-
-def planted(tmp_path: Path, module: str, right: str, wrong: str) -> Path:
-    """A folder with a copy of the engines, one of whose modules has a fault."""
-    package = tmp_path / "planted" / "homebred_engines"
-    shutil.copytree(Path(str(homebred_engines.__file__)).parent, package)
-    source = (package / f"{module}.py").read_text()
-    assert source.count(right) == 1
-    (package / f"{module}.py").write_text(source.replace(right, wrong))
-    return package.parent
 
 
 def test_the_engine_asks_for_nothing_that_is_not_recorded(tmp_path: Path) -> None:
@@ -105,23 +93,6 @@ def test_the_librarys_own_limit_of_an_answer_is_never_left_to_stand(tmp_path: Pa
     ended = run(tmp_path, tensorrt_llm_facts(), planted(tmp_path, "trtllm_library", "max_tokens=max_tokens,", ""))
     plain = json.loads(ended.stdout)["plain"]
     assert (plain["tokens"], plain["reason"]) == (32, "length"), "the fault shows, as the whole run above does not"
-
-
-def without(owner: str, kind: str, name: str) -> Callable[[PackageFacts], PackageFacts]:
-    """The facts of a package that lost a field, an attribute or a method."""
-
-    def changed(facts: PackageFacts) -> PackageFacts:
-        each = facts.classes[owner]
-        kept = {
-            "fields": {field: default for field, default in each.fields.items() if field != name},
-            "attributes": tuple(attribute for attribute in each.attributes if attribute != name),
-            "methods": {method: signature for method, signature in each.methods.items() if method != name},
-        }
-        assert kept[kind] != getattr(each, kind)
-        lost = replace(each, **{kind: kept[kind]})  # type: ignore[arg-type]  # one of the three
-        return replace(facts, classes={**facts.classes, owner: lost})
-
-    return changed
 
 
 @pytest.mark.parametrize(
