@@ -76,3 +76,5 @@ lock: ## resolves requirements.lock and packaging/locks/*.lock of Python package
 	    --constraint requirements.lock pyproject.toml -o packaging/locks/device.lock --quiet
 	uv pip compile --universal --python-version 3.11 --generate-hashes --extra daemon --extra ner \
 	    --constraint requirements.lock pyproject.toml -o packaging/locks/ner.lock --quiet
+	uv pip compile --universal --python-version 3.11 --generate-hashes --extra otel \
+	    --constraint requirements.lock pyproject.toml -o packaging/locks/otel.lock --quiet

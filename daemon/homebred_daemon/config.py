@@ -240,31 +240,19 @@ def _contradictions(settings: Settings, origin: Callable[[Key], Origin]) -> Iter
         named = (f"{'.'.join(key)} ({origin(key).place or 'by default'})" for key in keys)
         return " and ".join(named)
 
-    for key, path in ((("paths", "socket"), paths.socket), (("metrics", "socket"), settings.metrics.socket)):
+    sockets = {
+        ("paths", "socket"): paths.socket,
+        ("metrics", "socket"): settings.metrics.socket,
+        ("tracing", "socket"): settings.tracing.socket,
+    }
+    for key, path in sockets.items():
         if path is not None and len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
             yield _Problem(
                 place=at(key),
                 what=f"is {len(os.fsencode(path))} bytes long; Unix sockets allow {MAX_SOCKET_PATH_BYTES}",
                 hint=f"write a shorter path for {'.'.join(key)} or paths.runtime_dir",
             )
-    if settings.metrics.socket == paths.socket:
-        yield _Problem(
-            place=at(("paths", "socket"), ("metrics", "socket")),
-            what="name the same socket",
-            hint="write another path for metrics.socket",
-        )
-    if settings.metrics.socket is not None and settings.metrics.port:
-        yield _Problem(
-            place=at(("metrics", "socket"), ("metrics", "port")),
-            what="are both set, and figures are shown at one place",
-            hint="remove one of them; a socket can be kept from other users, a port cannot",
-        )
-    if settings.metrics.group and settings.metrics.socket is None:
-        yield _Problem(
-            place=at(("metrics", "group"), ("metrics", "socket")),
-            what="name a group and no socket that it may read",
-            hint="write a path for metrics.socket, or remove metrics.group",
-        )
+    yield from _contradicting_places(settings, at)
     if paths.state_dir.is_relative_to(paths.runtime_dir):
         yield _Problem(
             place=at(("paths", "state_dir"), ("paths", "runtime_dir")),
@@ -284,6 +272,34 @@ def _contradictions(settings: Settings, origin: Callable[[Key], Origin]) -> Iter
             hint="write slots no greater than max_streams",
         )
     yield from _gateway_contradictions(settings.gateway, at)
+
+
+def _contradicting_places(settings: Settings, at: Callable[..., str]) -> Iterator[_Problem]:
+    """The same of where figures and traces go."""
+    if settings.metrics.socket == settings.paths.socket:
+        yield _Problem(
+            place=at(("paths", "socket"), ("metrics", "socket")),
+            what="name the same socket",
+            hint="write another path for metrics.socket",
+        )
+    if settings.metrics.socket is not None and settings.metrics.port:
+        yield _Problem(
+            place=at(("metrics", "socket"), ("metrics", "port")),
+            what="are both set, and figures are shown at one place",
+            hint="remove one of them; a socket can be kept from other users, a port cannot",
+        )
+    if settings.tracing.socket is not None and settings.tracing.port:
+        yield _Problem(
+            place=at(("tracing", "socket"), ("tracing", "port")),
+            what="are both set, and traces go to one place",
+            hint="remove one of them",
+        )
+    if settings.metrics.group and settings.metrics.socket is None:
+        yield _Problem(
+            place=at(("metrics", "group"), ("metrics", "socket")),
+            what="name a group and no socket that it may read",
+            hint="write a path for metrics.socket, or remove metrics.group",
+        )
 
 
 def _gateway_contradictions(gateway: GatewaySettings, at: Callable[..., str]) -> Iterator[_Problem]:

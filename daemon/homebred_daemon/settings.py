@@ -365,6 +365,24 @@ class MetricsSettings(_Section):
         return self.socket is not None or self.port > 0
 
 
+class TracingSettings(_Section):
+    """Traces of tasks for a collector on this device: names and times, never content. Nowhere by default."""
+
+    socket: AbsolutePath | None = Field(
+        default=None,
+        description="Unix socket where a collector takes OTLP over HTTP; unset: none.",
+        examples=["/run/otelcol/otlp.sock"],
+    )
+    port: int = Field(
+        default=0, ge=0, le=65_535, description="Port of 127.0.0.1 where one does, in its place; 0: none."
+    )
+
+    @property
+    def are_wanted(self) -> bool:
+        """Whether anybody is to have traces."""
+        return self.socket is not None or self.port > 0
+
+
 class Settings(BaseSettings):
     """Everything that can be configured; made by `config.load`."""
 
@@ -381,6 +399,7 @@ class Settings(BaseSettings):
     link: LinkSettings = LinkSettings()
     cloud: CloudSettings = CloudSettings()
     metrics: MetricsSettings = MetricsSettings()
+    tracing: TracingSettings = TracingSettings()
     gateway: GatewaySettings = GatewaySettings()
     log: LogSettings = LogSettings()
 

@@ -1,31 +1,36 @@
 """I4: no byte of a local-only task leaves the device, whatever its lane and whatever fails.
 
 Every task holds a canary of its own; what was handed to the cloud, the ledger, the caller and whoever reads the
-figures is searched for it.
+figures or the traces is searched for it.
 Detectors are the real ones; engines and the cloud follow scripts, so that each failure can be forced.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from functools import cache
 
 import pytest
 from tests.support.answering_stage import WORKFLOW, Actor, Stage
 from tests.support.canaries import LOCAL_ONLY, SAYS_SO, known_patient
-from tests.support.manual_clock import run_with
+from tests.support.manual_clock import ManualClock, run_with
 from tests.support.scripted_cloud import ScriptedCloud
 from tests.support.scripted_pool import Ends, Play, says
+from typing_extensions import override
 
 from homebred_daemon.adapters.detectors.gazetteer import Gazetteer
 from homebred_daemon.adapters.detectors.patterns import default_detector
 from homebred_daemon.adapters.detectors.tiers import Tiers
+from homebred_daemon.adapters.otlp import encoded
 from homebred_daemon.core.exposition import exposition
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.measures import Given
+from homebred_daemon.core.traces import Trace
 from homebred_daemon.inbound.answering import Outcome
 from homebred_daemon.ports.cloud import CloudError, CloudFinish, CloudUnreachableError, CutOffError
 from homebred_daemon.services.tallying import Tally
+from homebred_daemon.services.tracing import Tracing
 from homebred_engines import api
 
 CANARIES = 6000
@@ -60,16 +65,19 @@ def test_no_canary_of_a_local_only_task_leaves(share: int) -> None:
             text, declared = f"please look after {canary}", [source.choice(LOCAL_ONLY), "public"]
         if source.random() < 0.1:
             text, declared = f"please look after {canary}", []  # unlabelled: the policy's default class, `client`
-        stage = _plays_out(source, text, declared)
+        traces: list[Trace] = []
+        stage = _plays_out(source, text, declared, traces)
         assert _cloud(stage).asked == []
         assert isinstance(stage.outcomes[-1], Outcome)
         assert canary not in repr((stage.ledger.entries, stage.ledger.outcomes, stage.heard, stage.outcomes))
         assert canary not in _figures(stage)
+        assert canary.encode() not in encoded(traces, version="1")
+        assert traces, "every task has one"
 
 
 def test_public_tasks_leave_from_the_same_stages() -> None:
     source = random.Random("public")
-    stages = [_plays_out(source, "please weigh it", ["public"]) for _ in range(300)]
+    stages = [_plays_out(source, "please weigh it", ["public"], []) for _ in range(300)]
     assert sum(len(_cloud(stage).asked) for stage in stages) > 30
 
 
@@ -84,13 +92,33 @@ def _cloud(stage: Stage) -> ScriptedCloud:
     return stage.cloud
 
 
-def _plays_out(source: random.Random, text: str, declared: list[str]) -> Stage:
+class Kept(Tracing):
+    """Keeps what would be sent."""
+
+    def __init__(self, clock: ManualClock, kept: list[Trace]) -> None:
+        super().__init__(Nobody(), clock)
+        self._kept = kept
+
+    @override
+    def take(self, trace: Trace) -> None:
+        self._kept.append(trace)
+
+
+class Nobody:
+    """Is asked for nothing."""
+
+    async def send(self, traces: Sequence[Trace]) -> None:
+        raise AssertionError(traces)
+
+
+def _plays_out(source: random.Random, text: str, declared: list[str], traces: list[Trace]) -> Stage:
     actors = {
         name: Actor(plays=[source.choice(PLAYS)], fitness=source.choice((0.3, 0.7, 0.95)), size_rank=rank)
         for rank, name in enumerate("ab"[: source.randrange(3)])
     }
     cloud = ScriptedCloud(source.choice(CLOUDS))
     stage = Stage(actors, link=source.choice(list(Link)), cloud=cloud, looks=site(), measures=Tally())
+    stage.traces = Kept(stage.clock, traces)
     task = {
         "workflow": source.choice((WORKFLOW, None)),
         "kind": source.choice(("repeat", "tool_loop", "synthesis", "drafting", "other")),

@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -27,6 +27,7 @@ from tests.support.daemon_process import Site
 from tests.support.isolated_cloud import IsolatedCloud, is_possible
 from tests.support.metrics_reader import exchanged
 from tests.support.quoting_worker import interpreter
+from tests.support.trace_collector import TraceCollector
 from tests.support.wire_client import DaemonClient
 from typing_extensions import override
 
@@ -81,6 +82,8 @@ drain_s = 1.0
 {review}
 [metrics]
 socket = "{metrics}"
+[tracing]
+socket = "{traces}"
 [policy]
 file = "{policy}"
 [cloud]
@@ -102,6 +105,13 @@ class WatchedSite(Site):
     beside: Path
     """Holds what a site protects itself."""
     cloud: IsolatedCloud
+    collector: TraceCollector = field(default_factory=TraceCollector)
+    """Of traces."""
+
+    @property
+    def traces(self) -> Path:
+        """Where the collector is."""
+        return self.beside / "otlp.sock"
 
     @property
     def figures(self) -> Path:
@@ -129,6 +139,7 @@ class WatchedSite(Site):
             policy=policy_file,
             review=review,
             metrics=self.figures,
+            traces=self.traces,
             wire_format=wire_format,
             base_url=self.cloud.base_url,
         )
@@ -154,7 +165,8 @@ def watched(folders: pytest.TempPathFactory) -> Iterator[WatchedSite]:
         site.add_echo("spare", workflow=FIT, fitness=0.95, size_rank=1, script={"logprob": -0.02})
         site.add_echo("weak", workflow=WEAK, fitness=0.3, script={"logprob": -0.03})
         site.add_echo("frail", workflow=FRAIL, script={"logprob": -0.04})
-        yield site
+        with site.collector.listening(site.traces):
+            yield site
 
 
 def shown_by(site: WatchedSite, client: DaemonClient) -> dict[str, bytes]:
@@ -219,6 +231,7 @@ def test_no_canary_of_a_local_only_task_leaves_real_processes(tmp_path_factory: 
             told = live(site, company, round(share * CANARIES), ending, expire=is_last)
             places |= {f"{place} (life {number})": data for place, data in told.items()}
     places |= {"cloud": site.cloud.received, "wire": site.cloud.on_the_wire}
+    places["traces"] = b"".join(site.collector.bodies)
     for place, data in places.items():
         sizes.update({part: len(data) for part in PART.findall(place)[:1]})
     sys.stdout.write(f"{len(canaries.made)} canaries; {dict(sorted(tally.counts.items()))}; searched {dict(sizes)}\n")
@@ -230,6 +243,8 @@ def test_no_canary_of_a_local_only_task_leaves_real_processes(tmp_path_factory: 
     assert site.cloud.lost_packets == 0
     assert all(OPEN.encode() in places[place] for place in ("cloud", "wire")), "neither of them is blind"
     assert all(b'homebred_tasks_total{status="answer"}' in places[f"figures (life {number})"] for number in (1, 4))
+    traced = Counter(span.name for span in site.collector.spans)
+    assert {"task", "decide", "generate", "escalate", "review"} <= traced.keys()
     assert NAME.encode() in places["state/ledger.sqlite (life 4)"], "what holds names is searched too"
     assert sizes["process"] or os.geteuid()
 

@@ -36,6 +36,7 @@ from homebred_daemon.ports.engines import ServedModel
 from homebred_daemon.ports.ledger import OutcomeRecord
 from homebred_daemon.ports.measures import UNMEASURED, Measures
 from homebred_daemon.ports.review import ReviewStore
+from homebred_daemon.ports.tracing import UNTRACED, Traces
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.deciding import Decider
 from homebred_daemon.services.recording import Recorder
@@ -114,6 +115,7 @@ class Stage:
     on_event: Callable[[AnswerEvent], None] = lambda _: None
     """What happens as the caller hears an event."""
     measures: Measures = UNMEASURED
+    traces: Traces = UNTRACED
     pool: ScriptedPool = field(init=False)
     detector: KeywordDetector = field(init=False)
     looks: Detector | None = None
@@ -153,6 +155,7 @@ class Stage:
             sessions=Sessions(self.clock, lambda: next(keys).to_bytes(KEY_BYTES)),
             new_route_id=lambda: f"r{next(numbers)}",
             measures=self.measures,
+            traces=self.traces,
         )
         async with recorder.running(), desk.running():
             yield Answering(self.standing(), means, WayOut(lane=self.cloud))

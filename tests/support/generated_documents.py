@@ -20,6 +20,11 @@ def metric_documents() -> Mapping[Path, str]:
     return _documents_of("metric_docs.py")
 
 
+def trace_documents() -> Mapping[Path, str]:
+    """What is generated from the spans."""
+    return _documents_of("trace_docs.py")
+
+
 def _documents_of(tool: str) -> Mapping[Path, str]:
     script = runpy.run_path(str(ROOT / "packaging" / "tools" / tool))
     return cast("Mapping[Path, str]", script["documents"]())

@@ -1,7 +1,8 @@
-"""This device's own loopback: how HTTP servers listen at it, and by which names their callers may call it."""
+"""This device's own loopback: how to listen at it and reach what listens, and by which names callers may call it."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import Final
 
@@ -26,3 +27,8 @@ def listener(address: str, port: int) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+async def connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to a program of this device. Raises OSError where none listens at the port."""
+    return await asyncio.open_connection(ADDRESS, port)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -20,6 +20,7 @@ from homebred_daemon.app.measuring import Measured, Measuring
 from homebred_daemon.app.serving import Services, api_server, listening, only_daemon_here
 from homebred_daemon.app.stores import open_recorder, open_reviews, recover_at_start
 from homebred_daemon.app.surroundings import Surroundings
+from homebred_daemon.app.tracing import Tracer
 from homebred_daemon.app.way_out import Links, opened
 from homebred_daemon.app.workers import worker_pool
 from homebred_daemon.config import Settings
@@ -27,6 +28,7 @@ from homebred_daemon.inbound.stream_room import StreamRoom
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.measures import Measures
 from homebred_daemon.ports.policies import PolicyInForce
+from homebred_daemon.ports.tracing import Traces
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.caretaking import Caretaking
 from homebred_daemon.services.embedding import Embedding
@@ -62,14 +64,13 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
     links = Links(settings, clock, journal, recognizes=names is not None)
     site = _site(settings, policy, links, names)
     measuring = Measuring(settings.metrics)
-    measures = measuring.measures
+    measures, tracer = measuring.measures, Tracer(settings.tracing, clock, measuring.measures)
     access = resolve_access(
         group=settings.access.group, operators=settings.access.operators, reviewers=settings.access.reviewers
     )
     async with AsyncExitStack() as stack:
         stack.enter_context(only_daemon_here(settings, owns_socket=around.inherited is None))
-        if names is not None:
-            stack.enter_context(names)
+        stack.enter_context(names or nullcontext())
         remove_leftovers(settings.paths.runtime_dir)
         recorder = await stack.enter_async_context(open_recorder(settings, measures))
         reviews = await stack.enter_async_context(open_reviews(settings, clock, journal))
@@ -77,7 +78,7 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
         pool = worker_pool(settings, clock, journal, measures)
         await stack.enter_async_context(pool.running())
         store = ModelStore(settings.paths.state_dir / "models")
-        means = _means(recorder, reviews, pool, clock, measures)
+        means = _means(recorder, reviews, pool, clock, measures, traces=tracer.traces)
         answering = Answering(await standing_of(site, store, recorder), means)
         await stack.enter_async_context(opened(settings, answering, links, clock, measures))
         await stack.enter_async_context(_heartbeat(around, recorder, reviews, answering).beating())
@@ -107,6 +108,7 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
         )
         measured = Measured(answering=answering, pool=pool, reviews=reviews, links=links.by_alias, site=site)
         await stack.enter_async_context(measuring.exposed(measured))
+        await stack.enter_async_context(tracer.running())
         site.detector.detect(WARM_UP)
         await stack.enter_async_context(_serving(settings, around, access, services))
         yield
@@ -155,7 +157,15 @@ def _site(settings: Settings, policy: PolicyInForce, links: Links, names: NerDet
     )
 
 
-def _means(recorder: Recorder, reviews: ReviewDesk, pool: WorkerPool, clock: SystemClock, measures: Measures) -> Means:
+def _means(
+    recorder: Recorder,
+    reviews: ReviewDesk,
+    pool: WorkerPool,
+    clock: SystemClock,
+    measures: Measures,
+    *,
+    traces: Traces,
+) -> Means:
     return Means(
         recorder=recorder,
         pool=pool,
@@ -165,6 +175,7 @@ def _means(recorder: Recorder, reviews: ReviewDesk, pool: WorkerPool, clock: Sys
         sessions=Sessions(clock),
         new_route_id=lambda: str(uuid4()),
         measures=measures,
+        traces=traces,
     )
 
 

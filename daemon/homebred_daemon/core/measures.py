@@ -280,6 +280,12 @@ LEDGER_COMMIT_SECONDS = Histogram(
     bounds=_DISK_S,
 )
 
+TRACES = Counter(
+    name="homebred_traces_total",
+    meaning="Traces of tasks: those that a collector took, that it did not take, and that there was no room to keep.",
+    labels=(Label(name="result", words=("sent", "not_taken", "no_room")),),
+)
+
 BUILD = Gauge(
     name="homebred_build_info",
     meaning="1; the version is in the label.",

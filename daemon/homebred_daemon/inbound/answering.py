@@ -10,6 +10,7 @@ from homebred_daemon.core.attached_content import NOTHING_ATTACHED, AttachedCont
 from homebred_daemon.core.constraints import UNCONSTRAINED, Constraints
 from homebred_daemon.core.context import MinimumContext
 from homebred_daemon.core.decision import RouteDecision
+from homebred_daemon.core.traces import TraceParent
 from homebred_daemon.errors import HomebredError
 from homebred_daemon.ports.ledger import OutcomeRecord
 from homebred_engines import api
@@ -43,6 +44,8 @@ class AcceptedTask:
     """What the answer's text must keep to."""
     rejects: str = ""
     """Route whose answer, of the same session, the caller does not take; empty: none."""
+    trace_parent: TraceParent | None = None
+    """What the caller says that it is a part of, for whoever reads traces."""
 
     @property
     def is_held(self) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
 
-from homebred_daemon.core import measures
+from homebred_daemon.core import measures, traces
 from homebred_daemon.core.context import MinimumContext
 from homebred_daemon.core.decision import RouteDecision, Runtime
 from homebred_daemon.core.masking import masked
@@ -204,6 +204,8 @@ class _Run:
         self._filing: asyncio.Future[ReviewItem] | None = None
         """The task on its way to a person; None: it goes to none so far."""
         self._why_review = ""
+        self._trace = means.traces.begin(accepted.trace_parent)
+        self._deciding = self._trace.begin(traces.DECIDE)
         self._owes_outcome = False
         """Whether the ledger has, or is about to have, a decision of this task without its outcome."""
         self._findings = [Finding.REJECTED_BY_CALLER] if accepted.rejects else []
@@ -271,6 +273,7 @@ class _Run:
                         f"{MAX_DECISIONS} specialists failed in turn; the last was {failure}"
                     ) from failure
                 await self._close_route(failure.code)
+                self._deciding = self._trace.begin(traces.DECIDE)
                 again = self._standing.decider.consider_again(
                     inputs,
                     failed=_out_of_service(self._standing, self._means) | {failure.specialist_id},
@@ -287,6 +290,7 @@ class _Run:
             self._emit,
             route_id=self._route_id,
             cascading=self._cascading,
+            trace=self._trace,
         )
 
     def _met(self, decision: RouteDecision) -> None:
@@ -315,6 +319,7 @@ class _Run:
             return None
         left_s = self._accepted.deadline_s - self._elapsed_ms(self._means.clock.monotonic_s()) / 1000
         escalating = Escalating(lane, self._standing.decider, self._accepted, self._means, self._emit)
+        span = self._trace.begin(traces.ESCALATE)
         try:
             generated = await escalating.ask(
                 decision.selected_model_or_stack,
@@ -322,9 +327,11 @@ class _Run:
                 deadline_s=left_s * CLOUD_SHARE,
             )
         except EscalationFailedError as failure:
+            span.end(failure.why)
             self._note(Finding.CLOUD_FAILED)
             self._note(failure.why)
             return None
+        span.end(traces.ANSWERED)
         await self._delivered(generated)
         return generated
 
@@ -344,8 +351,10 @@ class _Run:
         """The task is with a person, on the disk, before anybody hears so."""
         self._why_review = decision.local_reason
         self._make_room()  # where an engine failed first, nobody could tell that it would be needed
+        span = self._trace.begin(traces.REVIEW)
         self._filing = self._means.reviews.file(self._route_id, self._accepted, decision)
         await asyncio.shield(self._filing)
+        span.end()
         return self._for_a_person()
 
     async def _is_filed(self) -> bool:
@@ -375,6 +384,7 @@ class _Run:
             self._owes_outcome = False
             raise
         self._means.measures.count(measures.DECISIONS, decision.selected_runtime, decision.reason_code)
+        self._deciding.end(decision.selected_runtime, decision.reason_code)
         await self._emit(Decided(route_id=route_id, decision=decision, supersedes=supersedes))
 
     def _note(self, finding: Finding) -> None:
@@ -440,6 +450,7 @@ class _Run:
         return outcome
 
     def _count(self, record: OutcomeRecord) -> None:
+        self._trace.end(record.status)
         self._means.measures.count(measures.TASKS, record.status)
         for finding in record.findings:
             self._means.measures.count(measures.FINDINGS, finding)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 
-from homebred_daemon.core import measures
+from homebred_daemon.core import measures, traces
 from homebred_daemon.core.asking_again import Ask, is_asked_again, summed
 from homebred_daemon.core.cascade import Turn
 from homebred_daemon.core.constraints import what_breaks
@@ -25,6 +25,7 @@ from homebred_daemon.errors import EngineUnavailableError, OverloadedError, Requ
 from homebred_daemon.inbound.answering import AcceptedTask, Emit
 from homebred_daemon.ports.engines import Prompt
 from homebred_daemon.ports.measures import Observe
+from homebred_daemon.ports.tracing import UNTRACED, TaskTrace
 from homebred_daemon.services.cascading import Cascading
 from homebred_daemon.services.standing import Means, Served, Standing
 from homebred_engines import api
@@ -70,6 +71,7 @@ class Asking:
         *,
         route_id: str,
         cascading: Cascading,
+        trace: TaskTrace = UNTRACED,
     ) -> None:
         self._standing = standing
         self._accepted = accepted
@@ -77,6 +79,7 @@ class Asking:
         self._emit = emit
         self._route_id = route_id
         self._cascading = cascading
+        self._trace = trace
         self._turns = with_documents(accepted.turns, accepted.content.documents)
         self._minimum_confidence = standing.workflow_policy(accepted.task.workflow).minimum_confidence
 
@@ -161,11 +164,12 @@ class Asking:
             between=heard.observer(measures.INTER_TOKEN_SECONDS, specialist_id),
         )
         try:
-            async with aclosing(self._stream(specialist_id, ask)) as events:
-                async for event in events:
-                    collected.add(event, self._means.clock.monotonic_s())
-                    if isinstance(event, api.Delta) and event.text and not held:
-                        await self._emit(event.text)
+            with self._traced(specialist_id, collected):
+                async with aclosing(self._stream(specialist_id, ask)) as events:
+                    async for event in events:
+                        collected.add(event, self._means.clock.monotonic_s())
+                        if isinstance(event, api.Delta) and event.text and not held:
+                            await self._emit(event.text)
         except api.UnsupportedOptionError as error:
             if (otherwise := ask.without(error.option)) is None:
                 raise self._meaning(error, specialist_id, streamed=False) from error
@@ -177,6 +181,20 @@ class Asking:
             raise self._meaning(cut_off, specialist_id, streamed=bool(collected.text) and not held)
         self._count_tokens(specialist_id, collected.end.usage)
         return ask, collected
+
+    @contextmanager
+    def _traced(self, specialist_id: str, collected: Collected) -> Iterator[None]:
+        """Tells of a generation, however it ends."""
+        engine, finish = self._served(specialist_id).manifest.engine, traces.FAILED
+        span = self._trace.begin(traces.GENERATE)
+        try:
+            yield
+            finish = collected.end.reason.value
+        finally:
+            span.end(engine, finish)
+        first_s, usage = collected.first_s or self._means.clock.monotonic_s(), collected.end.usage
+        computing_s = first_s - usage.prompt_s
+        self._trace.add(traces.QUEUE, engine, begun_s=computing_s - usage.queued_s, ended_s=computing_s)
 
     def _count_tokens(self, specialist_id: str, usage: api.Usage) -> None:
         count = self._means.measures.count

@@ -13,6 +13,7 @@ from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.engines import EnginePool, ServedAdapter, ServedModel
 from homebred_daemon.ports.measures import UNMEASURED, Measures
 from homebred_daemon.ports.schemas import SchemaChecker
+from homebred_daemon.ports.tracing import UNTRACED, Traces
 from homebred_daemon.services.deciding import Decider
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.review_desk import ReviewDesk
@@ -87,3 +88,4 @@ class Means:
     sessions: Sessions
     new_route_id: Callable[[], str]
     measures: Measures = UNMEASURED
+    traces: Traces = UNTRACED

@@ -26,6 +26,7 @@ COMMENTED_KEY = re.compile(r"^# (\w+) = ", re.MULTILINE)
 OF_THE_MACHINE = {
     *(("policy", "file"), ("policy", "site_ceiling_file"), ("detection", "gazetteer_file")),
     *(("engine", "python"), ("review", "key_file"), ("metrics", "socket"), ("gateway", "socket")),
+    ("tracing", "socket"),
 }
 """Settings that no file can hold the default of: unset, or this machine's interpreter."""
 TABLES = {("cloud", "endpoints"), ("gateway", "tokens")}
@@ -297,6 +298,8 @@ def test_a_folder_is_no_configuration_file(tmp_path: Path) -> None:
         ({"HOMEBRED_METRICS__SOCKET": "/" + "s" * 107}, "metrics.socket (HOMEBRED_METRICS__SOCKET): is 108 bytes long"),
         ({"HOMEBRED_METRICS__SOCKET": "/run/homebred/homebred.sock"}, "name the same socket"),
         ({"HOMEBRED_METRICS__SOCKET": "/m", "HOMEBRED_METRICS__PORT": "9464"}, "shown at one place"),
+        ({"HOMEBRED_TRACING__SOCKET": "/" + "s" * 107}, "tracing.socket (HOMEBRED_TRACING__SOCKET): is 108 bytes long"),
+        ({"HOMEBRED_TRACING__SOCKET": "/t", "HOMEBRED_TRACING__PORT": "4318"}, "traces go to one place"),
         ({"HOMEBRED_METRICS__GROUP": "kiosk"}, "no socket that it may read"),
         ({"HOMEBRED_POLICY__FILE": "/p", "HOMEBRED_POLICY__SITE_CEILING_FILE": "/p"}, "name the same file"),
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from typing_extensions import override
 from homebred_daemon.adapters.grpc_api.listener import Listener
 from homebred_daemon.adapters.grpc_api.reviews import AfterwardsRpcs, ReviewFace
 from homebred_daemon.adapters.grpc_api.translate import accepted_task, embedded_message, embedding_task, routed_message
+from homebred_daemon.core.traces import TraceParent, one_traceparent
 from homebred_daemon.errors import UnreadError
 from homebred_daemon.inbound.answering import AcceptedTask, Answerer
 from homebred_daemon.inbound.embedding import Embedder
@@ -56,6 +58,7 @@ class InferenceServicer(AfterwardsRpcs):
         try:
             with self._room.held(), closing(listener):
                 accepted = await self._accepted(request, context)
+                accepted = replace(accepted, trace_parent=_trace_parent(context))
                 await self._answering.answer(accepted, listener.hear, listener.has_heard)
         except UnreadError:
             self._report_unread(self._caller_of(context))
@@ -95,3 +98,9 @@ class InferenceServicer(AfterwardsRpcs):
             new_task_id=self._new_task_id,
         )
         return await asyncio.to_thread(accept) if request.task.attachments else accept()  # files take their time
+
+
+def _trace_parent(context: grpc.aio.ServicerContext[Any, Any]) -> TraceParent | None:
+    """What the call's metadata say that it is a part of."""
+    metadata = context.invocation_metadata() or ()
+    return one_traceparent(text for name, text in metadata if name == "traceparent" and isinstance(text, str))

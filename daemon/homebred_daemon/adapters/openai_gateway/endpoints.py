@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -26,6 +26,7 @@ from homebred_daemon.adapters.openai_gateway.listening import (
 )
 from homebred_daemon.adapters.openai_gateway.parameters import MODEL, WORKFLOW_PREFIX
 from homebred_daemon.adapters.openai_gateway.tasks import Content, Reading
+from homebred_daemon.core.traces import one_traceparent
 from homebred_daemon.errors import HomebredError, NotFoundError, RequestError, UnreadError, defect, release_frames
 from homebred_daemon.inbound.answering import Answerer
 from homebred_daemon.inbound.embedding import Embedder
@@ -146,7 +147,9 @@ class Gateway:
             asked = await asyncio.to_thread(read) if len(body) > INLINE_BYTES else read()  # files take their time
             listener = (StreamListener if asked.streams else WholeListener)(connection, endpoint.form, asked)
             with self._room.held():
-                await self._answerer.answer(asked.task, listener.hear, listener.has_heard)
+                parent = one_traceparent(text for name, text in request.headers if name == "traceparent")
+                task = replace(asked.task, trace_parent=parent)
+                await self._answerer.answer(task, listener.hear, listener.has_heard)
             if listener.problem is not None:
                 self._note(listener.problem)
         except UnreadError:
