@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from homebred_engines.api import UnsupportedOptionError
+from homebred_engines.json_instance import PYTHON_TYPES, has_type
 
 _ANNOTATIONS = {"$schema", "$id", "title", "description", "default", "examples"}
 _CHOICES = {"anyOf", "enum", "const"}
@@ -22,15 +23,6 @@ _TYPE_OF = {
     "properties": "object", "required": "object", "additionalProperties": "object",
 }  # fmt: skip
 _KNOWN = _CHOICES | _TYPE_OF.keys() | {"type"}
-_PYTHON_TYPES: dict[str, tuple[type, ...]] = {
-    "object": (dict,),
-    "array": (list,),
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "null": (type(None),),
-}
 _NO_BOUNDS = (("minLength", 0), ("minItems", 0))
 """They say nothing, and it lets no string be empty for the first."""
 _TRUE_FLOORS = (0, 1)
@@ -75,7 +67,7 @@ class _Writing:
     def _types(self, schema: Mapping[str, Any]) -> list[str]:
         declared = schema.get("type", [])
         types = [declared] if isinstance(declared, str) else list(declared)
-        if unknown := [name for name in types if name not in _PYTHON_TYPES]:
+        if unknown := [name for name in types if name not in PYTHON_TYPES]:
             self._refuse(f"the type {unknown[0]!r}, which JSON does not have")
         return types
 
@@ -86,7 +78,7 @@ class _Writing:
             values = [schema["const"]] if "const" in schema else schema["enum"]
             if not values:
                 self._refuse("an empty choice: nothing can fit it")
-            if types and not all(any(_is_of(value, name) for name in types) for value in values):
+            if types and not all(any(has_type(value, name) for name in types) for value in values):
                 self._refuse("a choice of values that are not of its type")
             return {"enum": list(values)}
         if types or not schema["anyOf"]:
@@ -132,7 +124,3 @@ class _Writing:
         raise UnsupportedOptionError(
             f"Guided decoding would pass over a part of {self.option}: {what}.", option=self.option, hint=_HINT
         )
-
-
-def _is_of(value: object, name: str) -> bool:
-    return isinstance(value, _PYTHON_TYPES[name]) and (name == "boolean" or not isinstance(value, bool))

@@ -16,7 +16,7 @@ _CHECKED = {
     "type", "properties", "required", "additionalProperties", "items", "minItems", "maxItems",
     "enum", "const", "minLength", "maxLength", "minimum", "maximum", "anyOf",
 }  # fmt: skip
-_PYTHON_TYPES: dict[str, tuple[type, ...]] = {
+PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),
     "string": (str,),
@@ -36,7 +36,7 @@ def fits(value: object, schema: Mapping[str, Any]) -> bool:
         return False
     if "enum" in schema and not any(_same(value, allowed) for allowed in schema["enum"]):
         return False
-    if "type" in schema and not any(_has_type(value, name) for name in _type_names(schema)):
+    if "type" in schema and not any(has_type(value, name) for name in _type_names(schema)):
         return False
     return _fits_inside(value, schema)
 
@@ -76,12 +76,13 @@ def _same(value: object, other: object) -> bool:
     return isinstance(value, bool) == isinstance(other, bool) and value == other
 
 
-def _has_type(value: object, name: str) -> bool:
+def has_type(value: object, name: str) -> bool:
+    """Whether JSON Schema says that a value is of the type."""
     if isinstance(value, bool):
         return name == "boolean"
     if name == "integer" and isinstance(value, float):
         return value.is_integer()
-    return isinstance(value, _PYTHON_TYPES.get(name, ()))
+    return isinstance(value, PYTHON_TYPES.get(name, ()))
 
 
 def _fits_inside(value: object, schema: Mapping[str, Any]) -> bool:
