@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -9,10 +10,15 @@ import grpc
 import pytest
 from tests.support.daemon_process import Site
 from tests.support.gateway import gateway_of
+from tests.support.manual_clock import ManualClock
 from tests.support.metrics_reader import exchanged, figure, figures, text_of
 from tests.support.trace_collector import TraceCollector, words_of
 from tests.support.wire_client import DaemonClient
 
+from homebred_daemon.app.tracing import Tracer
+from homebred_daemon.errors import ConfigurationError
+from homebred_daemon.ports.measures import UNMEASURED
+from homebred_daemon.settings import TracingSettings
 from homebred_protocol.v1 import inference_pb2 as wire
 from homebred_protocol.v1.inference_pb2_grpc import InferenceStub
 
@@ -132,3 +138,12 @@ def _until_dropped(site: Site) -> None:
     while not dropped(site, "not_taken"):
         assert time.monotonic() < until_s
         time.sleep(0.05)
+
+
+def test_where_they_cannot_be_written_it_says_so_and_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    written_by = "opentelemetry.proto.collector.trace.v1.trace_service_pb2"
+    monkeypatch.delitem(sys.modules, "homebred_daemon.adapters.otlp", raising=False)
+    monkeypatch.setitem(sys.modules, written_by, None)
+    with pytest.raises(ConfigurationError, match="cannot be written") as refusal:
+        Tracer(TracingSettings(port=4318), ManualClock(), UNMEASURED)
+    assert "extra `otel`" in refusal.value.hint
