@@ -9,27 +9,26 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from homebred_engines import api
-from homebred_engines.checkpoint import read_checkpoint
-from homebred_engines.model_room import answer_room, refuse_oversized, served_context
+from homebred_engines.model_room import answer_room
 from homebred_engines.opening import progress_until
 from homebred_engines.run_deltas import read_deltas
+from homebred_engines.swapping import Swap
 from homebred_engines.tool_prompts import AnswerReading, messages_with_tools
-from homebred_engines.trtllm_cache import cache_room
-from homebred_engines.trtllm_library import DISTRIBUTION, MODULE, LlmPlan, LoadedLlm, free_device_bytes
+from homebred_engines.trtllm_library import DISTRIBUTION, MODULE, free_device_bytes
+from homebred_engines.trtllm_plan import Plan, plan_load, with_adapters
 from homebred_engines.trtllm_run import Run
-from homebred_engines.trtllm_steps import StepCount
+from homebred_engines.trtllm_serving import Serving, digests
 from homebred_engines.xgrammar_guidance import guidance_for
 
-_DEFAULT_SLOTS = 4
 _CAPABILITIES = (
     api.Capability.JSON_SCHEMA,
     api.Capability.LOGPROBS,
@@ -37,6 +36,7 @@ _CAPABILITIES = (
     api.Capability.SEED,
     api.Capability.STOP,
     api.Capability.TOOLS,
+    api.Capability.ADAPTERS,
 )
 _CHECKED, _ALMOST, _LOADED = 0.05, 0.95, 1.0
 
@@ -46,17 +46,14 @@ class _Loaded:
     """A model in memory and what runs on it."""
 
     stats: api.EngineStats
-    llm: LoadedLlm
-    counted: StepCount
+    """Adapters aside, which change."""
+    servings: Swap[Serving]
     runs: set[Run] = field(default_factory=set)
-
-    def close(self) -> None:
-        """Frees the model; blocks."""
-        self.counted.stop()
-        self.llm.close()
+    changing: asyncio.Task[None] | None = None
+    """Loads the model again with room for other adapters; it is not given up half-way."""
 
 
-class TrtLlmEngine(api.WithoutEmbeddings, api.WithoutAdapters):
+class TrtLlmEngine(api.WithoutEmbeddings):
     """Implements `api.Engine`. Raises ImportError where the package is not installed."""
 
     def __init__(self) -> None:
@@ -73,21 +70,45 @@ class TrtLlmEngine(api.WithoutEmbeddings, api.WithoutAdapters):
         """
         loop = asyncio.get_running_loop()
         yield 0.0
-        plan = await loop.run_in_executor(self._loader, plan_load, options)
+        plan = await loop.run_in_executor(self._loader, _plan, options)
         yield _CHECKED
-        opening = self._loader.submit(LoadedLlm, plan)
+        opening = self._loader.submit(Serving, plan)
         try:
             async for progress in progress_until(asyncio.wrap_future(opening), first=_CHECKED, last=_ALMOST):
                 yield progress
-            llm = opening.result()
+            serving = opening.result()
             yield _LOADED
         except BaseException:
             self._loader.submit(_close_opened, opening)
             raise
         stats = _stats(
-            model_digest=options.model_digest, slots=plan.slots, context_tokens=plan.context_tokens, threads=1
+            model_digest=options.model_digest, slots=plan.llm.slots, context_tokens=plan.llm.context_tokens, threads=1
         )
-        self._loaded = _Loaded(stats=stats, llm=llm, counted=StepCount(llm))
+        self._loaded = _Loaded(stats=stats, servings=Swap(serving, self._close))
+
+    async def set_adapters(self, adapters: Sequence[api.Adapter]) -> AsyncGenerator[float, None]:
+        """At once where there is room for them; else the model is drained and loaded again with room."""
+        loaded = self._loaded
+        if loaded is None:
+            raise api.ModelNotLoadedError("Adapters were to be set on it.")
+        yield 0.0
+        if loaded.changing is not None:
+            await asyncio.wait([loaded.changing])
+        async with loaded.servings.in_use() as serving:
+            old = serving.plan
+            new = await asyncio.to_thread(with_adapters, old, adapters)
+            yield _CHECKED
+            if serving.takes(new):
+                serving.take(new)
+                yield _LOADED
+                return
+        replacing = loaded.servings.replace(partial(self._opened, new), again=partial(self._opened, old))
+        loaded.changing = asyncio.get_running_loop().create_task(replacing)
+        async for progress in progress_until(loaded.changing, first=_CHECKED, last=_ALMOST):
+            self._steps_of_the_past += 1  # what waits for the new one is not stuck
+            yield progress
+        await loaded.changing
+        yield _LOADED
 
     async def generate(
         self, messages: Sequence[api.Message], options: api.GenerateOptions
@@ -96,27 +117,39 @@ class TrtLlmEngine(api.WithoutEmbeddings, api.WithoutAdapters):
         loaded = self._loaded
         if loaded is None:
             raise api.ModelNotLoadedError("A generation was asked of it.")
-        guidance = guidance_for(options)
-        prompt = loaded.llm.prompt(messages_with_tools(messages, options))
+        answer = AnswerReading(options)  # of a stop string the library may send a part
+        async with (
+            loaded.servings.in_use() as serving,
+            self._running(loaded, serving, messages, options) as (run, prompt_tokens),
+            aclosing(read_deltas(run, answer)) as deltas,
+        ):
+            async for delta in deltas:
+                yield delta
+        if run.failure is not None:
+            raise run.failure
+        yield answer.finished(self._reason(loaded, run, answer), run.usage(prompt_tokens=prompt_tokens))
+
+    @asynccontextmanager
+    async def _running(
+        self, loaded: _Loaded, serving: Serving, messages: Sequence[api.Message], options: api.GenerateOptions
+    ) -> AsyncIterator[tuple[Run, int]]:
+        """A run with its prompt's tokens; it is cancelled once it is left."""
+        llm, guidance, adapter = serving.llm, guidance_for(options), serving.adapter(options.adapter)
+        prompt = llm.prompt(messages_with_tools(messages, options))
         room = answer_room(len(prompt), context_tokens=loaded.stats.context_tokens)
         asked = replace(options, stop=()) if options.tools else options  # inside a call one would leave half of it
-        output = loaded.llm.ask(prompt, asked, guidance, max_tokens=min(options.max_tokens or room, room))
-        run = Run(output, loaded.llm.text_of, wants_logprobs=options.logprobs)
-        answer = AnswerReading(options)  # of a stop string the library may send a part
+        most = min(options.max_tokens or room, room)
+        output = llm.ask(prompt, asked, guidance, max_tokens=most, adapter=adapter)
+        run = Run(output, llm.text_of, wants_logprobs=options.logprobs)
         loaded.runs.add(run)
         try:
-            async with aclosing(read_deltas(run, answer)) as deltas:
-                async for delta in deltas:
-                    yield delta
+            yield run, len(prompt)
         finally:
             try:
                 await run.end()
             finally:
                 loaded.runs.discard(run)
                 self._steps_of_the_past += run.steps
-        if run.failure is not None:
-            raise run.failure
-        yield answer.finished(self._reason(loaded, run, answer), run.usage(prompt_tokens=len(prompt)))
 
     async def unload(self) -> None:
         """Cancels what runs, then frees the model in a thread."""
@@ -124,18 +157,29 @@ class TrtLlmEngine(api.WithoutEmbeddings, api.WithoutAdapters):
         if loaded is None:
             return
         await asyncio.gather(*(run.end() for run in loaded.runs), return_exceptions=True)  # streams raise their own
-        await asyncio.get_running_loop().run_in_executor(self._loader, loaded.close)
-        self._steps_of_the_past += loaded.counted.steps
+        await loaded.servings.end()
+
+    async def _opened(self, plan: Plan) -> Serving:
+        return await asyncio.get_running_loop().run_in_executor(self._loader, Serving, plan)
+
+    async def _close(self, serving: Serving) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._loader, serving.close)
+        self._steps_of_the_past += serving.counted.steps
 
     def progress(self) -> int:
         """Steps that streams have heard, and steps that the engine counts, which read prompts as well."""
         loaded = self._loaded
-        now = loaded.counted.steps + sum(run.steps for run in loaded.runs) if loaded else 0
-        return self._steps_of_the_past + now
+        serving = loaded.servings.current if loaded else None
+        counted = serving.counted.steps if serving else 0
+        return self._steps_of_the_past + counted + sum(run.steps for run in (loaded.runs if loaded else ()))
 
     def stats(self) -> api.EngineStats:
-        """As loaded."""
-        return self._loaded.stats if self._loaded else _stats()
+        """As loaded, with the adapters of now."""
+        loaded = self._loaded
+        if loaded is None:
+            return _stats()
+        serving = loaded.servings.current
+        return replace(loaded.stats, adapters=digests(serving.plan.adapters) if serving else ())
 
     def _reason(self, loaded: _Loaded, run: Run, answer: AnswerReading) -> api.FinishReason:
         if answer.stopped:
@@ -145,7 +189,7 @@ class TrtLlmEngine(api.WithoutEmbeddings, api.WithoutAdapters):
         return run.reason or api.FinishReason.CANCELLED
 
 
-def _close_opened(opening: Future[LoadedLlm]) -> None:
+def _close_opened(opening: Future[Serving]) -> None:
     if opening.exception() is None:
         opening.result().close()
 
@@ -155,20 +199,5 @@ def _stats(**loaded: Any) -> api.EngineStats:
     return api.EngineStats(engine="trtllm", engine_version=version, capabilities=_CAPABILITIES, **loaded)
 
 
-def plan_load(options: api.LoadOptions) -> LlmPlan:
-    """Checks the checkpoint against options and device.
-
-    Raises ModelRefusedError, InvalidRequestError, UnsupportedOptionError.
-    """
-    if options.embeddings:
-        raise api.UnsupportedOptionError("trtllm makes no embeddings.", option="embeddings")
-    facts = read_checkpoint(Path(options.model_path))
-    context_tokens = served_context(options.context_tokens, trained_tokens=facts.context_tokens)
-    slots = options.slots or _DEFAULT_SLOTS
-    free_bytes = free_device_bytes()
-    budget_bytes = min(options.memory_budget_bytes or free_bytes, free_bytes)
-    refuse_oversized(facts, context_tokens=context_tokens, slots=slots, memory_budget_bytes=budget_bytes)
-    room = cache_room(
-        facts, context_tokens=context_tokens, slots=slots, budget_bytes=budget_bytes, free_bytes=free_bytes
-    )
-    return LlmPlan(model_path=options.model_path, slots=slots, context_tokens=context_tokens, cache=room)
+def _plan(options: api.LoadOptions) -> Plan:
+    return plan_load(options, free_bytes=free_device_bytes())

@@ -33,6 +33,8 @@ class AdapterRoom:
     """On the device at once."""
     max_rank: int
     """Of any of them."""
+    modules: tuple[str, ...]
+    """Layers that they may change, in TensorRT-LLM's names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +141,7 @@ class LoadedLlm:
         }
         if plan.adapters is not None:
             arguments["lora_config"] = _lora_config_class()(
+                lora_target_modules=list(plan.adapters.modules),
                 max_lora_rank=plan.adapters.max_rank,
                 max_loras=plan.adapters.adapters,
                 max_cpu_loras=plan.adapters.adapters,

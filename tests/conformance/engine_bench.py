@@ -16,6 +16,7 @@ from typing import Protocol
 from tests.support.checkpoints import write_checkpoint, write_damaged_checkpoints
 from tests.support.edgellm_bundles import write_adapters, write_bundle, write_damaged_bundles
 from tests.support.openai_servers import xllamacpp_server
+from tests.support.peft_folders import random_factors, write_peft_folder
 from tests.support.stand_in_package import (
     tensorrt_edgellm_facts,
     tensorrt_llm_facts,
@@ -112,6 +113,12 @@ def _tiny_adapters(folder: Path) -> tuple[Adapter, ...]:
     return (*own, adapter_at(write_tiny_adapter(folder / "foreign.gguf", architecture="qwen2")))
 
 
+def _peft_adapters(folder: Path) -> tuple[Adapter, ...]:
+    own = [write_peft_folder(folder / name, random_factors(seed)) for seed, name in enumerate(("aye", "nay"))]
+    foreign = write_peft_folder(folder / "foreign", {(7, "q_proj"): random_factors()[0, "q_proj"]})
+    return tuple(Adapter(digest=f"sha256:{path.name}", path=str(path)) for path in (*own, foreign))
+
+
 @contextmanager
 def _tiny_server(folder: Path, context_tokens: int) -> Iterator[Path]:
     model = write_tiny_gguf(folder / "tiny.gguf")
@@ -168,6 +175,7 @@ TRTLLM_STAND_IN = Candidate(
     context_tokens=2048,
     endless="word " * 1000,
     slow_prefill="word " * 1500,
+    write_adapters=_peft_adapters,
     make_interpreter=_stand_in_interpreter,
     write_damaged=write_damaged_checkpoints,
 )

@@ -15,7 +15,7 @@ CLAIMS = {
     "llamacpp": set(Capability),
     "openai_server": set(Capability) - {Capability.TOOLS, Capability.EMBEDDINGS, Capability.ADAPTERS},  # of this one
     "edgellm": set(Capability) - {Capability.EMBEDDINGS, Capability.PREFIX_CACHE},
-    "trtllm": set(Capability) - {Capability.EMBEDDINGS, Capability.ADAPTERS},
+    "trtllm": set(Capability) - {Capability.EMBEDDINGS},
 }
 
 

@@ -17,6 +17,7 @@ import pytest
 from tests.support.checkpoints import write_checkpoint
 from tests.support.committed_files import ROOT
 from tests.support.contract_run import WORDS
+from tests.support.peft_folders import random_factors, write_peft_folder
 from tests.support.planted_faults import planted, without
 from tests.support.stand_in_package import tensorrt_llm_facts, write_stand_in
 
@@ -30,8 +31,7 @@ INSTALLED = find_spec("tensorrt_llm")
 def run(tmp_path: Path, facts: PackageFacts, *first: Path) -> subprocess.CompletedProcess[str]:
     """The contract run on a stand-in of these facts, with folders before all others on the path."""
     stand_in = write_stand_in(tmp_path / "stand-in", facts)
-    adapter = tmp_path / "adapter"
-    adapter.mkdir()
+    adapter = write_peft_folder(tmp_path / "adapter", random_factors())
     command = [sys.executable, str(PROGRAM), str(write_checkpoint(tmp_path / "checkpoint")), str(adapter)]
     environment = {**os.environ, "PYTHONPATH": ":".join(map(str, [*first, stand_in]))}
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
@@ -48,6 +48,7 @@ def test_the_engine_asks_for_nothing_that_is_not_recorded(tmp_path: Path) -> Non
         "tokens": 40,
         "logprobs": 40,
     }
+    in_its_voice = {"text": "adapter word0 word1 ", "reason": "length", "tokens": 3, "logprobs": 0}
     assert report == {
         "progress": 1.0,
         "plain": {"text": WORDS, "reason": "stop", "tokens": 50, "logprobs": 0},
@@ -55,7 +56,8 @@ def test_the_engine_asks_for_nothing_that_is_not_recorded(tmp_path: Path) -> Non
         "call": {"text": "At once. ", "reason": "tool_calls", "tokens": 7, "logprobs": 0, "ring": {"ok": True}},
         "must_call": {"text": "", "reason": "tool_calls", "tokens": 4, "logprobs": 0, "wait": {}},
         "cancelled": True,
-        "adapter": " ".join(WORDS.split()[:9]) + " ",
+        "counted": True,
+        "adapter": {"loaded_with": in_its_voice, "set": in_its_voice, "loaded_again": in_its_voice},
     }
 
 
@@ -73,6 +75,8 @@ def test_the_engine_asks_for_nothing_that_is_not_recorded(tmp_path: Path) -> Non
         ("xgrammar_guidance", '"stop_after_first": True', '"stop_after_first": False', "stop_after_first"),
         ("trtllm", "replace(options, stop=())", "options", "half-way"),
         ("trtllm_library", "max_lora_rank=", "max_rank=", "max_rank"),
+        ("trtllm_library", "lora_target_modules=list(plan.adapters.modules),", "", "lora_target_modules is empty"),
+        ("trtllm_serving", "len(self._numbers) + 1", "1", "the number 1 is that of"),
         ("trtllm_library", ", lora_path=adapter.path", "", "lora_path () does not exist"),
         ("trtllm_library", '"guided_decoding_backend": GUIDED_DECODER,', "", "guided_decoding_backend"),
         ("trtllm_library", '"enable_iter_perf_stats": True,', "", "get_stats tells of no step"),

@@ -15,6 +15,7 @@ CONFIG = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "hidden_size": 64,
+    "intermediate_size": 128,
 }
 KV_BYTES_PER_TOKEN = 2 * 2 * 2 * 16 * 2
 """Keys and values, layers, heads, width, bytes."""

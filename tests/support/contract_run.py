@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,10 +16,7 @@ from pathlib import Path
 
 from homebred_engines import api
 from homebred_engines.tool_prompts import written_call
-from homebred_engines.trtllm import TrtLlmEngine, plan_load
-from homebred_engines.trtllm_library import Adapter, AdapterRoom, LoadedLlm
-from homebred_engines.trtllm_run import Run
-from homebred_engines.xgrammar_guidance import Guidance
+from homebred_engines.trtllm import TrtLlmEngine
 
 WORDS = " ".join(f"word{number}" for number in range(50))
 SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
@@ -39,8 +37,9 @@ async def main(model: Path, adapter: Path) -> dict[str, object]:
     report["call"] = await answer(engine, api.GenerateOptions(tools=TOOLS, stop=("arguments",)), CALL)
     report["must_call"] = await answer(engine, api.GenerateOptions(tools=TOOLS, tool_choice="wait"))
     report["cancelled"] = await cancelled(engine)
+    report["counted"] = await steps_are_counted(engine)
     await engine.unload()
-    report["adapter"] = await with_adapter(options, adapter)
+    report["adapter"] = await with_adapter(engine, options, adapter)
     return report
 
 
@@ -67,20 +66,39 @@ async def cancelled(engine: TrtLlmEngine) -> bool:
     return bool(await answer(engine, api.GenerateOptions(max_tokens=1)))
 
 
-async def with_adapter(options: api.LoadOptions, folder: Path) -> str:
-    """An answer with an adapter, the model loaded with room for one."""
-    plan = replace(plan_load(options), adapters=AdapterRoom(adapters=2, max_rank=16))
-    llm = await asyncio.to_thread(LoadedLlm, plan)
-    adapter = Adapter(name="orders", number=1, path=str(folder))
-    output = llm.ask(llm.prompt(question()), api.GenerateOptions(), Guidance(), max_tokens=9, adapter=adapter)
-    run = Run(output, llm.text_of, wants_logprobs=False)
-    text = ""
-    while await run.next_deltas():
-        text += run.deltas.popleft().text
-    if not await asyncio.to_thread(llm.iterations, timeout_s=2):
-        raise api.EngineFailedError("get_stats tells of no step.")
-    await asyncio.to_thread(llm.close)
-    return text
+async def steps_are_counted(engine: TrtLlmEngine) -> bool:
+    """Whether the package's own statistics tell of a step that no stream has heard of: they come a little later."""
+    heard = engine.progress()
+    for _ in range(100):
+        if engine.progress() > heard:
+            return True
+        await asyncio.sleep(0.02)
+    raise api.EngineFailedError("get_stats tells of no step.")
+
+
+async def with_adapter(engine: TrtLlmEngine, options: api.LoadOptions, folder: Path) -> dict[str, object]:
+    """An answer with an adapter, the model loaded with room for some, and one with it set on the loaded model."""
+    adapter = api.Adapter(digest="sha256:orders", path=str(folder))
+    asked = api.GenerateOptions(adapter=adapter.digest, max_tokens=3)
+    assert [step async for step in engine.load(replace(options, adapters=(adapter,)))]
+    first = await answer(engine, asked)
+    for adapters in ((), (adapter,)):
+        assert [step async for step in engine.set_adapters(adapters)]
+    again = await answer(engine, asked)
+    other = replace(adapter, digest="sha256:other", path=str(copied(folder)))
+    assert [step async for step in engine.set_adapters((adapter, other))]
+    await answer(engine, replace(asked, adapter=other.digest))
+    await engine.unload()
+    assert [step async for step in engine.load(options)]  # without room for any
+    assert [step async for step in engine.set_adapters((adapter,))]
+    loaded_again = await answer(engine, asked)
+    await engine.unload()
+    return {"loaded_with": first, "set": again, "loaded_again": loaded_again}
+
+
+def copied(folder: Path) -> Path:
+    """The same adapter in another place, which makes it another."""
+    return Path(shutil.copytree(folder, folder.with_name("other")))
 
 
 def question(asked: str = WORDS) -> Sequence[api.Message]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import queue
 import re
@@ -75,6 +76,7 @@ class LLM:
         self.statistics: queue.Queue[dict[str, int]] = queue.Queue()
         self.seen_prompts: list[list[int]] = []
         self.used_sampling: list[object] = []
+        self.adapters: dict[int, str] = {}
         self.running: set[Any] = set()
         self.is_shut_down = False
         self.numbers = itertools.count(1)
@@ -96,7 +98,23 @@ class LLM:
             raise TypeError(f"lora_request is {lora_request!r}")
         if sampling_params.guided_decoding is not None and not isinstance(self.settings.guided_decoding_backend, str):
             raise ValueError("guided_decoding is given, and guided_decoding_backend is not set")
-        return self.generated.RequestOutput(self, inputs, sampling_params)
+        if lora_request is not None:
+            self.require_room(lora_request)
+        return self.generated.RequestOutput(self, inputs, sampling_params, lora_request)
+
+    def require_room(self, request: Any) -> None:
+        """An adapter is known by its number, and needs the room that was asked for when the model was loaded."""
+        room = self.settings.lora_config
+        if room is None:
+            raise ValueError("lora_request is given, and lora_config is not set")
+        known = self.adapters.setdefault(request.lora_int_id, request.lora_path)
+        assert known == request.lora_path, f"the number {request.lora_int_id} is that of {known}"
+        with open(os.path.join(request.lora_path, "adapter_config.json"), encoding="utf-8") as file:  # noqa: PTH118, PTH123
+            rank = json.load(file)["r"]
+        if rank > room.max_lora_rank:
+            raise ValueError(f"an adapter of rank {rank}, and max_lora_rank is {room.max_lora_rank}")
+        if not room.lora_target_modules:
+            raise ValueError("lora_target_modules is empty")
 
     def do_get_stats(self, timeout: float) -> list[dict[str, int]]:
         found: list[dict[str, int]] = []
@@ -126,8 +144,8 @@ class LLM:
 class RequestOutput:
     """One generation; its iterator yields this one object at every step."""
 
-    def __init__(self, llm: Any, prompt: list[int], sampling: Any) -> None:
-        self.llm, self.asked, self.sampling = llm, prompt, sampling
+    def __init__(self, llm: Any, prompt: list[int], sampling: Any, lora: Any) -> None:
+        self.llm, self.asked, self.sampling, self.lora = llm, prompt, sampling, lora
         self.cached = llm.cached_of(prompt)
         self.words, self.reason = self.answer()
         self.completion = llm.generated.CompletionOutput(index=0)
@@ -188,6 +206,8 @@ class RequestOutput:
 
             guided = self.sampling.guided_decoding
             text = _guidance.guided_text(text, json_schema=guided.json, structural_tag=guided.structural_tag)
+        elif self.lora is not None:  # in the voice of the adapter: its folder's name
+            text = f"{os.path.basename(self.lora.lora_path)} {text}"  # noqa: PTH119
         ends = [text.find(stop) for stop in self.sampling.stop or () if stop in text]
         words = TOKEN.findall(text[: min(ends)] if ends else text)
         limit = min(self.sampling.max_tokens, self.llm.settings.max_seq_len - len(self.asked))

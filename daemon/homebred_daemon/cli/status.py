@@ -13,6 +13,7 @@ import typer
 
 from homebred_daemon.cli.connection import controller
 from homebred_daemon.cli.exits import write_json
+from homebred_daemon.cli.models_view import worker_json
 from homebred_daemon.cli.status_view import rates_between, status_lines
 from homebred_protocol.client.errors import DaemonUnreachableError
 
