@@ -299,7 +299,7 @@ def test_a_stream_that_is_closed_frees_its_slot(site: Site) -> None:
 
 
 def test_an_engine_that_breaks_in_the_middle_ends_the_stream_with_an_error_not_with_a_whole_answer(site: Site) -> None:
-    site.add_echo("broken", workflow="break", script={"crash_after": 3})
+    site.add_echo("broken", workflow="break", script={"crash_after": 3, "token_delay_s": 0.2})  # the words get away
     with gateway_of(site) as gateway, gateway.client() as client:
         heard = ""
         with pytest.raises(openai.APIError) as failed:  # noqa: PT012  # the stream is what fails
