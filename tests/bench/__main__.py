@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tests.bench.adapters import ADAPTER_SWAP, COLD_SPECIALIST, MIXED_ADAPTERS
 from tests.bench.crowded_slots import BEHIND_LONG_PREFILL, SLOT_FREE
 from tests.bench.decisions import KNOWN_WORKFLOW, LEDGER_COMMIT
 from tests.bench.detection import DETECT
@@ -44,6 +45,9 @@ BENCHES: tuple[Bench, ...] = (
     SLOT_FREE,
     TOKENS_PER_S,
     OVER_HTTP,
+    ADAPTER_SWAP,
+    COLD_SPECIALIST,
+    MIXED_ADAPTERS,
 )
 
 

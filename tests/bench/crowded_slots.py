@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import median
 
 import grpc
-from tests.bench.daemons import temporary_home
+from tests.bench.daemons import public_task, temporary_home
 from tests.bench.figures import Aim, Bench, Conditions, Found
 from tests.bench.generations import STORIES
 from tests.bench.side_by_side import Product, generation, loaded_product
@@ -38,7 +38,7 @@ class _Crowd:
 
     def short_request(self, number: int) -> float:
         """Seconds to the first text of a request that no cache holds."""
-        return generation(self.product.client, SHORT.format(number), 2).first_s
+        return generation(self.product.client, public_task(SHORT.format(number), max_tokens=2)).first_s
 
     @contextmanager
     def long_prefill(self, text: str) -> Iterator[None]:

@@ -68,14 +68,29 @@ class Home:
         offered = self.folder / "offered"
         offered.mkdir()
         (offered / base.name).symlink_to(base)
+        self.keep(offered, SPECIALIST, base=base.name, workflow="*", engine=engine, context_tokens=context_tokens)
+
+    def keep(
+        self,
+        offered: Path,
+        name: str,
+        *,
+        base: str,
+        workflow: str,
+        engine: str = "llamacpp",
+        context_tokens: int = CONTEXT_TOKENS,
+        adapter: str = "",
+    ) -> None:
+        """Puts a specialist of one workflow into the model store, from a folder with its files."""
         manifest = [
             "version = 1",
-            f'id = "{SPECIALIST}"',
+            f'id = "{name}"',
             'title = "Answers anything, for the benches"',
             f'engine = "{engine}"',
             f"max_context = {context_tokens}",
-            f'[base]\nfile = "{base.name}"',
-            '[workflows."*"]\n',
+            f'[base]\nfile = "{base}"',
+            *([f'[adapter]\nfile = "{adapter}"'] if adapter else []),
+            f'[workflows."{workflow}"]\n',
         ]
         (offered / "specialist.toml").write_text("\n".join(manifest), encoding="utf-8")
         store = ModelStore(self.state_dir / "models")
@@ -86,11 +101,12 @@ class Home:
             golden_digest="",
             manifest_digest=stored.manifest.digest,
             base_digest=stored.base_digest,
+            adapter_digest=stored.adapter_digest,
             measured_at_utc=datetime.now(UTC),
             engine=engine,
             engine_version="",
         )
-        store.record_fitness(SPECIALIST, {"*": stated})
+        store.record_fitness(name, {workflow: stated})
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from tests.bench.daemons import CONTEXT_TOKENS, Home, RunningDaemon, public_task
 from tests.bench.generations import Generation, Round, ask_together
 from tests.bench.raw_engine import RawEngine, raw_engine
 
-from homebred_protocol.client import Client, Control, Status
+from homebred_protocol.client import Client, Control, Status, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,10 @@ class Product:
     def ask_together(self, prompts: Sequence[str], max_tokens: int) -> Round:
         """One round, timed at the client."""
         return ask_together(
-            self.pool, lambda prompt, limit: generation(self.client, prompt, limit), prompts, max_tokens
+            self.pool,
+            lambda prompt, limit: generation(self.client, public_task(prompt, max_tokens=limit)),
+            prompts,
+            max_tokens,
         )
 
 
@@ -52,7 +55,7 @@ def loaded_product(
         daemon = stack.enter_context(running_daemon(home, command=command, variables=variables))
         client = stack.enter_context(Client(daemon.socket))
         control = stack.enter_context(Control(daemon.socket))
-        generation(client, "Say hello.", 4)
+        generation(client, public_task("Say hello.", max_tokens=4))
         (worker,) = control.status().workers
         yield Product(
             daemon=daemon,
@@ -79,7 +82,7 @@ def side_by_side(model: Path) -> Iterator[tuple[Product, dict[int, RawEngine]]]:
         yield product, raw
 
 
-def generation(client: Client, prompt: str, max_tokens: int) -> Generation:
+def generation(client: Client, task: Task) -> Generation:
     """One answer through the daemon.
 
     Raises:
@@ -87,7 +90,7 @@ def generation(client: Client, prompt: str, max_tokens: int) -> Generation:
     """
     started_s = time.perf_counter()
     first_s = 0.0
-    with client.stream(public_task(prompt, max_tokens=max_tokens)) as events:
+    with client.stream(task) as events:
         for event in events:
             if not first_s and isinstance(event, str):
                 first_s = time.perf_counter() - started_s
