@@ -19,8 +19,9 @@ from typing import Any
 
 from homebred_engines import api
 from homebred_engines.edgellm_batches import Row
-from homebred_engines.edgellm_library import DISTRIBUTION, MODULE, NativeRow, gpu_architecture
+from homebred_engines.edgellm_library import DISTRIBUTION, MODULE, gpu_architecture
 from homebred_engines.edgellm_plan import Plan, plan_load, with_adapters
+from homebred_engines.edgellm_process import RemoteRow
 from homebred_engines.edgellm_run import Run
 from homebred_engines.edgellm_sampling import shared_by
 from homebred_engines.edgellm_serving import Serving
@@ -136,7 +137,7 @@ class EdgeLlmEngine(api.WithoutEmbeddings):
 
     @asynccontextmanager
     async def _running(
-        self, loaded: _Loaded, serving: Serving, native: NativeRow, options: api.GenerateOptions
+        self, loaded: _Loaded, serving: Serving, native: RemoteRow, options: api.GenerateOptions
     ) -> AsyncIterator[Run]:
         """A run that waits for its batch or is in it, and is cancelled once it is left."""
         if options.adapter and options.adapter not in serving.plan.runtime.adapters:
@@ -157,7 +158,8 @@ class EdgeLlmEngine(api.WithoutEmbeddings):
         """Cancels what runs, then frees the engine in its thread."""
         loaded, self._loaded = self._loaded, None
         if loaded is not None:
-            await asyncio.gather(*(serving.end(run) for run, serving in loaded.runs.items()))
+            ending = (serving.end(run) for run, serving in loaded.runs.items())
+            await asyncio.gather(*ending, return_exceptions=True)  # streams raise their own
             await loaded.servings.end()
 
     def progress(self) -> int:

@@ -28,6 +28,7 @@ MOST_LIKELY = 50
 """Tokens whose log-probability it tells at most; the one that was chosen is looked for among them."""
 _RUNTIME = "tensorrt_edgellm.runtime"
 _CUDA = "cuda.bindings.runtime"
+_END = "END_ID"
 _WAIT_MS = 100
 _CANCELLED_POLL_S = 0.002
 
@@ -40,6 +41,19 @@ class RuntimePlan:
     """A checked one."""
     adapters: Mapping[str, str]
     """Paths of processed adapters by digest; fixed as long as the runtime lives."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """What came of a row at once."""
+
+    text: str
+    tokens: int
+    """How many it stands for, the end among them."""
+    reason: str
+    """How the row ended, in the package's word; empty: it goes on."""
+    logprobs: tuple[api.TokenLogprob, ...]
+    """Where asked for: one a token, but of the end."""
 
 
 def gpu_architecture() -> str:
@@ -56,34 +70,43 @@ def gpu_architecture() -> str:
 class NativeRow:
     """A request in the package's own form, and the channel on which its answer comes."""
 
-    def __init__(self, request: Any, channel: Any) -> None:
+    def __init__(self, request: Any, channel: Any, *, wants_logprobs: bool) -> None:
         self.request = request
         self.channel = channel
+        self._wants_logprobs = wants_logprobs
 
-    def chunks(self, batch_over: threading.Event) -> Iterator[Any]:
+    def chunks(self, batch_over: threading.Event) -> Iterator[Chunk]:
         """Blocks for what comes on the channel, until it is finished or the batch is over."""
-        while True:
-            chunk = self.channel.wait_pop(timeout_ms=_WAIT_MS)
-            if chunk is None:
-                if self.channel.is_finished() or batch_over.is_set():
-                    chunk = self.channel.try_pop()  # it may have come between the two looks
-                    if chunk is None:
+        with _as_our_errors("listening to a generation"):
+            while True:
+                chunk = self.channel.wait_pop(timeout_ms=_WAIT_MS)
+                if chunk is None:
+                    if self.channel.is_finished() or batch_over.is_set():
+                        chunk = self.channel.try_pop()  # it may have come between the two looks
+                        if chunk is None:
+                            return
+                    elif self.channel.is_cancelled():
+                        time.sleep(_CANCELLED_POLL_S)  # on a cancelled channel, waiting is over at once
+                if chunk is not None:
+                    yield self._read(chunk)
+                    if chunk.finished:
                         return
-                elif self.channel.is_cancelled():
-                    time.sleep(_CANCELLED_POLL_S)  # on a cancelled channel, waiting is over at once
-            if chunk is not None:
-                yield chunk
-                if chunk.finished:
-                    return
 
     def cancel(self) -> None:
         """Asks for an end at the next token; from any thread."""
         with _as_our_errors("cancelling"):
             self.channel.cancel()
 
+    def _read(self, chunk: Any) -> Chunk:
+        tokens = list(chunk.token_ids)
+        reason = str(chunk.reason.name) if chunk.finished else ""
+        spelled = tokens[:-1] if reason == _END else tokens  # the end has no text
+        logprobs = _logprobs(spelled, chunk.logprobs) if self._wants_logprobs else ()
+        return Chunk(text=chunk.text, tokens=len(tokens), reason=reason, logprobs=logprobs)
+
 
 class LoadedRuntime:
-    """One runtime in memory. Made, run and closed in one thread, in which each of the three blocks."""
+    """One runtime in memory. Made and run in one thread, in which both block; it ends with its process."""
 
     def __init__(self, plan: RuntimePlan) -> None:
         with _as_our_errors("loading the engine"):
@@ -102,7 +125,8 @@ class LoadedRuntime:
             request.sampling_seed = secrets.randbits(32) if options.seed is None else options.seed
             if guidance != Guidance():
                 request.guided_decoding = self._guided(guidance)
-            return NativeRow(request, self._package.StreamChannel.create())
+            channel = self._package.StreamChannel.create()
+            return NativeRow(request, channel, wants_logprobs=options.logprobs)
 
     def prompt_tokens(self, row: NativeRow) -> int:
         """Of the conversation under the chat template. Blocks for a moment; beside a batch as well."""
@@ -121,10 +145,6 @@ class LoadedRuntime:
             self._share(request, batch[0][0].shared)
             self._runtime.handle_request(request=request)
 
-    def close(self) -> None:
-        """Lets go of it, which frees its memory."""
-        self._runtime = None
-
     def _message(self, message: api.Message) -> Any:
         content = self._package.MessageContent(type="text", content=message.content)
         return self._package.Message(role=message.role, contents=[content])
@@ -141,6 +161,19 @@ class LoadedRuntime:
         request.top_k = shared.top_k
         request.num_logprobs = MOST_LIKELY if shared.logprobs else 0
         request.lora_weights_name = shared.adapter
+
+
+def _logprobs(tokens: Sequence[int], steps: Sequence[Sequence[Any]]) -> tuple[api.TokenLogprob, ...]:
+    """One a token; one that is not among the most likely is at most as likely as the last of them, and has no text."""
+    found = []
+    for token, entries in zip(tokens, steps, strict=False):
+        chosen = next((entry for entry in entries if entry.token_id == token), None)
+        if chosen is not None:
+            text = chosen.piece.decode("utf-8", "replace")
+            found.append(api.TokenLogprob(token=text, logprob=min(0.0, chosen.logprob)))
+        elif entries:
+            found.append(api.TokenLogprob(token="", logprob=min(0.0, entries[-1].logprob)))
+    return tuple(found)
 
 
 def _answer(result: tuple[Any, Any]) -> int:

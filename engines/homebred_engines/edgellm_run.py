@@ -6,14 +6,13 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any
 
 from homebred_engines import api
 from homebred_engines.edgellm_batches import Row
-from homebred_engines.edgellm_errors import typed
-from homebred_engines.edgellm_library import NativeRow
+from homebred_engines.edgellm_library import Chunk
+from homebred_engines.edgellm_process import RemoteRow
 
 _REASONS = {
     "END_ID": api.FinishReason.STOP,
@@ -28,7 +27,7 @@ _FAILED = "TensorRT Edge-LLM ended a generation with {reason}; a schema that its
 class Run:
     """Waits for its batch, then listens in a thread, since the channel blocks. All else happens on the event loop."""
 
-    def __init__(self, row: Row, native: NativeRow, *, count_step: Callable[[], None]) -> None:
+    def __init__(self, row: Row, native: RemoteRow, *, count_step: Callable[[], None]) -> None:
         self.row = row
         self.native = native
         self.deltas: deque[api.Delta] = deque()
@@ -96,12 +95,13 @@ class Run:
     def _listen(self) -> None:
         failure: api.EngineError | None = None
         try:
-            for chunk in self.native.chunks(self._batch_over):
-                if chunk.finished and chunk.reason.name not in _REASONS:
+            for chunk in self.native.chunks():
+                if chunk.reason and chunk.reason not in _REASONS:
                     self._batch_over.wait(_BATCH_FAILURE_S)  # what broke the whole batch says more
                 self._loop.call_soon_threadsafe(self._hear, chunk)
-        except Exception as error:  # noqa: BLE001 - told to the reader
-            failure = typed(error, doing="listening to a generation")
+            self._batch_over.wait(0 if self.reason else _BATCH_FAILURE_S)
+        except api.EngineError as error:
+            failure = error
         finally:
             self._loop.call_soon_threadsafe(self._end, failure)
 
@@ -110,43 +110,21 @@ class Run:
         self._ended.set()
         self._news.set()
 
-    def _hear(self, chunk: Any) -> None:
+    def _hear(self, chunk: Chunk) -> None:
         self._count_step()
-        if self.reason is not None:
-            return  # a token more than was asked for, on its way when it was cancelled
-        try:
+        if self.reason is None:  # else it is a token more than was asked for, on its way when it was cancelled
             self._take(chunk)
-        except Exception as error:  # noqa: BLE001 - told to the reader
-            self.failure = self.failure or typed(error, doing="reading a generation")
-            self._cancelling()
         self._news.set()
 
-    def _take(self, chunk: Any) -> None:
-        tokens = list(chunk.token_ids)
-        self._tokens += len(tokens)
+    def _take(self, chunk: Chunk) -> None:
+        self._tokens += chunk.tokens
         self._first_at = self._first_at or time.monotonic()
-        name = chunk.reason.name if chunk.finished else ""
-        if tokens or chunk.text:
-            spelled = tokens[:-1] if name == "END_ID" else tokens  # the end has no text
-            logprobs = _logprobs(spelled, chunk.logprobs) if self.row.shared.logprobs else ()
-            self.deltas.append(api.Delta(text=chunk.text, tokens=len(tokens), logprobs=logprobs))
-        if chunk.finished:
-            self.reason = _REASONS.get(name)
+        if chunk.tokens or chunk.text:
+            self.deltas.append(api.Delta(text=chunk.text, tokens=chunk.tokens, logprobs=chunk.logprobs))
+        if chunk.reason:
+            self.reason = _REASONS.get(chunk.reason)
             if self.reason is None:
-                self.failure = self.failure or api.EngineFailedError(_FAILED.format(reason=name))
+                self.failure = self.failure or api.EngineFailedError(_FAILED.format(reason=chunk.reason))
         elif self._tokens >= self.row.most_tokens:
             self.reason = api.FinishReason.LENGTH  # its batch goes on for those that asked for more
             self.failure = self.failure or self._cancelling()
-
-
-def _logprobs(tokens: Sequence[int], steps: Sequence[Sequence[Any]]) -> tuple[api.TokenLogprob, ...]:
-    """One a token; one that is not among the most likely is at most as likely as the last of them, and has no text."""
-    found = []
-    for token, entries in zip(tokens, steps, strict=False):
-        chosen = next((entry for entry in entries if entry.token_id == token), None)
-        if chosen is not None:
-            text = chosen.piece.decode("utf-8", "replace")
-            found.append(api.TokenLogprob(token=text, logprob=min(0.0, chosen.logprob)))
-        elif entries:
-            found.append(api.TokenLogprob(token="", logprob=min(0.0, entries[-1].logprob)))
-    return tuple(found)

@@ -1,6 +1,6 @@
-"""One runtime of TensorRT Edge-LLM at work: the thread that owns it, who is in its batch, and who waits for the next.
+"""One runtime of TensorRT Edge-LLM at work: its process, who is in its batch, and who waits for the next.
 
-The loop decides who runs (`edgellm_batches.py`); the thread only runs. Which adapters there are is fixed with it.
+The loop decides who runs (`edgellm_batches.py`); a thread waits for the batch. The adapters are fixed with the runtime.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from homebred_engines.api import EngineError
 from homebred_engines.edgellm_batches import BatchQueue, Row
-from homebred_engines.edgellm_library import LoadedRuntime
 from homebred_engines.edgellm_plan import Plan
+from homebred_engines.edgellm_process import RuntimeProcess
 from homebred_engines.edgellm_run import Run
 
 
@@ -24,7 +24,7 @@ class Serving:
         rows = plan.bundle.rows
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self._readers = ThreadPoolExecutor(rows, thread_name_prefix="channel")
-        self.opening: Future[LoadedRuntime] = self._thread.submit(LoadedRuntime, plan.runtime)
+        self.opening: Future[RuntimeProcess] = self._thread.submit(RuntimeProcess, plan.runtime)
         self._queue = BatchQueue(most_rows=rows, capacity_tokens=plan.bundle.capacity_tokens)
         self._waiting: dict[Row, Run] = {}
         self._batch: list[Run] = []
@@ -32,7 +32,7 @@ class Serving:
         self._is_released = False
 
     @property
-    def runtime(self) -> LoadedRuntime:
+    def runtime(self) -> RuntimeProcess:
         """Once it has opened."""
         return self.opening.result()
 

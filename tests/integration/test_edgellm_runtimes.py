@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -70,6 +73,16 @@ def greedy(adapter: Adapter | None, max_tokens: int = 2) -> GenerateOptions:
     return GenerateOptions(temperature=0, max_tokens=max_tokens, adapter=adapter.digest if adapter else "")
 
 
+def runtimes_of(worker: EngineProcess) -> list[int]:
+    """Processes that the worker has started."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended
+            parent = status.read_text().rpartition(")")[2].split()[1]
+            found += [int(status.parent.name)] if int(parent) == worker.pid else []
+    return found
+
+
 async def test_a_slow_start_is_progress_and_not_silence(tmp_path: Path) -> None:
     async with worker_of(tmp_path, start_s=2.5) as worker:
         heard: list[float] = []
@@ -131,6 +144,43 @@ async def test_unloading_while_adapters_are_set_leaves_nothing(tmp_path: Path) -
         assert (await worker.describe()).engine.adapters == ()
         await worker.load(options(tmp_path, "another"))
         assert await text_of(worker, greedy(None)) == "word word "
+
+
+async def test_streams_go_on_while_a_second_runtime_is_loaded(tmp_path: Path) -> None:
+    """Which holds Python's lock in its own process all the while; in the worker it would stop everything."""
+    first, second = adapter(tmp_path, "first"), adapter(tmp_path, "second")
+    async with worker_of(tmp_path, start_s=1.5) as worker:
+        await worker.load(options(tmp_path, adapters=(first,)))
+        running = worker.generate(QUESTION, greedy(first, max_tokens=300))
+        await anext(running)
+        async with asyncio.TaskGroup() as group:
+            swapping = group.create_task(worker.set_adapters([second]))
+            rest = [event async for event in running]
+            assert not swapping.done(), "the stream ended while the second runtime was being loaded"
+        assert isinstance(rest[-1], Finished)
+        assert rest[-1].usage.completion_tokens == 300
+
+
+async def test_a_worker_whose_runtime_is_killed_ends_and_its_stream_hears_of_it(tmp_path: Path) -> None:
+    async with worker_of(tmp_path) as worker:
+        await worker.load(options(tmp_path))
+        running = worker.generate(QUESTION, GenerateOptions(temperature=0))
+        await anext(running)
+        children = await asyncio.to_thread(runtimes_of, worker)
+        assert len(children) == 1
+        os.kill(children[0], signal.SIGKILL)
+        with pytest.raises(EngineFailedError):
+            async for _ in running:
+                pass
+
+
+async def test_a_runtime_ends_with_its_worker(tmp_path: Path) -> None:
+    async with worker_of(tmp_path) as worker:
+        await worker.load(options(tmp_path))
+        (child,) = await asyncio.to_thread(runtimes_of, worker)
+    async with asyncio.timeout(10):
+        while await asyncio.to_thread(Path(f"/proc/{child}/cmdline").exists):  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.05)
 
 
 async def test_an_engine_for_another_gpu_version_budget_or_batch_is_refused_before_loading(tmp_path: Path) -> None:
