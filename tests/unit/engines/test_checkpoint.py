@@ -104,6 +104,6 @@ def test_the_config_tells_the_shapes_that_an_adapter_must_fit(tmp_path: Path) ->
 
 
 def test_a_config_without_a_feed_forward_width_tells_of_attention_alone(tmp_path: Path) -> None:
-    assert set(read_linear_shapes(write_checkpoint(tmp_path / "model")).shapes) == {
+    assert set(read_linear_shapes(write_checkpoint(tmp_path / "model", intermediate_size=None)).shapes) == {
         *("q_proj", "k_proj", "v_proj", "o_proj")
     }
