@@ -18,6 +18,8 @@ _EXIT_BOUND_S = 5.0
 _EXIT_CODE_ORPHANED = 75
 _STATM_RESIDENT_FIELD = 1
 _OOM_SCORE_ADDED = 500
+_M_ARENA_MAX = -8  # mallopt(3)
+_MOST_ARENAS = 2
 _OOM_SCORE_MAX = 1000  # proc_pid_oom_score_adj(5)
 
 
@@ -34,6 +36,17 @@ def give_back_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's own
     if trim is not None:
         trim(0)
+
+
+def keep_few_arenas() -> None:
+    """Has all threads share two heaps of the C library (mallopt(3)); nothing elsewhere. Call it before there are threads.
+
+    By default glibc gives new threads heaps of their own. A runtime that is closed leaves its threads' heaps behind, full
+    of holes, and each one after it makes more of them: memory grew by 15 MB with every exchange of adapters.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        set_option(_M_ARENA_MAX, _MOST_ARENAS)
 
 
 def go_first_when_memory_ends() -> None:

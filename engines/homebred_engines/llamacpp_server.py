@@ -26,6 +26,7 @@ from homebred_engines.api import (
     InvalidRequestError,
     UnsupportedOptionError,
 )
+from homebred_engines.hardening import give_back_memory
 from homebred_engines.llamacpp_grammar import UNGUIDED, Grammar
 from homebred_engines.llamacpp_plan import ServerOptions
 from homebred_engines.prefill_turns import PrefillTurns, Turn
@@ -97,6 +98,7 @@ class LlamaServer:
     def close(self) -> None:
         """Frees the model."""
         self._server = None
+        give_back_memory()
 
     def _was_interrupted(
         self, turn: Turn, body: bytes, hear: Callable[[bytes], None], is_cancelled: Callable[[], bool]

@@ -36,6 +36,7 @@ def main() -> None:
     """Entry point; exits 0 after a clean stop, 64 where the socket or the engine cannot be had."""
     arguments = _parse_arguments()
     ready = _keep_standard_output_to_ourselves()
+    hardening.keep_few_arenas()
     hardening.go_first_when_memory_ends()
     hardening.forbid_dumps()
     try:

@@ -143,3 +143,13 @@ async def test_an_engine_without_adapters_refuses_them(bench: Bench) -> None:
         await bench.ask(TEXT, asking(adapter))
     with pytest.raises(UnsupportedOptionError):
         await bench.worker.set_adapters([adapter])
+
+
+async def test_exchanging_adapters_costs_no_memory_in_the_long_run(adapters: tuple[Adapter, ...], fresh: Fresh) -> None:
+    bench, resident = await fresh(), []
+    for number in range(10):
+        chosen = adapters[number % 2]
+        await bench.worker.set_adapters([chosen])
+        await bench.ask(TEXT, asking(chosen))
+        resident.append((await bench.worker.describe()).resident_bytes)
+    assert max(resident[5:]) <= max(resident[1:5]) * 1.05

@@ -351,3 +351,14 @@ async def test_a_model_that_was_loaded_for_embeddings_generates_nothing(embeddin
 async def test_a_model_that_was_loaded_to_generate_embeds_nothing(bench: Bench) -> None:
     with pytest.raises(UnsupportedOptionError):
         await bench.worker.embed([WORDS])
+
+
+async def test_unloading_gives_the_memory_back(candidate: Candidate, start_bench: StartBench) -> None:
+    bench = await start_bench(candidate)
+    without_model = []
+    for _ in range(3):
+        await bench.worker.load(bench.load_options)
+        await bench.ask(WORDS, GREEDY)
+        await bench.worker.unload()
+        without_model.append((await bench.worker.describe()).resident_bytes)
+    assert without_model[-1] <= without_model[0] * 1.05
