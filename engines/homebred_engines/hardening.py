@@ -39,10 +39,10 @@ def give_back_memory() -> None:
 
 
 def keep_few_arenas() -> None:
-    """Has all threads share two heaps of the C library (mallopt(3)); nothing elsewhere. Call it before there are threads.
+    """Has all threads share two heaps (mallopt(3)); nothing elsewhere. Call it while there is one thread.
 
-    By default glibc gives new threads heaps of their own. A runtime that is closed leaves its threads' heaps behind, full
-    of holes, and each one after it makes more of them: memory grew by 15 MB with every exchange of adapters.
+    By default glibc gives new threads heaps of their own. A runtime that is closed leaves its threads' heaps behind,
+    full of holes, and each one after it makes more of them: memory grew by 15 MB with every exchange of adapters.
     """
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)
     if set_option is not None:
