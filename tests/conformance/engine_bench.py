@@ -202,7 +202,7 @@ EDGELLM_STAND_IN = Candidate(
     model=lambda folder, tokens: nullcontext(write_bundle(folder / "engine", capacity=tokens)),
     context_tokens=2048,
     endless="word " * 1000,
-    slow_prefill="word " * 1500,
+    slow_prefill="word " * 500,  # all read in one step, which nothing can end
     reads_in_turns=False,
     write_adapters=write_adapters,
     make_interpreter=_edge_stand_in_interpreter,
