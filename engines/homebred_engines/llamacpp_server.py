@@ -33,6 +33,8 @@ from homebred_engines.prefill_turns import PrefillTurns, Turn
 
 # Small batches: a prompt is read in steps, between which others get their tokens and a cancellation is heard.
 _BATCH_TOKENS = 64
+# llama.cpp gives back a prompt that has left its slot by its tokens alone, whichever adapter read it. So there is no
+# such cache beside adapters; a slot's own is emptied by llama.cpp when the adapter changes.
 _PROMPT_CACHE_MIB = 128
 _ERRORS_ONLY = 1
 _FALLBACK_TEMPLATE = "chatml"
@@ -201,7 +203,7 @@ def _start(options: ServerOptions) -> xllamacpp.Server:
         parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = options.threads
     parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(adapter.path, 0.0) for adapter in options.adapters]
-    parameters.cache_ram_mib = _PROMPT_CACHE_MIB
+    parameters.cache_ram_mib = 0 if options.adapters else _PROMPT_CACHE_MIB
     parameters.verbosity = _ERRORS_ONLY
     parameters.api_keys = [secrets.token_urlsafe(32)]
     parameters.endpoint_slots = parameters.endpoint_props = parameters.ui = False

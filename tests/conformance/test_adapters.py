@@ -66,6 +66,18 @@ async def test_each_generation_has_the_adapter_that_it_asks_for(adapters: tuple[
     assert [answer.text for answer in beside] == [wanted[each] for each in order]
 
 
+async def test_what_one_adapter_has_read_is_never_taken_for_anothers(
+    adapters: tuple[Adapter, ...], fresh: Fresh
+) -> None:
+    first, second, _ = adapters
+    other = "a conversation about something else altogether, of which nothing can be kept"
+    bench = await fresh(first, second, slots=1)
+    await bench.ask(TEXT, asking(first))
+    await bench.ask(other, asking(second))
+    later = await bench.ask(TEXT, asking(second))
+    assert later.text == (await (await fresh(first, second, slots=1)).ask(TEXT, asking(second))).text
+
+
 async def test_adapters_come_and_go_while_the_model_stays(adapters: tuple[Adapter, ...], fresh: Fresh) -> None:
     first, second, _ = adapters
     bench = await fresh()
