@@ -30,6 +30,8 @@ class AdapterChange:
     """Served from now on, beside the base alone."""
     took_s: float
     failure: api.EngineError | None
+    refused: str = ""
+    """Digest of the one that the worker does not take, and for whose sake it failed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +41,8 @@ class _Change:
     chosen: frozenset[str]
     """Digests of what is to be served."""
     failure: api.EngineError | None = None
+    refused: str = ""
+    """Digest of the one for whose sake it failed: without it, the others may be served."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -124,7 +128,7 @@ class Adapting:
             self._begin_change(chosen)
         if (change := self._change) is not None:
             await change.over.wait()
-            if change.failure is not None and digest in change.chosen and digest not in self._refused:
+            if change.failure is not None and not change.refused and digest in change.chosen:
                 raise change.failure
 
     def _catch_up(self) -> None:
@@ -155,14 +159,23 @@ class Adapting:
         change.failure = api.EngineFailedError("The worker was stopped while its adapters were changed.")
         try:
             change.failure = await self._failure_of(change.chosen)
+            change.refused = self._noted_refusal(change)
         finally:
             self._served = before if change.failure else change.chosen
             self._change = None
             change.over.set()
         took_s = self._clock.monotonic_s() - started_s
-        self._on_change(AdapterChange(adapters=len(self._served), took_s=took_s, failure=change.failure))
-        if change.failure is None or isinstance(change.failure, api.AdapterRefusedError):
+        adapters, failure = len(self._served), change.failure
+        self._on_change(AdapterChange(adapters=adapters, took_s=took_s, failure=failure, refused=change.refused))
+        if change.failure is None or change.refused:
             self._catch_up()
+
+    def _noted_refusal(self, change: _Change) -> str:
+        match change.failure:
+            case api.AdapterRefusedError(adapter=digest) as refused if digest in change.chosen:
+                self._refused[digest] = refused
+                return digest
+        return ""
 
     async def _failure_of(self, chosen: Collection[str]) -> api.EngineError | None:
         """Why the worker does not serve these now; None: it does."""
@@ -170,9 +183,6 @@ class Adapting:
         try:
             async with asyncio.timeout(self._limit_s):
                 await self._worker.set_adapters(adapters)
-        except api.AdapterRefusedError as error:
-            self._refused[error.adapter] = error
-            return error
         except api.EngineError as error:
             return error
         except TimeoutError:

@@ -46,15 +46,14 @@ class PoolNotes:
     def adapters_changed(self, model: ServedModel, change: AdapterChange) -> None:
         """A loaded model serves other adapters, or would not."""
         self.measures.count(figures.ADAPTER_CHANGES, "failed" if change.failure else "changed")
-        match change.failure:
-            case None:
-                self.measures.observer(figures.ADAPTER_CHANGE_SECONDS)(change.took_s)
-                about: dict[str, Value] = {"adapters": change.adapters, "seconds": change.took_s}
-                self.journal.note(messages.ADAPTERS_CHANGED, **_named(model), **about)
-            case api.AdapterRefusedError(adapter=adapter):
-                self.adapter_refused(model, adapter)
-            case failure:
-                self.journal.note(messages.ADAPTERS_NOT_CHANGED, **_named(model), error_code=failure.code)
+        if change.failure is None:
+            self.measures.observer(figures.ADAPTER_CHANGE_SECONDS)(change.took_s)
+            about: dict[str, Value] = {"adapters": change.adapters, "seconds": change.took_s}
+            self.journal.note(messages.ADAPTERS_CHANGED, **_named(model), **about)
+        elif change.refused:
+            self.adapter_refused(model, change.refused)
+        else:
+            self.journal.note(messages.ADAPTERS_NOT_CHANGED, **_named(model), error_code=change.failure.code)
 
     def adapter_refused(self, model: ServedModel, adapter: str) -> None:
         """A model is served without one of its adapters."""

@@ -178,6 +178,29 @@ async def test_closing_the_pool_ends_those_who_wait_for_an_adapter() -> None:
         assert isinstance(await waiting, api.EngineFailedError)
 
 
+async def test_who_waits_with_a_refused_one_is_served_all_the_same() -> None:
+    fleet = Fleet.free()
+    async with pool_of(fleet) as pool, asyncio.TaskGroup() as group:
+        await said(pool)
+        fleet.refused_adapters = frozenset({"bad"})
+        fleet.changing.clear()
+        pool.keep_only({M: (adapter("bad"), adapter("good"))})
+        waiting = group.create_task(said(pool, "good"))
+        await until(lambda: "m takes bad good" in fleet.told)
+        fleet.changing.set()
+        assert await waiting == "01"
+
+
+async def test_a_refusal_that_names_none_of_them_is_not_tried_over_and_over() -> None:
+    fleet = Fleet.free()
+    async with pool_of(fleet) as pool:
+        await said(pool)
+        fleet.adapter_failure = api.AdapterRefusedError("One of them is for another base.")
+        assert isinstance(await said(pool, "a"), api.AdapterRefusedError)
+        await settled()
+        assert fleet.told.count("m takes a") == 1
+
+
 @asynccontextmanager
 async def adapting_of(fleet: Fleet, *, most: int, changes: list[AdapterChange]) -> AsyncIterator[Adapting]:
     worker = await fleet.start("echo")

@@ -50,7 +50,9 @@ def test_loads_are_noted_and_counted_by_how_they_ended(notes: PoolNotes) -> None
 def test_changes_of_adapters_are_noted_and_counted(
     notes: PoolNotes, failure: api.EngineError | None, event: str, result: str
 ) -> None:
-    notes.adapters_changed(M, AdapterChange(adapters=2, took_s=0.5, failure=failure))
+    notes.adapters_changed(
+        M, AdapterChange(adapters=2, took_s=0.5, failure=failure, refused=getattr(failure, "adapter", ""))
+    )
     assert told(notes) == [event]
     assert count(notes, "homebred_adapter_changes_total", result=result) == 1
 
