@@ -22,6 +22,10 @@ from homebred_engines import api
 Own = Callable[[Coroutine[Any, Any, None]], object]
 
 
+class AdaptersNotChangedError(api.EngineFailedError):
+    """The engine failed at serving other adapters."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterChange:
     """What came of asking a worker for another set."""
@@ -129,7 +133,7 @@ class Adapting:
         if (change := self._change) is not None:
             await change.over.wait()
             if change.failure is not None and not change.refused and digest in change.chosen:
-                raise change.failure
+                raise _told(change.failure)
 
     def _catch_up(self) -> None:
         """Changes to what is wanted now, where that is not served."""
@@ -190,6 +194,15 @@ class Adapting:
         except Exception as error:  # noqa: BLE001  # told to all who wait; raised here, it would end the pool
             return api.EngineFailedError(f"{type(error).__name__} while its adapters were changed.")
         return None
+
+
+def _told(failure: api.EngineError) -> api.EngineError:
+    """To each who waited, that it is the change's failure and none of its own."""
+    if not isinstance(failure, api.EngineFailedError):
+        return failure
+    return AdaptersNotChangedError(
+        failure.why, hint=failure.hint, exit_code=failure.exit_code, last_lines=failure.last_lines
+    )
 
 
 def _take_one(counts: dict[str, int], key: str) -> None:

@@ -20,7 +20,7 @@ from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.engines import EngineLauncher, EngineWorker, Prompt, ServedAdapter, ServedModel
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.measures import UNMEASURED, Measures
-from homebred_daemon.services.adapting import Adapting
+from homebred_daemon.services.adapting import AdapterChange, AdaptersNotChangedError, Adapting
 from homebred_daemon.services.background import task_group
 from homebred_daemon.services.loading import LoadedWorker, LoadFailure, Room, loaded_worker
 from homebred_daemon.services.places import Place, Places, Resident
@@ -316,7 +316,7 @@ class WorkerPool:
             most=self._room.max_adapters,
             limit_s=self._room.load_timeout_s,
             own=lambda work: self._own(work, self._abandonable),
-            on_change=partial(self._notes.adapters_changed, place.model),
+            on_change=partial(self._adapters_changed, place, loaded.worker),
         )
         for refused in loaded.refused.values():
             self._notes.adapter_refused(place.model, refused.adapter)
@@ -351,11 +351,24 @@ class WorkerPool:
         """
         if not resident.worker.is_alive:
             self._failed(place, resident, await resident.worker.ended())
-        elif not resident.over.is_set() and self._supervisor.faulted(place.model):
+        elif not isinstance(error, AdaptersNotChangedError) and self._is_broken(place, resident):
             self._condemn(place, resident, _faulty())
             return error
         verdict = resident.verdict
         return error if verdict is None else type(verdict)(verdict.why, hint=verdict.hint)
+
+    def _adapters_changed(self, place: Place, worker: EngineWorker, change: AdapterChange) -> None:
+        """One that failed is held against the model once, however many waited for it."""
+        self._notes.adapters_changed(place.model, change)
+        resident = place.resident
+        if not isinstance(change.failure, api.EngineFailedError) or resident is None or resident.worker is not worker:
+            return
+        if worker.is_alive and self._is_broken(place, resident):
+            self._condemn(place, resident, _faulty())
+
+    def _is_broken(self, place: Place, resident: Resident) -> bool:
+        """Whether one more fault in a worker that lives makes it one too many."""
+        return not resident.over.is_set() and self._supervisor.faulted(place.model)
 
     def _condemn(self, place: Place, resident: Resident, verdict: api.EngineFailedError) -> None:
         """Ends a worker that does not do its work."""

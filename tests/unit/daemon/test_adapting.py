@@ -12,6 +12,7 @@ from tests.support.fake_workers import Fleet
 from tests.support.manual_clock import ManualClock
 from tests.support.worker_pools import adapter, model, pool_of, prompt, settled, until
 
+from homebred_daemon.core.supervision import FAULTS_TO_BREAK
 from homebred_daemon.services.adapting import AdapterChange, Adapting
 from homebred_daemon.services.engines import WorkerPool
 from homebred_engines import api
@@ -199,6 +200,30 @@ async def test_a_refusal_that_names_none_of_them_is_not_tried_over_and_over() ->
         assert isinstance(await said(pool, "a"), api.AdapterRefusedError)
         await settled()
         assert fleet.told.count("m takes a") == 1
+
+
+async def test_a_change_that_fails_counts_once_against_the_model_however_many_waited_for_it() -> None:
+    fleet = Fleet.free()
+    async with pool_of(fleet) as pool, asyncio.TaskGroup() as group:
+        await said(pool)
+        fleet.changing.clear()
+        fleet.adapter_failure = api.EngineFailedError("It stumbled.")
+        waiting = [group.create_task(said(pool, "a", f"r{number}")) for number in range(16)]
+        await until(lambda: "m takes a" in fleet.told)
+        fleet.changing.set()
+        assert all(isinstance(outcome, api.EngineFailedError) for outcome in await asyncio.gather(*waiting))
+        await settled()
+        assert fleet.workers[0].is_alive
+
+
+async def test_a_worker_that_fails_at_every_change_is_replaced() -> None:
+    fleet = Fleet.free()
+    async with pool_of(fleet) as pool:
+        await said(pool)
+        fleet.adapter_failure = api.EngineFailedError("It stumbled.")
+        for _ in range(FAULTS_TO_BREAK):
+            assert isinstance(await said(pool, "a"), api.EngineFailedError)
+        await until(lambda: not fleet.workers[0].is_alive)
 
 
 @asynccontextmanager
