@@ -45,6 +45,8 @@ class _Change:
     chosen: frozenset[str]
     """Digests of what is to be served."""
     failure: api.EngineError | None = None
+    is_given_up: bool = False
+    """Whether it may come to its end at any time from now on, so that nobody knows what the worker serves."""
     refused: str = ""
     """Digest of the one for whose sake it failed: without it, the others may be served."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -114,6 +116,9 @@ class Adapting:
             _take_one(self._waiting, digest)
         try:
             yield
+        except api.AdapterNotLoadedError:  # as after a change that was given up here, and came to its end there
+            self._served -= {digest}
+            raise
         finally:
             self._used_s[digest] = self._clock.monotonic_s()
             _take_one(self._users, digest)
@@ -162,10 +167,11 @@ class Adapting:
         started_s = self._clock.monotonic_s()
         change.failure = api.EngineFailedError("The worker was stopped while its adapters were changed.")
         try:
-            change.failure = await self._failure_of(change.chosen)
+            change.failure = await self._failure_of(change)
             change.refused = self._noted_refusal(change)
         finally:
-            self._served = before if change.failure else change.chosen
+            kept = frozenset[str]() if change.is_given_up else before
+            self._served = kept if change.failure else change.chosen
             self._change = None
             change.over.set()
         took_s = self._clock.monotonic_s() - started_s
@@ -181,15 +187,16 @@ class Adapting:
                 return digest
         return ""
 
-    async def _failure_of(self, chosen: Collection[str]) -> api.EngineError | None:
+    async def _failure_of(self, change: _Change) -> api.EngineError | None:
         """Why the worker does not serve these now; None: it does."""
-        adapters = [api.Adapter(digest=digest, path=self._known[digest].path) for digest in sorted(chosen)]
+        adapters = [api.Adapter(digest=digest, path=self._known[digest].path) for digest in sorted(change.chosen)]
         try:
             async with asyncio.timeout(self._limit_s):
                 await self._worker.set_adapters(adapters)
         except api.EngineError as error:
             return error
         except TimeoutError:
+            change.is_given_up = True
             return api.EngineFailedError(f"Its adapters were not changed within {self._limit_s:g} s.")
         except Exception as error:  # noqa: BLE001  # told to all who wait; raised here, it would end the pool
             return api.EngineFailedError(f"{type(error).__name__} while its adapters were changed.")

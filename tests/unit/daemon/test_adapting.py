@@ -15,6 +15,7 @@ from tests.support.worker_pools import adapter, model, pool_of, prompt, settled,
 from homebred_daemon.core.supervision import FAULTS_TO_BREAK
 from homebred_daemon.services.adapting import AdapterChange, Adapting
 from homebred_daemon.services.engines import WorkerPool
+from homebred_daemon.services.loading import LoadedWorker
 from homebred_engines import api
 
 M = model("m")
@@ -226,15 +227,40 @@ async def test_a_worker_that_fails_at_every_change_is_replaced() -> None:
         await until(lambda: not fleet.workers[0].is_alive)
 
 
+async def test_one_that_the_worker_no_longer_serves_is_had_served_for_the_next() -> None:
+    fleet = Fleet.free()
+    async with pool_of(fleet) as pool:
+        assert await said(pool, "a") == "01"
+        fleet.workers[0].adapters.clear()
+        assert isinstance(await said(pool, "a"), api.AdapterNotLoadedError)
+        assert await said(pool, "a") == "01"
+
+
 @asynccontextmanager
-async def adapting_of(fleet: Fleet, *, most: int, changes: list[AdapterChange]) -> AsyncIterator[Adapting]:
+async def adapting_of(
+    fleet: Fleet, *, most: int, changes: list[AdapterChange], limit_s: float = 60
+) -> AsyncIterator[Adapting]:
     worker = await fleet.start("echo")
     async with asyncio.TaskGroup() as group:
 
         def own(work: Any) -> None:
             group.create_task(work)
 
-        yield Adapting(worker, ManualClock(), most=most, limit_s=60, own=own, on_change=changes.append)
+        yield Adapting(worker, ManualClock(), most=most, limit_s=limit_s, own=own, on_change=changes.append)
+
+
+async def test_after_a_change_that_was_given_up_nobody_counts_on_what_was_served_before() -> None:
+    fleet, changes = Fleet.free(), list[AdapterChange]()
+    async with adapting_of(fleet, most=1, changes=changes, limit_s=0) as adapting:
+        adapting.begin(LoadedWorker(worker=fleet.workers[0], adapters=("old",), refused={}))
+        fleet.changing.clear()
+        with pytest.raises(api.EngineFailedError, match="not changed within 0 s"):
+            async with adapting.serving(adapter("new")):
+                pass
+        fleet.changing.set()  # what was given up comes to its end in the engine
+        async with adapting.serving(adapter("old")):
+            pass
+    assert [line for line in fleet.told if "takes" in line] == [" takes new", " takes old"]
 
 
 @given(st.integers(1, 3), st.lists(st.sampled_from("abcde"), max_size=12))
