@@ -93,7 +93,13 @@ class Adapting:
         """From now on these are those of the specialists on this base; changes what is served where it must."""
         self._known |= {adapter.digest: adapter for adapter in adapters}
         self._wanted = tuple(adapter.digest for adapter in adapters)
+        self._forget_strangers()
         self._catch_up()
+
+    def forgive(self, adapter: ServedAdapter | None) -> None:
+        """One that was refused may be tried again."""
+        if adapter is not None:
+            self._refused.pop(adapter.digest, None)
 
     @asynccontextmanager
     async def serving(self, adapter: ServedAdapter | None) -> AsyncIterator[None]:
@@ -123,6 +129,13 @@ class Adapting:
             self._used_s[digest] = self._clock.monotonic_s()
             _take_one(self._users, digest)
             self._freed.set()
+
+    def _forget_strangers(self) -> None:
+        """One that has left the store may come back whole; and a worker lives longer than many an adapter."""
+        meant = {*self._wanted, *self._users, *self._waiting, *(self._change.chosen if self._change else ())}
+        self._refused = {digest: why for digest, why in self._refused.items() if digest in meant}
+        self._used_s = {digest: used_s for digest, used_s in self._used_s.items() if digest in meant}
+        self._known = {digest: one for digest, one in self._known.items() if digest in meant}
 
     async def _come_nearer(self, digest: str) -> None:
         """Returns once there is a reason to look again."""

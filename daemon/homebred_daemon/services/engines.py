@@ -131,6 +131,7 @@ class WorkerPool:
         with self._held(model) as place:
             resident = await self._seated(place)
             try:
+                resident.adapting.forgive(adapter)
                 async with resident.adapting.serving(adapter):
                     pass
             finally:

@@ -236,6 +236,29 @@ async def test_one_that_the_worker_no_longer_serves_is_had_served_for_the_next()
         assert await said(pool, "a") == "01"
 
 
+async def test_one_that_was_refused_is_tried_again_once_it_has_left_the_store_and_come_back() -> None:
+    fleet = Fleet.free()
+    fleet.refused_adapters = frozenset({"a"})
+    async with pool_of(fleet) as pool:
+        pool.keep_only({M: (adapter("a"),)})
+        assert isinstance(await said(pool, "a"), api.AdapterRefusedError)
+        fleet.refused_adapters = frozenset()
+        pool.keep_only({M: ()})
+        pool.keep_only({M: (adapter("a"),)})
+        assert await said(pool, "a") == "01"
+
+
+async def test_an_operator_has_a_refused_one_tried_again() -> None:
+    fleet = Fleet.free()
+    async with pool_of(fleet) as pool:
+        await said(pool)
+        fleet.refused_adapters = frozenset({"a"})
+        assert isinstance(await said(pool, "a"), api.AdapterRefusedError)
+        fleet.refused_adapters = frozenset()
+        await pool.load(M, adapter("a"))
+        assert await said(pool, "a") == "01"
+
+
 @asynccontextmanager
 async def adapting_of(
     fleet: Fleet, *, most: int, changes: list[AdapterChange], limit_s: float = 60
