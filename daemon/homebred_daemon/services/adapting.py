@@ -19,6 +19,9 @@ from homebred_daemon.ports.engines import EngineWorker, ServedAdapter
 from homebred_daemon.services.loading import LoadedWorker
 from homebred_engines import api
 
+TURN_S = 10.0
+"""Who has waited for so long gets a turn, though all adapters that may be served at once are always in use."""
+
 Own = Callable[[Coroutine[Any, Any, None]], object]
 
 
@@ -81,6 +84,8 @@ class Adapting:
         """Answers that run on each; those without any are not in it."""
         self._waiting: dict[str, int] = defaultdict(int)
         """Answers that wait for each, in the same way."""
+        self._asked_s: dict[str, float] = {}
+        """Monotonic times since when answers have waited for each."""
         self._used_s: dict[str, float] = {}
         self._change: _Change | None = None
         self._freed = asyncio.Event()
@@ -114,12 +119,16 @@ class Adapting:
         digest = adapter.digest
         self._known.setdefault(digest, adapter)
         self._waiting[digest] += 1
+        self._asked_s.setdefault(digest, self._clock.monotonic_s())
         try:
-            while digest not in self._served:
+            while digest not in self._served or self._must_make_way(digest):
                 await self._come_nearer(digest)
             self._users[digest] += 1
         finally:
             _take_one(self._waiting, digest)
+            if digest not in self._waiting:
+                del self._asked_s[digest]
+            self._freed.set()
         try:
             yield
         except api.AdapterNotLoadedError:  # as after a change that was given up here, and came to its end there
@@ -143,15 +152,22 @@ class Adapting:
             raise api.AdapterRefusedError(refused.why, adapter=digest, hint=refused.hint)
         if self._change is None:
             chosen = self._chosen()
-            if digest not in chosen:  # as many as may be are in use, or waited for longer
+            if digest in self._served or digest not in chosen:  # as many as may be are in use, or waited for longer
                 self._freed.clear()
                 await self._freed.wait()
                 return
             self._begin_change(chosen)
         if (change := self._change) is not None:
             await change.over.wait()
-            if change.failure is not None and not change.refused and digest in change.chosen:
+            if change.failure is not None and not change.refused and digest in change.chosen - self._served:
                 raise _told(change.failure)
+
+    def _must_make_way(self, digest: str) -> bool:
+        """Whether no more may begin on it: it has been in use for longest, and another's turn has come."""
+        if len(self._users) < self._most or digest != next(iter(self._users)):
+            return False
+        asked = [asked_s for other, asked_s in self._asked_s.items() if other not in self._served]
+        return bool(asked) and self._clock.monotonic_s() - min(asked) >= TURN_S
 
     def _catch_up(self) -> None:
         """Changes to what is wanted now, where that is not served."""

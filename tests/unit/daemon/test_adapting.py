@@ -13,7 +13,7 @@ from tests.support.manual_clock import ManualClock
 from tests.support.worker_pools import adapter, model, pool_of, prompt, settled, until
 
 from homebred_daemon.core.supervision import FAULTS_TO_BREAK
-from homebred_daemon.services.adapting import AdapterChange, Adapting
+from homebred_daemon.services.adapting import TURN_S, AdapterChange, Adapting
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.loading import LoadedWorker
 from homebred_engines import api
@@ -259,9 +259,26 @@ async def test_an_operator_has_a_refused_one_tried_again() -> None:
         assert await said(pool, "a") == "01"
 
 
+async def test_who_waits_for_an_adapter_gets_its_turn_though_others_are_always_in_use() -> None:
+    fleet, clock = Fleet.free(), ManualClock()
+    async with pool_of(fleet, clock=clock, max_adapters=1) as pool, asyncio.TaskGroup() as group:
+        await said(pool, "a")
+        fleet.speaking.clear()
+        running = group.create_task(said(pool, "a", "r0"))
+        await until(lambda: "m answers r0" in fleet.told)
+        waiting = group.create_task(said(pool, "b", "b"))
+        await settled()
+        clock.pass_s(60)
+        following = group.create_task(said(pool, "a", "r1"))
+        await settled()
+        assert "m answers r1" not in fleet.told, "or one after another, it would be in use for ever"
+        fleet.speaking.set()
+        assert [await running, await waiting, await following] == ["01"] * 3
+
+
 @asynccontextmanager
 async def adapting_of(
-    fleet: Fleet, *, most: int, changes: list[AdapterChange], limit_s: float = 60
+    fleet: Fleet, *, most: int, changes: list[AdapterChange], limit_s: float = 60, clock: ManualClock | None = None
 ) -> AsyncIterator[Adapting]:
     worker = await fleet.start("echo")
     async with asyncio.TaskGroup() as group:
@@ -269,7 +286,7 @@ async def adapting_of(
         def own(work: Any) -> None:
             group.create_task(work)
 
-        yield Adapting(worker, ManualClock(), most=most, limit_s=limit_s, own=own, on_change=changes.append)
+        yield Adapting(worker, clock or ManualClock(), most=most, limit_s=limit_s, own=own, on_change=changes.append)
 
 
 async def test_after_a_change_that_was_given_up_nobody_counts_on_what_was_served_before() -> None:
@@ -286,15 +303,16 @@ async def test_after_a_change_that_was_given_up_nobody_counts_on_what_was_served
     assert [line for line in fleet.told if "takes" in line] == [" takes new", " takes old"]
 
 
-@given(st.integers(1, 3), st.lists(st.sampled_from("abcde"), max_size=12))
+@given(st.integers(1, 3), st.lists(st.sampled_from("abcde"), max_size=20))
 def test_whoever_is_let_in_has_its_adapter_served_until_it_leaves(most: int, names: list[str]) -> None:
     async def run() -> None:
-        fleet, changes = Fleet.free(), list[AdapterChange]()
-        async with adapting_of(fleet, most=most, changes=changes) as adapting:
+        fleet, changes, clock = Fleet.free(), list[AdapterChange](), ManualClock()
+        async with adapting_of(fleet, most=most, changes=changes, clock=clock) as adapting:
 
             async def use(name: str) -> None:
                 async with adapting.serving(adapter(name)):
                     for _ in range(5):
+                        clock.pass_s(TURN_S / 3)
                         assert name in fleet.workers[0].adapters
                         await asyncio.sleep(0)
 
