@@ -159,6 +159,8 @@ class WorkerPool:
     def pin(self, models: frozenset[ServedModel]) -> None:
         """From now on these models, and no others, are never unloaded to make room; fewer than may be loaded."""
         self._places.pin(models)
+        for place in self._places:
+            self._retire_later(place)
         self._settle()
 
     def is_pinned(self, model: ServedModel) -> bool:
@@ -222,8 +224,14 @@ class WorkerPool:
             place.holders -= 1
             place.used_s = self._clock.monotonic_s()
             self._settle()
-            if self._room.keep_alive_s and place.is_idle:
-                asyncio.get_running_loop().call_later(self._room.keep_alive_s, self._retire_unused)
+            self._retire_later(place)
+
+    def _retire_later(self, place: Place) -> None:
+        """Looks at it again once nobody may have used it for so long, where nobody uses it now."""
+        if self._room.keep_alive_s and place.is_idle:
+            if place.alarm is not None:
+                place.alarm.cancel()
+            place.alarm = asyncio.get_running_loop().call_later(self._room.keep_alive_s, self._retire_unused)
 
     def _retire_unused(self) -> None:
         self._end(self._places.unused_since(self._clock.monotonic_s() - self._room.keep_alive_s))
@@ -269,6 +277,13 @@ class WorkerPool:
         if isinstance(loaded, Exception):
             raise loaded
 
+    def _turn_away(self, place: Place, error: api.EngineError) -> None:
+        """Tells those who wait for room with it; harmless where it does not wait."""
+        if self._places.is_waiting(place) and place.loading is not None:
+            self._places.leave_queue(place)
+            loading, place.loading = place.loading, None
+            loading.set_result(error)
+
     def _settle(self) -> None:
         """Does what is to be done since something has changed."""
         moves = self._places.settle()
@@ -304,6 +319,7 @@ class WorkerPool:
         if loading is not None:
             loading.set_result(loaded)
         self._settle()
+        self._retire_later(place)
 
     def _load_options(self, place: Place) -> api.LoadOptions:
         adapters = self._adapters.get(place.model, ())[: self._room.max_adapters]
@@ -385,10 +401,7 @@ class WorkerPool:
         pid, has_verdict = resident.worker.pid, resident.verdict is not None
         self._notes.failed(place.model, error, pid=pid, served_s=served_s, verdict=has_verdict)
         self._supervisor.failed(place.model, Event.FAILURE, error, served_s=served_s)
-        if self._places.is_waiting(place) and place.loading is not None:  # for its next turn, which does not come now
-            self._places.leave_queue(place)
-            loading, place.loading = place.loading, None
-            loading.set_result(error)
+        self._turn_away(place, error)  # who waits for its next turn, which does not come now
         self._end(place.vacated())
         self._settle()
 

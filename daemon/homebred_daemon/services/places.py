@@ -60,6 +60,8 @@ class Place:
     """Requests that use it or wait for it."""
     used_s: float = 0.0
     """Monotonic time of its last use."""
+    alarm: asyncio.TimerHandle | None = None
+    """Has it looked at again; the last one that was set, as only that one may find it unused for long enough."""
     doubt: asyncio.Task[Any] | None = None
     """Finds out whether its worker, slow to say how it stands, is frozen; who asks meanwhile waits for it."""
     is_wanted: bool = True

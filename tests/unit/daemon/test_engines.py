@@ -69,6 +69,39 @@ def test_a_model_that_nobody_uses_any_more_leaves_after_its_time() -> None:
     run_with(clock, kept_alive())
 
 
+def test_a_model_whose_askers_left_while_it_was_loaded_leaves_after_its_time_too() -> None:
+    fleet, clock = Fleet.free(), ManualClock()
+    fleet.loading.clear()
+
+    async def kept_alive() -> None:
+        async with pool_of(fleet, clock=clock, keep_alive_s=60) as pool, asyncio.TaskGroup() as group:
+            asking = group.create_task(ask(pool, "m"))
+            await until(lambda: "m loads" in fleet.told)
+            asking.cancel()
+            fleet.loading.set()
+            await until(lambda: pool.is_loaded(model("m")))
+            await _slept_until(clock, 61)
+            assert fleet.serving() == []
+
+    run_with(clock, kept_alive())
+
+
+def test_a_model_that_is_pinned_no_more_leaves_after_its_time() -> None:
+    fleet, clock = Fleet.free(), ManualClock()
+
+    async def kept_alive() -> None:
+        async with pool_of(fleet, clock=clock, keep_alive_s=60) as pool:
+            pool.pin(frozenset({model("m")}))
+            await ask(pool, "m")
+            await _slept_until(clock, 61)
+            assert fleet.serving() == ["m"]
+            pool.pin(frozenset())
+            await _slept_until(clock, 61)
+            assert fleet.serving() == []
+
+    run_with(clock, kept_alive())
+
+
 async def _slept_until(clock: ManualClock, seconds: float) -> None:
     clock.pass_s(seconds)
     await asyncio.sleep(0)
