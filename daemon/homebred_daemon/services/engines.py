@@ -161,6 +161,7 @@ class WorkerPool:
         self._places.pin(models)
         for place in self._places:
             self._retire_later(place)
+        self._refuse_impossible()
         self._settle()
 
     def is_pinned(self, model: ServedModel) -> bool:
@@ -212,6 +213,7 @@ class WorkerPool:
             if place.resident is not None:
                 place.resident.adapting.want(models.get(place.model, ()))
         self._supervisor.keep_only(models)
+        self._refuse_impossible()
         self._settle()
 
     @contextmanager
@@ -276,6 +278,14 @@ class WorkerPool:
         loaded = await asyncio.shield(place.loading)
         if isinstance(loaded, Exception):
             raise loaded
+
+    def _refuse_impossible(self) -> None:
+        """Who waits for room that cannot be had any more waits no longer, and nobody behind it."""
+        for place in self._places:
+            try:
+                self._places.require_possible(place)
+            except api.ModelRefusedError as error:
+                self._turn_away(place, error)
 
     def _turn_away(self, place: Place, error: api.EngineError) -> None:
         """Tells those who wait for room with it; harmless where it does not wait."""

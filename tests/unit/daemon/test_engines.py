@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -100,6 +101,34 @@ def test_a_model_that_is_pinned_no_more_leaves_after_its_time() -> None:
             assert fleet.serving() == []
 
     run_with(clock, kept_alive())
+
+
+async def test_a_model_that_waits_for_room_is_refused_once_a_pin_takes_the_room_away() -> None:
+    fleet = Fleet.free()
+    small, large = (
+        replace(model(name), weights_bytes=size) for name, size in (("small", 300 << 20), ("large", 700 << 20))
+    )
+    async with pool_of(fleet, max_models=3) as pool, asyncio.TaskGroup() as group:
+        fleet.speaking.clear()
+        busy = aclosing(pool.generate(small, prompt()))
+        async with busy as events:
+            await anext(events)
+            waiting = group.create_task(_failure(anext(pool.generate(large, prompt()))))
+            await settled()
+            assert not waiting.done()
+            pool.pin(frozenset({small}))
+            await settled()
+            assert "Pinned are" in str(await waiting)
+            fleet.speaking.set()
+            assert await ask(pool, "m") == "01", "nobody waits behind it"
+
+
+async def _failure(asked: Awaitable[object]) -> Exception | None:
+    try:
+        await asked
+    except api.EngineError as error:
+        return error
+    return None
 
 
 async def _slept_until(clock: ManualClock, seconds: float) -> None:
