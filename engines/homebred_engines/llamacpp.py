@@ -101,7 +101,7 @@ class LlamaCppEngine:
             raise api.ModelNotLoadedError("A generation was asked of it.")
         body = _request_body(messages, options)
         reading, answer = ChunkReading(), AnswerReading(options if options.tools else api.GenerateOptions())
-        async with loaded.servings.in_use() as serving, self._running(loaded, serving, options.adapter) as run:
+        async with self._running(loaded, options.adapter) as run:
             started_at, first_at = time.monotonic(), 0.0
             run.start(loaded.threads, body, grammar_for(options))
             while reading.reason is None and not answer.stopped and await run.next_chunks():
@@ -122,14 +122,16 @@ class LlamaCppEngine:
         yield answer.finished(reason or api.FinishReason.CANCELLED, usage)
 
     @asynccontextmanager
-    async def _running(self, loaded: _Loaded, serving: _Serving, adapter: str) -> AsyncIterator[Run]:
+    async def _running(self, loaded: _Loaded, adapter: str) -> AsyncIterator[Run]:
         """A run that can be cancelled from outside, and is once it is left."""
-        run = Run(serving.server, adapter=adapter)
+        use = await loaded.servings.take()
+        run = Run(use.served.server, adapter=adapter, when_over=use.release)
         loaded.runs.add(run)
         try:
             yield run
         finally:
             await run.end()
+            use.release()
             loaded.runs.discard(run)
             self._steps_of_ended_runs += run.steps
 

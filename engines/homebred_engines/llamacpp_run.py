@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Executor
 
 from homebred_engines.api import EngineError
@@ -14,7 +15,8 @@ from homebred_engines.llamacpp_server import LlamaServer
 class Run:
     """One request: its thread, and the chunks it has brought and nobody has read yet."""
 
-    def __init__(self, server: LlamaServer, *, adapter: str) -> None:
+    def __init__(self, server: LlamaServer, *, adapter: str, when_over: Callable[[], None]) -> None:
+        """`when_over` is called once it needs the server no more, though chunks may still be unread."""
         self.chunks: deque[bytes] = deque()
         self.failure: EngineError | None = None
         self.cancelled = False
@@ -22,6 +24,7 @@ class Run:
         """Chunks heard: one a batch of the prompt, one a token."""
         self._server = server
         self._adapter = adapter
+        self._when_over = when_over
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._news_on_its_way = False
@@ -30,7 +33,7 @@ class Run:
     def start(self, threads: Executor, body: dict[str, object], grammar: Grammar | None) -> None:
         """Begins, in one of the threads."""
         self._thread = self._loop.run_in_executor(threads, self._work, body, grammar)
-        self._thread.add_done_callback(lambda _: self._news.set())
+        self._thread.add_done_callback(self._ended)
 
     async def next_chunks(self) -> bool:
         """Waits for chunks; False when the request has ended and every chunk is read."""
@@ -47,6 +50,11 @@ class Run:
         if self._thread is not None and not self._thread.done():
             self._server.wake()
             await asyncio.wait([self._thread])
+
+    def _ended(self, thread: asyncio.Future[None]) -> None:
+        del thread
+        self._news.set()
+        self._when_over()
 
     def _work(self, body: dict[str, object], grammar: Grammar | None) -> None:
         try:

@@ -27,6 +27,24 @@ class _Held(Generic[S]):
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+class Use(Generic[S]):
+    """What one generation is served with, kept until it is let go of."""
+
+    def __init__(self, held: _Held[S]) -> None:
+        self.served = held.served
+        self._held: _Held[S] | None = held
+        held.running += 1
+
+    def release(self) -> None:
+        """It is needed no more, even where a reader has yet to take what was made; harmless when repeated."""
+        held, self._held = self._held, None
+        if held is None:
+            return
+        held.running -= 1
+        if not held.running:
+            held.idle.set()
+
+
 class Swap(Generic[S]):
     """One after the other; on one event loop."""
 
@@ -54,18 +72,19 @@ class Swap(Generic[S]):
 
         Raises ModelNotLoadedError, EngineFailedError.
         """
+        use = await self.take()
+        try:
+            yield use.served
+        finally:
+            use.release()
+
+    async def take(self) -> Use[S]:
+        """The same, until it is released."""
         while self._held is None:
             if self._is_over:
                 raise self._failure or ModelNotLoadedError("It was unloaded while the request waited.")
             await self._news.wait()
-        held = self._held
-        held.running += 1
-        try:
-            yield held.served
-        finally:
-            held.running -= 1
-            if not held.running:
-                held.idle.set()
+        return Use(self._held)
 
     async def replace(self, build: Build[S], *, again: Build[S] | None = None) -> None:
         """Serves newcomers with what `build` makes; the old one ends what runs on it.

@@ -1,0 +1,80 @@
+"""Adapters that come and go on the real llama.cpp, where memory is scarce and readers are slow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from tests.support.tiny_gguf import write_tiny_adapter, write_tiny_gguf
+
+from homebred_engines import api
+from homebred_engines.llamacpp import LlamaCppEngine
+from homebred_engines.llamacpp_plan import plan_load
+
+DIGEST = "sha256:" + "0" * 64
+LONG = api.GenerateOptions(temperature=0, max_tokens=100)
+
+
+def adapters(folder: Path, count: int) -> list[api.Adapter]:
+    return [
+        api.Adapter(digest=f"sha256:{seed}", path=str(write_tiny_adapter(folder / f"{seed}.gguf", seed=seed)))
+        for seed in range(1, count + 1)
+    ]
+
+
+@asynccontextmanager
+async def loaded(folder: Path, *, servers: float) -> AsyncIterator[LlamaCppEngine]:
+    """With memory for so many servers at once."""
+    options = api.LoadOptions(
+        model_path=str(write_tiny_gguf(folder / "base.gguf")),
+        model_digest=DIGEST,
+        context_tokens=256,
+        slots=2,
+        threads=1,
+    )
+    plan = plan_load(options)
+    budget_bytes = plan.facts.file_bytes + int(servers * (plan.own_bytes + 20_000))
+    engine = LlamaCppEngine()
+    async for _ in engine.load(replace(options, memory_budget_bytes=budget_bytes)):
+        pass
+    try:
+        yield engine
+    finally:
+        await engine.unload()
+
+
+def generating(
+    engine: LlamaCppEngine, options: api.GenerateOptions = LONG
+) -> aclosing[AsyncGenerator[api.Event, None]]:
+    return aclosing(engine.generate([api.Message(role="user", content="go on")], options))
+
+
+async def _set(engine: LlamaCppEngine, *adapters: api.Adapter) -> None:
+    async for _ in engine.set_adapters(adapters):
+        pass
+
+
+async def _said(engine: LlamaCppEngine) -> str:
+    short = api.GenerateOptions(temperature=0, max_tokens=2)
+    async with generating(engine, short) as events:
+        return "".join([getattr(event, "text", "") async for event in events])
+
+
+async def test_who_does_not_read_holds_up_no_swap(tmp_path: Path) -> None:
+    (adapter,) = adapters(tmp_path, 1)
+    async with loaded(tmp_path, servers=1) as engine, generating(engine) as unread:
+        await anext(unread)
+        await asyncio.wait_for(_set(engine, adapter), 10)
+        assert engine.stats().adapters == (adapter.digest,)
+        rest = [event async for event in unread]
+        assert isinstance(rest[-1], api.Finished)
+        assert rest[-1].reason is not api.FinishReason.CANCELLED
+
+
+async def test_who_does_not_read_holds_up_no_unload(tmp_path: Path) -> None:
+    async with loaded(tmp_path, servers=1) as engine, generating(engine) as unread:
+        await anext(unread)
+        await asyncio.wait_for(engine.unload(), 10)
