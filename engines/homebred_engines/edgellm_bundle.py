@@ -46,7 +46,7 @@ class BundleFacts:
     gpu_architecture: str
     """That it was built for: `sm_87`."""
     engine_version: str
-    """Of the package that built it."""
+    """Of the package that built it; empty: not known."""
 
 
 def read_bundle(folder: Path) -> BundleFacts:
@@ -63,7 +63,7 @@ def refuse_foreign(facts: BundleFacts, *, gpu_architecture: str, engine_version:
     """Raises ModelRefusedError for an engine that another kind of GPU or another version was to run."""
     refuse_other_gpu(facts.gpu_architecture, gpu_architecture)
     built, installed = (version.partition("+")[0] for version in (facts.engine_version, engine_version))
-    if built != installed:
+    if built and built != installed:  # one that was built without the package beside it names none
         why = f"The engine was built by TensorRT Edge-LLM {built}, and {installed} is installed."
         raise ModelRefusedError(why, hint=_REBUILD)
 
@@ -110,10 +110,10 @@ class _Reader:
         return document
 
     def _built_for(self) -> tuple[str, str]:
-        """The GPU's architecture, and the version of the package that built it."""
+        """The GPU's architecture, and the version of the package that built it, where that is known."""
         build = read_build(self._folder)
-        if build is None or build.engine != "edgellm" or not (build.gpu_architecture and build.engine_version):
-            raise self._refuse(f"has no {FILE_NAME} that says for which GPU and by which version it was built")
+        if build is None or build.engine != "edgellm" or not build.gpu_architecture:
+            raise self._refuse(f"has no {FILE_NAME} that says for which GPU it was built")
         return build.gpu_architecture, build.engine_version
 
     def _refuse_incomplete(self) -> None:

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 
@@ -117,19 +118,20 @@ class RuntimeProcess:
 
     def _hear(self) -> None:
         try:
-            while True:
-                self._take(self._connection.recv())
-        except (EOFError, OSError):
+            with suppress(EOFError, OSError):
+                while True:
+                    self._take(self._connection.recv())
+        finally:  # also where a message is not understood: without this thread nobody would hear anything
             self._fail()
-        if not self._is_closing:
-            sys.stderr.write(f"{self._ending()}\n")
-            os.kill(os.getpid(), signal.SIGTERM)
+            if not self._is_closing:
+                sys.stderr.write(f"{self._ending()}\n")
+                os.kill(os.getpid(), signal.SIGTERM)
 
     def _take(self, message: object) -> None:
         match message:
             case Said(number=number, chunk=chunk):
                 self._rows[number].heard.put(chunk)
-            case Ended(number=number):
+            case Ended(number=number) if number in self._rows:  # else a late word on a batch that is over
                 self._rows[number].heard.put(message)
             case Counted(number=number, tokens=tokens, failure=failure):
                 counted = self._counts.pop(number)

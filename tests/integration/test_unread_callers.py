@@ -142,6 +142,7 @@ def test_who_reads_again_in_time_gets_the_whole_answer(site: Site) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough("it takes half a minute to show that nothing grows")
 def test_any_number_of_callers_that_do_not_read_leave_nothing_behind(site: Site) -> None:
     with running(site) as client:
         resident = []

@@ -25,6 +25,7 @@ def reasons_after_agreeing(cases: Iterable[Case]) -> Counter[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough("it takes a minute; random cases and planted faults are compared every time")
 @pytest.mark.timeout(900)
 def test_every_combination_of_class_policy_margin_escalation_and_link_is_decided_as_the_oracle_does() -> None:
     reasons = reasons_after_agreeing(exhaustive_cases())

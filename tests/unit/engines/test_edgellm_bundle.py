@@ -27,6 +27,13 @@ def test_an_engine_folder_says_what_it_was_built_for(tmp_path: Path) -> None:
     assert facts.file_bytes > len(ENGINE)
 
 
+def test_where_no_version_is_known_the_gpu_alone_is_compared(tmp_path: Path) -> None:
+    facts = read_bundle(write_bundle(tmp_path / "engine", build=replace(BUILD, engine_version="")))
+    refuse_foreign(facts, gpu_architecture="sm_87", engine_version="0.11.0")
+    with pytest.raises(ModelRefusedError):
+        refuse_foreign(facts, gpu_architecture="sm_110", engine_version="0.11.0")
+
+
 def test_a_cache_of_bytes_and_layers_without_one_are_counted_so(tmp_path: Path) -> None:
     folder = write_bundle(tmp_path / "engine")
     change_config(folder, kv_cache_dtype="fp8")
