@@ -35,9 +35,9 @@ class Plan:
         caches = self.bundle.kv_bytes_per_token * self.bundle.capacity_tokens * self.bundle.rows
         return self.bundle.file_bytes + caches + self.adapter_bytes
 
-    def fits_beside(self, other: Plan) -> bool:
-        """Whether both may stand at once, on the way from one to the other."""
-        return self.needed_bytes + other.needed_bytes <= self.budget_bytes
+    def fits_beside(self, *others: Plan) -> bool:
+        """Whether all these may stand at once, on the way from one to the other."""
+        return self.needed_bytes + sum(other.needed_bytes for other in others) <= self.budget_bytes
 
 
 def plan_load(options: api.LoadOptions, *, gpu_architecture: str, engine_version: str) -> Plan:

@@ -22,13 +22,14 @@ from homebred_engines.llamacpp_grammar import grammar_for
 from homebred_engines.llamacpp_plan import Plan, plan_load, with_adapters
 from homebred_engines.llamacpp_run import Run
 from homebred_engines.llamacpp_server import LlamaServer
+from homebred_engines.opening import progress_until
 from homebred_engines.swapping import Swap
 from homebred_engines.tool_prompts import AnswerReading, messages_with_tools
 
 _CAPABILITIES = tuple(api.Capability)
 _EMBEDDING = (api.Capability.EMBEDDINGS,)
 _GENERATING = tuple(capability for capability in _CAPABILITIES if capability not in _EMBEDDING)
-_CHECKED, _LOADED = 0.05, 1.0
+_CHECKED, _ALMOST, _LOADED = 0.05, 0.95, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class _Loaded:
     """Adapters aside, which change."""
     servings: Swap[_Serving]
     threads: ThreadPoolExecutor
+    changing: asyncio.Task[None] | None = None
+    """Adapters being set; not given up half-way, whoever asked for it leaves."""
     runs: set[Run] = field(default_factory=set)
 
 
@@ -84,13 +87,24 @@ class LlamaCppEngine:
         if loaded is None:
             raise api.ModelNotLoadedError("Adapters were to be set on it.")
         yield 0.0
+        if loaded.changing is not None:
+            await asyncio.wait([loaded.changing])
         async with loaded.servings.in_use() as serving:
             old = serving.plan
         new = await asyncio.get_running_loop().run_in_executor(self._loader, with_adapters, old, adapters)
         yield _CHECKED
-        again = None if new.fits_beside(old) else partial(self._started, old)
-        await asyncio.shield(loaded.servings.replace(partial(self._started, new), again=again))
+        loaded.changing = asyncio.get_running_loop().create_task(self._changed(loaded.servings, old, new))
+        async for progress in progress_until(loaded.changing, first=_CHECKED, last=_ALMOST):
+            self._steps_of_ended_runs += 1  # what waits for the new one is not stuck
+            yield progress
+        await loaded.changing
         yield _LOADED
+
+    async def _changed(self, servings: Swap[_Serving], old: Plan, new: Plan) -> None:
+        if not new.fits_beside(*(serving.plan for serving in servings.standing)):
+            await servings.only_one_stands()
+        again = None if new.fits_beside(old) else partial(self._started, old)
+        await servings.replace(partial(self._started, new), again=again)
 
     async def generate(
         self, messages: Sequence[api.Message], options: api.GenerateOptions
@@ -163,7 +177,7 @@ class LlamaCppEngine:
         await asyncio.get_running_loop().run_in_executor(self._loader, serving.server.close)
 
     def progress(self) -> int:
-        """Chunks that llama.cpp's threads have brought."""
+        """Chunks that llama.cpp's threads have brought, and a step now and then while adapters are set."""
         running = self._loaded.runs if self._loaded else ()
         return self._steps_of_ended_runs + sum(run.steps for run in running)
 

@@ -55,9 +55,9 @@ class Plan:
         caches = self.facts.kv_bytes_per_token * self.options.context_tokens * self.options.slots
         return caches + self.adapter_bytes
 
-    def fits_beside(self, other: Plan) -> bool:
-        """Whether both servers may stand at once, on the way from one to the other."""
-        return self.facts.file_bytes + self.own_bytes + other.own_bytes <= self.budget_bytes
+    def fits_beside(self, *others: Plan) -> bool:
+        """Whether all these servers may stand at once, on the way from one to the other."""
+        return self.facts.file_bytes + self.own_bytes + sum(other.own_bytes for other in others) <= self.budget_bytes
 
 
 def plan_load(options: api.LoadOptions) -> Plan:

@@ -59,12 +59,22 @@ class Swap(Generic[S]):
         """There is something to serve with, or never will be."""
         self._news.set()
         self._changing = asyncio.Lock()
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: dict[asyncio.Task[None], S] = {}
 
     @property
     def current(self) -> S | None:
         """What newcomers are served with; None: there is nothing now."""
         return self._held.served if self._held else None
+
+    @property
+    def standing(self) -> list[S]:
+        """All that take memory: what newcomers are served with, and those that others still run on."""
+        return [*self._closing.values(), *([self._held.served] if self._held else [])]
+
+    async def only_one_stands(self) -> None:
+        """Returns once what has been replaced is closed."""
+        if self._closing:
+            await asyncio.wait(self._closing)
 
     @asynccontextmanager
     async def in_use(self) -> AsyncIterator[S]:
@@ -123,8 +133,7 @@ class Swap(Generic[S]):
             if (last := self._held) is not None:
                 self._held = None
                 await self._close_drained(last)
-            if self._closing:
-                await asyncio.wait(self._closing)
+            await self.only_one_stands()
 
     async def _made_again(self, again: Build[S]) -> S:
         try:
@@ -145,8 +154,8 @@ class Swap(Generic[S]):
 
     def _close_later(self, old: _Held[S]) -> None:
         task = asyncio.get_running_loop().create_task(self._close_drained(old))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._closing[task] = old.served
+        task.add_done_callback(self._closing.pop)
 
     async def _close_drained(self, held: _Held[S]) -> None:
         while held.running:

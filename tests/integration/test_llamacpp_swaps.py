@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from tests.support.tiny_gguf import write_tiny_adapter, write_tiny_gguf
 from homebred_engines import api
 from homebred_engines.llamacpp import LlamaCppEngine
 from homebred_engines.llamacpp_plan import plan_load
+from homebred_engines.llamacpp_server import LlamaServer
 
 DIGEST = "sha256:" + "0" * 64
 LONG = api.GenerateOptions(temperature=0, max_tokens=100)
@@ -26,12 +29,12 @@ def adapters(folder: Path, count: int) -> list[api.Adapter]:
 
 
 @asynccontextmanager
-async def loaded(folder: Path, *, servers: float) -> AsyncIterator[LlamaCppEngine]:
+async def loaded(folder: Path, *, servers: float, context_tokens: int = 256) -> AsyncIterator[LlamaCppEngine]:
     """With memory for so many servers at once."""
     options = api.LoadOptions(
         model_path=str(write_tiny_gguf(folder / "base.gguf")),
         model_digest=DIGEST,
-        context_tokens=256,
+        context_tokens=context_tokens,
         slots=2,
         threads=1,
     )
@@ -78,3 +81,30 @@ async def test_who_does_not_read_holds_up_no_unload(tmp_path: Path) -> None:
     async with loaded(tmp_path, servers=1) as engine, generating(engine) as unread:
         await anext(unread)
         await asyncio.wait_for(engine.unload(), 10)
+
+
+async def test_a_swap_that_keeps_others_waiting_is_seen_to_move(tmp_path: Path) -> None:
+    (adapter,) = adapters(tmp_path, 1)
+    is_read = threading.Event()
+    async with loaded(tmp_path, servers=1) as engine, aclosing(engine.set_adapters([adapter])) as steps:
+        try:
+            assert [await anext(steps), await anext(steps)] == [0.0, 0.05]
+            engine._loader.submit(is_read.wait, 10)  # as from a slow disk
+            before = engine.progress()
+            assert 0.05 <= await anext(steps) < 1
+            assert engine.progress() > before
+        finally:
+            is_read.set()
+        assert [step async for step in steps][-1] == 1
+
+
+async def test_no_more_servers_stand_than_memory_holds(tmp_path: Path) -> None:
+    first, second = adapters(tmp_path, 2)
+    endless = api.GenerateOptions(temperature=0, max_tokens=6000)
+    async with loaded(tmp_path, servers=2, context_tokens=8192) as engine, AsyncExitStack() as stack:
+        for adapter in (first, second):
+            stream = await stack.enter_async_context(generating(engine, endless))
+            await anext(stream)
+            await _set(engine, adapter)
+            standing = [each for each in gc.get_objects() if isinstance(each, LlamaServer) and each._server is not None]
+            assert len(standing) <= 2
