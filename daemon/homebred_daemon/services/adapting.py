@@ -101,6 +101,11 @@ class Adapting:
         self._forget_strangers()
         self._catch_up()
 
+    def refusal(self, adapter: ServedAdapter | None) -> str:
+        """Why the worker does not take it; empty: it has not said that it does not."""
+        refused = self._refused.get(adapter.digest) if adapter else None
+        return "" if refused is None else f"its adapter was refused: {refused.why} {refused.hint}"
+
     def forgive(self, adapter: ServedAdapter | None) -> None:
         """One that was refused may be tried again."""
         if adapter is not None:

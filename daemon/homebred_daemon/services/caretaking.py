@@ -178,7 +178,7 @@ class Caretaking:
         )
         if served is None:
             return replace(state, note="its base model or adapter is missing or cut short: add it again")
-        condition = self._pool.condition(served.model)
+        condition = self._pool.condition(served.model, served.adapter)
         return replace(
             state,
             available=True,

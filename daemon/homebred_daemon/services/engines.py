@@ -178,9 +178,20 @@ class WorkerPool:
         place = self._places.find(model)
         return place is not None and place.is_loaded
 
-    def condition(self, model: ServedModel) -> Condition:
-        """What is to be said of the model's failures."""
-        return self._supervisor.condition(model)
+    def condition(self, model: ServedModel, adapter: ServedAdapter | None = None) -> Condition:
+        """What is to be said of the model's failures, of room that it cannot have, and of its adapter."""
+        condition = self._supervisor.condition(model)
+        return condition if condition.note else replace(condition, note=self._obstacle(model, adapter))
+
+    def _obstacle(self, model: ServedModel, adapter: ServedAdapter | None) -> str:
+        place = self._places.find(model) or Place(model=model)
+        if place.resident is not None:
+            return place.resident.adapting.refusal(adapter)
+        try:
+            self._places.require_possible(place)
+        except api.ModelRefusedError as error:
+            return f"it cannot be loaded: {error.why} {error.hint}"
+        return ""
 
     def out_of_service(self) -> frozenset[ServedModel]:
         """Models that failed and may not be asked now."""

@@ -109,6 +109,8 @@ async def test_a_refused_adapter_keeps_no_other_from_being_served() -> None:
         assert isinstance(refused, api.AdapterRefusedError)
         assert refused.adapter == "bad"
         assert pool.condition(M).note == "", "the model itself is well"
+        assert pool.condition(M, adapter("bad")).note.startswith("its adapter was refused: It is for another base.")
+        assert pool.condition(M, adapter("good")).note == ""
     assert [[each.digest for each in load.adapters] for load in fleet.loads] == [["bad", "good"], ["good"]]
 
 

@@ -51,6 +51,10 @@ async def test_a_model_that_can_never_fit_is_refused_before_a_worker_is_started(
         large = replace(model("large"), weights_bytes=2 << 30)
         with pytest.raises(api.ModelRefusedError, match="all models together may take 1074 MB"):
             await anext(pool.generate(large, prompt()))
+        condition = pool.condition(large)
+        assert condition.note.startswith("it cannot be loaded: It needs about 2307 MB")
+        assert not condition.is_parked
+        assert pool.condition(model("m")).note == ""
     assert fleet.told == []
 
 
