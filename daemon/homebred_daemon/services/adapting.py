@@ -101,6 +101,11 @@ class Adapting:
         self._forget_strangers()
         self._catch_up()
 
+    @property
+    def is_changing(self) -> bool:
+        """Whether the worker is at it now: it may be silent meanwhile, for the time that a change may take."""
+        return self._change is not None
+
     def refusal(self, adapter: ServedAdapter | None) -> str:
         """Why the worker does not take it; empty: it has not said that it does not."""
         refused = self._refused.get(adapter.digest) if adapter else None

@@ -377,6 +377,7 @@ class WorkerPool:
             self._clock,
             stall_timeout_s=self._room.stall_timeout_s,
             is_used=lambda: resident.streams > 0,
+            may_be_silent=lambda: resident.adapting.is_changing,
         )
         resident.watch = None
         if hung is not None:
@@ -431,7 +432,8 @@ class WorkerPool:
         try:
             return await describe_or_frozen(resident.worker)
         except WorkerHungError as hung:
-            self._condemn(place, resident, hung)
+            if not resident.adapting.is_changing:
+                self._condemn(place, resident, hung)
         return None
 
     async def _stop(self, resident: Resident) -> None:

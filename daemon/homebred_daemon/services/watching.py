@@ -26,15 +26,25 @@ class WorkerHungError(api.EngineFailedError):
 
 
 async def hang_of(
-    worker: EngineWorker, clock: Clock, *, stall_timeout_s: float, is_used: Callable[[], bool]
+    worker: EngineWorker,
+    clock: Clock,
+    *,
+    stall_timeout_s: float,
+    is_used: Callable[[], bool],
+    may_be_silent: Callable[[], bool] = lambda: False,
 ) -> WorkerHungError | None:
-    """How the worker hung; None once it has nothing left to do, or has ended."""
+    """How the worker hung; None once it has nothing left to do, or has ended.
+
+    While it `may_be_silent`, as where a library lets no other thread run as it loads, no answer says nothing of it.
+    """
     progress = Progress(steps=-1, moved_at_s=clock.monotonic_s())
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
         try:
             stats = await describe_or_frozen(worker)
         except WorkerHungError as hung:
+            if may_be_silent():
+                continue
             return hung
         if stats is None or not (is_used() or stats.running or stats.queued):
             return None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.fake_workers import Fleet
-from tests.support.manual_clock import ManualClock
+from tests.support.manual_clock import ManualClock, run_with
 from tests.support.worker_pools import adapter, model, pool_of, prompt, settled, until
 
 from homebred_daemon.core.supervision import FAULTS_TO_BREAK
@@ -276,6 +276,28 @@ async def test_who_waits_for_an_adapter_gets_its_turn_though_others_are_always_i
         assert "m answers r1" not in fleet.told, "or one after another, it would be in use for ever"
         fleet.speaking.set()
         assert [await running, await waiting, await following] == ["01"] * 3
+
+
+def test_a_worker_that_is_silent_while_it_swaps_is_not_taken_for_frozen() -> None:
+    fleet, clock = Fleet.free(), ManualClock()
+
+    async def swapped() -> None:
+        async with pool_of(fleet, clock=clock) as pool, asyncio.TaskGroup() as group:
+            await said(pool)
+            fleet.changing.clear()
+            fleet.workers[0].describing.clear()
+            waiting = group.create_task(said(pool, "a"))
+            await until(lambda: "m takes a" in fleet.told)
+            for _ in range(10):
+                clock.pass_s(2)
+                await asyncio.sleep(0)
+                await settled()
+            assert fleet.workers[0].is_alive
+            fleet.workers[0].describing.set()
+            fleet.changing.set()
+            assert await waiting == "01"
+
+    run_with(clock, swapped())
 
 
 @asynccontextmanager
