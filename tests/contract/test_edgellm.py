@@ -133,6 +133,7 @@ def test_a_fault_in_the_engine_ends_the_run_with_its_name(
     assert named in ended.stderr.splitlines()[-1]
 
 
+@pytest.mark.thorough("each is a run of its own; the same of TensorRT-LLM is run every time")
 @pytest.mark.parametrize(
     ("owner", "kind", "name"),
     [

@@ -55,6 +55,7 @@ def pids(client: DaemonClient) -> set[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough("it rests between crashes as long as it says; the unit suite does it in no time")
 def test_a_crashing_model_is_parked_with_the_reason_while_others_answer_and_an_operator_revives_it(site: Site) -> None:
     site.add_echo("fragile", workflow="fragile")
     site.add_echo("sound", workflow="sound", script={"token_delay_s": 0.001})  # another file, so another model
