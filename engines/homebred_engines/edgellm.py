@@ -28,7 +28,7 @@ from homebred_engines.edgellm_serving import Serving
 from homebred_engines.model_room import answer_room
 from homebred_engines.opening import progress_until
 from homebred_engines.run_deltas import read_deltas
-from homebred_engines.swapping import Swap
+from homebred_engines.swapping import Swap, Use
 from homebred_engines.tool_prompts import AnswerReading, messages_with_tools
 from homebred_engines.xgrammar_guidance import guidance_for
 
@@ -126,14 +126,17 @@ class EdgeLlmEngine(api.WithoutEmbeddings):
             raise api.ModelNotLoadedError("A generation was asked of it.")
         guidance, answer = guidance_for(options), AnswerReading(options)
         asked = replace(options, stop=()) if options.tools else options  # inside a call one would leave half of it
-        async with loaded.servings.in_use() as serving:
-            native = serving.runtime.row(messages_with_tools(messages, options), asked, guidance)
+        use = await loaded.servings.take()
+        try:
+            native = use.served.runtime.row(messages_with_tools(messages, options), asked, guidance)
             async with (
-                self._running(loaded, serving, native, options) as run,
+                self._running(loaded, use, native, options) as run,
                 aclosing(read_deltas(run, answer)) as deltas,
             ):
                 async for delta in deltas:
                     yield delta
+        finally:
+            use.release()
         if run.failure is not None:
             raise run.failure
         reason = api.FinishReason.STOP if answer.stopped else run.reason
@@ -143,15 +146,17 @@ class EdgeLlmEngine(api.WithoutEmbeddings):
 
     @asynccontextmanager
     async def _running(
-        self, loaded: _Loaded, serving: Serving, native: RemoteRow, options: api.GenerateOptions
+        self, loaded: _Loaded, use: Use[Serving], native: RemoteRow, options: api.GenerateOptions
     ) -> AsyncIterator[Run]:
         """A run that waits for its batch or is in it, and is cancelled once it is left."""
+        serving = use.served
         if options.adapter and options.adapter not in serving.plan.runtime.adapters:
             raise api.AdapterNotLoadedError(f"It is asked for {options.adapter}.")
         prompt_tokens = await asyncio.to_thread(serving.runtime.prompt_tokens, native)
         if self._loaded is not loaded:
             raise api.ModelNotLoadedError("It was unloaded while the request came in.")
-        run = Run(_row(serving.plan, options, prompt_tokens), native, count_step=self._count_step)
+        row = _row(serving.plan, options, prompt_tokens)
+        run = Run(row, native, count_step=self._count_step, when_over=use.release)
         loaded.runs[run] = serving
         try:
             serving.submit(run)

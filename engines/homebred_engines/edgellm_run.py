@@ -27,13 +27,17 @@ _FAILED = "TensorRT Edge-LLM ended a generation with {reason}; a schema that its
 class Run:
     """Waits for its batch, then listens in a thread, since the channel blocks. All else happens on the event loop."""
 
-    def __init__(self, row: Row, native: RemoteRow, *, count_step: Callable[[], None]) -> None:
+    def __init__(
+        self, row: Row, native: RemoteRow, *, count_step: Callable[[], None], when_over: Callable[[], None]
+    ) -> None:
+        """`when_over` is called once it needs the runtime no more, though deltas may still be unread."""
         self.row = row
         self.native = native
         self.deltas: deque[api.Delta] = deque()
         self.failure: api.EngineError | None = None
         self.reason: api.FinishReason | None = None
         self._count_step = count_step
+        self._when_over = when_over
         self._tokens = 0
         self._started_at, self._first_at = time.monotonic(), 0.0
         self._loop = asyncio.get_running_loop()
@@ -109,6 +113,7 @@ class Run:
         self.failure = self.failure or failure
         self._ended.set()
         self._news.set()
+        self._when_over()
 
     def _hear(self, chunk: Chunk) -> None:
         self._count_step()

@@ -22,6 +22,7 @@ from homebred_engines.llamacpp_grammar import grammar_for
 from homebred_engines.llamacpp_plan import Plan, plan_load, with_adapters
 from homebred_engines.llamacpp_run import Run
 from homebred_engines.llamacpp_server import LlamaServer
+from homebred_engines.machine_memory import available_bytes
 from homebred_engines.opening import progress_until
 from homebred_engines.swapping import Swap
 from homebred_engines.tool_prompts import AnswerReading, messages_with_tools
@@ -103,7 +104,8 @@ class LlamaCppEngine:
     async def _changed(self, servings: Swap[_Serving], old: Plan, new: Plan) -> None:
         if not new.fits_beside(*(serving.plan for serving in servings.standing)):
             await servings.only_one_stands()
-        again = None if new.fits_beside(old) else partial(self._started, old)
+        is_roomy = new.fits_beside(old) and new.own_bytes <= available_bytes()  # others came after it was loaded
+        again = None if is_roomy else partial(self._started, old)
         await servings.replace(partial(self._started, new), again=again)
 
     async def generate(

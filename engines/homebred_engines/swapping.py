@@ -49,7 +49,7 @@ class Swap(Generic[S]):
     """One after the other; on one event loop."""
 
     def __init__(self, first: S, close: Callable[[S], Awaitable[None]]) -> None:
-        """`close` frees one that nothing runs on; it must not raise."""
+        """`close` frees one that nothing runs on."""
         self._close = close
         self._held: _Held[S] | None = _Held(first)
         self._is_over = False
@@ -117,7 +117,7 @@ class Swap(Generic[S]):
                 return
             self._held = None
             self._news.clear()
-            await self._close_drained(old)
+            await self._make_room(old)
             try:
                 new = await build()
             except Exception:
@@ -135,15 +135,25 @@ class Swap(Generic[S]):
                 await self._close_drained(last)
             await self.only_one_stands()
 
+    async def _make_room(self, old: _Held[S]) -> None:
+        try:
+            await self._close_drained(old)
+        except Exception as error:
+            raise self._broken(f"What served it could not be closed to make room: {error}") from error
+
     async def _made_again(self, again: Build[S]) -> S:
         try:
             return await again()
         except Exception as error:
             why = f"What served it was closed to make room, and cannot be made again: {error}"
-            self._failure = EngineFailedError(why)
-            self._is_over = True
-            self._news.set()
-            raise self._failure from error
+            raise self._broken(why) from error
+
+    def _broken(self, why: str) -> EngineFailedError:
+        """Nothing serves any more; all who wait are told."""
+        self._failure = EngineFailedError(why)
+        self._is_over = True
+        self._news.set()
+        return self._failure
 
     async def _install(self, new: S) -> None:
         if self._is_over:

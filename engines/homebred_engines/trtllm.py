@@ -21,7 +21,7 @@ from homebred_engines import api
 from homebred_engines.model_room import answer_room
 from homebred_engines.opening import progress_until
 from homebred_engines.run_deltas import read_deltas
-from homebred_engines.swapping import Swap
+from homebred_engines.swapping import Swap, Use
 from homebred_engines.tool_prompts import AnswerReading, messages_with_tools
 from homebred_engines.trtllm_library import DISTRIBUTION, MODULE, free_device_bytes
 from homebred_engines.trtllm_plan import Plan, plan_load, with_adapters
@@ -119,8 +119,7 @@ class TrtLlmEngine(api.WithoutEmbeddings):
             raise api.ModelNotLoadedError("A generation was asked of it.")
         answer = AnswerReading(options)  # of a stop string the library may send a part
         async with (
-            loaded.servings.in_use() as serving,
-            self._running(loaded, serving, messages, options) as (run, prompt_tokens),
+            self._running(loaded, messages, options) as (run, prompt_tokens),
             aclosing(read_deltas(run, answer)) as deltas,
         ):
             async for delta in deltas:
@@ -131,25 +130,36 @@ class TrtLlmEngine(api.WithoutEmbeddings):
 
     @asynccontextmanager
     async def _running(
-        self, loaded: _Loaded, serving: Serving, messages: Sequence[api.Message], options: api.GenerateOptions
+        self, loaded: _Loaded, messages: Sequence[api.Message], options: api.GenerateOptions
     ) -> AsyncIterator[tuple[Run, int]]:
         """A run with its prompt's tokens; it is cancelled once it is left."""
+        use = await loaded.servings.take()
+        try:
+            run, prompt_tokens = self._begun(loaded, use, messages, options)
+            loaded.runs.add(run)
+            try:
+                yield run, prompt_tokens
+            finally:
+                try:
+                    await run.end()
+                finally:
+                    loaded.runs.discard(run)
+                    self._steps_of_the_past += run.steps
+        finally:
+            use.release()
+
+    def _begun(
+        self, loaded: _Loaded, use: Use[Serving], messages: Sequence[api.Message], options: api.GenerateOptions
+    ) -> tuple[Run, int]:
+        serving = use.served
         llm, guidance, adapter = serving.llm, guidance_for(options), serving.adapter(options.adapter)
         prompt = llm.prompt(messages_with_tools(messages, options))
         room = answer_room(len(prompt), context_tokens=loaded.stats.context_tokens)
         asked = replace(options, stop=()) if options.tools else options  # inside a call one would leave half of it
         most = min(options.max_tokens or room, room)
         output = llm.ask(prompt, asked, guidance, max_tokens=most, adapter=adapter)
-        run = Run(output, llm.text_of, wants_logprobs=options.logprobs)
-        loaded.runs.add(run)
-        try:
-            yield run, len(prompt)
-        finally:
-            try:
-                await run.end()
-            finally:
-                loaded.runs.discard(run)
-                self._steps_of_the_past += run.steps
+        run = Run(output, llm.text_of, wants_logprobs=options.logprobs, when_over=use.release)
+        return run, len(prompt)
 
     async def unload(self) -> None:
         """Cancels what runs, then frees the model in a thread."""

@@ -21,7 +21,10 @@ _REASONS = {
 class Run:
     """Follows the library's output, which is one object that changes at every step, so that no step is missed."""
 
-    def __init__(self, output: Any, text_of: Callable[[int], str], *, wants_logprobs: bool) -> None:
+    def __init__(
+        self, output: Any, text_of: Callable[[int], str], *, wants_logprobs: bool, when_over: Callable[[], None]
+    ) -> None:
+        """`when_over` is called once it needs the model no more, though deltas may still be unread."""
         self.deltas: deque[api.Delta] = deque()
         self.failure: api.EngineError | None = None
         self.reason: api.FinishReason | None = None
@@ -35,6 +38,7 @@ class Run:
         self._news = asyncio.Event()
         self._following = asyncio.get_running_loop().create_task(self._follow())
         self._following.add_done_callback(lambda _: self._news.set())
+        self._following.add_done_callback(lambda _: when_over())
 
     async def next_deltas(self) -> bool:
         """Waits for deltas; False when the generation has ended and every one is read."""

@@ -90,10 +90,17 @@ async def with_adapter(engine: TrtLlmEngine, options: api.LoadOptions, folder: P
     await answer(engine, replace(asked, adapter=other.digest))
     await engine.unload()
     assert [step async for step in engine.load(options)]  # without room for any
-    assert [step async for step in engine.set_adapters((adapter,))]
+    unread = engine.generate(question(), api.GenerateOptions())
+    await anext(unread)
+    await asyncio.wait_for(changed(engine, adapter), 60)  # a reader that does not read holds nothing up
+    assert isinstance([event async for event in unread][-1], api.Finished)
     loaded_again = await answer(engine, asked)
     await engine.unload()
     return {"loaded_with": first, "set": again, "loaded_again": loaded_again}
+
+
+async def changed(engine: TrtLlmEngine, adapter: api.Adapter) -> None:
+    assert [step async for step in engine.set_adapters((adapter,))]
 
 
 def copied(folder: Path) -> Path:

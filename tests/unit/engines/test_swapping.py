@@ -116,6 +116,21 @@ async def test_where_even_the_old_one_cannot_be_made_again_all_are_told(swap: Sw
             await asker
 
 
+async def test_one_that_cannot_be_closed_to_make_room_is_told_to_all(workshop: _Workshop) -> None:
+    async def stuck(served: str) -> None:
+        raise ModelRefusedError(f"{served} does not let go.")
+
+    swap = Swap("old", stuck)
+    waiting: list[asyncio.Task[str]] = []
+    async with swap.in_use():
+        replacing = _begun(swap.replace(workshop.making("new"), again=workshop.making("old again")))
+        await _settled()
+        waiting.append(_begun(_taken(swap)))
+    for failed in (replacing, *waiting):
+        with pytest.raises(EngineFailedError, match="could not be closed to make room"):
+            await failed
+
+
 async def test_the_end_waits_for_what_runs_and_turns_newcomers_away(swap: Swap[str], workshop: _Workshop) -> None:
     async with swap.in_use():
         await swap.replace(workshop.making("new"))
