@@ -70,6 +70,10 @@ class Home:
         (offered / base.name).symlink_to(base)
         self.keep(offered, SPECIALIST, base=base.name, workflow="*", engine=engine, context_tokens=context_tokens)
 
+    def drop(self, name: str) -> None:
+        """Takes a specialist out of the model store; the daemon hears of it when it reloads."""
+        ModelStore(self.state_dir / "models").remove(name)
+
     def keep(
         self,
         offered: Path,
