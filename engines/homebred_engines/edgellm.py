@@ -51,8 +51,6 @@ class _Loaded:
     """Adapters aside, which change."""
     servings: Swap[Serving]
     runs: dict[Run, Serving] = field(default_factory=dict)
-    changing: asyncio.Task[None] | None = None
-    """Adapters being set; kept, so that it is not lost when whoever asked for it leaves."""
 
 
 class EdgeLlmEngine(api.WithoutEmbeddings):
@@ -98,24 +96,23 @@ class EdgeLlmEngine(api.WithoutEmbeddings):
         if loaded is None:
             raise api.ModelNotLoadedError("Adapters were to be set on it.")
         yield 0.0
-        if loaded.changing is not None:
-            await asyncio.wait([loaded.changing])
+        await loaded.servings.settled()
         async with loaded.servings.in_use() as serving:
             old = serving.plan
         new = await asyncio.to_thread(with_adapters, old, adapters)
         yield _CHECKED
-        loaded.changing = asyncio.get_running_loop().create_task(self._changed(loaded.servings, old, new))
-        async for progress in progress_until(loaded.changing, first=_CHECKED, last=_ALMOST):
-            self._count_step()  # what waits for the new one is not stuck
-            yield progress
-        await loaded.changing
+        exchange = loaded.servings.exchange(
+            partial(self._opened, new),
+            again=partial(self._opened, old),
+            fits_beside=lambda standing: new.fits_beside(*(serving.plan for serving in standing)),
+            first=_CHECKED,
+            last=_ALMOST,
+        )
+        async with aclosing(exchange) as steps:
+            async for progress in steps:
+                self._count_step()  # what waits for the new one is not stuck
+                yield progress
         yield _LOADED
-
-    async def _changed(self, servings: Swap[Serving], old: Plan, new: Plan) -> None:
-        if not new.fits_beside(*(serving.plan for serving in servings.standing)):
-            await servings.only_one_stands()
-        again = None if new.fits_beside(old) else partial(self._opened, old)
-        await servings.replace(partial(self._opened, new), again=again)
 
     async def generate(
         self, messages: Sequence[api.Message], options: api.GenerateOptions

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -23,7 +23,6 @@ from homebred_engines.llamacpp_plan import Plan, plan_load, with_adapters
 from homebred_engines.llamacpp_run import Run
 from homebred_engines.llamacpp_server import LlamaServer
 from homebred_engines.machine_memory import available_bytes
-from homebred_engines.opening import progress_until
 from homebred_engines.swapping import Swap
 from homebred_engines.tool_prompts import AnswerReading, messages_with_tools
 
@@ -49,8 +48,6 @@ class _Loaded:
     """Adapters aside, which change."""
     servings: Swap[_Serving]
     threads: ThreadPoolExecutor
-    changing: asyncio.Task[None] | None = None
-    """Adapters being set; not given up half-way, whoever asked for it leaves."""
     runs: set[Run] = field(default_factory=set)
 
 
@@ -88,25 +85,23 @@ class LlamaCppEngine:
         if loaded is None:
             raise api.ModelNotLoadedError("Adapters were to be set on it.")
         yield 0.0
-        if loaded.changing is not None:
-            await asyncio.wait([loaded.changing])
+        await loaded.servings.settled()
         async with loaded.servings.in_use() as serving:
             old = serving.plan
         new = await asyncio.get_running_loop().run_in_executor(self._loader, with_adapters, old, adapters)
         yield _CHECKED
-        loaded.changing = asyncio.get_running_loop().create_task(self._changed(loaded.servings, old, new))
-        async for progress in progress_until(loaded.changing, first=_CHECKED, last=_ALMOST):
-            self._steps_of_ended_runs += 1  # what waits for the new one is not stuck
-            yield progress
-        await loaded.changing
+        exchange = loaded.servings.exchange(
+            partial(self._started, new),
+            again=partial(self._started, old),
+            fits_beside=partial(_fits_beside, new),
+            first=_CHECKED,
+            last=_ALMOST,
+        )
+        async with aclosing(exchange) as steps:
+            async for progress in steps:
+                self._steps_of_ended_runs += 1  # what waits for the new one is not stuck
+                yield progress
         yield _LOADED
-
-    async def _changed(self, servings: Swap[_Serving], old: Plan, new: Plan) -> None:
-        if not new.fits_beside(*(serving.plan for serving in servings.standing)):
-            await servings.only_one_stands()
-        is_roomy = new.fits_beside(old) and new.own_bytes <= available_bytes()  # others came after it was loaded
-        again = None if is_roomy else partial(self._started, old)
-        await servings.replace(partial(self._started, new), again=again)
 
     async def generate(
         self, messages: Sequence[api.Message], options: api.GenerateOptions
@@ -191,6 +186,11 @@ class LlamaCppEngine:
         serving = loaded.servings.current
         adapters = serving.plan.options.adapters if serving else ()
         return replace(loaded.stats, adapters=tuple(sorted(adapter.digest for adapter in adapters)))
+
+
+def _fits_beside(new: Plan, standing: Sequence[_Serving]) -> bool:
+    """Within the budget, and in what the machine has now: others may have been loaded since."""
+    return new.fits_beside(*(serving.plan for serving in standing)) and new.own_bytes <= available_bytes()
 
 
 def _stats(*, capabilities: tuple[api.Capability, ...] = _CAPABILITIES, **loaded: Any) -> api.EngineStats:

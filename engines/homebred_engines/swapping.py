@@ -2,17 +2,19 @@
 
 Each generation stays on what it began with, and what nothing runs on any more is closed. Where memory does not hold
 two, the old one is drained and closed first, and newcomers wait. It builds nothing itself and measures no memory.
+An exchange that has begun goes on to its end, whoever asked for it leaves.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from homebred_engines.errors import EngineError, EngineFailedError, ModelNotLoadedError
+from homebred_engines.opening import progress_until
 
 S = TypeVar("S")
 Build = Callable[[], Awaitable[S]]
@@ -60,6 +62,7 @@ class Swap(Generic[S]):
         self._news.set()
         self._changing = asyncio.Lock()
         self._closing: dict[asyncio.Task[None], S] = {}
+        self._exchanging: asyncio.Task[None] | None = None
 
     @property
     def current(self) -> S | None:
@@ -95,6 +98,30 @@ class Swap(Generic[S]):
                 raise self._failure or ModelNotLoadedError("It was unloaded while the request waited.")
             await self._news.wait()
         return Use(self._held)
+
+    async def settled(self) -> None:
+        """Returns once no exchange is on its way."""
+        if self._exchanging is not None:
+            await asyncio.wait([self._exchanging])
+
+    async def exchange(
+        self, build: Build[S], *, again: Build[S], fits_beside: Callable[[Sequence[S]], bool], first: float, last: float
+    ) -> AsyncGenerator[float, None]:
+        """Replaces what is served with, and yields progress from `first` to `last`; once it has settled.
+
+        `fits_beside` says whether one more may stand beside these. If not, it waits until what was replaced before is
+        closed; if it still does not, the old one goes first. Raises as `replace` does.
+        """
+        exchanging = self._exchanged(build, again, fits_beside)
+        self._exchanging = asyncio.get_running_loop().create_task(exchanging)
+        async for progress in progress_until(self._exchanging, first=first, last=last):
+            yield progress
+        await self._exchanging
+
+    async def _exchanged(self, build: Build[S], again: Build[S], fits_beside: Callable[[Sequence[S]], bool]) -> None:
+        if not fits_beside(self.standing):
+            await self.only_one_stands()
+        await self.replace(build, again=None if fits_beside(self.standing) else again)
 
     async def replace(self, build: Build[S], *, again: Build[S] | None = None) -> None:
         """Serves newcomers with what `build` makes; the old one ends what runs on it.

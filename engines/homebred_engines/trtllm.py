@@ -49,8 +49,6 @@ class _Loaded:
     """Adapters aside, which change."""
     servings: Swap[Serving]
     runs: set[Run] = field(default_factory=set)
-    changing: asyncio.Task[None] | None = None
-    """Loads the model again with room for other adapters; it is not given up half-way."""
 
 
 class TrtLlmEngine(api.WithoutEmbeddings):
@@ -92,8 +90,7 @@ class TrtLlmEngine(api.WithoutEmbeddings):
         if loaded is None:
             raise api.ModelNotLoadedError("Adapters were to be set on it.")
         yield 0.0
-        if loaded.changing is not None:
-            await asyncio.wait([loaded.changing])
+        await loaded.servings.settled()
         async with loaded.servings.in_use() as serving:
             old = serving.plan
             new = await asyncio.to_thread(with_adapters, old, adapters)
@@ -102,12 +99,17 @@ class TrtLlmEngine(api.WithoutEmbeddings):
                 serving.take(new)
                 yield _LOADED
                 return
-        replacing = loaded.servings.replace(partial(self._opened, new), again=partial(self._opened, old))
-        loaded.changing = asyncio.get_running_loop().create_task(replacing)
-        async for progress in progress_until(loaded.changing, first=_CHECKED, last=_ALMOST):
-            self._steps_of_the_past += 1  # what waits for the new one is not stuck
-            yield progress
-        await loaded.changing
+        exchange = loaded.servings.exchange(
+            partial(self._opened, new),
+            again=partial(self._opened, old),
+            fits_beside=lambda _: False,
+            first=_CHECKED,
+            last=_ALMOST,
+        )
+        async with aclosing(exchange) as steps:
+            async for progress in steps:
+                self._steps_of_the_past += 1  # what waits for the new one is not stuck
+                yield progress
         yield _LOADED
 
     async def generate(

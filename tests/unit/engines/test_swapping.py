@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
@@ -116,6 +116,35 @@ async def test_where_even_the_old_one_cannot_be_made_again_all_are_told(swap: Sw
             await asker
 
 
+async def test_an_exchange_waits_for_what_was_replaced_before_where_memory_holds_no_third(
+    swap: Swap[str], workshop: _Workshop
+) -> None:
+    def two_fit(standing: Sequence[str]) -> bool:
+        return len(standing) < 2
+
+    async with swap.in_use():
+        await swap.replace(workshop.making("second"))
+        exchanging = _begun(_exchanged(swap, workshop, two_fit))
+        await _settled()
+        assert (workshop.made, swap.current) == (["second"], "second")
+    assert (await exchanging)[-1] <= 0.9
+    assert (workshop.made, workshop.closed[:1], swap.current) == (["second", "new"], ["old"], "new")
+
+
+async def test_an_exchange_that_is_given_up_goes_on_and_the_next_one_waits_for_it(
+    swap: Swap[str], workshop: _Workshop
+) -> None:
+    async with swap.in_use():
+        exchanging = _begun(_exchanged(swap, workshop, lambda _: False))
+        await _settled()
+        exchanging.cancel()
+        settled = _begun(swap.settled())
+        await _settled()
+        assert not settled.done()
+    await settled
+    assert (swap.current, workshop.closed) == ("new", ["old"])
+
+
 async def test_one_that_cannot_be_closed_to_make_room_is_told_to_all(workshop: _Workshop) -> None:
     async def stuck(served: str) -> None:
         raise ModelRefusedError(f"{served} does not let go.")
@@ -161,6 +190,12 @@ async def test_an_end_in_the_middle_of_a_replacement_leaves_nothing_behind(
         await replacing
     await ending
     assert sorted(workshop.closed) == ["new", "old"]
+
+
+async def _exchanged(swap: Swap[str], workshop: _Workshop, fits_beside: Callable[[Sequence[str]], bool]) -> list[float]:
+    build, again = workshop.making("new"), workshop.making("old again")
+    steps = swap.exchange(build, again=again, fits_beside=fits_beside, first=0.1, last=0.9)
+    return [progress async for progress in steps]
 
 
 async def _taken(swap: Swap[str]) -> str:
