@@ -6,17 +6,15 @@ never a tensor. Whether the weights mean anything is not checked: the model stor
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from homebred_engines.api import ModelRefusedError
+from homebred_engines.config_folder import ConfigFolder
 from homebred_engines.safetensors_file import read_safetensors_head
 
-MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
-_MAX_FIGURE = 1 << 31
 _KV_BYTES_PER_VALUE = 2  # caches are held in 16 bits
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model")
 _TEMPLATE_FILE = "chat_template.jinja"
@@ -61,27 +59,24 @@ def read_linear_shapes(folder: Path) -> LinearShapes:
     return _Reader(folder).linear_shapes()
 
 
-class _Reader:
+class _Reader(ConfigFolder):
     """One look at one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
     def read(self) -> CheckpointFacts:
-        config = self._document("config.json")
+        config = self.document("config.json")
         self._refuse_speechless()
         _, kv_heads, width = self._heads(config)
         return CheckpointFacts(
             architecture=str(next(iter(config.get("architectures") or ()), "unknown")),
-            context_tokens=self._figure(config, "max_position_embeddings"),
-            kv_bytes_per_token=2 * self._figure(config, "num_hidden_layers") * kv_heads * width * _KV_BYTES_PER_VALUE,
+            context_tokens=self.figure(config, "max_position_embeddings"),
+            kv_bytes_per_token=2 * self.figure(config, "num_hidden_layers") * kv_heads * width * _KV_BYTES_PER_VALUE,
             file_bytes=self._weights_bytes(),
         )
 
     def linear_shapes(self) -> LinearShapes:
-        config = self._document("config.json")
+        config = self.document("config.json")
         heads, kv_heads, width = self._heads(config)
-        hidden = self._figure(config, "hidden_size")
+        hidden = self.figure(config, "hidden_size")
         shapes = {
             "q_proj": (hidden, heads * width),
             "k_proj": (hidden, kv_heads * width),
@@ -89,52 +84,31 @@ class _Reader:
             "o_proj": (heads * width, hidden),
         }
         if config.get("intermediate_size") is not None:
-            inner = self._figure(config, "intermediate_size")
+            inner = self.figure(config, "intermediate_size")
             shapes |= {"gate_proj": (hidden, inner), "up_proj": (hidden, inner), "down_proj": (inner, hidden)}
-        return LinearShapes(layers=self._figure(config, "num_hidden_layers"), shapes=shapes)
+        return LinearShapes(layers=self.figure(config, "num_hidden_layers"), shapes=shapes)
 
     def _heads(self, config: Mapping[str, Any]) -> tuple[int, int, int]:
         """Heads, heads of keys and values, width of one."""
-        heads = self._figure(config, "num_attention_heads")
-        kv_heads = self._figure(config, "num_key_value_heads", default=heads)
-        return heads, kv_heads, self._figure(config, "head_dim", default=self._figure(config, "hidden_size") // heads)
-
-    def _refuse(self, why: str, hint: str = "") -> ModelRefusedError:
-        return ModelRefusedError(f"{self._folder.name} {why}.", hint=hint)
-
-    def _document(self, name: str) -> Mapping[str, Any]:
-        path = self._folder / name
-        if path.stat().st_size > MAX_DOCUMENT_BYTES:
-            raise self._refuse(f"holds a {name} of more than {MAX_DOCUMENT_BYTES} bytes")
-        try:
-            document = json.loads(path.read_bytes())
-        except (ValueError, RecursionError):
-            raise self._refuse(f"holds a {name} that is not JSON") from None
-        if not isinstance(document, dict):
-            raise self._refuse(f"holds a {name} that is no JSON object")
-        return document
-
-    def _figure(self, config: Mapping[str, Any], key: str, *, default: int | None = None) -> int:
-        value = default if config.get(key) is None else config[key]
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MAX_FIGURE:
-            raise self._refuse(f"gives {value!r:.80} for {key} in config.json")
-        return value
+        heads = self.figure(config, "num_attention_heads")
+        kv_heads = self.figure(config, "num_key_value_heads", default=heads)
+        return heads, kv_heads, self.figure(config, "head_dim", default=self.figure(config, "hidden_size") // heads)
 
     def _refuse_speechless(self) -> None:
-        if not any((self._folder / name).is_file() for name in _TOKENIZERS):
-            raise self._refuse(f"brings no tokenizer ({' or '.join(_TOKENIZERS)})")
-        has_template = (self._folder / _TEMPLATE_FILE).is_file()
-        if not has_template and not self._document("tokenizer_config.json").get("chat_template"):
+        if not any((self.folder / name).is_file() for name in _TOKENIZERS):
+            raise self.refusal(f"brings no tokenizer ({' or '.join(_TOKENIZERS)})")
+        has_template = (self.folder / _TEMPLATE_FILE).is_file()
+        if not has_template and not self.document("tokenizer_config.json").get("chat_template"):
             hint = "Choose a model made for conversation, or save its template with it."
-            raise self._refuse("brings no chat template", hint)
+            raise self.refusal("brings no chat template", hint)
 
     def _weights_bytes(self) -> int:
-        files = sorted(self._folder.glob("*.safetensors"))
-        index = self._folder / "model.safetensors.index.json"
-        named = set(self._document(index.name).get("weight_map", {}).values()) if index.is_file() else set()
+        files = sorted(self.folder.glob("*.safetensors"))
+        index = self.folder / "model.safetensors.index.json"
+        named = set(self.document(index.name).get("weight_map", {}).values()) if index.is_file() else set()
         missing = sorted(named - {file.name for file in files})
         if missing or not files:
-            raise self._refuse(f"lacks {missing[0] if missing else 'weights: it has no *.safetensors file'}")
+            raise self.refusal(f"lacks {missing[0] if missing else 'weights: it has no *.safetensors file'}")
         return sum(self._checked_bytes(file) for file in files)
 
     def _checked_bytes(self, path: Path) -> int:
@@ -142,4 +116,4 @@ class _Reader:
         try:
             return read_safetensors_head(path).file_bytes
         except ValueError as error:
-            raise self._refuse(f"holds a {path.name} {error}") from None
+            raise self.refusal(f"holds a {path.name} {error}") from None

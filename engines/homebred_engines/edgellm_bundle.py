@@ -6,7 +6,6 @@ engine, which TensorRT alone can read. An engine fits one kind of GPU and one ve
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,12 @@ from typing import Any
 
 from homebred_engines.api import ModelRefusedError
 from homebred_engines.build_manifest import FILE_NAME, read_build
+from homebred_engines.config_folder import ConfigFolder
 from homebred_engines.gpu import refuse_other_gpu
 
 ENGINE_FILE = "llm.engine"
 _NEEDED = (ENGINE_FILE, "tokenizer.json")
 _SPECULATIVE = "spec_base.engine"
-_MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
-_MAX_FIGURE = 1 << 31
 _CACHE_BYTES = {"fp8": 1, "int8": 1}
 _REBUILD = "Build it on this device: homebred engines build."
 
@@ -68,75 +66,54 @@ def refuse_foreign(facts: BundleFacts, *, gpu_architecture: str, engine_version:
         raise ModelRefusedError(why, hint=_REBUILD)
 
 
-class _Reader:
+class _Reader(ConfigFolder):
     """One look at one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    refusal_hint = _REBUILD
+    most_bytes = 16 * 1024 * 1024
 
     def read(self) -> BundleFacts:
-        config = self._document("config.json")
+        config = self.document("config.json")
         architecture, version = self._built_for()
         self._refuse_incomplete()
         built = config.get("builder_config")
         if not isinstance(built, Mapping):
-            raise self._refuse("does not say in config.json how its engine was built (builder_config)")
+            raise self.refusal("does not say in config.json how its engine was built (builder_config)")
         return BundleFacts(
-            capacity_tokens=self._figure(built, "max_kv_cache_capacity"),
-            prompt_tokens=self._figure(built, "max_input_len"),
-            rows=self._figure(built, "max_batch_size"),
-            adapter_rank=self._figure(built, "max_lora_rank", least=0, default=0),
-            layers=self._figure(config, "num_hidden_layers"),
-            hidden_size=self._figure(config, "hidden_size"),
-            file_bytes=sum(file.stat().st_size for file in self._folder.iterdir() if file.is_file()),
+            capacity_tokens=self.figure(built, "max_kv_cache_capacity"),
+            prompt_tokens=self.figure(built, "max_input_len"),
+            rows=self.figure(built, "max_batch_size"),
+            adapter_rank=self.figure(built, "max_lora_rank", least=0) if "max_lora_rank" in built else 0,
+            layers=self.figure(config, "num_hidden_layers"),
+            hidden_size=self.figure(config, "hidden_size"),
+            file_bytes=sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file()),
             kv_bytes_per_token=self._kv_bytes(config),
             gpu_architecture=architecture,
             engine_version=version,
         )
 
-    def _refuse(self, why: str, hint: str = _REBUILD) -> ModelRefusedError:
-        return ModelRefusedError(f"{self._folder.name} {why}.", hint=hint)
-
-    def _document(self, name: str) -> Mapping[str, Any]:
-        path = self._folder / name
-        if path.stat().st_size > _MAX_DOCUMENT_BYTES:
-            raise self._refuse(f"holds a {name} of more than {_MAX_DOCUMENT_BYTES} bytes")
-        try:
-            document = json.loads(path.read_bytes())
-        except (ValueError, RecursionError):
-            raise self._refuse(f"holds a {name} that is not JSON") from None
-        if not isinstance(document, dict):
-            raise self._refuse(f"holds a {name} that is no JSON object")
-        return document
-
     def _built_for(self) -> tuple[str, str]:
         """The GPU's architecture, and the version of the package that built it, where that is known."""
-        build = read_build(self._folder)
+        build = read_build(self.folder)
         if build is None or build.engine != "edgellm" or not build.gpu_architecture:
-            raise self._refuse(f"has no {FILE_NAME} that says for which GPU it was built")
+            raise self.refusal(f"has no {FILE_NAME} that says for which GPU it was built")
         return build.gpu_architecture, build.engine_version
 
     def _refuse_incomplete(self) -> None:
-        if (self._folder / _SPECULATIVE).is_file():
-            raise self._refuse("holds an engine for speculative decoding, which is not served here")
+        if (self.folder / _SPECULATIVE).is_file():
+            raise self.refusal("holds an engine for speculative decoding, which is not served here")
         for name in _NEEDED:
-            path = self._folder / name
+            path = self.folder / name
             if not path.is_file() or not path.stat().st_size:
-                raise self._refuse(f"lacks {name}, or it is empty")
-
-    def _figure(self, config: Mapping[str, Any], key: str, *, least: int = 1, default: int | None = None) -> int:
-        value = config.get(key, default)
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _MAX_FIGURE:
-            raise self._refuse(f"gives {value!r:.80} for {key} in config.json")
-        return value
+                raise self.refusal(f"lacks {name}, or it is empty")
 
     def _kv_bytes(self, config: Mapping[str, Any]) -> int:
         """Keys and values of all layers that have a cache."""
         layers = config.get("kv_layer_configs")
         if isinstance(layers, list):
             kept = [each for each in layers if isinstance(each, Mapping)]
-            width = sum(self._figure(each, "num_kv_heads") * self._figure(each, "head_dim") for each in kept)
+            width = sum(self.figure(each, "num_kv_heads") * self.figure(each, "head_dim") for each in kept)
         else:
-            heads, head = self._figure(config, "num_key_value_heads"), self._figure(config, "head_dim")
-            width = self._figure(config, "num_hidden_layers") * heads * head
+            heads, head = self.figure(config, "num_key_value_heads"), self.figure(config, "head_dim")
+            width = self.figure(config, "num_hidden_layers") * heads * head
         return 2 * width * _CACHE_BYTES.get(str(config.get("kv_cache_dtype", "")), 2)
