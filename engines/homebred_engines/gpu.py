@@ -1,4 +1,4 @@
-"""Which architecture this device's GPU has, and whether an engine was built for it. Of its memory it knows nothing.
+"""Which architecture this device's GPU has, and whether an engine was built for it; what NVIDIA's tool says of it.
 
 TensorRT's engines run on the architecture that they were built for and no other. nvidia-smi tells it where there is one
 that knows; a Jetson's device tree names its chip.
@@ -23,11 +23,29 @@ _NAMES = {"sm_72": "Jetson Xavier", "sm_87": "Jetson Orin", "sm_110": "Jetson Th
 
 def device_architecture() -> str:
     """Of the GPU that is used by default, such as `sm_87`; empty: there is none that tells."""
-    return architecture_of_query(_query()) or architecture_of_device_tree(_device_tree())
+    return architecture_of_query(ask_nvidia_smi("compute_cap")) or architecture_of_device_tree(_device_tree())
+
+
+def ask_nvidia_smi(figure: str, *, command: str = "nvidia-smi") -> str:
+    """What NVIDIA's tool prints of the first GPU, without its unit; empty: there is none, or it does not say."""
+    path = shutil.which(command)
+    if path is None:
+        return ""
+    try:
+        done = subprocess.run(  # noqa: S603 - the driver's own tool, without a shell
+            [path, f"--query-gpu={figure}", "--format=csv,noheader,nounits", "--id=0"],
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
 
 
 def architecture_of_query(printed: str) -> str:
-    """What `nvidia-smi --query-gpu=compute_cap --format=csv,noheader` says of the first GPU; empty: nothing."""
+    """What NVIDIA's tool says of a GPU's `compute_cap`; empty: nothing."""
     first = printed.partition("\n")[0].strip()
     matched = _CAPABILITY.fullmatch(first)
     return f"sm_{matched[1]}{matched[2]}" if matched else ""
@@ -58,23 +76,6 @@ def refuse_other_gpu(built_for: str, device: str) -> None:
 def _told(architecture: str) -> str:
     name = _NAMES.get(architecture)
     return f"{architecture} ({name})" if name else architecture
-
-
-def _query() -> str:
-    command = shutil.which("nvidia-smi")
-    if command is None:
-        return ""
-    try:
-        done = subprocess.run(  # noqa: S603 - the driver's own tool, without a shell
-            [command, "--query-gpu=compute_cap", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
 
 
 def _device_tree() -> bytes:

@@ -6,14 +6,13 @@ has no memory of its own, and `nvidia-smi` names none.
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 from homebred_daemon.errors import StateError
+from homebred_engines.api import EngineFailedError
+from homebred_engines.gpu import ask_nvidia_smi
+from homebred_engines.machine_memory import available_bytes
 
-_ASK_S = 10.0
-_QUERY = ("--query-gpu=memory.free", "--format=csv,noheader,nounits", "--id=0")
 _MEBIBYTE = 1024 * 1024
 
 
@@ -24,10 +23,8 @@ def available_ram_bytes(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/f
         StateError: the kernel does not say.
     """
     try:
-        lines = (proc / "meminfo").read_text(encoding="ascii").splitlines()
-        figures = {name: value for name, _, value in (line.partition(":") for line in lines)}
-        available = int(figures["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError, IndexError) as error:
+        available = available_bytes(proc / "meminfo")
+    except (OSError, EngineFailedError, ValueError, IndexError) as error:
         raise StateError(
             f"{proc}/meminfo does not say how much memory is available: {error}",
             hint="set engine.memory_budget_mb",
@@ -55,16 +52,7 @@ def _cgroup_limits(proc: Path, cgroups: Path) -> list[int]:
 
 def free_gpu_bytes(command: str = "nvidia-smi") -> int | None:
     """Free memory of the first GPU; None: there is none, or it shares the processor's."""
-    path = shutil.which(command)
-    if path is None:
-        return None
-    try:
-        asked = subprocess.run(  # noqa: S603  # the system's own tool, found on PATH as an operator would
-            [path, *_QUERY], capture_output=True, text=True, timeout=_ASK_S, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return read_gpu_answer(asked.stdout) if asked.returncode == 0 else None
+    return read_gpu_answer(ask_nvidia_smi("memory.free", command=command))
 
 
 def read_gpu_answer(text: str) -> int | None:
