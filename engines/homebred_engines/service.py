@@ -145,15 +145,17 @@ class EngineService:
         needed = options.needed_capabilities()
         if any(message.tool_calls or message.tool_call_id for message in messages):
             needed[api.Capability.TOOLS] = "tools"
-        self._require_capabilities(needed)
-        if api.Capability.EMBEDDINGS in self._engine.stats().capabilities and self._engine.stats().model_digest:
+        stats = self._require_capabilities(needed)
+        if api.Capability.EMBEDDINGS in stats.capabilities and stats.model_digest:
             raise api.UnsupportedOptionError("The model was loaded for embeddings, and generates nothing.")
 
-    def _require_capabilities(self, needed: Mapping[api.Capability, str]) -> None:
+    def _require_capabilities(self, needed: Mapping[api.Capability, str]) -> api.EngineStats:
+        """The engine's stats, which were looked at."""
         stats = self._engine.stats()
         for capability, option in needed.items():
             if capability not in stats.capabilities:
                 raise api.UnsupportedOptionError(f"{stats.engine} has no {option}.", option=option)
+        return stats
 
     @asynccontextmanager
     async def _slot(self, fairness_key: str) -> AsyncIterator[float]:

@@ -41,6 +41,10 @@ class ServedAdapter:
     size_bytes: int
     """On disk, which is about what it takes in memory."""
 
+    def for_engine(self) -> api.Adapter:
+        """As a worker is told of it."""
+        return api.Adapter(digest=self.digest, path=self.path)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:

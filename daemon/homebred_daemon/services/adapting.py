@@ -228,7 +228,7 @@ class Adapting:
 
     async def _failure_of(self, change: _Change) -> api.EngineError | None:
         """Why the worker does not serve these now; None: it does."""
-        adapters = [api.Adapter(digest=digest, path=self._known[digest].path) for digest in sorted(change.chosen)]
+        adapters = [self._known[digest].for_engine() for digest in sorted(change.chosen)]
         try:
             async with asyncio.timeout(self._limit_s):
                 await self._worker.set_adapters(adapters)

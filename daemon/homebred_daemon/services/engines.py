@@ -319,7 +319,9 @@ class WorkerPool:
         if self._stops:
             await asyncio.wait(self._stops)
         started_s = self._clock.monotonic_s()
-        loaded_now = await loaded_worker(self._launcher, self._room, place.model.engine, self._load_options(place))
+        adapters = self._adapters.get(place.model, ())
+        options = self._room.load_options(place.model, adapters, beside=self._places.beside(place))
+        loaded_now = await loaded_worker(self._launcher, self._room, place.model.engine, options)
         loading, place.loading = place.loading, None
         place.used_s = self._clock.monotonic_s()
         loaded: Resident | Exception
@@ -341,11 +343,6 @@ class WorkerPool:
             loading.set_result(loaded)
         self._settle()
         self._retire_later(place)
-
-    def _load_options(self, place: Place) -> api.LoadOptions:
-        adapters = self._adapters.get(place.model, ())[: self._room.max_adapters]
-        options = self._room.load_options(place.model, beside=self._places.beside(place))
-        return replace(options, adapters=tuple(api.Adapter(digest=one.digest, path=one.path) for one in adapters))
 
     def _resident(self, place: Place, loaded: LoadedWorker) -> Resident:
         adapting = Adapting(

@@ -60,7 +60,7 @@ class Room:
         )
         return Need(gpu=taken) if self._is_on_gpu(model) else Need(ram=taken)
 
-    def load_options(self, model: ServedModel, *, beside: Need) -> api.LoadOptions:
+    def load_options(self, model: ServedModel, adapters: Sequence[ServedAdapter], *, beside: Need) -> api.LoadOptions:
         """How the model is to be loaded; `beside` is the most that it may take, 0: what the machine has available."""
         return api.LoadOptions(
             model_path=model.path,
@@ -70,6 +70,7 @@ class Room:
             threads=self.threads,
             memory_budget_bytes=beside.gpu if self._is_on_gpu(model) else beside.ram,
             embeddings=model.embeds,
+            adapters=tuple(adapter.for_engine() for adapter in adapters[: self.max_adapters]),
         )
 
     def _is_on_gpu(self, model: ServedModel) -> bool:

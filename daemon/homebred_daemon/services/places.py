@@ -174,7 +174,8 @@ class Places:
             other.model for other in self if other.has_room and self.is_pinned(other.model) and other is not place
         ]
         if not all_fit([need], map(self._need_of, pinned), self._bounds):
-            in_the_way = [(model, self._need_of(model)) for model in pinned if all_fit([need], (), self._bounds)]
+            would_fit_alone = all_fit([need], (), self._bounds)
+            in_the_way = [(model, self._need_of(model)) for model in pinned] if would_fit_alone else []
             raise _hopeless(need, self._bounds, in_the_way)
 
     def is_closed_to_newcomers(self, place: Place, now_s: float) -> bool:
