@@ -70,11 +70,13 @@ booted: .venv/.made ## the package in a machine that systemd runs; part of `make
 	$(BIN)/pytest -q -s -m booted tests/scenario
 
 lock: ## resolves requirements.lock and packaging/locks/*.lock of Python packages anew (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --extra daemon --extra fleet --extra llamacpp \
-	    --group dev pyproject.toml -o requirements.lock --quiet
+	uv pip compile --universal --python-version 3.11 --generate-hashes --extra daemon --extra fleet --extra postgresql \
+	    --extra llamacpp --group dev pyproject.toml -o requirements.lock --quiet
 	uv pip compile --universal --python-version 3.11 --generate-hashes --extra daemon --extra llamacpp \
 	    --constraint requirements.lock pyproject.toml -o packaging/locks/device.lock --quiet
 	uv pip compile --universal --python-version 3.11 --generate-hashes --extra daemon --extra ner \
 	    --constraint requirements.lock pyproject.toml -o packaging/locks/ner.lock --quiet
+	uv pip compile --universal --python-version 3.11 --generate-hashes --extra fleet --extra postgresql \
+	    --constraint requirements.lock pyproject.toml -o packaging/locks/fleet.lock --quiet
 	uv pip compile --universal --python-version 3.11 --generate-hashes --extra otel \
 	    --constraint requirements.lock pyproject.toml -o packaging/locks/otel.lock --quiet

@@ -1,0 +1,1 @@
+"""Wires the controller: the only place that sees services and adapters together."""

@@ -1,0 +1,1 @@
+"""What the controller decides, pure: no I/O, no clock, no randomness."""

@@ -1,0 +1,1 @@
+"""The controller's async loops: they drive core over ports."""
