@@ -11,11 +11,13 @@ import pytest
 from tests.support.committed_files import ROOT, committed_files
 
 DAEMON = ROOT / "daemon" / "homebred_daemon"
+FLEET = ROOT / "fleet" / "homebred_fleet"
 PACKAGES = ("daemon/homebred_daemon", "engines/homebred_engines", "fleet/homebred_fleet", "proto/homebred_protocol")
 TWINNED = [
-    path
+    (part, path)
+    for part, package in (("daemon", DAEMON), ("fleet", FLEET))
     for folder in ("core", "services")
-    for path in sorted((DAEMON / folder).glob("*.py"))
+    for path in sorted((package / folder).glob("*.py"))
     if path.name != "__init__.py"
 ]
 ON_ANY_INTERPRETER = committed_files("engines/*.py", "proto/*.py")
@@ -81,9 +83,9 @@ def test_every_module_says_what_it_does(package: str) -> None:
     assert [str(path.relative_to(ROOT)) for path in modules if not doc_sentence(path)] == []
 
 
-@pytest.mark.parametrize("module", TWINNED, ids=lambda path: path.stem)
-def test_every_module_of_core_and_services_has_its_twin(module: Path) -> None:
-    assert (ROOT / "tests/unit/daemon" / f"test_{module.stem}.py").is_file()
+@pytest.mark.parametrize(("part", "module"), TWINNED, ids=[f"{part}-{path.stem}" for part, path in TWINNED])
+def test_every_module_of_core_and_services_has_its_twin(part: str, module: Path) -> None:
+    assert (ROOT / "tests/unit" / part / f"test_{module.stem}.py").is_file()
 
 
 @pytest.mark.parametrize(

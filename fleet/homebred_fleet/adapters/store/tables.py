@@ -130,6 +130,9 @@ reported = Table(
     Column("desired_version", BigInteger, nullable=False),
     Column("highest_version", BigInteger, nullable=False),
     Column("received_at_s", BigInteger, nullable=False),
+    Column("software_version", String(64), nullable=False, server_default=""),
+    Column("policy_digest", String(71), nullable=False, server_default=""),  # in force on the device
+    Column("standing", String(16), nullable=False, server_default="applied"),  # of all parts: applied, pending, refused
     Column("body", JSON, nullable=False),  # the whole message
 )
 

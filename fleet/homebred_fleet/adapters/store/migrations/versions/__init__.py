@@ -1,0 +1,1 @@
+"""The revisions, each a step from one release's tables to the next one's."""
