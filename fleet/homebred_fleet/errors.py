@@ -3,9 +3,17 @@
     FleetError
     ├── ConfigurationError   settings cannot be used
     ├── RequestError         somebody asked for something that cannot be done
-    └── StoreError           the database cannot be used
-        ├── StoreBusyError   … at present: locked, full, away; the same again may succeed
-        └── NewerStoreError  … by this version: a newer one made it
+    │   ├── UnauthenticatedError
+    │   ├── NotPermittedError
+    │   ├── NotFoundError
+    │   ├── ConflictError
+    │   └── OverloadedError
+    ├── StoreError           the database cannot be used
+    │   ├── StoreBusyError   … at present: locked, full, away; the same again may succeed
+    │   └── NewerStoreError  … by this version: a newer one made it
+    ├── StateError           the controller's own files cannot be used
+    ├── BrokerError          the broker does not do what it must
+    └── ControllerUnreachableError
 
 A class's docstring is its message where none is given.
 """
@@ -48,6 +56,45 @@ class RequestError(FleetError):
     hint = "correct the request and send it again"
 
 
+class UnauthenticatedError(RequestError):
+    """Whoever asks has not shown who they are."""
+
+    code = "certificate_needed"
+    hint = "show a certificate that this fleet has issued and not taken back"
+
+
+class NotPermittedError(RequestError):
+    """Whoever asks may not do that."""
+
+    code = "not_permitted"
+    hint = "ask somebody with a higher role"
+
+
+class NotFoundError(RequestError):
+    """There is no such thing here."""
+
+    code = "not_found"
+    hint = "check its name"
+
+
+class ConflictError(RequestError):
+    """It is not so any more, or somebody else was faster."""
+
+    code = "conflict"
+    hint = "look at its present state, then decide again"
+
+
+class OverloadedError(RequestError):
+    """There were too many requests."""
+
+    code = "rate_limited"
+    hint = "try again later"
+
+    def __init__(self, message: str = "", *, hint: str = "", retry_after_s: int) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
 class StoreError(FleetError):
     """The database cannot be used."""
 
@@ -67,3 +114,24 @@ class NewerStoreError(StoreError):
 
     code = "store_newer"
     hint = "install that version again, or restore the copy of the database that was made before it"
+
+
+class StateError(FleetError):
+    """The controller's own files cannot be used."""
+
+    code = "bad_state"
+    hint = "see that the folder is there, on a disk with room, and owned by the controller's user"
+
+
+class BrokerError(FleetError):
+    """The broker does not do what it must."""
+
+    code = "broker"
+    hint = "see the broker's own log, and that it runs with the files that `homebred-fleet init` made"
+
+
+class ControllerUnreachableError(FleetError):
+    """The controller does not answer."""
+
+    code = "controller_unreachable"
+    hint = "start it with `homebred-fleet serve`, or correct the address in the admin's profile"

@@ -1,0 +1,206 @@
+"""`homebred-fleet init`: makes the folder of a new controller, or completes one. It never overwrites anything.
+
+Each thing is made once, in an order in which a kill leaves something that the next run completes: a key before its
+certificate, settings last. What cannot be completed (a certificate whose key is gone) is refused by name.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from homebred_fleet.adapters import x509_making as making
+from homebred_fleet.adapters.certificate_authority import (
+    CertificateAuthority,
+    make_issuing,
+    make_root,
+    read_issuer,
+    read_key,
+)
+from homebred_fleet.adapters.durable_files import PUBLIC, SECRET, create, make_folder, replace
+from homebred_fleet.adapters.fleet_folder import FleetFolder, KeyPair
+from homebred_fleet.core.broker_access import access_file
+from homebred_fleet.core.broker_settings import BrokerFiles, configuration
+from homebred_fleet.errors import ConfigurationError, StateError
+from homebred_fleet.ports.authority import Issued
+
+BROKER_USER = "mosquitto"
+"""Debian's."""
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What somebody who founds a fleet says."""
+
+    hosts: tuple[str, ...] = ()
+    """Names and addresses by which devices reach controller and broker; empty: this machine alone."""
+    http_port: int = 8443
+    broker_port: int = 8883
+    admin: str = "admin"
+    """Name of the first admin."""
+    broker_user: str = ""
+    """User that mosquitto becomes; empty: as `broker_user` finds."""
+
+    @property
+    def listen(self) -> str:
+        """Address that the servers bind: loopback where nobody else is meant to come."""
+        return "0.0.0.0" if self.hosts else "127.0.0.1"  # noqa: S104  # devices come from elsewhere
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the servers' certificates hold for."""
+        return tuple(dict.fromkeys((*self.hosts, *LOOPBACK)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Founded:
+    """What there is now."""
+
+    root_fingerprint: str
+    made: tuple[Path, ...]
+    """Files that were not there before; empty: all was."""
+
+
+class Founding:
+    """One run of `init`."""
+
+    def __init__(self, folder: FleetFolder, plan: Plan, now_s: int) -> None:
+        self._folder = folder
+        self._plan = plan
+        self._now_s = now_s
+        self._made: list[Path] = []
+
+    def run(self) -> Founded:
+        """Makes what is missing.
+
+        Raises:
+            StateError: what is there does not fit together, or the folder cannot be written.
+        """
+        try:
+            self._folders()
+            self._authority()
+            authority = CertificateAuthority.opened(self._folder)
+            self._leaves(authority)
+            self._broker(authority)
+        except OSError as error:
+            raise StateError(f"{error.filename or self._folder.path} cannot be written: {error.strerror}") from error
+        return Founded(root_fingerprint=authority.root_fingerprint, made=tuple(self._made))
+
+    def _folders(self) -> None:
+        folder = self._folder
+        for one in (folder.authority, folder.state, folder.https_server.key.parent, folder.admin("").key.parent):
+            make_folder(one)
+        for one in (folder.broker, folder.broker_data):
+            make_folder(one)
+
+    def _authority(self) -> None:
+        if self._folder.issuing_numbers() and not self._folder.root_numbers():
+            raise StateError(
+                f"{self._folder.authority} has an issuer and no root: devices know the fleet by its root",
+                hint=f"bring {self._folder.root(1).certificate} back; its key may stay offline",
+            )
+        if not self._folder.root_numbers():
+            self._new_pair(self._folder.root(1), lambda: make_root(self._now_s))
+        if not self._folder.issuing_numbers():
+            root = read_issuer(self._folder.root(self._folder.root_numbers()[-1]))
+            self._new_pair(self._folder.issuing(1), lambda: make_issuing(root, 1, self._now_s))
+
+    def _new_pair(self, pair: KeyPair, make: Callable[[], tuple[making.Key, x509.Certificate]]) -> None:
+        """An authority's: a key without its certificate has signed nothing yet, and is made anew."""
+        key, certificate = make()
+        pair.key.unlink(missing_ok=True)
+        self._create(pair.key, making.key_pem(key), SECRET)
+        self._create(pair.certificate, making.pem_of(certificate), PUBLIC)
+
+    def _leaves(self, authority: CertificateAuthority) -> None:
+        folder, names, now_s = self._folder, self._plan.names, self._now_s
+
+        def server(key: ec.EllipticCurvePublicKey) -> Issued:
+            return authority.issue_to_server(names, key, now_s=now_s)
+
+        self._leaf(folder.https_server, server, authority)
+        self._leaf(folder.broker_server, server, authority)
+        self._leaf(folder.controller, lambda key: authority.issue_to_controller(key, now_s=now_s), authority)
+        name = self._plan.admin
+        self._leaf(folder.admin(name), lambda key: authority.issue_to_admin(name, key, now_s=now_s), authority)
+
+    def _leaf(
+        self, pair: KeyPair, issue: Callable[[ec.EllipticCurvePublicKey], Issued], authority: CertificateAuthority
+    ) -> None:
+        if pair.certificate.exists() and not pair.key.exists():
+            raise StateError(
+                f"{pair.certificate} is there, and its key {pair.key} is not",
+                hint=f"bring the key back, or remove {pair.certificate} to have a new pair made",
+            )
+        self._create(pair.key, making.key_pem(making.new_key()), SECRET)
+        if not pair.certificate.exists():
+            issued = issue(read_key(pair.key).public_key())
+            self._create(pair.certificate, authority.with_chain(issued.pem), PUBLIC)
+
+    def _broker(self, authority: CertificateAuthority) -> None:
+        folder = self._folder
+        self._create(folder.authorities, authority.trusted_pem(), PUBLIC)
+        self._create(folder.broker_authorities, authority.trusted_pem(), PUBLIC)
+        if not folder.revocation_list.exists():
+            authority.write_revocations((), now_s=self._now_s)
+            self._made.append(folder.revocation_list)
+        user = broker_user(self._plan.broker_user)
+        self._create(folder.broker_access, access_file().encode(), SECRET)
+        self._create(folder.broker_settings, broker_settings(folder, self._plan, user).encode(), SECRET)
+        give_to_broker(folder, user)
+
+    def _create(self, path: Path, body: bytes, mode: int) -> None:
+        if not path.exists() and create(path, body, mode=mode):
+            self._made.append(path)
+
+
+def broker_settings(folder: FleetFolder, plan: Plan, user: str) -> str:
+    """The broker's configuration for a folder."""
+    files = BrokerFiles(
+        access=str(folder.broker_access),
+        authorities=str(folder.broker_authorities),
+        certificate=str(folder.broker_server.certificate),
+        key=str(folder.broker_server.key),
+        revocation_list=str(folder.revocation_list),
+        data=str(folder.broker_data),
+        pid=str(folder.broker_pid),
+    )
+    return configuration(files, port=plan.broker_port, listen=plan.listen, user=user)
+
+
+def broker_user(asked: str) -> str:
+    """Whom mosquitto becomes: whoever was asked for, else Debian's user where root founds, else the founder.
+
+    Raises:
+        ConfigurationError: there is no such user.
+    """
+    own = pwd.getpwuid(os.geteuid()).pw_name
+    if not asked and os.geteuid() != 0:
+        return own
+    for name in (asked or BROKER_USER, *(() if asked else (own,))):
+        with suppress(KeyError):
+            return pwd.getpwnam(name).pw_name
+    raise ConfigurationError(f"there is no user {asked!r} on this machine", hint="name another with --broker-user")
+
+
+def give_to_broker(folder: FleetFolder, user: str) -> None:
+    """Lets the broker's user read its folder, and nothing beside it; only root can give files away."""
+    if os.geteuid() != 0:
+        return
+    account = pwd.getpwnam(user)
+    for path in (folder.broker, *folder.broker.rglob("*")):
+        os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
+
+
+def renew_broker_files(folder: FleetFolder, plan: Plan, user: str) -> None:
+    """Writes configuration and access of the broker anew, as this version of homebred has them."""
+    replace(folder.broker_access, access_file().encode(), mode=SECRET)
+    replace(folder.broker_settings, broker_settings(folder, plan, user).encode(), mode=SECRET)
