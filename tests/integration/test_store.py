@@ -27,7 +27,7 @@ from tests.support.ledger_entries import (
     keep_documents,
 )
 
-from homebred_daemon.adapters.store.database import LEDGER, REVIEW, SqlFolder, connect, transaction
+from homebred_daemon.adapters.store.database import LEDGER, OUTBOX, REVIEW, SqlFolder, connect, transaction
 from homebred_daemon.adapters.store.ledger import MARKED_EVERY, SqliteLedger
 from homebred_daemon.adapters.store.reading import require_ledger
 from homebred_daemon.errors import RequestError, StateError
@@ -75,7 +75,7 @@ def schema_of(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in rows]
 
 
-@pytest.mark.parametrize("sql", [LEDGER, REVIEW], ids=lambda sql: sql.name)
+@pytest.mark.parametrize("sql", [LEDGER, OUTBOX, REVIEW], ids=lambda sql: sql.name)
 def test_the_schema_file_is_the_sum_of_the_migrations(path: Path, sql: SqlFolder) -> None:
     with closing(connect(path, sql)) as migrated, closing(sqlite3.connect(":memory:")) as written:
         written.executescript(sql.schema())
@@ -83,11 +83,14 @@ def test_the_schema_file_is_the_sum_of_the_migrations(path: Path, sql: SqlFolder
         assert migrated.execute("PRAGMA user_version").fetchone()[0] == len(sql.migrations())
 
 
-@pytest.mark.parametrize(("sql", "module"), [(LEDGER, "ledger.py"), (REVIEW, "review.py")])
+@pytest.mark.parametrize(
+    ("sql", "modules"),
+    [(LEDGER, ["ledger.py"]), (OUTBOX, ["outbox.py", "outbox_gaps.py"]), (REVIEW, ["review.py"])],
+)
 def test_every_named_query_is_described_used_and_understood_by_the_schema(
-    path: Path, sql: SqlFolder, module: str
+    path: Path, sql: SqlFolder, modules: list[str]
 ) -> None:
-    source = (STORE / module).read_text()
+    source = "".join((STORE / module).read_text() for module in modules)
     with closing(connect(path, sql)) as connection:
         for name, statement in sql.queries().items():
             assert statement.startswith("-- "), name

@@ -35,9 +35,14 @@ class OutboxDepth:
     """What waits."""
 
     events: int
+    """Those that wait, those that were cut and not acknowledged, and gaps that no batch tells yet."""
     size_bytes: int
     lost_events: int
     """Dropped since the device was enrolled; each is in a gap that was or will be sent."""
+    cut_events: int = 0
+    """In batches, since the device was enrolled."""
+    acknowledged_events: int = 0
+    """By the controller, since the device was enrolled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,7 @@ class SqlFolder:
 
 
 LEDGER = SqlFolder("ledger_sql")
+OUTBOX = SqlFolder("outbox_sql")
 REVIEW = SqlFolder("review_sql")
 
 
