@@ -1,0 +1,63 @@
+"""The folder of documents: named by digest, whole or not there, and no name leads out of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from homebred_fleet.adapters.blob_folder import BlobFolder
+from homebred_protocol.digests import digest_of
+
+BODY = b"version = 1\n"
+
+
+def test_what_is_kept_can_be_read_by_its_digest(tmp_path: Path) -> None:
+    blobs = BlobFolder(tmp_path / "a" / "blobs")
+    assert blobs.keep(BODY) == digest_of(BODY) == blobs.keep(BODY)
+    assert blobs.read(digest_of(BODY)) == BODY
+    path = blobs.path_of(digest_of(BODY))
+    assert path is not None
+    assert path.read_bytes() == BODY
+    assert path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    "digest",
+    ["", "sha256:", "sha256:../../etc/passwd", "sha256:" + "A" * 64, "sha512:" + "a" * 64, "sha256:" + "a" * 64],
+)
+def test_what_is_not_there_or_no_digest_is_nothing(tmp_path: Path, digest: str) -> None:
+    blobs = BlobFolder(tmp_path)
+    assert blobs.path_of(digest) is None
+    assert blobs.read(digest) is None
+
+
+def test_a_damaged_file_is_not_given_out_and_is_mended_by_keeping_it_again(tmp_path: Path) -> None:
+    blobs = BlobFolder(tmp_path)
+    path = blobs.path_of(blobs.keep(BODY))
+    assert path is not None
+    path.write_bytes(b"something else")
+    assert blobs.read(digest_of(BODY)) is None
+    blobs.keep(BODY)
+    assert blobs.read(digest_of(BODY)) == BODY
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs = BlobFolder(tmp_path)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        blobs.keep(BODY)
+    monkeypatch.undo()
+    assert list(tmp_path.rglob("*new*")) == []
+    assert blobs.path_of(digest_of(BODY)) is None
+
+
+def test_what_a_kill_left_is_removed_at_the_next_start(tmp_path: Path) -> None:
+    (tmp_path / ".new-abc").write_bytes(b"half")
+    BlobFolder(tmp_path)
+    assert list(tmp_path.iterdir()) == []
