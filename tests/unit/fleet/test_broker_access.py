@@ -22,7 +22,10 @@ def test_no_device_may_both_read_and_write_a_topic() -> None:
 
 
 def test_nothing_but_stop_and_hints_is_shared_between_devices() -> None:
-    assert {topic for _, topic in granted_to_device() if "%u" not in topic} == {topics.STOP, topics.hint("x").replace("/x/", "/+/")}
+    assert {topic for _, topic in granted_to_device() if "%u" not in topic} == {
+        topics.STOP,
+        topics.hint("x").replace("/x/", "/+/"),
+    }
 
 
 def test_every_grant_to_devices_is_in_the_file_and_the_controllers_stand_under_its_name() -> None:
