@@ -87,7 +87,7 @@ class Delivered:
 
     token: int
     ok: bool
-    """False: the broker refused it (its access rules, a quota)."""
+    """False: the broker refused it (its access rules, a quota), or it was never sent."""
 
 
 Happening = Connected | Ended | Arrived | Delivered
@@ -105,7 +105,10 @@ class MqttConnection(Protocol):
         ...
 
     def publish(self, topic: str, payload: bytes, *, token: int, retain: bool = False, expiry_s: int = 0) -> None:
-        """Publishes at QoS 1; `Delivered` follows, or `Ended` where the connection ends first: then nobody knows."""
+        """Publishes at QoS 1; `Delivered` follows, or `Ended` where the connection ends first: then nobody knows.
+
+        Without a connection, or with too many on their way already, it is not sent at all: `Delivered` with `ok` false.
+        """
         ...
 
     def acknowledge(self, receipt: int) -> None:
