@@ -15,6 +15,11 @@
     │   └── SecondDaemonError
     ├── DaemonUnreachableError
     ├── EngineUnavailableError
+    ├── FleetError           the fleet's controller did not do what was asked of it
+    │   ├── ControllerUnreachableError
+    │   ├── ControllerUntrustedError
+    │   ├── EnrolmentRefusedError
+    │   └── ClockWrongError
     ├── BuildError           what an engine serves could not be built
     ├── DetectionError       a text could not be searched: it must not leave the house
     ├── DeadlineError        time was up before there was an answer
@@ -142,6 +147,46 @@ class EngineUnavailableError(HomebredError):
 
     code = "engine_unavailable"
     hint = "run `homebred status` to see why; the task may be sent again"
+
+
+class FleetError(HomebredError):
+    """The fleet's controller did not do what was asked of it."""
+
+    code = "fleet_failed"
+    hint = "try again later; the controller's own log says more"
+
+
+class ControllerUnreachableError(FleetError):
+    """The fleet's controller does not answer."""
+
+    code = "controller_unreachable"
+    hint = "check the address, the network, and whether homebred-fleet runs there"
+
+
+class ControllerUntrustedError(FleetError):
+    """Whoever answers has not proven to be the fleet's controller; nothing was sent to it."""
+
+    code = "controller_untrusted"
+    hint = "compare the fingerprint with the one that `homebred-fleet init` printed; somebody may be in between"
+
+
+class EnrolmentRefusedError(FleetError):
+    """The controller gives this device no certificate."""
+
+    code = "enrolment_refused"
+    hint = "ask the fleet's administrator for another token"
+
+    def __init__(self, message: str = "", *, hint: str = "", reason: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+        """The controller's own word for it, such as `token_used`."""
+
+
+class ClockWrongError(FleetError):
+    """This device's clock and the controller's are too far apart for certificates to be judged."""
+
+    code = "clock_wrong"
+    hint = "set the clock: `timedatectl set-ntp true`, or by hand where there is no network time"
 
 
 class BuildError(HomebredError):

@@ -34,7 +34,7 @@ class Mutant:
 ADAPTERS = "homebred_daemon/adapters/"
 FILES, MODELS = ADAPTERS + "durable_files.py", ADAPTERS + "model_store.py"
 BLOBS, FOLDERS = ADAPTERS + "blob_files.py", ADAPTERS + "blob_folders.py"
-REVIEW = ADAPTERS + "store/review.py"
+REVIEW, IDENTITY = ADAPTERS + "store/review.py", ADAPTERS + "identity_files.py"
 DATABASE, LEDGER = ADAPTERS + "store/database.py", ADAPTERS + "store/ledger.py"
 
 # fmt: off
@@ -59,6 +59,11 @@ MUTANTS = [
     Mutant("recover", MODELS, "flush_folder(self._specialists)  # else", "pass  # else"),
     Mutant("record", FILES, "os.fsync(file.fileno())", "pass"),
     Mutant("record", FILES, "    flush_folder(path.parent)", "    pass"),
+    Mutant("identity", FILES, "os.fsync(file.fileno())", "pass"),
+    Mutant("identity", FILES, "    flush_folder(path.parent)", "    pass"),
+    Mutant("identity", IDENTITY, "flush_folder(aside)", "pass"),
+    Mutant("identity", IDENTITY, "aside.rename(self._generations / name)\n        flush_folder(self._generations)",
+           "aside.rename(self._generations / name)"),
     Mutant("ledger", DATABASE, "PRAGMA synchronous = {synchronous}", "PRAGMA synchronous = OFF"),
     Mutant("ledger", LEDGER, "with transaction(self._connection):", "if True:"),
     Mutant("ledger", DATABASE, "PRAGMA journal_mode = WAL", "PRAGMA journal_mode = MEMORY"),

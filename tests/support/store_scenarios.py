@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from tests.support import review_scenarios
+from tests.support import identity_scenarios, review_scenarios
 from tests.support.ledger_entries import OUTCOME, entries, keep_documents
 from tests.support.specialists import write_specialist, write_specialist_of_folders
 from tests.support.stored_specialists import leftovers_in, measured, specialists_of, titles_of
@@ -266,6 +266,13 @@ def _check_review(root: Path, promised: Promised) -> None:
     review_scenarios.check(root, promised.told)
 
 
+# -- the device's identity: whatever was taken up holds, whole; key and certificate belong together
+
+
+def _check_identity(root: Path, promised: Promised) -> None:
+    identity_scenarios.check(root, promised.told)
+
+
 # -- a file of settings that is replaced, as the policy that an operator set
 
 DOCUMENT = "state/policy.toml"
@@ -307,5 +314,6 @@ SCENARIOS: Mapping[str, Scenario] = {
     "recover": Scenario(prepare=_prepare_killed_replacement, act=_recover, check=_check_replaced),
     "record": Scenario(prepare=_prepare_stored, act=_measure, check=_check_measured),
     "review": Scenario(prepare=_nothing, act=review_scenarios.act, check=_check_review),
+    "identity": Scenario(prepare=_nothing, act=identity_scenarios.act, check=_check_identity),
     "document": Scenario(prepare=_nothing, act=_replace_document, check=_check_document),
 }
