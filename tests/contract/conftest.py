@@ -3,13 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.support.databases import database, database_url, postgresql
+from tests.support.databases import database, database_url, migrated, postgresql
 from tests.support.specialists import write_specialist
 from tests.support.tiny_gguf import write_tiny_gguf
 
 from homebred_daemon.adapters.model_store import ModelStore
 
-__all__ = ["database", "database_url", "postgresql"]
+__all__ = ["database", "database_url", "migrated", "postgresql"]
 
 
 @pytest.fixture

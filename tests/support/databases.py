@@ -6,13 +6,14 @@ it, copied from an empty one. Where PostgreSQL is not installed, its half is ski
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,11 +48,11 @@ class Server:
         """Ends it at once."""
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "stop")
 
-    def make_database(self) -> str:
-        """The address of a new, empty one."""
+    def make_database(self, *, like: str = "template1") -> str:
+        """The address of a new one: empty, or a copy of another to which nobody is connected."""
         name = f"fleet_{os.getpid()}_{next(_numbers)}"
         with psycopg.connect(host=str(self.folder), user="postgres", dbname="postgres", autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {like} STRATEGY FILE_COPY".encode())
         return f"postgresql://postgres@/{name}?host={self.folder}"
 
     def drop_database(self, url: str) -> None:
@@ -131,10 +132,38 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     server.drop_database(url)
 
 
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """A new database with its tables."""
-    opened = Database(database_url)
-    opened.upgrade()
+@pytest.fixture(scope="session")
+def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """The address of a new database of a kind that has its tables already: a copy, since migrating takes a while."""
+
+    @functools.cache
+    def model(kind: str) -> str:
+        folder = tmp_path_factory.mktemp("model")
+        server = request.getfixturevalue("postgresql") if kind == "postgresql" else None
+        url = server.make_database() if server is not None else f"sqlite:///{folder}/fleet.db"
+        opened = Database(url)
+        opened.upgrade()
+        opened.close()
+        return url
+
+    def copy(kind: str) -> str:
+        if kind == "postgresql":
+            server: Server = request.getfixturevalue("postgresql")
+            return server.make_database(like=model(kind).partition("@/")[2].partition("?")[0])
+        path = tmp_path_factory.mktemp("copy") / "fleet.db"
+        shutil.copy(model(kind).removeprefix("sqlite:///"), path)
+        return f"sqlite:///{path}"
+
+    return copy
+
+
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest, migrated: Callable[[str], str]) -> Iterator[Database]:
+    """A new database with its tables, of each kind in turn."""
+    url = migrated(request.param)
+    server: Server | None = request.getfixturevalue("postgresql") if request.param == "postgresql" else None
+    opened = Database(url)
     yield opened
     opened.close()
+    if server is not None:
+        server.drop_database(url)

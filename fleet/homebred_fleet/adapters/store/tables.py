@@ -129,6 +129,7 @@ reported = Table(
     Column("revision", BigInteger, nullable=False),
     Column("desired_version", BigInteger, nullable=False),
     Column("highest_version", BigInteger, nullable=False),
+    Column("stop_epoch", BigInteger, nullable=False, server_default="0"),
     Column("received_at_s", BigInteger, nullable=False),
     Column("software_version", String(64), nullable=False, server_default=""),
     Column("policy_digest", String(71), nullable=False, server_default=""),  # in force on the device

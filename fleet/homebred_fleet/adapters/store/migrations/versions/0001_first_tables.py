@@ -119,6 +119,7 @@ def _intents() -> None:
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("desired_version", sa.BigInteger(), nullable=False),
         sa.Column("highest_version", sa.BigInteger(), nullable=False),
+        sa.Column("stop_epoch", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("received_at_s", sa.BigInteger(), nullable=False),
         sa.Column("software_version", sa.String(length=64), server_default="", nullable=False),
         sa.Column("policy_digest", sa.String(length=71), server_default="", nullable=False),

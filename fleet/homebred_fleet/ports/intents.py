@@ -1,0 +1,93 @@
+"""What devices should hear of the controller, as the reconciler reads it and notes what the broker has taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentRef:
+    """A document by its bytes' digest."""
+
+    digest: str
+    """`sha256:…`"""
+    length: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredState:
+    """What one device should be like."""
+
+    device: str
+    version: int
+    issued_at_s: int
+    policy: DocumentRef | None
+    """None: the device's own configuration holds."""
+    gazetteer: DocumentRef | None
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandOrder:
+    """A command to one device."""
+
+    id: str
+    device: str
+    op: str
+    deadline_s: int
+    """Not begun after it."""
+    issued_by: str
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """The fleet's newest stop order."""
+
+    epoch: int
+    stopped: bool
+    reason_code: str
+    issued_at_s: int
+    is_published: bool
+    """Whether a broker has ever taken it."""
+
+
+class Intents(Protocol):
+    """The store, as the reconciler sees it; blocking, called on a thread. Every method may raise StoreError."""
+
+    def versions_in_force(self) -> Mapping[str, int]:
+        """Every enrolled device that has a desired state, with its version."""
+        ...
+
+    def unpublished(self, *, max_devices: int) -> Sequence[str]:
+        """Devices whose newest version no broker has taken yet."""
+        ...
+
+    def states_of(self, device_ids: Sequence[str]) -> Sequence[DesiredState]:
+        """Their desired states; those that are not enrolled are left out."""
+        ...
+
+    def commands_to_send(self, *, now_s: int, also_sent: bool, max_commands: int) -> Sequence[CommandOrder]:
+        """Those that a device should hear; with `also_sent` those that a broker may have lost too."""
+        ...
+
+    def stop_in_force(self) -> Stop | None:
+        """The newest stop order; None: there never was one."""
+        ...
+
+    def mark_published(
+        self, *, versions: Mapping[str, int], sent: Iterable[str], stop_epoch: int | None, now_s: int
+    ) -> None:
+        """Notes in one transaction what the broker has taken; `sent` has ids of commands."""
+        ...
+
+    def expire_commands(self, *, now_s: int) -> int:
+        """Gives up what nobody answered in time; how many."""
+        ...
+
+    def note_unheard(self, *, heard: frozenset[str], now_s: int) -> Sequence[str]:
+        """Turns every device offline that is online here and not among those heard of; those that it turned."""
+        ...
