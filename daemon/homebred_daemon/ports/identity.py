@@ -99,7 +99,7 @@ class IdentityStore(Protocol):
 class ControllerLine(Protocol):
     """The controller's HTTPS as an enrolled device uses it."""
 
-    async def renew(self, identity: Identity, request_der: bytes) -> Issued:
+    async def renew(self, identity: Identity, pending: PendingKey) -> Issued:
         """Another certificate, over mTLS with the one that still holds.
 
         Raises:
