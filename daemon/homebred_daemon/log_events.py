@@ -154,4 +154,13 @@ FIELDS: Mapping[str, Field] = {
     "outcome": Field(shape=Shape.WORD, meaning="`answered` or `declined`."),
     "reason_code": Field(shape=Shape.WORD, meaning="Why no machine answers, as CONTRACT.md lists them."),
     "waiting": Field(shape=Shape.NUMBER, meaning="Tasks that wait for a person."),
+    "device": Field(shape=Shape.WORD, meaning="Name of this device in its fleet."),
+    "site": Field(shape=Shape.WORD, meaning="Name of the site that the device was enrolled for."),
+    "days_left": Field(shape=Shape.NUMBER, meaning="Days until a certificate ends."),
+    "serial": Field(shape=Shape.ID, meaning="Serial number of a certificate, hexadecimal."),
+    "command": Field(shape=Shape.WORD, meaning="What the fleet's controller wants done."),
+    "command_id": Field(shape=Shape.ID, meaning="Id of a command of the fleet's controller."),
+    "command_state": Field(
+        shape=Shape.WORD, meaning="`accepted`, `waiting`, `done`, `failed`, `refused` or `expired`."
+    ),
 }

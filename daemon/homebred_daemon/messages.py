@@ -376,6 +376,118 @@ REVIEWS_IN_TROUBLE = Event(
     next_step="Run `homebred doctor`: the disk may be full, or the file damaged. It is tried again by itself.",
     fields=("error_code",),
 )
+ENROLLED = Event(
+    name="enrolled",
+    severity=Severity.NOTICE,
+    message_id="1b64e777defc09d5d4261cddc248d14e",
+    sentence="This device is {device} of the site {site} in its fleet.",
+    fields=(
+        "device",
+        "site",
+        "days_left",
+    ),
+)
+IDENTITY_UNUSABLE = Event(
+    name="identity_unusable",
+    severity=Severity.ERROR,
+    message_id="e9b416c4eeaf86035b92c071751ab1ef",
+    sentence="The device's identity in its fleet cannot be used: {error_code}; it serves without its fleet.",
+    next_step="Run `homebred fleet status`, which says what is wrong with it and what to do.",
+    fields=("error_code",),
+)
+CERTIFICATE_RENEWED = Event(
+    name="certificate_renewed",
+    severity=Severity.NOTICE,
+    message_id="18089fd555d80954083d60ba82045dcd",
+    sentence="The device's certificate was renewed; it holds for {days_left} days.",
+    fields=(
+        "days_left",
+        "serial",
+    ),
+)
+CERTIFICATE_NOT_RENEWED = Event(
+    name="certificate_not_renewed",
+    severity=Severity.WARNING,
+    message_id="eb7f374b06bcd0e1dcc56b7917eedc64",
+    sentence="The device's certificate could not be renewed, {failures} times in a row: {error_code}.",
+    next_step="Nothing for weeks: it is tried again by itself. See `homebred fleet status` where it goes on.",
+    fields=(
+        "error_code",
+        "failures",
+    ),
+)
+CERTIFICATE_ENDS = Event(
+    name="certificate_ends",
+    severity=Severity.WARNING,
+    message_id="731a2e319d093a3ff4e9ce740c9a2356",
+    sentence="The device's certificate ends in {days_left} days and could not be renewed so far.",
+    next_step="See `homebred fleet status`, and whether this device reaches its controller: `homebred doctor`.",
+    fields=("days_left",),
+)
+CERTIFICATE_ENDED = Event(
+    name="certificate_ended",
+    severity=Severity.ERROR,
+    message_id="b183ec9beb3bf78dc44f261b5215178e",
+    sentence="The device's certificate has ended: its fleet does not take this device any more.",
+    next_step="See whether the clock is right; else enrol it again with a new token: homebred enroll URL --replace.",
+)
+CLOCK_DISBELIEVED = Event(
+    name="clock_disbelieved",
+    severity=Severity.ERROR,
+    message_id="219d050d4a3f14a07a3021f5adb93f75",
+    sentence="The clock is before the beginning of the device's certificate, and so is wrong.",
+    next_step="Set the clock: `timedatectl set-ntp true`, or by hand where there is no network time.",
+)
+COMMAND_KEPT = Event(
+    name="command_kept",
+    severity=Severity.NOTICE,
+    message_id="504bd3a71d41fe50c328e57982530ca8",
+    sentence="The fleet's controller sent the command {command}: {command_state}.",
+    fields=(
+        "command",
+        "command_id",
+        "command_state",
+        "error_code",
+    ),
+)
+COMMAND_DROPPED = Event(
+    name="command_dropped",
+    severity=Severity.WARNING,
+    message_id="8bcb48459e8b1f912ab8d55a9a22f170",
+    sentence="A command of the fleet's controller was dropped: {error_code}.",
+    next_step="Nothing, where it happens once: the controller sends it again. Else see whether the disk is full.",
+    fields=("error_code",),
+)
+COMMAND_ENDED = Event(
+    name="command_ended",
+    severity=Severity.NOTICE,
+    message_id="3ecc618e62998fece4ea15efa43abcfa",
+    sentence="The command {command} of the fleet's controller has ended: {command_state}.",
+    fields=(
+        "command",
+        "command_id",
+        "command_state",
+        "error_code",
+    ),
+)
+BUNDLE_WAITS = Event(
+    name="bundle_waits",
+    severity=Severity.NOTICE,
+    message_id="0a9aebce45b53b6275a4931a0e1e6cdb",
+    sentence="A bundle of diagnostics waits for somebody on the site to let it go: homebred fleet diagnostics.",
+    fields=("command_id",),
+)
+BUNDLE_DECIDED = Event(
+    name="bundle_decided",
+    severity=Severity.NOTICE,
+    message_id="c66a5c1ab51a019fdf70947558f6611c",
+    sentence="Somebody on the site decided about a bundle of diagnostics: {command_state}.",
+    fields=(
+        "command_id",
+        "command_state",
+        "principal",
+    ),
+)
 
 EVENTS: tuple[Event, ...] = (
     STARTING,
@@ -427,4 +539,16 @@ EVENTS: tuple[Event, ...] = (
     REVIEW_EXPIRED,
     REVIEW_QUEUE_FULL,
     REVIEWS_IN_TROUBLE,
+    ENROLLED,
+    IDENTITY_UNUSABLE,
+    CERTIFICATE_RENEWED,
+    CERTIFICATE_NOT_RENEWED,
+    CERTIFICATE_ENDS,
+    CERTIFICATE_ENDED,
+    CLOCK_DISBELIEVED,
+    COMMAND_KEPT,
+    COMMAND_DROPPED,
+    COMMAND_ENDED,
+    BUNDLE_WAITS,
+    BUNDLE_DECIDED,
 )

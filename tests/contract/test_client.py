@@ -320,13 +320,16 @@ CONTROL: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "SetPolicy": ("set_policy", (b"x = 1",), {"check_only": True}),
     "Drain": ("drain", (), {}),
     "SetLogLevel": ("set_log_level", ("debug",), {}),
+    "ListBundles": ("list_bundles", (), {}),
+    "ShowBundle": ("show_bundle", ("c",), {}),
+    "DecideBundle": ("decide_bundle", ("c",), {"lets_go": True}),
     "ListReviews": ("list_reviews", ((ReviewState.WAITING,),), {"limit": 3}),
     "ClaimReview": ("claim_review", ("r",), {"lease_s": 60.0}),
     "ShowReview": ("show_review", ("r",), {}),
     "ResolveReview": ("resolve_review", ("r", "c"), {"output": "yes"}),
     "ReleaseReview": ("release_review", ("r", "c"), {}),
 }
-NOT_BLINDLY = {"LoadModel", "UnloadModel", "SetPolicy", "SetLogLevel", "ClaimReview", "ReleaseReview"}
+NOT_BLINDLY = {"LoadModel", "UnloadModel", "SetPolicy", "SetLogLevel", "ClaimReview", "ReleaseReview", "DecideBundle"}
 
 
 @pytest.mark.parametrize("method", CONTROL)

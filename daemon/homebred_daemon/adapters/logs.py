@@ -48,6 +48,11 @@ class StructuredJournal:
         """Entries that could not be written, and of which nothing was said yet."""
         self._turn = threading.Lock()
         """Detectors speak from threads of their own."""
+        self._memory: Output | None = None
+
+    def remember_with(self, memory: Output) -> None:
+        """Has whatever is at least of interest (`info`) remembered as well, whether it is written or not."""
+        self._memory = memory
 
     @property
     def level(self) -> str:
@@ -68,6 +73,9 @@ class StructuredJournal:
 
     def note(self, event: Event, **fields: Value) -> None:
         """Writes the event where it is severe enough and not one too many; one that cannot be written is counted."""
+        if self._memory is not None and event.severity <= Severity.INFO:
+            with self._turn:
+                self._memory(event.entry(fields))
         if event.severity > LEVELS[self._level]:
             return
         with self._turn:

@@ -17,6 +17,7 @@ from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.adapters.worker_folders import remove_leftovers
 from homebred_daemon.app.gateway import gateway
 from homebred_daemon.app.measuring import Measured, Measuring
+from homebred_daemon.app.membership import Receipts, membership
 from homebred_daemon.app.serving import Services, api_server, listening, only_daemon_here
 from homebred_daemon.app.stores import open_recorder, open_reviews, recover_at_start
 from homebred_daemon.app.surroundings import Surroundings
@@ -96,9 +97,11 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
             journal=journal,
             started_at_utc=clock.now(),
         )
+        member = await stack.enter_async_context(membership(settings, caretaker, clock, journal, Receipts()))
         services = Services(
             answering=answering,
             caretaker=caretaker,
+            bundles=None if member is None else member.desk,
             residency=residency,
             reviews=reviews,
             embedding=Embedding(lambda: answering.standing, pool, answering.admission, measures),

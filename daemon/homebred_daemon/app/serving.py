@@ -12,6 +12,7 @@ from uuid import uuid4
 from homebred_daemon import messages
 from homebred_daemon.adapters import last_resort
 from homebred_daemon.adapters.accounts import Access
+from homebred_daemon.adapters.grpc_api.bundles import BundleFace
 from homebred_daemon.adapters.grpc_api.control import ControlServicer
 from homebred_daemon.adapters.grpc_api.inference import InferenceServicer
 from homebred_daemon.adapters.grpc_api.relay import Relay, RelayRules
@@ -23,6 +24,7 @@ from homebred_daemon.config import Settings
 from homebred_daemon.core.access import Role, roles_of
 from homebred_daemon.core.measures import CALLERS_UNREAD
 from homebred_daemon.errors import RequestError
+from homebred_daemon.inbound.fleet import BundleDesk
 from homebred_daemon.inbound.stream_room import StreamRoom
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.measures import Measures
@@ -43,6 +45,8 @@ class Services:
     caretaker: Caretaking
     residency: Residency
     reviews: ReviewDesk
+    bundles: BundleDesk | None
+    """None: the device is in no fleet."""
     feedback: Feedback
     measures: Measures
     room: StreamRoom
@@ -98,7 +102,8 @@ def api_server(
         report_unread=partial(note_unread, journal, services.measures),
         new_task_id=lambda: str(uuid4()),
     )
-    control = ControlServicer(services.caretaker, services.residency, face, journal)
+    bundles = BundleFace(services.bundles, principal_of=lambda context: next(iter(face.caller_of(context)), ""))
+    control = ControlServicer(services.caretaker, services.residency, face, journal, bundles)
     return ApiServer(
         relay,
         backend,

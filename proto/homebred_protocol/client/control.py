@@ -109,6 +109,20 @@ class Control:
         request = wire.SetLogLevelRequest(level=level)
         return self._connection.call(self._control.SetLogLevel, request, UNTAKEN, self._timeout_s)
 
+    def list_bundles(self) -> wire.ListBundlesResponse:
+        """Bundles of diagnostics that wait for somebody on the site to let them go."""
+        return self._connection.call(self._control.ListBundles, wire.ListBundlesRequest(), HARMLESS, self._timeout_s)
+
+    def show_bundle(self, command_id: str) -> wire.ShowBundleResponse:
+        """What is in one, exactly as it would leave."""
+        request = wire.ShowBundleRequest(command_id=command_id)
+        return self._connection.call(self._control.ShowBundle, request, HARMLESS, self._timeout_s)
+
+    def decide_bundle(self, command_id: str, *, lets_go: bool) -> wire.DecideBundleResponse:
+        """Lets one leave for the fleet's controller, or not: for good."""
+        request = wire.DecideBundleRequest(command_id=command_id, lets_go=lets_go)
+        return self._connection.call(self._control.DecideBundle, request, UNTAKEN, self._timeout_s)
+
     def list_reviews(self, states: Sequence[ReviewState] = (), *, limit: int = 0) -> wire.ListReviewsResponse:
         """What waits for a person, oldest first, without content; no states: those that are open."""
         request = wire.ListReviewsRequest(states=[STATE_NUMBERS[state] for state in states], limit=limit)

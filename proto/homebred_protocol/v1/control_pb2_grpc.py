@@ -79,6 +79,21 @@ class ControlStub(object):
                 request_serializer=homebred__protocol_dot_v1_dot_control__pb2.SetLogLevelRequest.SerializeToString,
                 response_deserializer=homebred__protocol_dot_v1_dot_control__pb2.SetLogLevelResponse.FromString,
                 _registered_method=True)
+        self.ListBundles = channel.unary_unary(
+                '/homebred.v1.Control/ListBundles',
+                request_serializer=homebred__protocol_dot_v1_dot_control__pb2.ListBundlesRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_control__pb2.ListBundlesResponse.FromString,
+                _registered_method=True)
+        self.ShowBundle = channel.unary_unary(
+                '/homebred.v1.Control/ShowBundle',
+                request_serializer=homebred__protocol_dot_v1_dot_control__pb2.ShowBundleRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_control__pb2.ShowBundleResponse.FromString,
+                _registered_method=True)
+        self.DecideBundle = channel.unary_unary(
+                '/homebred.v1.Control/DecideBundle',
+                request_serializer=homebred__protocol_dot_v1_dot_control__pb2.DecideBundleRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_control__pb2.DecideBundleResponse.FromString,
+                _registered_method=True)
         self.ListReviews = channel.unary_unary(
                 '/homebred.v1.Control/ListReviews',
                 request_serializer=homebred__protocol_dot_v1_dot_control__pb2.ListReviewsRequest.SerializeToString,
@@ -178,6 +193,27 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListBundles(self, request, context):
+        """Bundles of diagnostics that the fleet's controller asked for, and that wait for somebody on the site.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShowBundle(self, request, context):
+        """What is in one, exactly as it would leave.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideBundle(self, request, context):
+        """Lets it leave for the controller, or not: for good.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListReviews(self, request, context):
         """What waits for a person, oldest first, without its content. For reviewers, as all that follows.
         """
@@ -267,6 +303,21 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.SetLogLevel,
                     request_deserializer=homebred__protocol_dot_v1_dot_control__pb2.SetLogLevelRequest.FromString,
                     response_serializer=homebred__protocol_dot_v1_dot_control__pb2.SetLogLevelResponse.SerializeToString,
+            ),
+            'ListBundles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBundles,
+                    request_deserializer=homebred__protocol_dot_v1_dot_control__pb2.ListBundlesRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_control__pb2.ListBundlesResponse.SerializeToString,
+            ),
+            'ShowBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowBundle,
+                    request_deserializer=homebred__protocol_dot_v1_dot_control__pb2.ShowBundleRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_control__pb2.ShowBundleResponse.SerializeToString,
+            ),
+            'DecideBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideBundle,
+                    request_deserializer=homebred__protocol_dot_v1_dot_control__pb2.DecideBundleRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_control__pb2.DecideBundleResponse.SerializeToString,
             ),
             'ListReviews': grpc.unary_unary_rpc_method_handler(
                     servicer.ListReviews,
@@ -542,6 +593,87 @@ class Control(object):
             '/homebred.v1.Control/SetLogLevel',
             homebred__protocol_dot_v1_dot_control__pb2.SetLogLevelRequest.SerializeToString,
             homebred__protocol_dot_v1_dot_control__pb2.SetLogLevelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBundles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homebred.v1.Control/ListBundles',
+            homebred__protocol_dot_v1_dot_control__pb2.ListBundlesRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_control__pb2.ListBundlesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homebred.v1.Control/ShowBundle',
+            homebred__protocol_dot_v1_dot_control__pb2.ShowBundleRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_control__pb2.ShowBundleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/homebred.v1.Control/DecideBundle',
+            homebred__protocol_dot_v1_dot_control__pb2.DecideBundleRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_control__pb2.DecideBundleResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -53,6 +53,12 @@ class ControlStub:
     """Takes no more tasks until resumed or restarted; running ones go on."""
     SetLogLevel: _grpc.UnaryUnaryMultiCallable[_control_pb2.SetLogLevelRequest, _control_pb2.SetLogLevelResponse]
     """Holds until the daemon ends."""
+    ListBundles: _grpc.UnaryUnaryMultiCallable[_control_pb2.ListBundlesRequest, _control_pb2.ListBundlesResponse]
+    """Bundles of diagnostics that the fleet's controller asked for, and that wait for somebody on the site."""
+    ShowBundle: _grpc.UnaryUnaryMultiCallable[_control_pb2.ShowBundleRequest, _control_pb2.ShowBundleResponse]
+    """What is in one, exactly as it would leave."""
+    DecideBundle: _grpc.UnaryUnaryMultiCallable[_control_pb2.DecideBundleRequest, _control_pb2.DecideBundleResponse]
+    """Lets it leave for the controller, or not: for good."""
     ListReviews: _grpc.UnaryUnaryMultiCallable[_control_pb2.ListReviewsRequest, _control_pb2.ListReviewsResponse]
     """What waits for a person, oldest first, without its content. For reviewers, as all that follows."""
     WatchReviews: _grpc.UnaryStreamMultiCallable[_control_pb2.WatchReviewsRequest, _control_pb2.Review]
@@ -89,6 +95,12 @@ class ControlAsyncStub(ControlStub):
     """Takes no more tasks until resumed or restarted; running ones go on."""
     SetLogLevel: _aio.UnaryUnaryMultiCallable[_control_pb2.SetLogLevelRequest, _control_pb2.SetLogLevelResponse]  # type: ignore[assignment]
     """Holds until the daemon ends."""
+    ListBundles: _aio.UnaryUnaryMultiCallable[_control_pb2.ListBundlesRequest, _control_pb2.ListBundlesResponse]  # type: ignore[assignment]
+    """Bundles of diagnostics that the fleet's controller asked for, and that wait for somebody on the site."""
+    ShowBundle: _aio.UnaryUnaryMultiCallable[_control_pb2.ShowBundleRequest, _control_pb2.ShowBundleResponse]  # type: ignore[assignment]
+    """What is in one, exactly as it would leave."""
+    DecideBundle: _aio.UnaryUnaryMultiCallable[_control_pb2.DecideBundleRequest, _control_pb2.DecideBundleResponse]  # type: ignore[assignment]
+    """Lets it leave for the controller, or not: for good."""
     ListReviews: _aio.UnaryUnaryMultiCallable[_control_pb2.ListReviewsRequest, _control_pb2.ListReviewsResponse]  # type: ignore[assignment]
     """What waits for a person, oldest first, without its content. For reviewers, as all that follows."""
     WatchReviews: _aio.UnaryStreamMultiCallable[_control_pb2.WatchReviewsRequest, _control_pb2.Review]  # type: ignore[assignment]
@@ -176,6 +188,30 @@ class ControlServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.SetLogLevelResponse, _abc.Awaitable[_control_pb2.SetLogLevelResponse]]:
         """Holds until the daemon ends."""
+
+    @_abc_1.abstractmethod
+    def ListBundles(
+        self,
+        request: _control_pb2.ListBundlesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.ListBundlesResponse, _abc.Awaitable[_control_pb2.ListBundlesResponse]]:
+        """Bundles of diagnostics that the fleet's controller asked for, and that wait for somebody on the site."""
+
+    @_abc_1.abstractmethod
+    def ShowBundle(
+        self,
+        request: _control_pb2.ShowBundleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.ShowBundleResponse, _abc.Awaitable[_control_pb2.ShowBundleResponse]]:
+        """What is in one, exactly as it would leave."""
+
+    @_abc_1.abstractmethod
+    def DecideBundle(
+        self,
+        request: _control_pb2.DecideBundleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.DecideBundleResponse, _abc.Awaitable[_control_pb2.DecideBundleResponse]]:
+        """Lets it leave for the controller, or not: for good."""
 
     @_abc_1.abstractmethod
     def ListReviews(

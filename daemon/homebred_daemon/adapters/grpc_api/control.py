@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 from typing_extensions import override
 
+from homebred_daemon.adapters.grpc_api.bundles import BundleFace, BundleRpcs
 from homebred_daemon.adapters.grpc_api.models import ModelsServicer, worker_message
 from homebred_daemon.adapters.grpc_api.reviews import ReviewFace, ReviewRpcs
 from homebred_daemon.inbound.caretaking import Caretaker, DaemonState, LogLevels, ReviewsState, SpecialistState
@@ -18,11 +19,19 @@ from homebred_protocol.v1 import control_pb2 as wire
 KILOBYTE = 1024
 
 
-class ControlServicer(ReviewRpcs, ModelsServicer):
+class ControlServicer(ReviewRpcs, BundleRpcs, ModelsServicer):
     """`homebred.v1.Control`."""
 
-    def __init__(self, caretaker: Caretaker, models: ModelKeeper, reviews: ReviewFace, log_levels: LogLevels) -> None:
+    def __init__(
+        self,
+        caretaker: Caretaker,
+        models: ModelKeeper,
+        reviews: ReviewFace,
+        log_levels: LogLevels,
+        bundles: BundleFace,
+    ) -> None:
         ReviewRpcs.__init__(self, reviews)
+        BundleRpcs.__init__(self, bundles)
         ModelsServicer.__init__(self, models)
         self._caretaker = caretaker
         self._log_levels = log_levels
