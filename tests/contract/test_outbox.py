@@ -95,6 +95,13 @@ def test_the_cursor_moves_without_events_too(start: Start) -> None:
     assert (outbox.cursor(), outbox.depth().events) == ("12", 0)
 
 
+def test_what_could_not_be_read_is_counted_with_the_cursor_that_passes_it(start: Start) -> None:
+    outbox = start()
+    outbox.append([receipt("a", stream="route")], cursor="9", lost_routes=4)
+    assert (outbox.cursor(), outbox.depth().lost_events) == ("9", 4)
+    assert gaps(outbox) == [("", wire.STREAM_ROUTE, 0, 0, 4, wire.GAP_REASON_LEDGER)]
+
+
 def test_a_batch_says_where_it_stands(start: Start) -> None:
     outbox = start()
     outbox.append([receipt(str(number)) for number in range(5)], cursor="")

@@ -84,7 +84,7 @@ class MemoryOutbox:
     def boot_number(self) -> int:
         return max(self.disk.boots, default=0)
 
-    def append(self, events: Sequence[NewEvent], *, cursor: str) -> None:
+    def append(self, events: Sequence[NewEvent], *, cursor: str, lost_routes: int = 0) -> None:
         self._require_room()
         if any(event.stream == GAP for event in events):
             raise ValueError("gaps are the outbox's own events")
@@ -92,6 +92,8 @@ class MemoryOutbox:
             self.disk.last_seq += 1
             self.disk.events[event.stream, self.boot_number, self.disk.last_seq] = event.body
         self.disk.cursor = cursor
+        if lost_routes:
+            self._count(Gap(boot_id="", stream="route", events=lost_routes, reason=Loss.LEDGER))
         held = sorted((_held(key, body) for key, body in self.disk.events.items()), key=drop_key)
         depth = self.depth()
         gone = dropped(held, self._quota, events=depth.events - len(self.disk.gaps), size_bytes=depth.size_bytes)

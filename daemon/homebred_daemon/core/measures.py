@@ -280,6 +280,22 @@ LEDGER_COMMIT_SECONDS = Histogram(
     bounds=_DISK_S,
 )
 
+OUTBOX_EVENTS = Gauge(
+    name="homebred_outbox_events", meaning="Events for the fleet's controller that it has not acknowledged; 0 if alone."
+)
+OUTBOX_BYTES = Gauge(name="homebred_outbox_bytes", meaning="What they take of the outbox's quota.")
+OUTBOX_LOST = Total(
+    name="homebred_outbox_lost_events_total",
+    meaning="Events dropped since the device was enrolled; each is counted in a gap that the controller gets.",
+)
+OUTBOX_CUT = Total(
+    name="homebred_outbox_cut_events_total", meaning="Events put into batches since the device was enrolled."
+)
+OUTBOX_ACKNOWLEDGED = Total(
+    name="homebred_outbox_acknowledged_events_total",
+    meaning="Events that the controller has committed since the device was enrolled.",
+)
+
 TRACES = Counter(
     name="homebred_traces_total",
     meaning="Traces of tasks: those that a collector took, that it did not take, and that there was no room to keep.",

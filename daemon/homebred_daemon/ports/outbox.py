@@ -69,9 +69,10 @@ class Outbox(Protocol):
         """Counts the starts since the device was enrolled."""
         ...
 
-    def append(self, events: Sequence[NewEvent], *, cursor: str) -> None:
+    def append(self, events: Sequence[NewEvent], *, cursor: str, lost_routes: int = 0) -> None:
         """Numbers and keeps events, and with them how far their source was read: all or nothing.
 
+        `lost_routes` ended before the cursor and can be read no more: they are counted in a gap with the same commit.
         Where the quota would be passed, the oldest unsent events of the least important stream are dropped
         and counted in a gap.
         """

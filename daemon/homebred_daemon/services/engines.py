@@ -55,6 +55,8 @@ class WorkerPool:
         self._clock = clock
         self._room = room
         self._notes = PoolNotes(journal, measures)
+        self.failures = 0
+        """Workers that ended of themselves, hung, or failed at every task."""
         self._adapters: Mapping[ServedModel, Sequence[ServedAdapter]] = {}
         """Those of the specialists on each base."""
         self._places = Places(room.bounds, lambda model: room.need(model, self._adapters.get(model, ())))
@@ -418,6 +420,7 @@ class WorkerPool:
             return
         served_s = self._clock.monotonic_s() - resident.since_s
         pid, has_verdict = resident.worker.pid, resident.verdict is not None
+        self.failures += 1
         self._notes.failed(place.model, error, pid=pid, served_s=served_s, verdict=has_verdict)
         self._supervisor.failed(place.model, Event.FAILURE, error, served_s=served_s)
         self._turn_away(place, error)  # who waits for its next turn, which does not come now

@@ -13,10 +13,14 @@ from homebred_daemon.core.link import Link
 from homebred_daemon.core.measures import Counter, Gauge, Reading, Total
 from homebred_daemon.inbound.caretaking import WorkerState
 from homebred_daemon.ports.measures import ProcessFigures
+from homebred_daemon.ports.outbox import OutboxDepth
 from homebred_daemon.ports.review import ReviewCounts
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.review_desk import ReviewDesk
+
+_NO_OUTBOX = OutboxDepth(events=0, size_bytes=0, lost_events=0)
+"""Of a device that no controller knows."""
 
 
 class Gauging:
@@ -31,6 +35,7 @@ class Gauging:
         links: Callable[[], Mapping[str, Link]],
         process: Callable[[], ProcessFigures],
         version: str,
+        outbox: Callable[[], OutboxDepth] = lambda: _NO_OUTBOX,
     ) -> None:
         """`links` gives what the router sees of each cloud endpoint, by alias."""
         self._answering = answering
@@ -39,6 +44,7 @@ class Gauging:
         self._links = links
         self._process = process
         self._version = version
+        self._outbox = outbox
 
     async def readings(self) -> list[Reading]:
         """All of them.
@@ -59,6 +65,7 @@ class Gauging:
                 for alias, link in self._links().items()
                 for state in Link
             ),
+            *_of_outbox(self._outbox()),
             *_of_process(self._process()),
         ]
 
@@ -66,6 +73,14 @@ class Gauging:
         models = {served.model for served in self._answering.standing.specialists.values()}
         yield _of(measures.MODELS_RESIDENT, sum(map(self._pool.is_loaded, models)))
         yield _of(measures.MODELS_PARKED, sum(self._pool.condition(model).is_parked for model in models))
+
+
+def _of_outbox(depth: OutboxDepth) -> Iterator[Reading]:
+    yield _of(measures.OUTBOX_EVENTS, depth.events)
+    yield _of(measures.OUTBOX_BYTES, depth.size_bytes)
+    yield _of(measures.OUTBOX_LOST, depth.lost_events)
+    yield _of(measures.OUTBOX_CUT, depth.cut_events)
+    yield _of(measures.OUTBOX_ACKNOWLEDGED, depth.acknowledged_events)
 
 
 def _of_workers(workers: Sequence[WorkerState]) -> Iterator[Reading]:

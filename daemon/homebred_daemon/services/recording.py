@@ -38,6 +38,7 @@ class Recorder:
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._is_writing = False
+        self._hear: Callable[[], None] = _nobody_hears
 
     @property
     def is_alive(self) -> bool:
@@ -61,6 +62,10 @@ class Recorder:
             await self._write_waiting()
             self._is_writing = False
             self._thread.shutdown()
+
+    def tell(self, hear: Callable[[], None]) -> None:
+        """Tells somebody, from now on, whenever outcomes or feedback were committed; on the event loop."""
+        self._hear = hear
 
     async def decision(self, entry: LedgerEntry) -> None:
         """Returns when the decision is committed.
@@ -97,6 +102,7 @@ class Recorder:
             StateError: it could not be stored.
         """
         await self._on_thread(partial(self._ledger.record_feedback, feedback))
+        self._hear()
 
     async def route(self, route_id: str) -> RecordedRoute | None:
         """A route's caller and status; None where there is none."""
@@ -154,3 +160,9 @@ class Recorder:
                 waiting.written.set_result(None)
             else:
                 waiting.written.set_exception(failure)
+        if any(isinstance(waiting.entry, OutcomeRecord) for waiting in batch):
+            self._hear()
+
+
+def _nobody_hears() -> None:
+    pass

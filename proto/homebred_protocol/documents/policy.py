@@ -13,6 +13,11 @@ from homebred_protocol.documents.task import BUILT_IN_CLASSES
 
 LOCAL_ONLY_BY_DEFAULT = ("client", "patient", "student", "voice", "biometric", "code", "trade_secret")
 PRINCIPALS = ("uid", "gid", "token")
+EVIDENCE_FIELDS = (
+    *("route_id", "specialist", "reason", "classes", "findings", "total_ms", "confidence", "fingerprint"),
+    "has_correction",
+)
+"""What of a piece of evidence may leave a device beside its kind, workflow, time and number of occurrences."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +85,16 @@ class CallerProfile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EvidencePolicy:
+    """What of the evidence for breeding may leave a device; content never does by this."""
+
+    leaves: bool = True
+    """False: no piece of evidence is sent to the fleet's controller."""
+    fields: frozenset[str] = frozenset(EVIDENCE_FIELDS)
+    """Those of EVIDENCE_FIELDS that may; of local-only tasks neither ids nor names do in any case."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """A policy as it holds on a site: its document, bounded by the site's ceiling."""
 
@@ -101,6 +116,7 @@ class Policy:
     """True: nothing leaves that a recognizer of names has not searched; a device without one escalates nothing."""
     content_export: bool = False
     """Whether content of evidence may leave the device at all."""
+    evidence: EvidencePolicy = EvidencePolicy()
     fallback_model: str = "cloud/default"
     """Alias of the cloud model; its endpoint and key are local configuration."""
     maximum_residual_risk: float = 0.2
@@ -142,6 +158,7 @@ class SiteCeiling:
     local_only_classes: frozenset[str] = frozenset()
     escalation: bool = True
     content_export: bool = True
+    evidence: EvidencePolicy = EvidencePolicy()
     air_gap: bool = False
     require_recognizer: bool = False
     maximum_residual_risk: float = 1.0
@@ -157,6 +174,10 @@ def bounded(policy: Policy, ceiling: SiteCeiling) -> Policy:
         local_only_classes=policy.local_only_classes | ceiling.local_only_classes,
         escalation=policy.escalation and ceiling.escalation,
         content_export=policy.content_export and ceiling.content_export,
+        evidence=EvidencePolicy(
+            leaves=policy.evidence.leaves and ceiling.evidence.leaves,
+            fields=policy.evidence.fields & ceiling.evidence.fields,
+        ),
         air_gap=policy.air_gap or ceiling.air_gap,
         require_recognizer=policy.require_recognizer or ceiling.require_recognizer,
         maximum_residual_risk=min(policy.maximum_residual_risk, ceiling.maximum_residual_risk),
@@ -186,6 +207,7 @@ def read_policy(document: object, digest: str) -> Policy:
         air_gap=bool(fields.boolean("air_gap", default=default.air_gap)),
         require_recognizer=bool(fields.boolean("require_recognizer", default=default.require_recognizer)),
         content_export=bool(fields.boolean("content_export", default=default.content_export)),
+        evidence=_evidence(fields.table("evidence")),
         fallback_model=fields.text("fallback_model", default.fallback_model) or default.fallback_model,
         maximum_residual_risk=_number(fields, "maximum_residual_risk", default.maximum_residual_risk, low=0),
         workflows={name: _workflow(entry) for name, entry in fields.tables("workflows")},
@@ -219,6 +241,7 @@ def read_ceiling(document: object, digest: str) -> SiteCeiling:
         local_only_classes=frozenset(fields.texts("local_only_classes")),
         escalation=bool(fields.boolean("escalation", default=True)),
         content_export=bool(fields.boolean("content_export", default=True)),
+        evidence=_evidence(fields.table("evidence")),
         air_gap=bool(fields.boolean("air_gap", default=False)),
         require_recognizer=bool(fields.boolean("require_recognizer", default=False)),
         maximum_residual_risk=_number(fields, "maximum_residual_risk", 1.0, low=0),
@@ -305,6 +328,18 @@ def _model(fields: Fields) -> ModelProfile:
     )
     fields.finish()
     return model
+
+
+def _evidence(fields: Fields | None) -> EvidencePolicy:
+    if fields is None:
+        return EvidencePolicy()
+    named = fields.texts("fields", EVIDENCE_FIELDS)
+    for name in sorted(set(named) - set(EVIDENCE_FIELDS)):
+        known = ", ".join(EVIDENCE_FIELDS)
+        fields.complain(("fields",), f"names the unknown field {name!r}", f"there are {known}")
+    evidence = EvidencePolicy(leaves=bool(fields.boolean("leaves", default=True)), fields=frozenset(named))
+    fields.finish()
+    return evidence
 
 
 def _drafting(fields: Fields | None) -> DraftingWeights:

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from homebred_protocol.documents.fields import DocumentError
 from homebred_protocol.documents.policy import (
+    EVIDENCE_FIELDS,
     LOCAL_ONLY_BY_DEFAULT,
     CallerProfile,
     DraftingWeights,
+    EvidencePolicy,
     ModelProfile,
     Policy,
     RiskWeights,
@@ -35,6 +37,7 @@ WHOLE: dict[str, Any] = {
     "air_gap": True,
     "require_recognizer": True,
     "content_export": True,
+    "evidence": {"leaves": False, "fields": ["reason", "total_ms"]},
     "fallback_model": "cloud/big",
     "maximum_residual_risk": 0.1,
     "workflows": {WORKFLOW: {"floor": 0.8, "minimum_margin": 0, "latency_budget_ms": 1500, "minimum_confidence": 0.5}},
@@ -77,6 +80,7 @@ def test_everything_that_a_policy_may_say() -> None:
         air_gap=True,
         require_recognizer=True,
         content_export=True,
+        evidence=EvidencePolicy(leaves=False, fields=frozenset({"reason", "total_ms"})),
         fallback_model="cloud/big",
         maximum_residual_risk=0.1,
         workflows={
@@ -153,6 +157,15 @@ def test_the_ceilings_floors_hold_where_they_are_higher(workflow: str | None, fl
     assert bounded(strict, ceiling).floor(workflow) == 0.95
 
 
+def test_evidence_has_the_fields_that_there_are() -> None:
+    assert policy_problems({"evidence": {"fields": ["reason", "prompt"], "leave": True}}) == [
+        f"evidence.fields: names the unknown field 'prompt'; there are {', '.join(EVIDENCE_FIELDS)}",
+        "evidence.leave: is not a known key; remove it or correct its spelling; known here: fields, leaves",
+    ]
+    assert read_policy({"evidence": {}}, "").evidence == EvidencePolicy()
+    assert read_policy({"evidence": {"fields": []}}, "").evidence.fields == frozenset()
+
+
 # The ceiling
 
 
@@ -172,11 +185,13 @@ def test_a_ceiling_says_where_it_is_wrong() -> None:
     ]
 
 
+EVIDENCE = st.builds(EvidencePolicy, leaves=st.booleans(), fields=st.frozensets(st.sampled_from(EVIDENCE_FIELDS)))
 CEILINGS = st.builds(
     SiteCeiling,
     local_only_classes=st.frozensets(st.sampled_from(["hr", "lab", "public", "patient"])),
     escalation=st.booleans(),
     content_export=st.booleans(),
+    evidence=EVIDENCE,
     air_gap=st.booleans(),
     require_recognizer=st.booleans(),
     maximum_residual_risk=st.floats(0, 1),
@@ -188,6 +203,7 @@ POLICIES = st.builds(
     local_only_classes=st.frozensets(st.sampled_from(["hr", "patient", "client"])),
     escalation=st.booleans(),
     content_export=st.booleans(),
+    evidence=EVIDENCE,
     air_gap=st.booleans(),
     require_recognizer=st.booleans(),
     maximum_residual_risk=st.floats(0, 1),
@@ -201,6 +217,8 @@ def test_no_policy_loosens_a_site(policy: Policy, ceiling: SiteCeiling, workflow
     assert held.local_only_classes == policy.local_only_classes | ceiling.local_only_classes
     assert held.escalation is (policy.escalation and ceiling.escalation)
     assert held.content_export is (policy.content_export and ceiling.content_export)
+    assert held.evidence.leaves is (policy.evidence.leaves and ceiling.evidence.leaves)
+    assert held.evidence.fields == policy.evidence.fields & ceiling.evidence.fields
     assert held.air_gap is (policy.air_gap or ceiling.air_gap)
     assert held.require_recognizer is (policy.require_recognizer or ceiling.require_recognizer)
     assert held.maximum_residual_risk == min(policy.maximum_residual_risk, ceiling.maximum_residual_risk)

@@ -5,6 +5,7 @@ It stores what it is given and tells what it finds altered. Deciding again is re
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -51,6 +52,9 @@ class SqliteLedger:
         self._max_decisions = max_decisions
         self._queries = LEDGER.queries()
         self._connection = connect_read_only(path) if read_only else connect(path, LEDGER)
+        self._writer_id = secrets.token_hex(8)
+        self._is_noted = False
+        """Whether the feed knows that this process writes to it."""
         self._kept: dict[str, tuple[str, bytes]] = {}
         """Digest and body of the document of each kind that was kept here last."""
 
@@ -97,12 +101,12 @@ class SqliteLedger:
 
         Where the bound has dropped its decision meanwhile, and counted it, the outcome goes with it.
         """
-        with self._writing():
+        with self._ending("outcome", outcome.route_id):
             self._connection.execute(self._queries["add_outcome"], outcome_row(outcome))
 
     def record_feedback(self, feedback: FeedbackRecord) -> None:
         """Stores what a caller says of a route, instead of what it said before; nothing where the route is gone."""
-        with self._writing():
+        with self._ending("feedback", feedback.route_id):
             self._connection.execute(self._queries["add_feedback"], feedback_row(feedback))
 
     def route(self, route_id: str) -> RecordedRoute | None:
@@ -169,6 +173,8 @@ class SqliteLedger:
         bound = last_seq - self._max_decisions + min(DROPPED_AT_ONCE, self._max_decisions // 2)
         self._connection.execute(self._queries["drop_outcomes_before"], {"seq": bound})
         self._connection.execute(self._queries["drop_feedback_before"], {"seq": bound})
+        self._connection.execute(self._queries["drop_feed_before"], {"seq": bound})
+        self._connection.execute(self._queries["drop_writers"])
         dropped = self._connection.execute(self._queries["drop_decisions_before"], {"seq": bound}).rowcount
         self._connection.execute(self._queries["drop_documents_before"], {"seq": bound})
         self._connection.execute(self._queries["add_gap"], gap_row(now, last_seq=bound, decisions=dropped))
@@ -221,10 +227,27 @@ class SqliteLedger:
         self._connection.execute(self._queries["add_document"], row)
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _ending(self, kind: str, route_id: str) -> Iterator[None]:
+        """Writes what became of a decision, and that it did; the first time, on the disk with all before it.
+
+        Whoever follows the feed can tell by this process's note whether a power cut has taken rows (`core.feed`).
+        """
+        with self._writing(survives_power_cuts=not self._is_noted):
+            if not self._is_noted:
+                self._connection.execute(self._queries["add_writer"], {"id": self._writer_id})
+            yield
+            self._connection.execute(self._queries["add_to_feed"], {"kind": kind, "route_id": route_id})
+        self._is_noted = True
+
+    @contextmanager
+    def _writing(self, *, survives_power_cuts: bool = False) -> Iterator[None]:
         try:
+            if survives_power_cuts:
+                self._connection.execute("PRAGMA synchronous = FULL")
             with transaction(self._connection):
                 yield
+            if survives_power_cuts:
+                self._connection.execute("PRAGMA synchronous = NORMAL")
         except sqlite3.Error as error:
             raise UnwritableError(
                 f"the ledger {self._path} could not be written: {error}",

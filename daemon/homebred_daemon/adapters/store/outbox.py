@@ -93,7 +93,7 @@ class SqliteOutbox:
         with self._lock:
             self._connection.close()
 
-    def append(self, events: Sequence[NewEvent], *, cursor: str) -> None:
+    def append(self, events: Sequence[NewEvent], *, cursor: str, lost_routes: int = 0) -> None:
         """Numbers and keeps events, with how far their source was read. Raises UnwritableError: nothing was kept."""
         with self._writing(survives_power_cuts=False):
             seq = self._sql.number("last_seq", boot=self._boot_number)
@@ -102,6 +102,8 @@ class SqliteOutbox:
             self._sql.run("set_last_seq", boot=self._boot_number, seq=seq)
             self._sql.run("set_cursor", cursor=cursor)
             self._change(events=len(events), size_bytes=sum(cost_bytes(event.body) for event in events))
+            if lost_routes:
+                self._gaps.count(Gap(boot_id="", stream="route", events=lost_routes, reason=Loss.LEDGER))
             self._keep_to_quota()
 
     def cursor(self) -> str:
@@ -305,7 +307,7 @@ class SqliteOutbox:
         try:
             yield
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            if is_damage(error):
                 raise StateError(
                     f"the outbox {self._path} is damaged: {error}",
                     hint="restart the daemon: it sets the file aside, counts what was in it as lost and begins anew",
@@ -314,6 +316,11 @@ class SqliteOutbox:
                 f"the outbox {self._path} could not be written: {error}",
                 hint="free disk space; nothing was stored, and telemetry goes on by itself once there is room",
             ) from error
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Whether SQLite says that the file is damaged, or no database; not that it cannot be had just now."""
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
 
 def _batch(row: sqlite3.Row) -> CutBatch:

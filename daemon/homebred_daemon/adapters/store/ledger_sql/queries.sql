@@ -137,3 +137,41 @@ SELECT * FROM marks;
 -- Moves it.
 INSERT INTO marks (name, seq, row_digest) VALUES (:name, :seq, :row_digest)
 ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, row_digest = excluded.row_digest;
+
+-- name: add_to_feed
+-- Something became of a decision, unless it was dropped meanwhile.
+INSERT INTO feed (kind, decision) SELECT :kind, seq FROM decisions WHERE route_id = :route_id;
+
+-- name: drop_feed_before
+-- What became of decisions about to be dropped.
+DELETE FROM feed WHERE decision <= :seq;
+
+-- name: add_writer
+-- This process writes from here on.
+INSERT INTO writers (id, after_position) VALUES (:id, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'feed'), 0));
+
+-- name: drop_writers
+-- Those of whom nothing is left, but the first, who names the file.
+DELETE FROM writers WHERE number > 1 AND number < (
+    SELECT max(number) FROM writers WHERE after_position < (SELECT min(position) FROM feed)
+);
+
+-- name: writers
+-- Who wrote to the feed.
+SELECT id, after_position FROM writers ORDER BY number;
+
+-- name: feed_extent
+-- What the feed holds.
+SELECT coalesce((SELECT min(position) FROM feed), 0) AS first,
+    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'feed'), 0) AS last;
+
+-- name: feed_after
+-- What became of decisions, behind a position.
+SELECT feed.position, feed.kind, decisions.*, outcomes.status, outcomes.answered_by, outcomes.findings,
+    outcomes.prompt_tokens, outcomes.completion_tokens, outcomes.first_token_ms, outcomes.total_ms, outcomes.confidence,
+    outcomes.recorded_at_utc AS ended_at_utc, feedback.verdict, feedback.has_correction,
+    feedback.recorded_at_utc AS said_at_utc
+FROM feed JOIN decisions ON decisions.seq = feed.decision
+LEFT JOIN outcomes ON outcomes.route_id = decisions.route_id
+LEFT JOIN feedback ON feedback.route_id = decisions.route_id
+WHERE feed.position > :position ORDER BY feed.position LIMIT :limit;

@@ -68,3 +68,19 @@ CREATE TABLE marks (
     seq        INTEGER NOT NULL, -- every decision up to this one has its outcome
     row_digest TEXT NOT NULL -- over every other column
 ) STRICT;
+
+-- What ended or was said, in the order recorded, for who follows the ledger. An order, no evidence: nothing is checked.
+CREATE TABLE feed (
+    position INTEGER PRIMARY KEY AUTOINCREMENT, -- in the order recorded, without holes: the dropped ones are missing
+    kind     TEXT NOT NULL CHECK (kind IN ('outcome', 'feedback')),
+    decision INTEGER NOT NULL -- seq of a decision above
+) STRICT;
+
+CREATE INDEX feed_by_decision ON feed (decision);
+
+-- Processes that wrote to the feed: where a power cut has taken rows, a later one begins at an earlier position.
+CREATE TABLE writers (
+    number         INTEGER PRIMARY KEY,
+    id             TEXT NOT NULL UNIQUE, -- random; the first one's names this file
+    after_position INTEGER NOT NULL -- the last in the feed before it
+) STRICT;

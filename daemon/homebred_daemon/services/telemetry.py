@@ -1,0 +1,234 @@
+"""Follows the ledger, and puts into the outbox what the fleet may hear of it, with how far it has read: all or nothing.
+
+So a kill between the two neither loses nor doubles anything. It runs beside the answers, on a thread of its own, and
+only when something ended. Receipts and an hourly word on the device's health go the same way; what of them the disk
+does not take waits in memory, and is counted where it cannot. It decides nothing about what is told (`core.telemetry`,
+`core.evidence`), and sends nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from homebred_daemon import messages
+from homebred_daemon.core.evidence import Occurrences, evidence_facts
+from homebred_daemon.core.telemetry import HealthFact, ReceiptFact, Route, Telling, route_fact
+from homebred_daemon.errors import StateError
+from homebred_daemon.ports.clock import Clock
+from homebred_daemon.ports.feed import Feed, FeedPage
+from homebred_daemon.ports.journal import Journal
+from homebred_daemon.ports.outbox import NewEvent, Outbox, OutboxDepth
+from homebred_daemon.ports.telemetry import EventForms
+from homebred_daemon.services.background import beside
+
+T = TypeVar("T")
+AT_ONCE = 200
+"""Entries of the ledger that are read in one go."""
+GATHER_S = 0.2
+"""How long further outcomes are waited for once some were noted: fewer commits, and still noted within a second."""
+HEALTH_EVERY_S = 3600.0
+RETRY_S, MOST_RETRY_S = 1.0, 60.0
+"""How long it waits after a failure, doubled each time."""
+MOST_UNWRITTEN = 200
+"""Receipts and the like that wait in memory for the disk."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What telemetry is made of and where it goes."""
+
+    outbox: Outbox
+    feed: Feed
+    forms: EventForms
+    told_by: Callable[[], Telling]
+    """What holds now."""
+    health: Callable[[OutboxDepth], HealthFact]
+    """How the device stands now; called on the event loop."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Made:
+    """What was made of some routes."""
+
+    events: list[NewEvent] = field(default_factory=list)
+    met: Occurrences
+    lost: int = 0
+    """Routes of which nothing could be told: their rows were altered."""
+
+
+class Telemetry:
+    """Fulfils `ports.telemetry.Receipts`."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        clock: Clock,
+        journal: Journal,
+        *,
+        tell: Callable[[], None] = lambda: None,
+        thread: Executor | None = None,
+    ) -> None:
+        """Has one more follower of the ledger.
+
+        Args:
+            sources: what telemetry is made of.
+            clock: the time.
+            journal: where it says that it is held up.
+            tell: called on the event loop when something new waits in the outbox.
+            thread: where files are read and written, one call at a time; None: on a thread of its own.
+        """
+        self._sources = sources
+        self._clock = clock
+        self._journal = journal
+        self._tell = tell
+        self._thread = thread or ThreadPoolExecutor(max_workers=1, thread_name_prefix="telemetry")
+        self._wake = asyncio.Event()
+        self._met: Occurrences = {}
+        self._unwritten: list[NewEvent] = []
+        self._uncounted: Counter[str] = Counter()
+        """Events, by stream, that had no room in memory either."""
+        self._unwritten_lock = asyncio.Lock()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Notes what happens for as long as the context lasts, and on leaving what has ended until then."""
+        async with beside(self._run()):
+            yield
+
+    def wake(self) -> None:
+        """Something has ended."""
+        self._wake.set()
+
+    async def receipt(self, fact: ReceiptFact) -> None:
+        """Notes what the device did of what it was told."""
+        body = self._sources.forms.receipt_body(fact, at_s=int(self._clock.now().timestamp()))
+        await self._add(NewEvent(stream="receipt", body=body))
+
+    async def _run(self) -> None:
+        self._wake.set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._follow())
+                group.create_task(self._tell_health())
+        finally:
+            await self._last_words()
+            self._thread.shutdown()
+
+    async def _follow(self) -> None:
+        wait_s = 0.0
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._catch_up()
+            except StateError as error:
+                if not wait_s:
+                    self._journal.note(messages.TELEMETRY_HELD_UP, error_code=error.code)
+                wait_s = min(max(RETRY_S, 2 * wait_s), MOST_RETRY_S)
+                self._wake.set()
+            else:
+                if wait_s:
+                    self._journal.note(messages.TELEMETRY_GOES_ON)
+                wait_s = 0.0
+            await asyncio.sleep(wait_s or GATHER_S)
+
+    async def _tell_health(self) -> None:
+        """Tells it once an hour, and the site of what was lost meanwhile."""
+        lost_before: int | None = None
+        while True:
+            depth = await self._depth()
+            if lost_before is not None and depth.lost_events > lost_before:
+                self._journal.note(messages.TELEMETRY_LOST, count=depth.lost_events - lost_before)
+            lost_before = max(lost_before or 0, depth.lost_events)
+            fact = self._sources.health(depth)
+            body = self._sources.forms.health_body(fact, at_s=int(self._clock.now().timestamp()))
+            await self._add(NewEvent(stream="health", body=body))
+            await asyncio.sleep(HEALTH_EVERY_S)
+
+    async def _depth(self) -> OutboxDepth:
+        try:
+            return await self._on_thread(self._sources.outbox.depth)
+        except StateError:
+            return OutboxDepth(events=0, size_bytes=0, lost_events=0)
+
+    async def _add(self, event: NewEvent) -> None:
+        if len(self._unwritten) < MOST_UNWRITTEN:
+            self._unwritten.append(event)
+        else:
+            self._uncounted[event.stream] += 1
+        try:
+            await self._write_unwritten()
+        except StateError:
+            self._wake.set()  # whoever follows the ledger says so, and tries again
+
+    async def _catch_up(self) -> None:
+        """Notes all that has ended. Raises StateError: not all of it; nothing is lost."""
+        await self._write_unwritten()
+        while not await self._carry_page():
+            pass
+
+    async def _carry_page(self) -> bool:
+        """Carries some of the ledger into the outbox; whether it was the last."""
+        page, events = await self._on_thread(partial(self._carry, self._sources.told_by()))
+        if events:
+            self._tell()
+        return page.is_last
+
+    def _carry(self, told: Telling) -> tuple[FeedPage, Sequence[NewEvent]]:
+        outbox, feed = self._sources.outbox, self._sources.feed
+        cursor = outbox.cursor()
+        if not cursor:  # a new outbox: the fleet hears of what ends from now on
+            cursor = feed.end()
+            outbox.append([], cursor=cursor)
+        page = feed.read(cursor, limit=AT_ONCE)
+        made = self._made(page.routes, told)
+        if page.cursor != cursor:
+            outbox.append(made.events, cursor=page.cursor, lost_routes=page.lost + made.lost)
+            self._met = made.met
+        return page, made.events
+
+    def _made(self, routes: Sequence[Route], told: Telling) -> _Made:
+        forms, made = self._sources.forms, _Made(met=self._met)
+        for route in routes:
+            try:
+                body = forms.route_body(route_fact(route, told)) if route.said is None else b""
+            except ValueError:
+                made.lost += 1
+                continue
+            if body:
+                made.events.append(NewEvent(stream="route", body=body))
+            facts, made.met = evidence_facts(route, told, made.met)
+            made.events += [NewEvent(stream="evidence", body=forms.evidence_body(fact)) for fact in facts]
+        return made
+
+    async def _write_unwritten(self) -> None:
+        """Appends what waits in memory, and counts what had no room there. Raises StateError: the rest waits on."""
+        outbox = self._sources.outbox
+        async with self._unwritten_lock:
+            if events := list(self._unwritten):
+                await self._on_thread(lambda: outbox.append(events, cursor=outbox.cursor()))
+                del self._unwritten[: len(events)]
+                self._tell()
+            while self._uncounted:
+                stream, lost = next(iter(self._uncounted.items()))
+                await self._on_thread(partial(outbox.count_lost, stream, lost, "disk"))
+                self._uncounted[stream] -= lost
+                self._uncounted = +self._uncounted
+                self._tell()
+
+    async def _last_words(self) -> None:
+        """Notes what ended until now; what it cannot, the next start does."""
+        try:
+            await asyncio.shield(self._catch_up())
+        except StateError as error:
+            self._journal.note(messages.TELEMETRY_HELD_UP, error_code=error.code)
+
+    async def _on_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
