@@ -76,7 +76,8 @@ def plan(stack: tuple[str, ...], left: Budget, expected_s: Mapping[str, float]) 
             continue
         turns.append(Turn(specialist_id=specialist_id, calls=min(calls, MAX_ASKS), seconds=seconds))
         calls, seconds = calls - 1, seconds - takes_s
-    last = Turn(specialist_id=best, calls=MAX_ASKS, seconds=reserved_s + max(0.0, seconds))
+    rest_s = min(left.seconds, reserved_s + max(0.0, seconds))  # the sum may be rounded up
+    last = Turn(specialist_id=best, calls=MAX_ASKS, seconds=rest_s)
     return Plan(turns=(*turns, last), is_cut=len(turns) + 1 < len(stack))
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from homebred_daemon.core.asking_again import MAX_ASKS
@@ -79,6 +79,7 @@ def test_a_specialist_alone_has_all_that_is_left_and_nothing_is_cut() -> None:
     assert not planned.is_cut
 
 
+@example(stack=("a",), left=Budget(calls=1, seconds=2.9), expected_s={"a": 0.7})  # 0.7 + (2.9 - 0.7) > 2.9
 @given(
     stack=st.lists(st.sampled_from("abcdef"), min_size=1, unique=True).map(tuple),
     left=st.builds(Budget, calls=st.integers(-3, 9), seconds=st.floats(0, 100)),
