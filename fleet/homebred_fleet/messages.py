@@ -1,0 +1,197 @@
+"""The catalogue of all that the controller may log: event by event, with a sentence for people and its fields.
+
+docs/fleet-messages.md is generated from it.
+"""
+
+from __future__ import annotations
+
+from homebred_fleet.log_events import Event, Severity
+
+STARTING = Event(
+    name="starting",
+    severity=Severity.NOTICE,
+    sentence="Starting version {version} as process {pid}.",
+    fields=("version", "pid"),
+)
+READY = Event(
+    name="ready",
+    severity=Severity.NOTICE,
+    sentence="Ready after {seconds} s: HTTPS on {address}.",
+    fields=("address", "seconds"),
+)
+STOPPING = Event(name="stopping", severity=Severity.NOTICE, sentence="Told to stop.")
+STOPPED = Event(
+    name="stopped",
+    severity=Severity.NOTICE,
+    sentence="Stopped in good order after {seconds} s.",
+    fields=("seconds",),
+)
+START_REFUSED = Event(
+    name="start_refused",
+    severity=Severity.ERROR,
+    sentence="The controller refuses to start: {error_code}.",
+    next_step="Read what it wrote to standard error beside this: what is wrong, and what to do.",
+    fields=("error_code",),
+)
+CRASHED = Event(
+    name="crashed",
+    severity=Severity.CRITICAL,
+    sentence="The controller ends: {error_type} was not expected, at {where}.",
+    next_step="Report it with the place named here, and start it again: devices keep what is not acknowledged.",
+    fields=("error_type", "where"),
+)
+DEFECT = Event(
+    name="defect",
+    severity=Severity.ERROR,
+    sentence="A fault of homebred-fleet's own: {error_type} at {where}.",
+    next_step="Report it with the place named here. Whoever asked saw an error; everything else goes on.",
+    fields=("error_type", "where"),
+)
+LIBRARY_REPORTED = Event(
+    name="library_reported",
+    severity=Severity.WARNING,
+    sentence="{library} reported something of the severity {severity} at {where}.",
+    next_step="Nothing, where it happens once; else report it with the place named here.",
+    fields=("library", "severity", "error_type", "where"),
+)
+ENTRIES_LOST = Event(
+    name="entries_lost",
+    severity=Severity.ERROR,
+    sentence="{count} log entries could not be written.",
+    next_step="Look at what takes the controller's standard error.",
+    fields=("count",),
+)
+ENTRIES_HELD_BACK = Event(
+    name="entries_held_back",
+    severity=Severity.WARNING,
+    sentence="{count} entries of the kind {kind} were one too many and left out.",
+    next_step="Find out who causes them: the first ones were written.",
+    fields=("count", "kind"),
+)
+ENROLLED = Event(
+    name="enrolled",
+    severity=Severity.NOTICE,
+    sentence="{device} was let in, from {address}.",
+    fields=("device", "serial", "address"),
+)
+RENEWED = Event(
+    name="renewed",
+    severity=Severity.INFO,
+    sentence="{device} has another certificate.",
+    fields=("device", "serial"),
+)
+ENROLMENT_REFUSED = Event(
+    name="enrolment_refused",
+    severity=Severity.WARNING,
+    sentence="Somebody at {address} was not let in: {error_code}.",
+    next_step="Nothing, where a technician mistyped a token; else see who is at that address.",
+    fields=("address", "error_code"),
+)
+REVOKED = Event(
+    name="revoked",
+    severity=Severity.NOTICE,
+    sentence="{device} was taken out of the fleet by {admin}.",
+    fields=("device", "admin"),
+)
+REVOCATION_IN_FORCE = Event(
+    name="revocation_in_force",
+    severity=Severity.NOTICE,
+    sentence="The broker refuses {certificates} certificates that were taken back; {devices} devices were thrown out.",
+    fields=("certificates", "devices", "seconds"),
+)
+REVOCATION_NOT_IN_FORCE = Event(
+    name="revocation_not_in_force",
+    severity=Severity.ERROR,
+    sentence="The broker does not refuse yet what was taken back: {cause}.",
+    next_step="See that the broker runs with the files of `homebred-fleet init`, and that the controller may reload it "
+    "([broker] in fleet.toml). It is tried again all the time; over HTTPS such devices are refused already.",
+    fields=("cause", "devices"),
+)
+CERTIFICATES_RENEWED = Event(
+    name="certificates_renewed",
+    severity=Severity.NOTICE,
+    sentence="Certificates of the controller's own were renewed: {certificates}.",
+    fields=("certificates",),
+)
+CERTIFICATES_NOT_RENEWED = Event(
+    name="certificates_not_renewed",
+    severity=Severity.ERROR,
+    sentence="Certificates of the controller's own could not be renewed: {error_code}.",
+    next_step="See that authority/ and controller/ can be read and written; they run out in some months.",
+    fields=("error_code",),
+)
+
+BROKER_CONNECTED = Event(
+    name="broker_connected",
+    severity=Severity.NOTICE,
+    sentence="Connected to the broker.",
+)
+BROKER_LOST = Event(
+    name="broker_lost",
+    severity=Severity.WARNING,
+    sentence="There is no connection to the broker: {cause}.",
+    next_step="It is tried again all the time, and devices keep what they have to tell. Where it lasts: see that the "
+    "broker runs, and that [broker] in fleet.toml names it.",
+    fields=("cause",),
+)
+STORE_FAILS = Event(
+    name="store_fails",
+    severity=Severity.ERROR,
+    sentence="What devices tell cannot be stored: {error_code}; tried again in {seconds} s.",
+    next_step="Free disk space, or start the database. Nothing is lost: what is not stored is not acknowledged.",
+    fields=("error_code", "seconds"),
+)
+MESSAGE_SET_ASIDE = Event(
+    name="message_set_aside",
+    severity=Severity.ERROR,
+    sentence="A message of {device} could not be stored and was put into quarantine: {error_type}.",
+    next_step="Report it with `homebred-fleet telemetry quarantine`: every other message is taken.",
+    fields=("device", "error_type"),
+)
+NOT_RECONCILED = Event(
+    name="not_reconciled",
+    severity=Severity.ERROR,
+    sentence="What devices should be told could not be published: {error_code}.",
+    next_step="See to the database and the documents' folder; it is tried again within seconds.",
+    fields=("error_code",),
+)
+DESIRED_PUBLISHED_AGAIN = Event(
+    name="desired_published_again",
+    severity=Severity.NOTICE,
+    sentence="The broker had lost what {devices} devices should be like; it was published again.",
+    fields=("devices",),
+)
+DEVICES_UNHEARD = Event(
+    name="devices_unheard",
+    severity=Severity.WARNING,
+    sentence="{devices} devices did not come back to the broker and count as offline.",
+    fields=("devices",),
+)
+
+EVENTS: tuple[Event, ...] = (
+    STARTING,
+    READY,
+    STOPPING,
+    STOPPED,
+    START_REFUSED,
+    CRASHED,
+    DEFECT,
+    LIBRARY_REPORTED,
+    ENTRIES_LOST,
+    ENTRIES_HELD_BACK,
+    ENROLLED,
+    RENEWED,
+    ENROLMENT_REFUSED,
+    REVOKED,
+    REVOCATION_IN_FORCE,
+    REVOCATION_NOT_IN_FORCE,
+    CERTIFICATES_RENEWED,
+    CERTIFICATES_NOT_RENEWED,
+    BROKER_CONNECTED,
+    BROKER_LOST,
+    STORE_FAILS,
+    MESSAGE_SET_ASIDE,
+    NOT_RECONCILED,
+    DESIRED_PUBLISHED_AGAIN,
+    DEVICES_UNHEARD,
+)

@@ -1,0 +1,288 @@
+"""Keeps what the broker tells devices in step with the database: desired states, commands, the stop order.
+
+A broker forgets: one that was killed comes back without what it had kept. So the hub hears what the broker keeps, as
+any device would, and whatever is not as the database says is published again; nothing counts as published before the
+broker said so. What cannot be published now is found again at the next look, which comes by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from homebred_fleet import messages
+from homebred_fleet.core.commands import expiry_s
+from homebred_fleet.core.desired import lost_by_broker
+from homebred_fleet.core.figures import Figures
+from homebred_fleet.core.presence import UNHEARD_AFTER_S
+from homebred_fleet.errors import FleetError
+from homebred_fleet.ports.hub import Documents, Hub
+from homebred_fleet.ports.intents import CommandOrder, DesiredState, Intents
+from homebred_fleet.ports.journal import Journal
+
+LOOK_EVERY_S = 5.0
+"""At the latest: another process may have changed the database."""
+QUIET_S, LONGEST_SETTLE_S = 1.0, 20.0
+"""What a broker keeps has been heard when nothing of it came for so long, or after so long at all."""
+COMPARE_EVERY_S = 600.0
+"""Somebody else may have changed what the broker keeps."""
+AT_ONCE = 200
+"""Publications that the broker has not acknowledged yet."""
+
+
+@dataclass(slots=True)
+class _Connection:
+    """What is known of the broker since it was connected to."""
+
+    since_s: float
+    heard_s: float
+    """When something that it keeps was last heard."""
+    versions: dict[str, int] = field(default_factory=dict)
+    """Of the desired states that it keeps."""
+    stop_epoch: int | None = None
+    present: set[str] = field(default_factory=set)
+    """Devices whose state was heard."""
+    compared_s: float | None = None
+    """When all that it keeps was last held against the database; None: not yet."""
+    is_silence_noted: bool = False
+
+
+class Reconciling:
+    """One loop over one hub; all but `wake` is called on its event loop."""
+
+    def __init__(
+        self,
+        intents: Intents,
+        documents: Documents,
+        hub: Hub,
+        journal: Journal,
+        figures: Figures,
+        *,
+        now_s: Callable[[], int],
+    ) -> None:
+        self._intents = intents
+        self._documents = documents
+        self._hub = hub
+        self._journal = journal
+        self._figures = figures
+        self._now_s = now_s
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._news = asyncio.Event()
+        self._connection: _Connection | None = None
+        self._tokens = itertools.count(1)
+        self._unanswered: dict[int, asyncio.Future[bool]] = {}
+        self._born: set[str] = set()
+
+    def wake(self) -> None:
+        """Something was changed in the database; from any thread."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop has ended, and with it whoever would hear
+                self._loop.call_soon_threadsafe(self._news.set)
+
+    @property
+    def is_in_step(self) -> bool:
+        """Whether all that the broker keeps has been held against the database since it was connected to."""
+        return self._connection is not None and self._connection.compared_s is not None
+
+    def connected(self) -> None:
+        """There is a connection: nothing is known of what its broker keeps."""
+        now = asyncio.get_running_loop().time()
+        self._connection = _Connection(since_s=now, heard_s=now)
+        self._news.set()
+
+    def disconnected(self) -> None:
+        """There is none."""
+        self._connection = None
+        self._born.clear()
+        for waiting in self._unanswered.values():
+            if not waiting.done():
+                waiting.set_result(False)
+        self._unanswered.clear()
+
+    def delivered(self, token: int, *, ok: bool) -> None:
+        """The broker answered a publication."""
+        waiting = self._unanswered.pop(token, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(ok)
+
+    def heard_desired(self, device: str, version: int | None) -> None:
+        """The broker keeps a desired state, or none any more."""
+        if self._connection is not None:
+            self._connection.heard_s = asyncio.get_running_loop().time()
+            if version is None:
+                self._connection.versions.pop(device, None)
+            else:
+                self._connection.versions[device] = version
+
+    def heard_stop(self, epoch: int | None) -> None:
+        """The broker keeps a stop order."""
+        if self._connection is not None:
+            self._connection.stop_epoch = epoch
+
+    def heard_state(self, device: str) -> None:
+        """A device's state was heard on this connection, online or not."""
+        if self._connection is not None:
+            self._connection.present.add(device)
+
+    def born(self, device: str) -> None:
+        """A device is there that was not: its commands may have been lost with its session."""
+        self._born.add(device)
+        self._news.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._wait_s()):
+                    await self._news.wait()
+            self._news.clear()
+            try:
+                await self._look()
+            except FleetError as error:
+                self._journal.note(messages.NOT_RECONCILED, error_code=error.code)
+
+    def _wait_s(self) -> float:
+        """Until the next look where nobody wakes it."""
+        is_settled = self._connection is None or self._connection.compared_s is not None
+        return LOOK_EVERY_S if is_settled else QUIET_S / 2
+
+    async def _look(self) -> None:
+        """Publishes what is due, the stop order first. Raises FleetError."""
+        await asyncio.to_thread(self._intents.expire_commands, now_s=self._now_s())
+        connection = self._connection
+        if connection is None:
+            return
+        await self._tell_stop(connection)
+        if self._is_settled(connection):
+            await self._tell_unpublished(connection)
+            await self._compare(connection)
+        await self._tell_commands(also_sent=False, of=None)
+        if self._born:
+            born, self._born = self._born, set()
+            await self._tell_commands(also_sent=True, of=born)
+        await self._note_silence(connection)
+
+    async def _compare(self, connection: _Connection) -> None:
+        """Holds what the broker keeps against the database, at first and now and then."""
+        now = asyncio.get_running_loop().time()
+        if connection.compared_s is None:
+            await self._tell_commands(also_sent=True, of=None)
+        elif now - connection.compared_s < COMPARE_EVERY_S:
+            return
+        await self._tell_lost(connection)
+        connection.compared_s = now
+
+    def _is_settled(self, connection: _Connection) -> bool:
+        """Whether all that the broker keeps has been heard."""
+        now = asyncio.get_running_loop().time()
+        return (
+            connection.compared_s is not None
+            or now - connection.heard_s >= QUIET_S
+            or now - connection.since_s >= LONGEST_SETTLE_S
+        )
+
+    async def _tell_stop(self, connection: _Connection) -> None:
+        stop = await asyncio.to_thread(self._intents.stop_in_force)
+        if stop is None or connection.stop_epoch == stop.epoch:
+            return
+        token, answer = self._awaited()
+        self._hub.tell_stop(stop, token=token)
+        if await answer:
+            connection.stop_epoch = stop.epoch
+            self._figures.published += 1
+            await asyncio.to_thread(
+                self._intents.mark_published, versions={}, sent=(), stop_epoch=stop.epoch, now_s=self._now_s()
+            )
+
+    async def _tell_unpublished(self, connection: _Connection) -> None:
+        """What was changed since; until nothing is left, or the broker takes no more."""
+        while connection is self._connection:
+            devices = await asyncio.to_thread(self._intents.unpublished, max_devices=AT_ONCE)
+            if not devices or not await self._tell_desired(connection, devices):
+                return
+
+    async def _tell_lost(self, connection: _Connection) -> None:
+        """What the broker does not keep as it should, and what it keeps of devices that are no longer of the fleet."""
+        versions = await asyncio.to_thread(self._intents.versions_in_force)
+        lost = lost_by_broker(versions, connection.versions)
+        for start in range(0, len(lost), AT_ONCE):
+            self._figures.republished += await self._tell_desired(connection, lost[start : start + AT_ONCE])
+        if lost:
+            self._journal.note(messages.DESIRED_PUBLISHED_AGAIN, devices=len(lost))
+        strays = sorted(connection.versions.keys() - versions.keys())
+        for start in range(0, len(strays), AT_ONCE):
+            await self._withdraw(strays[start : start + AT_ONCE])
+
+    async def _tell_desired(self, connection: _Connection, devices: Sequence[str]) -> int:
+        """How many the broker took."""
+        states = await asyncio.to_thread(self._intents.states_of, devices)
+        bodies = await asyncio.to_thread(self._small_bodies, states)
+        answers: list[tuple[DesiredState, asyncio.Future[bool]]] = []
+        for state in states:
+            token, answer = self._awaited()
+            answers.append((state, answer))
+            self._hub.tell_desired(state, bodies, token=token)
+        taken = {state.device: state.version for state, answer in answers if await answer}
+        connection.versions.update(taken)
+        self._figures.published += len(taken)
+        if taken:
+            await asyncio.to_thread(
+                self._intents.mark_published, versions=taken, sent=(), stop_epoch=None, now_s=self._now_s()
+            )
+        return len(taken)
+
+    def _small_bodies(self, states: Iterable[DesiredState]) -> dict[str, bytes]:
+        digests = {part.digest for state in states for part in (state.policy, state.gazetteer) if part is not None}
+        bodies = {digest: self._documents.small_body(digest) for digest in sorted(digests)}
+        return {digest: body for digest, body in bodies.items() if body is not None}
+
+    async def _withdraw(self, devices: Sequence[str]) -> None:
+        answers = []
+        for device in devices:
+            token, answer = self._awaited()
+            answers.append(answer)
+            self._hub.withdraw_desired(device, token=token)
+        for answer in answers:
+            await answer
+
+    async def _tell_commands(self, *, also_sent: bool, of: set[str] | None) -> None:
+        now_s = self._now_s()
+        orders = await asyncio.to_thread(
+            self._intents.commands_to_send, now_s=now_s, also_sent=also_sent, max_commands=AT_ONCE
+        )
+        answers: list[tuple[CommandOrder, asyncio.Future[bool]]] = []
+        for order in orders:
+            keeps_s = expiry_s(deadline_s=order.deadline_s, now_s=now_s)
+            if keeps_s and (of is None or order.device in of):
+                token, answer = self._awaited()
+                answers.append((order, answer))
+                self._hub.tell_command(order, expiry_s=keeps_s, token=token)
+        taken = [order.id for order, answer in answers if await answer]
+        self._figures.published += len(taken)
+        if taken:
+            await asyncio.to_thread(
+                self._intents.mark_published, versions={}, sent=taken, stop_epoch=None, now_s=self._now_s()
+            )
+
+    async def _note_silence(self, connection: _Connection) -> None:
+        """Devices that have not come back although the broker has been there for long are not there."""
+        if connection.is_silence_noted or asyncio.get_running_loop().time() - connection.since_s < UNHEARD_AFTER_S:
+            return
+        present = frozenset(connection.present)
+        silent = await asyncio.to_thread(self._intents.note_unheard, heard=present, now_s=self._now_s())
+        connection.is_silence_noted = True
+        if silent:
+            self._journal.note(messages.DEVICES_UNHEARD, devices=len(silent))
+
+    def _awaited(self) -> tuple[int, asyncio.Future[bool]]:
+        """A publication's token, and the broker's answer: False where it refused, or the connection ended."""
+        token, answer = next(self._tokens), asyncio.get_running_loop().create_future()
+        if self._connection is None:
+            answer.set_result(False)
+        else:
+            self._unanswered[token] = answer
+        return token, answer

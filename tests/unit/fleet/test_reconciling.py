@@ -1,0 +1,284 @@
+"""The broker tells devices what the database says: after every change, and after every loss of the broker's memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select, update
+from tests.support.controller_stage import Stage, number_of, play
+from tests.support.telemetry_messages import reported, result, state
+
+from homebred_fleet.adapters.store import commands, desired, stops
+from homebred_fleet.adapters.store import tables as kept
+from homebred_fleet.errors import StoreBusyError
+from homebred_protocol.compression import compressed
+from homebred_protocol.v1 import fleet_pb2 as wire
+
+DIGEST = "sha256:" + "d" * 64
+
+
+def assign(stage: Stage, *names: str, digest: str = DIGEST) -> None:
+    """What an administrator does."""
+    numbers = [number_of(stage.database, name) for name in names or ("clinic-1",)]
+    with stage.database.writing() as connection:
+        known = connection.execute(select(kept.documents).where(kept.documents.c.digest == DIGEST)).one_or_none()
+        if known is None:
+            values = {"digest": DIGEST, "kind": "policy", "length": 12, "added_at_s": 1, "added_by": "ada"}
+            connection.execute(insert(kept.documents).values(values))
+        desired.assign(connection, device_numbers=numbers, policy_digest=digest, by="ada", now_s=stage.now_s())
+    stage.reconciling.wake()
+
+
+def command(stage: Stage, *, deadline_s: int = 600) -> str:
+    with stage.database.writing() as connection:
+        identity = commands.issue(
+            connection,
+            device_number=number_of(stage.database, "clinic-1"),
+            op="ping",
+            parameters={"n": "1"},
+            deadline_s=stage.now_s() + deadline_s,
+            by="ada",
+            now_s=stage.now_s(),
+        )
+    stage.reconciling.wake()
+    return identity
+
+
+def state_of(stage: Stage, identity: str) -> str:
+    with stage.database.reading() as connection:
+        statement = select(kept.commands.c.state).where(kept.commands.c.id == identity)
+        return str(connection.execute(statement).scalar_one())
+
+
+def stop(stage: Stage, *, stopped: bool = True) -> int:
+    with stage.database.writing() as connection:
+        epoch = stops.order(connection, stopped=stopped, reason_code="drill", by="ada", now_s=stage.now_s())
+    stage.reconciling.wake()
+    return epoch
+
+
+def published_versions(stage: Stage) -> list[int]:
+    with stage.database.reading() as connection:
+        return list(connection.scalars(select(kept.desired.c.published_version).order_by(kept.desired.c.device)))
+
+
+def test_a_change_reaches_its_device_and_counts_as_published_once_the_broker_took_it(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.started()
+        device = stage.devices["clinic-1"]
+        device.connect()
+        stage.bodies.small = {DIGEST: compressed(b"a policy")}
+        assign(stage)
+        await stage.until(lambda: device.versions == [1])
+        await stage.until(lambda: published_versions(stage) == [1])
+        told = wire.Desired.FromString(device.payloads("desired")[0])
+        assert (told.device_id, told.policy.digest, told.policy.length) == ("clinic-1", DIGEST, 12)
+        assert told.policy.body == compressed(b"a policy")
+        assert not told.HasField("gazetteer")
+        assert stage.devices["factory-1"].versions == []
+
+    play(tmp_path, scene)
+
+
+def test_a_large_document_is_named_and_left_to_be_fetched(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.started()
+        device = stage.devices["clinic-1"]
+        device.connect()
+        assign(stage)
+        await stage.until(lambda: device.versions == [1])
+        assert wire.Desired.FromString(device.payloads("desired")[0]).policy.body == b""
+
+    play(tmp_path, scene)
+
+
+def test_a_device_that_was_away_hears_the_newest_alone(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.started()
+        for _ in range(3):
+            assign(stage)
+        await stage.until(lambda: published_versions(stage) == [3])
+        stage.devices["clinic-1"].connect()
+        await stage.until(lambda: stage.devices["clinic-1"].versions == [3])
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_what_a_broker_lost_is_published_again_and_what_it_keeps_is_not(tmp_path: Path, *, remembers: bool) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.started()
+        assign(stage, "clinic-1", "factory-1")
+        epoch = stop(stage)
+        await stage.until(lambda: published_versions(stage) == [1, 1])
+        await stage.until(lambda: "hb/1/default/stop" in stage.broker.retained)
+        stage.broker.restart(remembers=remembers)
+        await stage.until(lambda: not stage.reconciling.is_in_step)
+        await stage.later(lambda: stage.reconciling.is_in_step)
+        device = stage.devices["clinic-1"]
+        device.connect(clean_start=True)
+        await stage.until(lambda: device.versions == [1])
+        assert [wire.StopOrder.FromString(one).epoch for one in device.payloads("stop")] == [epoch]
+        assert stage.figures.republished == (0 if remembers else 2)
+
+    play(tmp_path, scene)
+
+
+def test_a_controller_that_comes_back_takes_back_what_the_broker_keeps_of_revoked_devices(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.started()
+        assign(stage, "clinic-1", "factory-1")
+        await stage.until(lambda: published_versions(stage) == [1, 1])
+        with stage.database.writing() as connection:
+            connection.execute(update(kept.devices).where(kept.devices.c.id == "factory-1").values(state="revoked"))
+        stage.broker.restart(remembers=True)
+        await stage.later(lambda: not [topic for topic in stage.broker.retained if "factory-1" in topic])
+        assert "hb/1/default/d/clinic-1/desired" in stage.broker.retained
+
+    play(tmp_path, scene)
+
+
+def test_somebody_elses_retained_message_is_put_right(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.started()
+        assign(stage)
+        await stage.until(lambda: published_versions(stage) == [1])
+        forged = wire.Desired(schema=1, device_id="clinic-1", version=99).SerializeToString()
+        stage.devices["factory-1"].connect()
+        stage.devices["factory-1"].connection.publish("hb/1/default/d/clinic-1/desired", forged, token=1, retain=True)
+        await stage.later(lambda: kept_version(stage, "clinic-1") == 1, step_s=5)
+
+    play(tmp_path, scene)
+
+
+def kept_version(stage: Stage, device: str) -> int:
+    payload = stage.broker.retained[f"hb/1/default/d/{device}/desired"].payload
+    return wire.Desired.FromString(payload).version
+
+
+def test_a_device_that_has_seen_more_is_given_a_version_above_it(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.started()
+        device = stage.devices["clinic-1"]
+        device.connect()
+        assign(stage)
+        await stage.until(lambda: device.versions == [1])
+        await stage.pass_s(61, step_s=1)
+        device.say(reported("clinic-1", version=7))
+        await stage.until(lambda: device.versions == [1, 8])
+
+    play(tmp_path, scene)
+
+
+def test_a_command_is_sent_with_its_deadline_as_its_expiry_and_its_answer_is_kept(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.started()
+        device = stage.devices["clinic-1"]
+        device.connect()
+        deadline_s = stage.now_s() + 600
+        identity = command(stage)
+        await stage.until(lambda: device.commands == [identity])
+        await stage.until(lambda: state_of(stage, identity) == "sent")
+        told = wire.Command.FromString(device.payloads("cmd/")[0])
+        assert (told.op, told.issued_by, dict(told.parameters)) == ("ping", "ada", {"n": "1"})
+        assert told.deadline_s == deadline_s
+        device.say(result("clinic-1", identity))
+        await stage.until(lambda: state_of(stage, identity) == "done")
+
+    play(tmp_path, scene)
+
+
+def test_a_command_that_nobody_began_in_time_is_given_up_and_a_late_answer_is_taken(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.started()
+        device = stage.devices["clinic-1"]
+        device.connect()
+        identity = command(stage, deadline_s=10)
+        await stage.until(lambda: state_of(stage, identity) == "sent")
+        await stage.later(lambda: state_of(stage, identity) == "expired", step_s=2)
+        device.say(result("clinic-1", identity))
+        await stage.until(lambda: state_of(stage, identity) == "done")
+
+    play(tmp_path, scene)
+
+
+def test_a_device_that_comes_back_hears_its_commands_again_and_not_another_devices(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.started()
+        identity = command(stage)
+        await stage.until(lambda: state_of(stage, identity) == "sent")
+        device = stage.devices["clinic-1"]
+        device.connect(clean_start=True)  # its session was lost, and with it what waited in it
+        await stage.settle()
+        assert device.commands == []
+        device.say(state("clinic-1"))
+        await stage.until(lambda: device.commands == [identity])
+        stage.devices["factory-1"].connect()
+        stage.devices["factory-1"].say(state("factory-1"))
+        await stage.pass_s(2)
+        assert device.commands == [identity]
+
+    play(tmp_path, scene)
+
+
+def test_a_stop_is_said_at_once_and_the_newest_order_holds(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.started()
+        device = stage.devices["clinic-1"]
+        device.connect()
+        epochs = [stop(stage)]
+        await stage.until(lambda: len(device.payloads("stop")) == 1)
+        epochs.append(stop(stage, stopped=False))
+        await stage.until(lambda: len(device.payloads("stop")) == 2)
+        told = [wire.StopOrder.FromString(one) for one in device.payloads("stop")]
+        assert [(one.epoch, one.stopped) for one in told] == [(epochs[0], True), (epochs[1], False)]
+        assert epochs[1] > epochs[0]
+
+    play(tmp_path, scene)
+
+
+def test_a_database_that_is_away_is_asked_again(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.started()
+        stage.devices["clinic-1"].connect()
+        fails = iter([True] * 3)
+        real = stage.intents.expire_commands
+
+        def failing(*, now_s: int) -> int:
+            if next(fails, None):
+                raise StoreBusyError
+            return real(now_s=now_s)
+
+        stage.intents.expire_commands = failing  # type: ignore[method-assign]
+        assign(stage)
+        await stage.later(lambda: stage.devices["clinic-1"].versions == [1], step_s=1)
+        assert stage.journal.names.count("not_reconciled") == 3
+
+    play(tmp_path, scene)
+
+
+def test_devices_that_do_not_come_back_to_a_broker_that_lost_their_wills_count_as_away(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.started()
+        for name in ("clinic-1", "factory-1"):
+            stage.devices[name].connect()
+            stage.devices[name].say(state(name))
+        await stage.until(lambda: online(stage) == {"clinic-1", "factory-1"})
+        stage.broker.restart(remembers=False)
+        await stage.pass_s(30, step_s=1)
+        stage.devices["clinic-1"].connect()
+        stage.devices["clinic-1"].say(state("clinic-1", connection=2))
+        await stage.later(lambda: online(stage) == {"clinic-1"}, step_s=5)
+        await stage.until(lambda: "devices_unheard" in stage.journal.names)
+        stage.devices["factory-1"].connect()
+        stage.devices["factory-1"].say(state("factory-1"))
+        await stage.until(lambda: online(stage) == {"clinic-1", "factory-1"})
+
+    play(tmp_path, scene)
+
+
+def online(stage: Stage) -> set[str]:
+    with stage.database.reading() as connection:
+        statement = select(kept.devices.c.id).join(kept.presence, kept.presence.c.device == kept.devices.c.number)
+        return set(connection.scalars(statement.where(kept.presence.c.online)))
