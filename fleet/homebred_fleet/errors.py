@@ -90,7 +90,7 @@ class OverloadedError(RequestError):
     code = "rate_limited"
     hint = "try again later"
 
-    def __init__(self, message: str = "", *, hint: str = "", retry_after_s: int) -> None:
+    def __init__(self, message: str = "", *, hint: str = "", retry_after_s: int = 60) -> None:
         super().__init__(message, hint=hint)
         self.retry_after_s = retry_after_s
 

@@ -42,7 +42,7 @@ class Event:
 
     def entry(self, given: Mapping[str, Value]) -> Entry:
         """The event as it happened, without whatever the catalogue does not allow."""
-        fitting = {name: value for name, value in given.items() if name in self.fields and _fits(value)}
+        fitting = {name: _rounded(value) for name, value in given.items() if name in self.fields and _fits(value)}
         refused = tuple(name for name in given if name not in fitting)
         return Entry(event=self, fields=fitting, refused=refused)
 
@@ -74,6 +74,10 @@ def fields_in(sentence: str) -> tuple[str, ...]:
 
 def _filled(sentence: str, fields: Mapping[str, Value]) -> str:
     return sentence.format_map({name: fields.get(name, "?") for name in fields_in(sentence)})
+
+
+def _rounded(value: Value) -> Value:
+    return round(value, 3) if isinstance(value, float) else value
 
 
 def _fits(value: Value) -> bool:

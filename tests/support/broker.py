@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from homebred_fleet.adapters import x509_making as making
 from homebred_fleet.adapters.certificate_authority import CertificateAuthority
 from homebred_fleet.adapters.fleet_folder import FleetFolder
-from homebred_fleet.app.founding import Founding, Plan
+from homebred_fleet.app import founding
 from homebred_fleet.ports.authority import Issued
 from homebred_protocol.mqtt import Credentials
 
@@ -50,8 +50,8 @@ def free_port() -> int:
 def found(path: Path, *, broker_port: int, http_port: int = 0) -> FleetFolder:
     """A controller's folder as `homebred-fleet init` makes it, whose broker runs as whoever runs the tests."""
     own = pwd.getpwuid(os.geteuid()).pw_name
-    plan = Plan(http_port=http_port or free_port(), broker_port=broker_port, broker_user=own)
-    Founding(FleetFolder(path), plan, now_s()).run()
+    plan = founding.Plan(http_port=http_port or free_port(), broker_port=broker_port, broker_user=own)
+    founding.found(FleetFolder(path), plan, now_s())
     return FleetFolder(path)
 
 

@@ -6,6 +6,7 @@ followed by another, all are served and trusted until the last certificate of th
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,11 +22,13 @@ from homebred_fleet.adapters.fleet_folder import FleetFolder, KeyPair
 from homebred_fleet.adapters.x509_making import Issuer, Key, Revoked, Validity
 from homebred_fleet.core import lifetimes
 from homebred_fleet.errors import StateError
-from homebred_fleet.ports.authority import BadRequestError, Issued, Revocation
+from homebred_fleet.ports.authority import BadRequestError, Issued, Probe, Revocation
 from homebred_protocol.ids import CONTROLLER, is_device_id
 
 ADMIN_PREFIX = "admin."
 """With a dot, so that no device can be called like an admin."""
+PROBE_NAME = "homebred-fleet.probe"
+"""The same: nobody's."""
 MAX_REQUEST_BYTES = 16_384
 
 
@@ -78,17 +81,23 @@ class CertificateAuthority:
         chain = [x509.load_pem_x509_certificate(certificate_pem), self._issuing.certificate]
         return pkcs7.serialize_certificates(chain, serialization.Encoding.DER)
 
+    def key_of(self, request: bytes) -> str:
+        """See the port."""
+        key = _requested_key(request)
+        form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return hashlib.sha256(key.public_bytes(*form)).hexdigest()
+
     def issue_to_device(self, request: bytes, device: str, *, now_s: int) -> Issued:
         """See the port."""
         if not is_device_id(device):
             raise ValueError(f"{device!r} is no device's name")
         return self._client(device, _requested_key(request), now_s, lifetimes.DEVICE_S)
 
-    def issue_takeover(self, device: str, key: ec.EllipticCurvePublicKey, *, now_s: int) -> Issued:
-        """A short-lived certificate with a device's name, with which the controller takes its place at the broker."""
+    def takeover_of(self, device: str, *, now_s: int) -> Probe:
+        """See the port."""
         if not is_device_id(device):
             raise ValueError(f"{device!r} is no device's name")
-        return self._client(device, key, now_s, lifetimes.TAKEOVER_S)
+        return self._probe(device, now_s)[1]
 
     def issue_to_controller(self, key: ec.EllipticCurvePublicKey, *, now_s: int) -> Issued:
         """The controller's own, as a client of the broker."""
@@ -103,14 +112,16 @@ class CertificateAuthority:
         validity = self._validity(now_s, lifetimes.SERVER_S)
         return _issued(making.for_server(hosts, key, self._issuing, validity))
 
-    def write_revocations(self, revoked: Iterable[Revocation], *, now_s: int) -> None:
+    def write_revocations(self, revoked: Iterable[Revocation], *, now_s: int) -> Probe:
         """See the port.
 
         Of two lists with the same time OpenSSL keeps the first, and one from the future makes it refuse everybody: a
         list is dated back, and at least a second after the one before it.
         """
         path = self._folder.revocation_list
+        taken_back, probe = self._probe(PROBE_NAME, now_s)
         entries = [Revoked(serial=int(one.serial, 16), at_s=one.at_s) for one in revoked]
+        entries.append(Revoked(serial=int(taken_back.serial, 16), at_s=now_s))
         from_s = max(now_s - lifetimes.BACKDATED_S, _last_update_s(path) + 1)
         validity = Validity(not_before_s=from_s, not_after_s=now_s + lifetimes.REVOCATION_LIST_S)
         lists = [making.revocation_list(one, entries, validity=validity, number=from_s) for one in self._issuers]
@@ -118,6 +129,12 @@ class CertificateAuthority:
             replace(path, b"".join(one.public_bytes(serialization.Encoding.PEM) for one in lists), mode=PUBLIC)
         except OSError as error:
             raise StateError(f"{path} cannot be written: {error.strerror}") from error
+        return probe
+
+    def _probe(self, name: str, now_s: int) -> tuple[Issued, Probe]:
+        key = making.new_key()
+        issued = self._client(name, key.public_key(), now_s, lifetimes.PROBE_S)
+        return issued, Probe(key_pem=making.key_pem(key), certificate_pem=self.with_chain(issued.pem))
 
     @property
     def _issuing(self) -> Issuer:
@@ -174,6 +191,20 @@ def read_key(path: Path) -> Key:
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise StateError(f"{path} is no EC key")
     return key
+
+
+def fingerprint_of_file(path: Path) -> str:
+    """SHA-256 of the first certificate in a file, hexadecimal. Raises StateError."""
+    return making.fingerprint_of(_read_certificate(path))
+
+
+def validity_of_file(path: Path) -> Validity:
+    """From when to when the first certificate in a file holds. Raises StateError."""
+    certificate = _read_certificate(path)
+    from_s, to_s = (
+        moment.timestamp() for moment in (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+    )
+    return Validity(not_before_s=int(from_s), not_after_s=int(to_s))
 
 
 def _read_certificate(path: Path) -> x509.Certificate:

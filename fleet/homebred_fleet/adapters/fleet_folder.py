@@ -5,7 +5,7 @@
 - controller/: the HTTPS server's key and certificate, and the controller's own as a client of the broker
 - broker/: all that mosquitto reads: configuration, access, keys, authorities, revocation list
 - admins/: an admin's key and certificate, to be handed over and removed
-- state/: database and documents
+- state/: database and documents, where the settings name no other place
 """
 
 from __future__ import annotations
@@ -54,11 +54,6 @@ class FleetFolder:
         return self.path / "broker"
 
     @property
-    def state(self) -> Path:
-        """Database and documents."""
-        return self.path / "state"
-
-    @property
     def https_server(self) -> KeyPair:
         """Of the HTTPS server; the certificate's file has the chain."""
         return _pair(self.path / "controller", "server")
@@ -103,9 +98,14 @@ class FleetFolder:
         """The broker's process id."""
         return self.broker_data / "mosquitto.pid"
 
+    @property
+    def admins(self) -> Path:
+        """Where admins' keys lie until they are handed over."""
+        return self.path / "admins"
+
     def admin(self, name: str) -> KeyPair:
         """An admin's."""
-        return _pair(self.path / "admins", name)
+        return _pair(self.admins, name)
 
     def root(self, number: int) -> KeyPair:
         """A root of the authority."""

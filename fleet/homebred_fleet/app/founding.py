@@ -1,7 +1,8 @@
 """`homebred-fleet init`: makes the folder of a new controller, or completes one. It never overwrites anything.
 
-Each thing is made once, in an order in which a kill leaves something that the next run completes: a key before its
-certificate, settings last. What cannot be completed (a certificate whose key is gone) is refused by name.
+Each thing is made once, in an order in which a kill leaves something that the next run completes: settings first, so
+that the next run goes by them; a key before its certificate. What cannot be completed (a certificate whose key is gone)
+is refused by name.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -19,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from homebred_fleet.adapters import x509_making as making
 from homebred_fleet.adapters.certificate_authority import (
     CertificateAuthority,
+    fingerprint_of_file,
     make_issuing,
     make_root,
     read_issuer,
@@ -26,19 +29,28 @@ from homebred_fleet.adapters.certificate_authority import (
 )
 from homebred_fleet.adapters.durable_files import PUBLIC, SECRET, create, make_folder, replace
 from homebred_fleet.adapters.fleet_folder import FleetFolder, KeyPair
+from homebred_fleet.adapters.store.database import Database
+from homebred_fleet.adapters.store.identities import add_admin, has_admins
+from homebred_fleet.config import load
+from homebred_fleet.core.admins import ROLES, Admin
 from homebred_fleet.core.broker_access import access_file
 from homebred_fleet.core.broker_settings import BrokerFiles, configuration
 from homebred_fleet.errors import ConfigurationError, StateError
 from homebred_fleet.ports.authority import Issued
+from homebred_fleet.settings import Settings
+from homebred_fleet.settings_file import settings_text
+from homebred_protocol.ids import is_device_id
 
 BROKER_USER = "mosquitto"
 """Debian's."""
+ENTERED_BY_ALL = 0o711
+"""The broker's user goes through the folder to its own, and sees nothing on its way."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What somebody who founds a fleet says."""
+    """What somebody who founds a fleet says; a folder that has settings keeps its own."""
 
     hosts: tuple[str, ...] = ()
     """Names and addresses by which devices reach controller and broker; empty: this machine alone."""
@@ -49,15 +61,15 @@ class Plan:
     broker_user: str = ""
     """User that mosquitto becomes; empty: as `broker_user` finds."""
 
-    @property
-    def listen(self) -> str:
-        """Address that the servers bind: loopback where nobody else is meant to come."""
-        return "0.0.0.0" if self.hosts else "127.0.0.1"  # noqa: S104  # devices come from elsewhere
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What the servers' certificates hold for."""
-        return tuple(dict.fromkeys((*self.hosts, *LOOPBACK)))
+    def values(self) -> dict[str, dict[str, Any]]:
+        """As settings, by section and name."""
+        listen = "0.0.0.0" if self.hosts else "127.0.0.1"  # noqa: S104  # devices come from elsewhere
+        broker = {"port": self.broker_port, "listen": listen, "user": broker_user(self.broker_user)}
+        return {
+            "http": {"listen": listen, "port": self.http_port},
+            "broker": broker | {"public_host": self.hosts[0] if self.hosts else "localhost"},
+            "identity": {"names": tuple(dict.fromkeys((*self.hosts, *LOOPBACK)))},
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,38 +77,64 @@ class Founded:
     """What there is now."""
 
     root_fingerprint: str
+    settings: Settings
     made: tuple[Path, ...]
     """Files that were not there before; empty: all was."""
 
 
-class Founding:
-    """One run of `init`."""
+def found(folder: FleetFolder, plan: Plan, now_s: int) -> Founded:
+    """Makes what is missing.
 
-    def __init__(self, folder: FleetFolder, plan: Plan, now_s: int) -> None:
+    Raises:
+        ConfigurationError: what is asked for, or the settings that are there, cannot be used.
+        StateError: what is there does not fit together, or the folder cannot be written.
+        StoreError: the database cannot be used.
+    """
+    if not is_admin_name(plan.admin):
+        raise ConfigurationError(
+            f"{plan.admin!r} is no admin's name", hint="use lower-case letters, digits and dashes, at most 63"
+        )
+    try:
+        make_folder(folder.path, mode=ENTERED_BY_ALL)
+        made = []
+        if create(folder.settings, settings_text(plan.values()).encode(), mode=PUBLIC):
+            made.append(folder.settings)
+        settings = load(folder.settings, {}, {})
+        founding = _Founding(folder, settings, plan.admin, now_s)
+        fingerprint = founding.run()
+    except OSError as error:
+        raise StateError(f"{error.filename or folder.path} cannot be written: {error.strerror}") from error
+    return Founded(root_fingerprint=fingerprint, settings=settings, made=(*made, *founding.made))
+
+
+def is_admin_name(name: str) -> bool:
+    """Whether an admin may be called so: as a device may, so that a file and a common name can be called after it."""
+    return is_device_id(name)
+
+
+class _Founding:
+    """One run of `init`, once there are settings."""
+
+    def __init__(self, folder: FleetFolder, settings: Settings, admin: str, now_s: int) -> None:
         self._folder = folder
-        self._plan = plan
+        self._settings = settings
+        self._admin = admin
         self._now_s = now_s
-        self._made: list[Path] = []
+        self.made: list[Path] = []
 
-    def run(self) -> Founded:
-        """Makes what is missing.
-
-        Raises:
-            StateError: what is there does not fit together, or the folder cannot be written.
-        """
-        try:
-            self._folders()
-            self._authority()
-            authority = CertificateAuthority.opened(self._folder)
-            self._leaves(authority)
-            self._broker(authority)
-        except OSError as error:
-            raise StateError(f"{error.filename or self._folder.path} cannot be written: {error.strerror}") from error
-        return Founded(root_fingerprint=authority.root_fingerprint, made=tuple(self._made))
+    def run(self) -> str:
+        """Makes what is missing; the root's fingerprint."""
+        self._folders()
+        self._authority()
+        authority = CertificateAuthority.opened(self._folder)
+        self._leaves(authority)
+        self._broker(authority)
+        self._first_admin()
+        return authority.root_fingerprint
 
     def _folders(self) -> None:
         folder = self._folder
-        for one in (folder.authority, folder.state, folder.https_server.key.parent, folder.admin("").key.parent):
+        for one in (folder.authority, self._settings.paths.state_dir, folder.controller.key.parent, folder.admins):
             make_folder(one)
         for one in (folder.broker, folder.broker_data):
             make_folder(one)
@@ -121,7 +159,7 @@ class Founding:
         self._create(pair.certificate, making.pem_of(certificate), PUBLIC)
 
     def _leaves(self, authority: CertificateAuthority) -> None:
-        folder, names, now_s = self._folder, self._plan.names, self._now_s
+        folder, names, now_s = self._folder, self._settings.identity.names, self._now_s
 
         def server(key: ec.EllipticCurvePublicKey) -> Issued:
             return authority.issue_to_server(names, key, now_s=now_s)
@@ -129,7 +167,7 @@ class Founding:
         self._leaf(folder.https_server, server, authority)
         self._leaf(folder.broker_server, server, authority)
         self._leaf(folder.controller, lambda key: authority.issue_to_controller(key, now_s=now_s), authority)
-        name = self._plan.admin
+        name = self._admin
         self._leaf(folder.admin(name), lambda key: authority.issue_to_admin(name, key, now_s=now_s), authority)
 
     def _leaf(
@@ -151,18 +189,32 @@ class Founding:
         self._create(folder.broker_authorities, authority.trusted_pem(), PUBLIC)
         if not folder.revocation_list.exists():
             authority.write_revocations((), now_s=self._now_s)
-            self._made.append(folder.revocation_list)
-        user = broker_user(self._plan.broker_user)
+            self.made.append(folder.revocation_list)
         self._create(folder.broker_access, access_file().encode(), SECRET)
-        self._create(folder.broker_settings, broker_settings(folder, self._plan, user).encode(), SECRET)
-        give_to_broker(folder, user)
+        self._create(folder.broker_settings, broker_configuration(folder, self._settings).encode(), SECRET)
+        give_to_broker(folder, self._settings.broker.user)
+
+    def _first_admin(self) -> None:
+        """In the database last: whoever stands there has a certificate. Further ones are added by `admins add`."""
+        database = Database(self._settings.database_url)
+        try:
+            database.upgrade()
+            pair = self._folder.admin(self._admin)
+            fingerprint = fingerprint_of_file(pair.certificate)
+            with database.writing() as connection:
+                if not has_admins(connection):
+                    admin = Admin(name=self._admin, role=ROLES[-1])
+                    add_admin(connection, admin, fingerprint=fingerprint, by="init", now_s=self._now_s)
+        finally:
+            database.close()
+        self._create(self._folder.profile, profile_text(self._folder, self._settings, self._admin).encode(), PUBLIC)
 
     def _create(self, path: Path, body: bytes, mode: int) -> None:
         if not path.exists() and create(path, body, mode=mode):
-            self._made.append(path)
+            self.made.append(path)
 
 
-def broker_settings(folder: FleetFolder, plan: Plan, user: str) -> str:
+def broker_configuration(folder: FleetFolder, settings: Settings) -> str:
     """The broker's configuration for a folder."""
     files = BrokerFiles(
         access=str(folder.broker_access),
@@ -173,7 +225,21 @@ def broker_settings(folder: FleetFolder, plan: Plan, user: str) -> str:
         data=str(folder.broker_data),
         pid=str(folder.broker_pid),
     )
-    return configuration(files, port=plan.broker_port, listen=plan.listen, user=user)
+    broker = settings.broker
+    listen = "" if broker.listen == "0.0.0.0" else broker.listen  # noqa: S104  # mosquitto's every address
+    return configuration(files, port=broker.port, listen=listen, user=broker.user)
+
+
+def profile_text(folder: FleetFolder, settings: Settings, admin: str) -> str:
+    """An admin's profile: where the controller is, and who asks; paths are taken from the file's own folder."""
+    host, pair = settings.broker_for_devices[0], folder.admin(admin)
+    lines = {
+        "url": f"https://{f'[{host}]' if ':' in host else host}:{settings.http.port}",
+        "authorities": str(folder.authorities.relative_to(folder.path)),
+        "certificate": str(pair.certificate.relative_to(folder.path)),
+        "key": str(pair.key.relative_to(folder.path)),
+    }
+    return "".join(f'{name} = "{value}"\n' for name, value in lines.items())
 
 
 def broker_user(asked: str) -> str:
@@ -200,7 +266,15 @@ def give_to_broker(folder: FleetFolder, user: str) -> None:
         os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
 
 
-def renew_broker_files(folder: FleetFolder, plan: Plan, user: str) -> None:
-    """Writes configuration and access of the broker anew, as this version of homebred has them."""
-    replace(folder.broker_access, access_file().encode(), mode=SECRET)
-    replace(folder.broker_settings, broker_settings(folder, plan, user).encode(), mode=SECRET)
+def renew_broker_files(folder: FleetFolder, settings: Settings) -> None:
+    """Writes configuration and access of the broker anew, as these settings and this version have them.
+
+    Raises:
+        StateError: they cannot be written.
+    """
+    try:
+        replace(folder.broker_access, access_file().encode(), mode=SECRET)
+        replace(folder.broker_settings, broker_configuration(folder, settings).encode(), mode=SECRET)
+        give_to_broker(folder, settings.broker.user)
+    except OSError as error:
+        raise StateError(f"{folder.broker} cannot be written: {error.strerror}") from error

@@ -11,8 +11,8 @@ SERVER_S = 365 * DAY_S
 """HTTPS and broker, and the controller's own as a client; renewed by the controller itself."""
 ADMIN_S = 365 * DAY_S
 DEVICE_S = 90 * DAY_S
-TAKEOVER_S = 300
-"""With which the controller throws a revoked device out at the broker."""
+PROBE_S = 300
+"""With which the controller tries the broker, and throws a revoked device out there."""
 REVOCATION_LIST_S = 365 * DAY_S
 """A broker whose list has run out refuses everybody: it is made anew long before, at every start and every day."""
 

@@ -29,12 +29,29 @@ class Revocation:
     at_s: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A key and a certificate of the controller's own, never given away, with which it tries the broker."""
+
+    key_pem: bytes
+    certificate_pem: bytes
+    """With its chain."""
+
+
 class BadRequestError(ValueError):
     """What was sent is no certificate request that could be signed; its text says why, for a person."""
 
 
 class Authority(Protocol):
     """Issues to devices and takes back."""
+
+    def key_of(self, request: bytes) -> str:
+        """SHA-256, hexadecimal, of the public key that a PKCS#10 request (DER) is for, and signed by.
+
+        Raises:
+            BadRequestError: it is no request, its signature is not by its key, or the key is not EC P-256.
+        """
+        ...
 
     def issue_to_device(self, request: bytes, device: str, *, now_s: int) -> Issued:
         """A client certificate for the key of a PKCS#10 request (DER); the name is the server's, never the request's.
@@ -44,10 +61,16 @@ class Authority(Protocol):
         """
         ...
 
-    def write_revocations(self, revoked: Iterable[Revocation], *, now_s: int) -> None:
+    def write_revocations(self, revoked: Iterable[Revocation], *, now_s: int) -> Probe:
         """Writes the list that the broker reads, whole or not at all, newer than the one before.
+
+        It takes back one certificate more, made for this alone: a broker that refuses it has read this very list.
 
         Raises:
             StateError: it could not be written.
         """
+        ...
+
+    def takeover_of(self, device: str, *, now_s: int) -> Probe:
+        """Short-lived credentials with a device's name, with which the controller takes its place at the broker."""
         ...

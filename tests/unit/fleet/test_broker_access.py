@@ -33,4 +33,3 @@ def test_every_grant_to_devices_is_in_the_file_and_the_controllers_stand_under_i
     assert [line for line in lines if line.startswith("user ")] == ["user homebred-fleet"]
     patterns = {line for line in lines if line.startswith("pattern ")}
     assert patterns == {f"pattern {access} {topic}" for access, topic in granted_to_device()}
-    assert not [line for line in lines if "readwrite" in line or (line.endswith("/#") and "$SYS" not in line)]

@@ -76,6 +76,7 @@ tokens = Table(
     Column("expires_at_s", BigInteger, nullable=False),
     Column("used_at_s", BigInteger),
     Column("used_by", String(63), nullable=False, server_default=""),  # device
+    Column("used_key", String(64), nullable=False, server_default=""),  # SHA-256 of its public key, hexadecimal
     Column("withdrawn_at_s", BigInteger),
 )
 

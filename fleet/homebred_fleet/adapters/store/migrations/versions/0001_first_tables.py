@@ -64,6 +64,7 @@ def _identities() -> None:
         sa.Column("expires_at_s", sa.BigInteger(), nullable=False),
         sa.Column("used_at_s", sa.BigInteger(), nullable=True),
         sa.Column("used_by", sa.String(length=63), server_default="", nullable=False),
+        sa.Column("used_key", sa.String(length=64), server_default="", nullable=False),
         sa.Column("withdrawn_at_s", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tokens")),
         sa.UniqueConstraint("hash", name=op.f("uq_tokens_hash")),

@@ -1,0 +1,55 @@
+"""What a device asks over HTTPS with its certificate: where the broker is, and documents by their digest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import FileResponse, JSONResponse, Response
+
+from homebred_fleet.adapters.http_api.access import device_of
+from homebred_fleet.core.enrolment import Device
+from homebred_fleet.errors import NotFoundError
+from homebred_fleet.ports.documents import Documents
+
+OCTETS = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceParts:
+    """What the paths work with."""
+
+    documents: Documents
+    broker: tuple[str, int]
+    """Host and port that devices are told."""
+    now_s: Callable[[], int]
+
+
+def device_router(parts: DeviceParts) -> APIRouter:
+    """The paths under /device/v1."""
+    router = APIRouter(prefix="/device/v1")
+
+    @router.get("/enrolment")
+    def enrolment(device: Annotated[Device, Depends(device_of)]) -> Response:
+        host, port = parts.broker
+        return JSONResponse(
+            {
+                "device_id": device.id,
+                "site": device.site,
+                "labels": dict(device.labels),
+                "broker_host": host,
+                "broker_port": port,
+                "server_time_s": parts.now_s(),
+            }
+        )
+
+    @router.get("/documents/{digest}")
+    def document(digest: str, device: Annotated[Device, Depends(device_of)]) -> Response:
+        path = parts.documents.for_site(digest, device.site)
+        if path is None:
+            raise NotFoundError("there is no such document for this site", hint="ask for what desired state names")
+        return FileResponse(path, media_type=OCTETS, headers={"ETag": f'"{digest}"'})
+
+    return router

@@ -1,0 +1,135 @@
+"""Puts a controller together from its settings: the one place that knows every part. Nothing runs yet.
+
+`parts` are what runs beside the HTTPS server, in one TaskGroup; `routers` are the paths that it serves.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+
+from homebred_fleet.adapters.blob_folder import BlobFolder
+from homebred_fleet.adapters.broker_control import Address, BrokerOnThisMachine, MarkFile
+from homebred_fleet.adapters.certificate_authority import CertificateAuthority
+from homebred_fleet.adapters.fleet_folder import FleetFolder
+from homebred_fleet.adapters.http_api.access import Access
+from homebred_fleet.adapters.http_api.app import make_app
+from homebred_fleet.adapters.http_api.devices import DeviceParts, device_router
+from homebred_fleet.adapters.http_api.est import EstParts, est_router
+from homebred_fleet.adapters.http_api.server import HttpsServer, Listening
+from homebred_fleet.adapters.logs import StructuredJournal
+from homebred_fleet.adapters.own_certificates import OwnCertificatesInFolder
+from homebred_fleet.adapters.store.database import Database
+from homebred_fleet.adapters.store.document_files import DocumentFiles
+from homebred_fleet.adapters.store.identities import IdentityStore
+from homebred_fleet.core.attempts import Attempts
+from homebred_fleet.services.enrolling import Enrolling
+from homebred_fleet.services.renewing import Renewing
+from homebred_fleet.services.revoking import Revoking
+from homebred_fleet.settings import Settings
+from homebred_protocol.mqtt import Credentials, Endpoint
+from homebred_protocol.mqtt_thread import MqttThread
+
+Part = Callable[[], Coroutine[None, None, None]]
+"""Runs until it is cancelled; what it raises ends the controller."""
+
+
+def unix_s() -> int:
+    """Whole Unix seconds."""
+    return time.time_ns() // 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controller:
+    """Every part of a controller."""
+
+    settings: Settings
+    folder: FleetFolder
+    journal: StructuredJournal
+    database: Database
+    identities: IdentityStore
+    blobs: BlobFolder
+    enrolling: Enrolling
+    revoking: Revoking
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The broker, with the controller's own credentials."""
+        pair, broker = self.folder.controller, self.settings.broker
+        credentials = Credentials(authorities=self.folder.authorities, certificate=pair.certificate, key=pair.key)
+        return Endpoint(broker.host, broker.port, credentials)
+
+    def parts(self, server: HttpsServer) -> tuple[Part, ...]:
+        """What runs beside the HTTPS server."""
+
+        def renewed() -> None:
+            server.renew_identity()
+            self.revoking.wake()  # reloads the broker, which then shows its own new certificate
+
+        own = OwnCertificatesInFolder(self.folder, self.settings.identity.names)
+        renewing = Renewing(own, self.journal, renewed=renewed, now_s=unix_s)
+        return (self.revoking.run, renewing.run)
+
+    def routers(self) -> tuple[APIRouter, ...]:
+        """What the HTTPS server serves."""
+        est = EstParts(
+            enrolment=self.enrolling,
+            authority=lambda: CertificateAuthority.opened(self.folder),
+            attempts=Attempts(self.settings.identity.refused_per_minute),
+            journal=self.journal,
+        )
+        devices = DeviceParts(
+            documents=DocumentFiles(self.database, self.blobs),
+            broker=self.settings.broker_for_devices,
+            now_s=unix_s,
+        )
+        return (est_router(est), device_router(devices))
+
+    def server(self) -> HttpsServer:
+        """The HTTPS server, with its port bound. Raises ConfigurationError."""
+        http = self.settings.http
+        access = Access(self.identities, unix_s)
+        app = make_app(access, self.routers(), max_body_bytes=http.max_body_bytes)
+        listening = Listening(
+            address=http.listen,
+            port=http.port,
+            identity=self.folder.https_server,
+            authorities=self.folder.authorities,
+            max_connections=http.max_connections,
+        )
+        return HttpsServer(app, listening)
+
+
+def assembled(settings: Settings, journal: StructuredJournal) -> Controller:
+    """The controller of some settings; its database is brought up to date.
+
+    Raises:
+        FleetError: its folder, keys or database cannot be used.
+    """
+    folder = FleetFolder(settings.paths.folder)
+    authority = CertificateAuthority.opened(folder)
+    database = Database(settings.database_url)
+    database.upgrade()
+    identities = IdentityStore(database)
+    broker = settings.broker
+    control = BrokerOnThisMachine(
+        Address(host=broker.host, port=broker.port, authorities=folder.authorities),
+        pid_file=folder.broker_pid,
+        reload_command=broker.reload_command,
+        connect=MqttThread,
+    )
+    mark = MarkFile(settings.paths.state_dir / "revocations-settled")
+    revoking = Revoking(identities, authority, control, mark, journal, now_s=unix_s)
+    return Controller(
+        settings=settings,
+        folder=folder,
+        journal=journal,
+        database=database,
+        identities=identities,
+        blobs=BlobFolder(settings.paths.state_dir / "documents"),
+        enrolling=Enrolling(identities, authority, unix_s, taken_back=revoking.wake),
+        revoking=revoking,
+    )

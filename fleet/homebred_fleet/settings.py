@@ -1,0 +1,133 @@
+"""What can be configured about the controller: every setting with its default, bounds and meaning.
+
+Where values come from, and what is said when one is wrong, is `config`'s work.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+HOST = r"^[A-Za-z0-9.:_-]{1,253}$"
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("not absolute")
+    return path
+
+
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+
+
+class _Section(BaseModel):
+    """One table of the file: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class PathSettings(_Section):
+    """Where the controller keeps things."""
+
+    folder: AbsolutePath = Field(
+        default=Path("/etc/homebred-fleet"), description="Folder that `homebred-fleet init` made: keys and settings."
+    )
+    state_dir: AbsolutePath = Field(
+        default_factory=lambda values: values["folder"] / "state", description="Folder of database and documents."
+    )
+
+
+class DatabaseSettings(_Section):
+    """Where the controller's database is."""
+
+    url: str = Field(
+        default="",
+        max_length=1000,
+        description="Such as postgresql://user@host/name; empty: SQLite in paths.state_dir.",
+    )
+
+
+class HttpSettings(_Section):
+    """The HTTPS server: enrolment, devices' documents, admins."""
+
+    listen: str = Field(default="127.0.0.1", pattern=HOST, description="Address it binds; 0.0.0.0: every one.")
+    port: int = Field(default=8443, ge=1, le=65_535, description="Port of the HTTPS server.")
+    max_body_bytes: int = Field(
+        default=67_108_864, ge=65_536, le=1_073_741_824, description="Longest body of an admin's request, bytes."
+    )
+    max_connections: int = Field(
+        default=1000, ge=10, le=15_000, description="Connections at the same time, over all callers."
+    )
+
+
+class BrokerSettings(_Section):
+    """The MQTT broker."""
+
+    host: str = Field(default="127.0.0.1", pattern=HOST, description="Where the controller finds it.")
+    port: int = Field(default=8883, ge=1, le=65_535, description="Its TLS port.")
+    public_host: str = Field(
+        default="", pattern=r"^$|" + HOST, description="Where devices find it; empty: as the controller does."
+    )
+    public_port: int = Field(default=0, ge=0, le=65_535, description="Its port for devices; 0: the same.")
+    listen: str = Field(
+        default="127.0.0.1", pattern=HOST, description="Address it binds, for the configuration made for it."
+    )
+    user: str = Field(default="mosquitto", pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,31}$", description="User it becomes.")
+    reload_command: tuple[str, ...] = Field(
+        default=(),
+        max_length=32,
+        description="What has it read its files again, word by word; empty: SIGHUP to the process of its pid file.",
+    )
+
+
+class IdentitySettings(_Section):
+    """Tokens and certificates."""
+
+    names: tuple[Annotated[str, Field(pattern=HOST)], ...] = Field(
+        default=("localhost", "127.0.0.1", "::1"),
+        max_length=32,
+        description="Names and addresses that the servers' certificates hold for.",
+    )
+    token_hours: int = Field(default=24, ge=1, le=720, description="Life of a token that names none, hours.")
+    refused_per_minute: int = Field(
+        default=60,
+        ge=1,
+        le=100_000,
+        description="Enrolments that may be refused from one address in a minute, before it is told to wait.",
+    )
+
+
+class LogSettings(_Section):
+    """What the controller writes about itself."""
+
+    format: Literal["json", "console"] = Field(default="json", description="One object a line, or text for people.")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe kind that is written."
+    )
+
+
+class Settings(BaseSettings):
+    """All of it."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="HOMEBRED_FLEET_")
+
+    paths: PathSettings = Field(default_factory=PathSettings)
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    broker: BrokerSettings = Field(default_factory=BrokerSettings)
+    identity: IdentitySettings = Field(default_factory=IdentitySettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+    @property
+    def database_url(self) -> str:
+        """Where the database is."""
+        return self.database.url or f"sqlite:///{self.paths.state_dir / 'fleet.db'}"
+
+    @property
+    def broker_for_devices(self) -> tuple[str, int]:
+        """Host and port that devices are told."""
+        broker = self.broker
+        return broker.public_host or broker.host, broker.public_port or broker.port
