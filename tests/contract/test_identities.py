@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import select
 from tests.support.databases import KINDS
-from tests.support.fake_identities import FakeIdentities, issued
+from tests.support.fake_fleet_identities import FakeIdentities, issued
 
 from homebred_fleet.adapters.store import audit
 from homebred_fleet.adapters.store.database import Database

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
-from tests.support.fake_identities import FakeAuthority, FakeIdentities
+from tests.support.fake_fleet_identities import FakeAuthority, FakeIdentities
 
 from homebred_fleet.core.enrolment import MAX_LIVE_CERTIFICATES, Device
 from homebred_fleet.core.tokens import new_token

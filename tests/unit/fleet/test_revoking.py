@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from tests.support.fake_identities import FakeAuthority, FakeIdentities, issued
+from tests.support.fake_fleet_identities import FakeAuthority, FakeIdentities, issued
 from tests.support.fleet_journal import KeptJournal
 
 from homebred_fleet.core.enrolment import Device
