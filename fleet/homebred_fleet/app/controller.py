@@ -16,12 +16,15 @@ from homebred_fleet.adapters.broker_control import Address, BrokerOnThisMachine,
 from homebred_fleet.adapters.certificate_authority import CertificateAuthority
 from homebred_fleet.adapters.fleet_folder import FleetFolder
 from homebred_fleet.adapters.http_api.access import Access
+from homebred_fleet.adapters.http_api.administration.context import Administration, attach
+from homebred_fleet.adapters.http_api.administration.mounting import admin_router
 from homebred_fleet.adapters.http_api.app import make_app
 from homebred_fleet.adapters.http_api.devices import DeviceParts, device_router
 from homebred_fleet.adapters.http_api.est import EstParts, est_router
 from homebred_fleet.adapters.http_api.server import HttpsServer, Listening
 from homebred_fleet.adapters.logs import StructuredJournal
 from homebred_fleet.adapters.own_certificates import OwnCertificatesInFolder
+from homebred_fleet.adapters.store.administering import Administering
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.adapters.store.document_files import DocumentFiles
 from homebred_fleet.adapters.store.identities import IdentityStore
@@ -86,13 +89,24 @@ class Controller:
             broker=self.settings.broker_for_devices,
             now_s=unix_s,
         )
-        return (est_router(est), device_router(devices))
+        return (est_router(est), device_router(devices), admin_router())
+
+    def administration(self) -> Administration:
+        """What admins reach."""
+        changes = Administering(self.database, self.blobs, clock=unix_s, wake=self.wake_reconciler)
+        return Administration(
+            database=self.database, blobs=self.blobs, changes=changes, revoking=self.revoking, clock=unix_s
+        )
+
+    def wake_reconciler(self) -> None:
+        """There is something that devices should hear; from any thread."""
 
     def server(self) -> HttpsServer:
         """The HTTPS server, with its port bound. Raises ConfigurationError."""
         http = self.settings.http
         access = Access(self.identities, unix_s)
         app = make_app(access, self.routers(), max_body_bytes=http.max_body_bytes)
+        attach(app, self.administration())
         listening = Listening(
             address=http.listen,
             port=http.port,

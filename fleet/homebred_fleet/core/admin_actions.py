@@ -11,26 +11,26 @@ from typing import Final
 
 ROLE_OF: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "devices.read": "viewer",
-        "cohorts.read": "viewer",
-        "documents.read": "viewer",  # a gazetteer's bytes: documents.read-names
-        "commands.read": "viewer",
+        "device.read": "viewer",
+        "cohort.read": "viewer",
+        "document.read": "viewer",  # a gazetteer's bytes: document.read-names
+        "command.read": "viewer",
         "stop.read": "viewer",
         "telemetry.read": "viewer",
         "audit.read": "viewer",
-        "tokens.read": "operator",
-        "devices.label": "operator",
-        "cohorts.put": "operator",
-        "cohorts.remove": "operator",
-        "commands.issue": "operator",
-        "commands.fetch": "operator",
+        "token.read": "operator",
+        "device.label": "operator",
+        "cohort.put": "operator",
+        "cohort.remove": "operator",
+        "command.issue": "operator",
+        "command.fetch": "operator",
         "stop.on": "operator",  # a stop must be easy, its end considered
         "stop.off": "publisher",
-        "documents.add": "publisher",
-        "documents.assign": "publisher",
-        "documents.read-names": "publisher",  # of patients and clients
-        "tokens.create": "admin",
-        "tokens.withdraw": "admin",
-        "devices.revoke": "admin",
+        "document.add": "publisher",
+        "document.assign": "publisher",
+        "document.read-names": "publisher",  # of patients and clients
+        "token.create": "admin",
+        "token.withdraw": "admin",
+        "device.revoke": "admin",
     }
 )

@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Final
 
 from homebred_fleet.core.device_filters import DeviceFacts
+from homebred_fleet.core.durations import DAY_S, span
 
-DAY_S: Final = 86400
 SILENT_AFTER_S: Final = 300
 """An online device speaks at least once a minute or two; longer, and its will is on its way."""
 RENEWAL_DUE_S: Final = 30 * DAY_S
@@ -290,14 +290,6 @@ RULES: Final[tuple[Rule, ...]] = (
     _quarantine,
     _commands,
 )
-
-
-def span(seconds: int) -> str:
-    """A length of time as people say it: its largest unit alone."""
-    for unit, length in (("d", DAY_S), ("h", 3600), ("min", 60)):
-        if abs(seconds) >= 2 * length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
 
 
 def _ago(at_s: int | None, now_s: int) -> str:

@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from homebred_fleet.core.durations import duration_s
 from homebred_protocol.ids import is_label
 
-_UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_DURATION: Final = re.compile(r"(\d{1,9})([smhdw])")
 _HEXADECIMAL: Final = re.compile(r"[0-9a-f]{4,64}")
-MAX_DURATION_S: Final = 10**10
-"""300 years; above it sums with times would leave a column's range one day."""
 LABEL_PREFIX: Final = "label."
 
 
@@ -114,7 +111,7 @@ def read_value(kind: KeyKind, text: str, *, quoted: bool) -> Value | None:
         case ValueKind.FLAG:
             return {"true": True, "false": False}.get(text)
         case ValueKind.DURATION:
-            return _duration_s(text)
+            return duration_s(text)
         case ValueKind.DIGEST:
             return _digest(text)
 
@@ -128,14 +125,6 @@ def _pattern(text: str, *, quoted: bool) -> Pattern | None:
     if "*" in inner:
         return None
     return Pattern(inner, open_start=text.startswith("*"), open_end=text.endswith("*"))
-
-
-def _duration_s(text: str) -> int | None:
-    found = _DURATION.fullmatch(text)
-    if found is None or not found[1].isascii():
-        return None
-    duration_s = int(found[1]) * _UNITS_S[found[2]]
-    return duration_s if duration_s <= MAX_DURATION_S else None
 
 
 def _digest(text: str) -> Pattern | None:

@@ -10,7 +10,7 @@ ROLES = ("viewer", "operator", "publisher", "admin")
 def test_every_action_has_a_known_role_and_whoever_only_looks_may_change_nothing() -> None:
     assert set(ROLE_OF.values()) == set(ROLES)
     assert {name for name, role in ROLE_OF.items() if role == "viewer"} == {
-        name for name in ROLE_OF if name.endswith(".read") and name != "tokens.read"
+        name for name in ROLE_OF if name.endswith(".read") and name != "token.read"
     }
 
 
@@ -20,7 +20,7 @@ def test_a_stop_is_easier_than_its_end() -> None:
 
 def test_who_comes_in_and_who_goes_is_for_admins_alone() -> None:
     assert {name for name, role in ROLE_OF.items() if role == "admin"} == {
-        "tokens.create",
-        "tokens.withdraw",
-        "devices.revoke",
+        "token.create",
+        "token.withdraw",
+        "device.revoke",
     }

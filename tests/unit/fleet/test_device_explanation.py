@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from homebred_fleet.core.device_explanation import (
-    DAY_S,
     RULES,
     DeviceRecord,
     Finding,
@@ -16,9 +15,9 @@ from homebred_fleet.core.device_explanation import (
     StopFacts,
     Verdict,
     explain,
-    span,
 )
 from homebred_fleet.core.device_filters import DesiredFacts, DeviceFacts
+from homebred_fleet.core.durations import DAY_S
 
 NOW_S = 1_800_000_000
 FACTS = DeviceFacts(
@@ -178,11 +177,3 @@ def test_every_problem_says_what_to_do_next() -> None:
         NOW_S,
     ):
         assert finding.hint or finding.verdict is not Verdict.PROBLEM, finding
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"), (2 * DAY_S, "2 d")],
-)
-def test_a_length_of_time_is_said_in_its_largest_unit(seconds: int, words: str) -> None:
-    assert span(seconds) == words

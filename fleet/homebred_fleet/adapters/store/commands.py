@@ -23,10 +23,31 @@ def issue(
     now_s: int,
 ) -> str:
     """Queues a command for a device; its id."""
-    identity = secrets.token_hex(16)
+    issued = issue_to_all(
+        connection,
+        device_numbers=[device_number],
+        op=op,
+        parameters=parameters,
+        deadline_s=deadline_s,
+        by=by,
+        now_s=now_s,
+    )
+    return issued[device_number]
+
+
+def issue_to_all(
+    connection: Connection,
+    *,
+    device_numbers: Iterable[int],
+    op: str,
+    parameters: Mapping[str, str],
+    deadline_s: int,
+    by: str,
+    now_s: int,
+) -> dict[int, str]:
+    """Queues a command for each of some devices; its id by device number."""
+    identities = {number: secrets.token_hex(16) for number in device_numbers}
     values = {
-        "id": identity,
-        "device": device_number,
         "op": op,
         "parameters": dict(parameters),
         "issued_at_s": now_s,
@@ -35,8 +56,10 @@ def issue(
         "state": QUEUED,
         "result": {},
     }
-    connection.execute(insert(commands).values(values))
-    return identity
+    rows = [{"device": number, "id": identity, **values} for number, identity in identities.items()]
+    if rows:
+        connection.execute(insert(commands), rows)
+    return identities
 
 
 def to_send(connection: Connection, *, now_s: int, also_sent: bool, max_commands: int) -> list[CommandOrder]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, and_, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
 
 from homebred_fleet.adapters.store.tables import desired, devices, documents, reported
 from homebred_fleet.core.desired import next_version
@@ -36,15 +36,18 @@ def assign(
         for key, digest in (("policy_digest", policy_digest), ("gazetteer_digest", gazetteer_digest))
         if digest is not None
     }
-    versions = {}
+    versions: dict[int, int] = {}
+    new: list[dict[str, int]] = []
+    known: list[dict[str, int]] = []
     for number, allotted, highest_reported in _standing(connection, tuple(device_numbers)):
         version = next_version(allotted=allotted or 0, highest_reported=highest_reported or 0)
-        values = {"version": version, "set_at_s": now_s, "set_by": by} | changes
-        if allotted is None:
-            connection.execute(insert(desired).values(device=number, **values))
-        else:
-            connection.execute(update(desired).where(desired.c.device == number).values(values))
+        (new if allotted is None else known).append({"asked": number, "next": version})
         versions[number] = version
+    values = {"version": bindparam("next"), "set_at_s": now_s, "set_by": by} | changes
+    if new:  # all at once by the driver: a writer who takes long holds up every device's telemetry
+        connection.execute(insert(desired).values(device=bindparam("asked"), **values), new)
+    if known:
+        connection.execute(update(desired).where(desired.c.device == bindparam("asked")).values(values), known)
     return versions
 
 

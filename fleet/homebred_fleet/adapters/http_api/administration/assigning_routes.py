@@ -1,0 +1,168 @@
+"""/api/v1/documents, /assignments, /commands and /stop: what devices are told."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field
+
+from homebred_fleet.adapters.http_api.administration.context import Limit, May, Parts, require
+from homebred_fleet.adapters.store import command_views, documents, stops
+from homebred_fleet.adapters.store.administering import Target
+from homebred_fleet.core.admins import Admin
+from homebred_fleet.core.site_documents import MAX_BYTES
+from homebred_fleet.errors import NotFoundError, RequestError, StateError
+
+router = APIRouter()
+Kind = Literal["policy", "gazetteer"]
+
+
+class _Targeted(BaseModel):
+    """Whom it concerns: one of the three."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    device: str = Field(default="", max_length=63)
+    filter: str = Field(default="", max_length=500)
+    cohort: str = Field(default="", max_length=63)
+
+    def target(self) -> Target:
+        """As the store takes it."""
+        return Target(device=self.device, filter=self.filter, cohort=self.cohort)
+
+
+class Assignment(_Targeted):
+    """A document for some devices; an empty digest gives the part back to their own configuration."""
+
+    kind: Kind
+    digest: str = Field(max_length=71)
+
+
+class Order(_Targeted):
+    """A command to some devices."""
+
+    op: str = Field(max_length=31)
+    parameters: dict[str, str] = Field(default_factory=dict, max_length=8)
+    wait_s: int = 3600
+
+
+class StopBody(BaseModel):
+    """A stop of the whole fleet, or its end."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    stopped: bool
+    reason_code: str = Field(max_length=32)
+
+
+@router.get("/documents")
+def list_documents(_: Annotated[Admin, Depends(May("document.read"))], parts: Parts) -> dict[str, Any]:
+    """The newest documents."""
+    with parts.database.reading() as connection:
+        return {"documents": documents.every(connection)}
+
+
+@router.post("/documents/{kind}")
+async def add_document(
+    doer: Annotated[Admin, Depends(May("document.add"))], parts: Parts, request: Request, kind: Kind, site: str = ""
+) -> dict[str, Any]:
+    """Checks and keeps a document: the body of the request, as it is."""
+    body = await _bounded(request, MAX_BYTES[kind])
+    digest = await run_in_threadpool(parts.changes.add_document, doer, kind=kind, site=site, body=body)
+    return {"digest": digest, "kind": kind, "site": site, "length": len(body)}
+
+
+@router.get("/documents/{digest}")
+def fetch_document(doer: Annotated[Admin, Depends(May("document.read"))], parts: Parts, digest: str) -> Response:
+    """A document's bytes; those of a gazetteer only for who may read names."""
+    with parts.database.reading() as connection:
+        found = documents.one(connection, digest)
+    if found is None:
+        raise NotFoundError(f"there is no document {digest}", hint="see `homebred-fleet policy list`")
+    if found["kind"] == "gazetteer":
+        require(doer, "document.read-names")
+    body = parts.blobs.read(digest)
+    if body is None:
+        raise StateError(f"the bytes of {digest} are lost or damaged", hint="send the document again: it is mended")
+    return Response(body, media_type="application/octet-stream")
+
+
+@router.post("/assignments")
+def assign(doer: Annotated[Admin, Depends(May("document.assign"))], parts: Parts, body: Assignment) -> dict[str, Any]:
+    """Asks devices to take a document."""
+    versions = parts.changes.assign(doer, body.target(), kind=body.kind, digest=body.digest)
+    return {"kind": body.kind, "digest": body.digest, "versions": versions}
+
+
+@router.post("/commands")
+def give_command(doer: Annotated[Admin, Depends(May("command.issue"))], parts: Parts, body: Order) -> dict[str, Any]:
+    """Gives devices a command."""
+    ordered = parts.changes.order(doer, body.target(), op=body.op, parameters=body.parameters, wait_s=body.wait_s)
+    return {"op": body.op, "commands": [{"id": identity, "device": device} for device, identity in ordered.items()]}
+
+
+@router.get("/commands")
+def list_commands(
+    _: Annotated[Admin, Depends(May("command.read"))], parts: Parts, device: str = "", limit: Limit = 100
+) -> dict[str, Any]:
+    """The newest commands."""
+    with parts.database.reading() as connection:
+        return {"commands": command_views.newest(connection, device=device, limit=limit)}
+
+
+@router.get("/commands/{identity}")
+def show_command(_: Annotated[Admin, Depends(May("command.read"))], parts: Parts, identity: str) -> dict[str, Any]:
+    """How a command stands, with its result."""
+    with parts.database.reading() as connection:
+        found = command_views.one(connection, identity)
+    if found is None:
+        raise NotFoundError(f"there is no command {identity!r}", hint="see `homebred-fleet commands list`")
+    return found
+
+
+@router.get("/commands/{identity}/attachment")
+def fetch_attachment(_: Annotated[Admin, Depends(May("command.fetch"))], parts: Parts, identity: str) -> Response:
+    """What a device sent with its answer, zstd, as it came."""
+    with parts.database.reading() as connection:
+        attachment = command_views.attachment(connection, identity)
+    if attachment is None:
+        raise NotFoundError(
+            f"nothing came with an answer to {identity!r}",
+            hint="a diagnostics bundle leaves only once somebody at the device has let it go",
+        )
+    return Response(attachment, media_type="application/zstd")
+
+
+@router.get("/stop")
+def show_stop(_: Annotated[Admin, Depends(May("stop.read"))], parts: Parts) -> dict[str, Any]:
+    """The stop order that holds."""
+    with parts.database.reading() as connection:
+        order = stops.in_force(connection)
+    if order is None:
+        return {"epoch": 0, "stopped": False, "reason_code": "", "issued_at_s": None, "published": True}
+    return {
+        "epoch": order.epoch,
+        "stopped": order.stopped,
+        "reason_code": order.reason_code,
+        "issued_at_s": order.issued_at_s,
+        "published": order.is_published,
+    }
+
+
+@router.put("/stop")
+def set_stop(doer: Annotated[Admin, Depends(May("stop.on"))], parts: Parts, body: StopBody) -> dict[str, Any]:
+    """Stops the fleet, or lets it go on."""
+    require(doer, "stop.on" if body.stopped else "stop.off")
+    epoch = parts.changes.stop(doer, stopped=body.stopped, reason_code=body.reason_code)
+    return {"epoch": epoch, "stopped": body.stopped}
+
+
+async def _bounded(request: Request, max_bytes: int) -> bytes:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > max_bytes:
+            raise RequestError(f"the document is larger than {max_bytes:,} bytes", hint="leave out what nothing needs")
+    return bytes(body)

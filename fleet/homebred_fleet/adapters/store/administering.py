@@ -1,0 +1,274 @@
+"""What an admin changes: each change in one transaction with its row in the audit, then the reconciler is woken.
+
+Who may do what is checked before (core/admin_actions.py); what devices are told, and when, is the reconciler's work.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from homebred_fleet.adapters.blob_folder import BlobFolder
+from homebred_fleet.adapters.store import audit, cohorts, commands, desired, devices, documents, identities, stops
+from homebred_fleet.adapters.store.database import Database
+from homebred_fleet.core import command_orders, site_documents
+from homebred_fleet.core.admins import Admin
+from homebred_fleet.core.enrolment import Token, problems_of_token
+from homebred_fleet.core.filter_values import Pattern
+from homebred_fleet.core.filters import EVERY, And, Comparison, FilterError, Tree, parse
+from homebred_fleet.core.tokens import SECRET_BYTES, secret_hash, token_text
+from homebred_fleet.errors import ConflictError, NotFoundError, RequestError, StateError
+from homebred_protocol.ids import is_label, is_site
+
+MAX_DEVICES: Final = 50_000
+"""Of one change."""
+_REASON: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_TOKEN_ID_BYTES: Final = 4
+_ENROLLED: Final = Comparison(key="state", operator="==", values=(Pattern("enrolled"),))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Whom a change concerns: exactly one of these."""
+
+    device: str = ""
+    filter: str = ""
+    cohort: str = ""
+
+    def named(self) -> dict[str, str]:
+        """As the audit has it."""
+        named = {"device": self.device, "filter": self.filter, "cohort": self.cohort}
+        return {name: value for name, value in named.items() if value}
+
+
+def tree_of(text: str) -> Tree:
+    """A filter as it was written.
+
+    Raises:
+        RequestError: it cannot be read; where, why, what next.
+    """
+    try:
+        return parse(text)
+    except FilterError as error:
+        raise RequestError(str(error), hint=error.hint, code="bad_filter") from None
+
+
+class Administering:
+    """The changes; blocking, from any thread. Every method may raise StoreError."""
+
+    def __init__(
+        self, database: Database, blobs: BlobFolder, *, clock: Callable[[], int], wake: Callable[[], None]
+    ) -> None:
+        """Takes the clock in Unix seconds, and what tells the reconciler that there is something new."""
+        self._database = database
+        self._blobs = blobs
+        self._clock = clock
+        self._wake = wake
+
+    def relabel(self, doer: Admin, device: str, changes: Mapping[str, str | None]) -> dict[str, str]:
+        """Sets labels of a device, and removes those that are None; all that it has then."""
+        _refuse(
+            [f"{word!r} is no label's key or value" for pair in changes.items() for word in pair if not _fits(word)],
+            "write lower-case letters, digits and . _ - alone",
+        )
+        with self._database.writing() as connection:
+            labels = devices.set_labels(connection, device, changes)
+            number = devices.number_of(connection, device)
+            if labels is None or number is None:
+                raise _no_device(device)
+            desired.assign(connection, device_numbers=[number], by=doer.name, now_s=self._clock())
+            self._note(connection, doer, "device.label", device, {"labels": dict(changes)})
+        self._wake()
+        return labels
+
+    def put_cohort(self, doer: Admin, name: str, selector: str) -> int:
+        """Names a filter; how many devices it means now."""
+        _refuse([] if is_label(name) else [f"{name!r} is no cohort's name"], "write lower-case letters, digits, . _ -")
+        tree = tree_of(selector)
+        with self._database.writing() as connection:
+            cohorts.put(connection, name, selector, now_s=self._clock())
+            self._note(connection, doer, "cohort.put", name, {"selector": selector})
+            return devices.count(connection, tree, now_s=self._clock())
+
+    def remove_cohort(self, doer: Admin, name: str) -> None:
+        """Forgets a cohort; what was assigned to its devices stays."""
+        with self._database.writing() as connection:
+            if not cohorts.remove(connection, name):
+                raise NotFoundError(f"there is no cohort {name!r}", hint="see `homebred-fleet cohorts list`")
+            self._note(connection, doer, "cohort.remove", name, {})
+
+    def add_document(self, doer: Admin, *, kind: str, site: str, body: bytes) -> str:
+        """Checks and keeps a policy or gazetteer; its digest."""
+        if kind not in site_documents.KINDS:
+            raise RequestError(f"{kind!r} is no kind of document", hint=f"write {' or '.join(site_documents.KINDS)}")
+        if (site or kind == "gazetteer") and not is_site(site):
+            raise RequestError(f"{site!r} is no site", hint="a gazetteer is one site's own: name the site")
+        _refuse(site_documents.problems_of(kind, body), f"correct the {kind}, then assign it again")
+        try:
+            digest = self._blobs.keep(body)  # before its row: a row without bytes would be a promise nobody can keep
+        except OSError as error:
+            raise StateError(f"the document cannot be kept: {error.strerror}") from error
+        with self._database.writing() as connection:
+            bound_to = documents.add(
+                connection, digest=digest, kind=kind, site=site, length=len(body), by=doer.name, now_s=self._clock()
+            )
+            if bound_to is not None:
+                raise ConflictError(
+                    f"the same document is bound to {bound_to}",
+                    hint="assign it as it is bound; where it should be another's too, change a comment in it",
+                )
+            details = {"kind": kind, "site": site, "bytes": len(body)}
+            self._note(connection, doer, "document.add", digest, details)
+        return digest
+
+    def assign(self, doer: Admin, target: Target, *, kind: str, digest: str) -> dict[str, int]:
+        """Asks devices to take a document; an empty digest gives the part back to them. The new version by device."""
+        if kind not in site_documents.KINDS:
+            raise RequestError(f"{kind!r} is no kind of document", hint=f"write {' or '.join(site_documents.KINDS)}")
+        with self._database.writing() as connection:
+            meant = self._meant(connection, target)
+            if digest:
+                _check_document(connection, digest, kind=kind, meant=meant)
+            part = {"policy_digest": digest} if kind == "policy" else {"gazetteer_digest": digest}
+            numbers = {number: device for number, device, _ in meant}
+            versions = desired.assign(connection, device_numbers=numbers, by=doer.name, now_s=self._clock(), **part)
+            details = {"kind": kind, **target.named(), "devices": len(versions)}
+            self._note(connection, doer, "document.assign", digest, details)
+        self._wake()
+        return {numbers[number]: version for number, version in versions.items()}
+
+    def order(
+        self, doer: Admin, target: Target, *, op: str, parameters: Mapping[str, str], wait_s: int
+    ) -> dict[str, str]:
+        """Gives devices a command that may wait so long for them; its id by device."""
+        _refuse(command_orders.problems_of(op, parameters, wait_s), "correct the command")
+        now_s = self._clock()
+        with self._database.writing() as connection:
+            names = {number: device for number, device, _ in self._meant(connection, target)}
+            issued = commands.issue_to_all(
+                connection,
+                device_numbers=names,
+                op=op,
+                parameters=parameters,
+                deadline_s=now_s + wait_s,
+                by=doer.name,
+                now_s=now_s,
+            )
+            ordered = {names[number]: identity for number, identity in issued.items()}
+            details = {**target.named(), "devices": len(ordered), "parameters": dict(parameters)}
+            self._note(connection, doer, "command.issue", op, details)
+        self._wake()
+        return ordered
+
+    def stop(self, doer: Admin, *, stopped: bool, reason_code: str) -> int:
+        """Stops every device of the fleet, or lets it go on; the order's epoch."""
+        problems = [] if _REASON.fullmatch(reason_code) else [f"{reason_code!r} is no reason"]
+        _refuse(problems, "give one word of lower-case letters, digits and -, such as `recall`")
+        with self._database.writing() as connection:
+            epoch = stops.order(connection, stopped=stopped, reason_code=reason_code, by=doer.name, now_s=self._clock())
+            action = "stop.on" if stopped else "stop.off"
+            self._note(connection, doer, action, str(epoch), {"reason": reason_code})
+        self._wake()
+        return epoch
+
+    def create_token(
+        self, doer: Admin, *, site: str, labels: Mapping[str, str], device: str, replaces: str, life_s: int
+    ) -> tuple[str, Token]:
+        """Makes an enrolment token; its text is told here and never again. A known device's site is its own."""
+        site = self._site_for(site, device or replaces)
+        _refuse(
+            problems_of_token(site=site, labels=labels, device=device, replaces=replaces, life_s=life_s),
+            "correct the token that is asked for",
+        )
+        secret = secrets.token_bytes(SECRET_BYTES)
+        now_s = self._clock()
+        token = Token(
+            id=secrets.token_hex(_TOKEN_ID_BYTES),
+            site=site,
+            labels=dict(labels),
+            device=device,
+            replaces=replaces,
+            created_at_s=now_s,
+            created_by=doer.name,
+            expires_at_s=now_s + life_s,
+        )
+        with self._database.writing() as connection:
+            identities.create_token(connection, token, token_hash=secret_hash(secret))
+        return token_text(secret), token
+
+    def withdraw_token(self, doer: Admin, token_id: str) -> bool:
+        """Makes a token useless; False: it was used or withdrawn already."""
+        with self._database.writing() as connection:
+            return identities.withdraw_token(connection, token_id, by=doer.name, now_s=self._clock())
+
+    def _site_for(self, site: str, known: str) -> str:
+        if not known:
+            return site
+        with self._database.reading() as connection:
+            facts = devices.facts_of(connection, known)
+        if facts is None:
+            raise _no_device(known)
+        if site not in {"", facts.site}:
+            raise RequestError(f"{known} is at site {facts.site}, not {site}", hint="leave the site out")
+        return facts.site
+
+    def _meant(self, connection: Connection, target: Target) -> list[tuple[int, str, str]]:
+        """Number, id and site of the enrolled devices that a change concerns."""
+        named = target.named()
+        if len(named) != 1:
+            raise RequestError("name one device, one filter or one cohort", hint="`site==*` means every device")
+        if target.device:
+            tree: Tree = Comparison(key="id", operator="==", values=(Pattern(target.device),))
+            if devices.number_of(connection, target.device) is None:
+                raise _no_device(target.device)
+        else:
+            tree = tree_of(target.filter or _selector(connection, target.cohort))
+        if tree == EVERY:
+            raise RequestError("an empty filter means every device", hint="write `site==*` if that is meant")
+        meant = list(devices.numbers(connection, And((tree, _ENROLLED)), now_s=self._clock()))
+        if not meant:
+            raise NotFoundError("no enrolled device fits", hint="see `homebred-fleet devices list --filter …`")
+        if len(meant) > MAX_DEVICES:
+            raise RequestError(f"{len(meant):,} devices are more than {MAX_DEVICES:,}", hint="go site by site")
+        return meant
+
+    def _note(self, connection: Connection, doer: Admin, action: str, target: str, details: Mapping[str, Any]) -> None:
+        audit.append(connection, at_s=self._clock(), actor=doer.name, action=action, target=target, details=details)
+
+
+def _check_document(connection: Connection, digest: str, *, kind: str, meant: list[tuple[int, str, str]]) -> None:
+    document = documents.one(connection, digest)
+    if document is None or document["kind"] != kind:
+        raise NotFoundError(f"there is no {kind} {digest}", hint="send its bytes first")
+    strangers = sorted({site for _, _, site in meant if document["site"] not in {"", site}})
+    if strangers:
+        raise RequestError(
+            f"the {kind} is bound to site {document['site']}, and some devices are at {', '.join(strangers[:5])}",
+            hint=f"narrow whom you mean, such as with `site=={document['site']}`",
+        )
+
+
+def _selector(connection: Connection, cohort: str) -> str:
+    selector = cohorts.selector_of(connection, cohort)
+    if selector is None:
+        raise NotFoundError(f"there is no cohort {cohort!r}", hint="see `homebred-fleet cohorts list`")
+    return selector
+
+
+def _fits(word: str | None) -> bool:
+    return word is None or is_label(word)
+
+
+def _refuse(problems: list[str], hint: str) -> None:
+    """Raises RequestError where there are any."""
+    if problems:
+        raise RequestError("; ".join(problems), hint=hint)
+
+
+def _no_device(device: str) -> NotFoundError:
+    return NotFoundError(f"there is no device {device!r}", hint="see `homebred-fleet devices list`")

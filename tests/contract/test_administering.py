@@ -1,0 +1,204 @@
+"""What admins change, on SQLite and PostgreSQL: all of it or nothing, and never without its row in the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from tests.support.fleet_rows import NOW_S, add_device, add_reported
+
+from homebred_fleet.adapters.blob_folder import BlobFolder
+from homebred_fleet.adapters.store import audit, desired, devices, documents, identities, stops, tables
+from homebred_fleet.adapters.store.administering import Administering, Target
+from homebred_fleet.adapters.store.database import Database
+from homebred_fleet.core.admin_actions import ROLE_OF
+from homebred_fleet.core.admins import Admin
+from homebred_fleet.core.device_filters import DesiredFacts, DeviceFacts
+from homebred_fleet.core.filters import parse
+from homebred_fleet.core.tokens import token_hash
+from homebred_fleet.errors import ConflictError, FleetError, NotFoundError, RequestError
+from homebred_protocol.digests import digest_of
+
+ADA = Admin(name="ada", role="admin")
+EAST, WEST, GONE = "clinic-east-00000001", "clinic-west-00000002", "clinic-east-00000003"
+POLICY = b"version = 1\n"
+NAMES = b'{"text": "Ada Nilsson", "class": "patient"}\n'
+PLAIN = DeviceFacts(
+    id=EAST,
+    site="clinic-east",
+    state="enrolled",
+    labels={"role": "kiosk"},
+    online=False,
+    heard_at_s=None,
+    software_version="",
+    policy_digest="",
+    desired=DesiredFacts(version=None, reported_version=None),
+    certificate_ends_at_s=None,
+)
+
+
+@dataclass
+class Stage:
+    """A fleet of three devices, one of them revoked, and somebody who administers it."""
+
+    database: Database
+    blobs: BlobFolder
+    wakes: int = 0
+
+    def __post_init__(self) -> None:
+        self.administering = Administering(self.database, self.blobs, clock=lambda: NOW_S, wake=self._wake)
+        with self.database.writing() as connection:
+            add_device(connection, PLAIN)
+            add_device(connection, replace(PLAIN, id=WEST, site="clinic-west"))
+            add_device(connection, replace(PLAIN, id=GONE, state="revoked"))
+
+    def _wake(self) -> None:
+        self.wakes += 1
+
+    def audited(self) -> list[tuple[str, str]]:
+        with self.database.reading() as connection:
+            assert audit.check(connection) is None
+            rows = connection.execute(select(tables.audit).order_by(tables.audit.c.number)).all()
+        return [(row.action, row.target) for row in rows]
+
+
+@pytest.fixture
+def stage(database: Database, tmp_path: Path) -> Stage:
+    return Stage(database, BlobFolder(tmp_path / "blobs"))
+
+
+def test_a_label_reaches_the_device_with_a_new_version(stage: Stage) -> None:
+    assert stage.administering.relabel(ADA, EAST, {"ward": "2", "role": None}) == {"ward": "2"}
+    with stage.database.reading() as connection:
+        assert [(one.version, one.labels) for one in desired.states_of(connection, [EAST])] == [(1, {"ward": "2"})]
+    assert (stage.audited(), stage.wakes) == ([("device.label", EAST)], 1)
+
+
+def test_a_policy_is_assigned_to_the_enrolled_devices_of_a_filter_above_what_they_have_seen(stage: Stage) -> None:
+    with stage.database.writing() as connection:
+        number = devices.number_of(connection, WEST)
+        assert number is not None
+        add_reported(connection, number, desired_version=40, highest_version=41)
+    digest = stage.administering.add_document(ADA, kind="policy", site="", body=POLICY)
+    assert stage.blobs.read(digest) == POLICY
+    versions = stage.administering.assign(ADA, Target(filter="id==clinic-*"), kind="policy", digest=digest)
+    assert versions == {EAST: 1, WEST: 42}
+    again = stage.administering.assign(ADA, Target(device=EAST), kind="policy", digest="")
+    assert again == {EAST: 2}
+    with stage.database.reading() as connection:
+        assert documents.assigned_to(connection, EAST) == ("", "")
+        assert documents.assigned_to(connection, WEST) == (digest, "")
+    assert stage.audited() == [("document.add", digest), ("document.assign", digest), ("document.assign", "")]
+
+
+def test_a_cohort_means_whoever_fits_at_the_time(stage: Stage) -> None:
+    assert stage.administering.put_cohort(ADA, "kiosks", "label.role==kiosk and state==enrolled") == 2
+    stage.administering.relabel(ADA, WEST, {"role": "press"})
+    digest = stage.administering.add_document(ADA, kind="gazetteer", site="clinic-east", body=NAMES)
+    versions = stage.administering.assign(ADA, Target(cohort="kiosks"), kind="gazetteer", digest=digest)
+    assert versions == {EAST: 1}
+    stage.administering.remove_cohort(ADA, "kiosks")
+    with pytest.raises(NotFoundError):
+        stage.administering.assign(ADA, Target(cohort="kiosks"), kind="gazetteer", digest=digest)
+
+
+def test_what_is_one_sites_own_is_assigned_nowhere_else(stage: Stage) -> None:
+    digest = stage.administering.add_document(ADA, kind="gazetteer", site="clinic-east", body=NAMES)
+    before = stage.audited()
+    with pytest.raises(RequestError, match="bound to site clinic-east, and some devices are at clinic-west"):
+        stage.administering.assign(ADA, Target(filter="site==*"), kind="gazetteer", digest=digest)
+    with pytest.raises(ConflictError, match="bound to clinic-east"):
+        stage.administering.add_document(ADA, kind="gazetteer", site="clinic-west", body=NAMES)
+    assert stage.audited() == before
+    with stage.database.reading() as connection:
+        assert desired.versions_in_force(connection) == {}
+
+
+def test_a_command_waits_for_each_device_that_is_meant(stage: Stage) -> None:
+    target = Target(filter="site in (clinic-east, clinic-west)")
+    ordered = stage.administering.order(ADA, target, op="log-level", parameters={"level": "debug"}, wait_s=60)
+    assert set(ordered) == {EAST, WEST}
+    with stage.database.reading() as connection:
+        rows = connection.execute(select(tables.commands)).mappings().all()
+    assert {row["id"] for row in rows} == set(ordered.values())
+    assert {(row["op"], row["deadline_s"], row["issued_by"]) for row in rows} == {("log-level", NOW_S + 60, "ada")}
+    assert (stage.audited(), stage.wakes) == ([("command.issue", "log-level")], 1)
+
+
+def test_a_stop_has_a_higher_epoch_each_time(stage: Stage) -> None:
+    assert stage.administering.stop(ADA, stopped=True, reason_code="recall") == 1
+    assert stage.administering.stop(ADA, stopped=False, reason_code="checked") == 2
+    with stage.database.reading() as connection:
+        in_force = stops.in_force(connection)
+    assert in_force is not None
+    assert (in_force.epoch, in_force.stopped) == (2, False)
+    assert stage.audited() == [("stop.on", "1"), ("stop.off", "2")]
+
+
+def test_a_token_is_told_once_and_kept_as_a_hash(stage: Stage) -> None:
+    text, token = stage.administering.create_token(
+        ADA, site="clinic-east", labels={"role": "kiosk"}, device="", replaces="", life_s=3600
+    )
+    with stage.database.reading() as connection:
+        row = connection.execute(select(tables.tokens)).mappings().one()
+        assert identities.list_tokens(connection) == (token,)
+    assert row["hash"] == token_hash(text)
+    assert text.removeprefix("hbt_") not in str(dict(row))
+    again = stage.administering.create_token(ADA, site="", labels={}, device=GONE, replaces="", life_s=60)[1]
+    assert (again.site, again.device) == ("clinic-east", GONE)
+    assert stage.administering.withdraw_token(ADA, token.id)
+    assert not stage.administering.withdraw_token(ADA, token.id)
+
+
+REFUSED: list[Callable[[Administering], object]] = [
+    lambda one: one.relabel(ADA, EAST, {"Role": "x"}),
+    lambda one: one.relabel(ADA, "nobody", {"role": "x"}),
+    lambda one: one.put_cohort(ADA, "Kiosks", "site==a"),
+    lambda one: one.put_cohort(ADA, "kiosks", "sit==a"),
+    lambda one: one.remove_cohort(ADA, "kiosks"),
+    lambda one: one.add_document(ADA, kind="model", site="", body=b""),
+    lambda one: one.add_document(ADA, kind="policy", site="", body=b"verson = 1"),
+    lambda one: one.add_document(ADA, kind="policy", site="Clinic", body=POLICY),
+    lambda one: one.add_document(ADA, kind="gazetteer", site="", body=NAMES),
+    lambda one: one.assign(ADA, Target(), kind="policy", digest=""),
+    lambda one: one.assign(ADA, Target(device=EAST, filter="site==*"), kind="policy", digest=""),
+    lambda one: one.assign(ADA, Target(filter="  "), kind="policy", digest=""),
+    lambda one: one.assign(ADA, Target(filter="site==nowhere"), kind="policy", digest=""),
+    lambda one: one.assign(ADA, Target(device="nobody"), kind="policy", digest=""),
+    lambda one: one.assign(ADA, Target(device=GONE), kind="policy", digest=""),
+    lambda one: one.assign(ADA, Target(device=EAST), kind="policy", digest=digest_of(b"unknown")),
+    lambda one: one.assign(ADA, Target(device=EAST), kind="model", digest=""),
+    lambda one: one.order(ADA, Target(device=EAST), op="shell", parameters={}, wait_s=60),
+    lambda one: one.order(ADA, Target(device=GONE), op="ping", parameters={}, wait_s=60),
+    lambda one: one.stop(ADA, stopped=True, reason_code="It is bad"),
+    lambda one: one.create_token(ADA, site="", labels={}, device="", replaces="", life_s=60),
+    lambda one: one.create_token(ADA, site="", labels={}, device="nobody", replaces="", life_s=60),
+    lambda one: one.create_token(ADA, site="other", labels={}, device=EAST, replaces="", life_s=60),
+    lambda one: one.withdraw_token(ADA, "nothing"),
+]
+
+
+def test_what_is_refused_changes_nothing_and_says_what_next(stage: Stage) -> None:
+    for asked in REFUSED:
+        with pytest.raises(FleetError) as refused:
+            asked(stage.administering)
+        assert isinstance(refused.value, RequestError), refused.value
+        assert refused.value.hint
+    assert (stage.audited(), stage.wakes) == ([], 0)
+    with stage.database.reading() as connection:
+        assert devices.count(connection, parse("label.role==kiosk"), now_s=NOW_S) == 3
+
+
+def test_every_change_bears_a_name_of_the_table_of_actions(stage: Stage) -> None:
+    stage.administering.relabel(ADA, EAST, {"ward": "2"})
+    stage.administering.put_cohort(ADA, "kiosks", "site==*")
+    stage.administering.remove_cohort(ADA, "kiosks")
+    stage.administering.assign(ADA, Target(device=EAST), kind="policy", digest="")
+    stage.administering.order(ADA, Target(device=EAST), op="ping", parameters={}, wait_s=60)
+    stage.administering.stop(ADA, stopped=True, reason_code="recall")
+    token = stage.administering.create_token(ADA, site="a", labels={}, device="", replaces="", life_s=60)[1]
+    stage.administering.withdraw_token(ADA, token.id)
+    assert {action for action, _ in stage.audited()} < set(ROLE_OF)
