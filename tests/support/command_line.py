@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 COMMANDS = Path(sys.executable).parent
 TIMEOUT_S = 120.0
@@ -43,7 +48,7 @@ def homebred(
 ) -> Ended:
     """Runs one command to its end."""
     ended = subprocess.run(
-        [COMMANDS / "homebred", *arguments],
+        [COMMANDS / command, *arguments],
         input=stdin.encode() if isinstance(stdin, str) else stdin,
         capture_output=True,
         env=environment(**(environ or {})),
@@ -51,3 +56,24 @@ def homebred(
         check=False,
     )
     return Ended(status=ended.returncode, out=ended.stdout.decode(), err=ended.stderr.decode())
+
+
+def homebred_fleet(*arguments: str | Path, environ: Mapping[str, str] | None = None) -> Ended:
+    """Runs one of the controller's commands to its end."""
+    return homebred(*arguments, environ=environ, command="homebred-fleet")
+
+
+def fleet_here(*arguments: str | Path, environ: Mapping[str, str]) -> Ended:
+    """Runs one of the controller's commands in this process: the same, but for half a second of imports."""
+    from homebred_fleet.cli.running import run  # noqa: PLC0415  # its commands are imported as they are asked for
+
+    out, err = io.StringIO(), io.StringIO()
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.setattr(os, "environ", environment(**environ))
+            patch.setattr(sys, "argv", ["homebred-fleet", *map(str, arguments)])
+            status = run()
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    return Ended(status=status, out=out.getvalue(), err=err.getvalue())

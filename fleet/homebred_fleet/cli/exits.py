@@ -33,6 +33,7 @@ class Exit(IntEnum):
 OF_CODE = {
     "bad_configuration": Exit.USAGE,
     "bad_request": Exit.USAGE,
+    "bad_filter": Exit.USAGE,
     "not_found": Exit.USAGE,
     "controller_unreachable": Exit.UNREACHABLE,
     "not_permitted": Exit.REFUSED,

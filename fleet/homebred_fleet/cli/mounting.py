@@ -18,6 +18,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("homebred_fleet.cli.serve", "Run the controller."),
     "broker": ("homebred_fleet.cli.broker", "Print or write the broker's configuration."),
     "admins": ("homebred_fleet.cli.admins", "Give somebody an admin's certificate, on the controller's machine."),
+    "devices": ("homebred_fleet.cli.devices", "See who is in the fleet, how each device is, and why."),
+    "tokens": ("homebred_fleet.cli.tokens", "Make, list and withdraw enrolment tokens."),
+    "labels": ("homebred_fleet.cli.labels", "Set and remove labels of a device."),
+    "cohorts": ("homebred_fleet.cli.cohorts", "Name filters of devices."),
+    "policy": ("homebred_fleet.cli.policy", "Assign policies to devices, and see what is assigned."),
+    "gazetteer": ("homebred_fleet.cli.gazetteer", "Assign a site's gazetteer to its devices."),
+    "commands": ("homebred_fleet.cli.commands", "Give devices commands, and see what became of them."),
+    "stop": ("homebred_fleet.cli.stop", "Stop the whole fleet, or let it go on."),
+    "telemetry": ("homebred_fleet.cli.telemetry", "Ask what the fleet's telemetry says."),
+    "audit": ("homebred_fleet.cli.audit", "See who changed what, and check the record."),
 }
 
 EPILOG = (

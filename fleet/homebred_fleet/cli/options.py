@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from homebred_fleet.config import load
-from homebred_fleet.settings import Settings
+if TYPE_CHECKING:
+    from homebred_fleet.settings import Settings
 
 ConfigOption = Annotated[
     Path | None,
@@ -24,4 +24,6 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on s
 
 def loaded(config: Path | None, flags: Mapping[str, str] | None = None) -> Settings:
     """The settings that hold. Raises ConfigurationError."""
+    from homebred_fleet.config import load  # noqa: PLC0415  # pydantic costs two tenths of a second: admins need none
+
     return load(config, flags or {}, os.environ)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -139,3 +141,10 @@ WORDS = "site label.a == != < ( ) , in not and or a* 15m seen online ' \""
 @given(st.lists(st.sampled_from(WORDS.split()), max_size=14))
 def test_any_row_of_words_is_read_or_refused(words: list[str]) -> None:
     read_or_refused(" ".join(words))
+
+
+def test_the_filters_of_the_documentation_can_be_read() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "fleet.md").read_text()
+    shown = page.partition("### Filters")[2].split("```")[1].strip().splitlines()
+    assert len(shown) > 2
+    assert EVERY not in map(parse, shown)
