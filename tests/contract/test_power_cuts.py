@@ -36,6 +36,7 @@ FILES, MODELS = ADAPTERS + "durable_files.py", ADAPTERS + "model_store.py"
 BLOBS, FOLDERS = ADAPTERS + "blob_files.py", ADAPTERS + "blob_folders.py"
 REVIEW, IDENTITY = ADAPTERS + "store/review.py", ADAPTERS + "identity_files.py"
 DATABASE, LEDGER = ADAPTERS + "store/database.py", ADAPTERS + "store/ledger.py"
+OUTBOX = ADAPTERS + "store/outbox.py"
 
 # fmt: off
 MUTANTS = [
@@ -67,12 +68,22 @@ MUTANTS = [
     Mutant("ledger", DATABASE, "PRAGMA synchronous = {synchronous}", "PRAGMA synchronous = OFF"),
     Mutant("ledger", LEDGER, "with transaction(self._connection):", "if True:"),
     Mutant("ledger", DATABASE, "PRAGMA journal_mode = WAL", "PRAGMA journal_mode = MEMORY"),
+    Mutant("telemetry", OUTBOX, "'FULL' if survives_power_cuts else 'NORMAL'", "'NORMAL'"),
     Mutant("review", FILES, "os.fsync(file.fileno())", "pass"),
     Mutant("review", REVIEW, "flush_file(emptied)", "pass"),
     Mutant("review", REVIEW, 'synchronous="FULL"', 'synchronous="NORMAL"'),
     Mutant("review", REVIEW, "with transaction(self._connection):", "if True:"),
 ]
+FURTHER_MUTANTS = [
+    Mutant("telemetry", OUTBOX, "with transaction(self._connection):", "if True:"),
+    Mutant("telemetry", OUTBOX, "survives_power_cuts=not events", "survives_power_cuts=False"),
+    Mutant("telemetry", LEDGER, "survives_power_cuts=not self._is_noted", "survives_power_cuts=False"),
+]
 # fmt: on
+
+
+def _id(mutant: Mutant) -> str:
+    return f"{mutant.scenario}:{mutant.sound.strip()[:40]}"
 
 
 def planted(mutant: Mutant, folder: Path) -> Path:
@@ -86,9 +97,15 @@ def planted(mutant: Mutant, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"{mutant.scenario}:{mutant.sound.strip()[:40]}")
+@pytest.mark.parametrize("mutant", MUTANTS, ids=_id)
 def test_a_planted_fault_is_found(mutant: Mutant, tmp_path: Path) -> None:
     packages = planted(mutant, tmp_path / "packages")
     journal = recorded(mutant.scenario, tmp_path / "recorded", packages)
     with pytest.raises(AssertionError, match="the power went after operation"):
         prove(mutant.scenario, journal, seed=SEED, choices=2)
+
+
+@pytest.mark.thorough("each takes several seconds of the processor; the first of telemetry's is planted every time")
+@pytest.mark.parametrize("mutant", FURTHER_MUTANTS, ids=_id)
+def test_a_further_planted_fault_is_found(mutant: Mutant, tmp_path: Path) -> None:
+    test_a_planted_fault_is_found(mutant, tmp_path)

@@ -73,6 +73,7 @@ class Outbox(Protocol):
         """Numbers and keeps events, and with them how far their source was read: all or nothing.
 
         `lost_routes` ended before the cursor and can be read no more: they are counted in a gap with the same commit.
+        With no events it is on the disk when this returns: from where on a source is followed must not be forgotten.
         Where the quota would be passed, the oldest unsent events of the least important stream are dropped
         and counted in a gap.
         """

@@ -22,7 +22,7 @@ from homebred_daemon.core.evidence import Occurrences, evidence_facts
 from homebred_daemon.core.telemetry import HealthFact, ReceiptFact, Route, Telling, route_fact
 from homebred_daemon.errors import StateError
 from homebred_daemon.ports.clock import Clock
-from homebred_daemon.ports.feed import Feed, FeedPage
+from homebred_daemon.ports.feed import Feed
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.outbox import NewEvent, Outbox, OutboxDepth
 from homebred_daemon.ports.telemetry import EventForms
@@ -63,6 +63,51 @@ class _Made:
     """Routes of which nothing could be told: their rows were altered."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """What one page brought."""
+
+    events: int
+    is_last: bool
+
+
+class Carrier:
+    """Carries the ledger into the outbox, page by page; each page is one commit. For one thread."""
+
+    def __init__(self, outbox: Outbox, feed: Feed, forms: EventForms) -> None:
+        self._outbox = outbox
+        self._feed = feed
+        self._forms = forms
+        self._met: Occurrences = {}
+
+    def carry(self, told: Telling) -> Carried:
+        """Carries the next page. Raises StateError: nothing of it was carried."""
+        cursor = self._outbox.cursor()
+        if not cursor:  # a new outbox: the fleet hears of what ends from now on
+            cursor = self._feed.end()
+            self._outbox.append([], cursor=cursor)
+        page = self._feed.read(cursor, limit=AT_ONCE)
+        made = self._made_of(page.routes, told)
+        if page.cursor != cursor:
+            self._outbox.append(made.events, cursor=page.cursor, lost_routes=page.lost + made.lost)
+            self._met = made.met
+        return Carried(events=len(made.events), is_last=page.is_last)
+
+    def _made_of(self, routes: Sequence[Route], told: Telling) -> _Made:
+        forms, made = self._forms, _Made(met=self._met)
+        for route in routes:
+            try:
+                body = forms.route_body(route_fact(route, told)) if route.said is None else b""
+            except ValueError:
+                made.lost += 1
+                continue
+            if body:
+                made.events.append(NewEvent(stream="route", body=body))
+            facts, made.met = evidence_facts(route, told, made.met)
+            made.events += [NewEvent(stream="evidence", body=forms.evidence_body(fact)) for fact in facts]
+        return made
+
+
 class Telemetry:
     """Fulfils `ports.telemetry.Receipts`."""
 
@@ -90,7 +135,7 @@ class Telemetry:
         self._tell = tell
         self._thread = thread or ThreadPoolExecutor(max_workers=1, thread_name_prefix="telemetry")
         self._wake = asyncio.Event()
-        self._met: Occurrences = {}
+        self._carrier = Carrier(sources.outbox, sources.feed, sources.forms)
         self._unwritten: list[NewEvent] = []
         self._uncounted: Counter[str] = Counter()
         """Events, by stream, that had no room in memory either."""
@@ -176,37 +221,10 @@ class Telemetry:
 
     async def _carry_page(self) -> bool:
         """Carries some of the ledger into the outbox; whether it was the last."""
-        page, events = await self._on_thread(partial(self._carry, self._sources.told_by()))
-        if events:
+        carried = await self._on_thread(partial(self._carrier.carry, self._sources.told_by()))
+        if carried.events:
             self._tell()
-        return page.is_last
-
-    def _carry(self, told: Telling) -> tuple[FeedPage, Sequence[NewEvent]]:
-        outbox, feed = self._sources.outbox, self._sources.feed
-        cursor = outbox.cursor()
-        if not cursor:  # a new outbox: the fleet hears of what ends from now on
-            cursor = feed.end()
-            outbox.append([], cursor=cursor)
-        page = feed.read(cursor, limit=AT_ONCE)
-        made = self._made(page.routes, told)
-        if page.cursor != cursor:
-            outbox.append(made.events, cursor=page.cursor, lost_routes=page.lost + made.lost)
-            self._met = made.met
-        return page, made.events
-
-    def _made(self, routes: Sequence[Route], told: Telling) -> _Made:
-        forms, made = self._sources.forms, _Made(met=self._met)
-        for route in routes:
-            try:
-                body = forms.route_body(route_fact(route, told)) if route.said is None else b""
-            except ValueError:
-                made.lost += 1
-                continue
-            if body:
-                made.events.append(NewEvent(stream="route", body=body))
-            facts, made.met = evidence_facts(route, told, made.met)
-            made.events += [NewEvent(stream="evidence", body=forms.evidence_body(fact)) for fact in facts]
-        return made
+        return carried.is_last
 
     async def _write_unwritten(self) -> None:
         """Appends what waits in memory, and counts what had no room there. Raises StateError: the rest waits on."""

@@ -95,7 +95,7 @@ class SqliteOutbox:
 
     def append(self, events: Sequence[NewEvent], *, cursor: str, lost_routes: int = 0) -> None:
         """Numbers and keeps events, with how far their source was read. Raises UnwritableError: nothing was kept."""
-        with self._writing(survives_power_cuts=False):
+        with self._writing(survives_power_cuts=not events):  # a mere cursor says from where on a ledger is followed
             seq = self._sql.number("last_seq", boot=self._boot_number)
             for seq, event in enumerate(events, start=seq + 1):  # noqa: B020 - goes on from the last one
                 self._add_event(seq, event)

@@ -75,6 +75,14 @@ def open_outbox(folder: Path, *, boot_id: str, quota: Quota, now_s: Callable[[],
     return OpenedOutbox(outbox=outbox, set_aside=sum(salvaged.events.values()) if salvaged is not None else 0)
 
 
+def forget_outbox(folder: Path) -> None:
+    """Removes all of it: the device belongs to no fleet any more, or to another. Raises OSError."""
+    for name in (NAME, NEW, ASIDE):
+        _remove(folder / name)
+    (folder / COUNT).unlink(missing_ok=True)
+    flush_folder(folder)
+
+
 def _begin(new: Path, salvaged: _Salvaged, quota: Quota, now_s: Callable[[], float], *, after_boot: int) -> None:
     """Makes an outbox that holds nothing but the count of what was lost; its start is one that nobody hears of."""
     _remove(new)
