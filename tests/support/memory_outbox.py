@@ -42,7 +42,7 @@ class _Sent:
 class _Stream:
     cut_seq: int = 0
     gone_seq: int = 0
-    acknowledged: int = 0
+    gone: int = 0
 
 
 @dataclass(slots=True)
@@ -136,9 +136,7 @@ class MemoryOutbox:
     def acknowledge(self, boot_id: str, stream: str, up_to_seq: int) -> int:
         gone = self._let_go(boot_id, stream, up_to_seq)
         count = sum(sent.batch.count for sent in gone)
-        if gone:
-            self._stream(boot_id, stream).acknowledged += count
-            self.disk.acknowledged += count
+        self.disk.acknowledged += count
         return count
 
     def refuse(self, boot_id: str, stream: str, up_to_seq: int) -> int:
@@ -157,7 +155,7 @@ class MemoryOutbox:
         if number is None:
             return None
         found = self._stream(boot_id, stream)
-        return Floor(boot_id=boot_id, boot_number=number, stream=stream, seq=found.gone_seq, events=found.acknowledged)
+        return Floor(boot_id=boot_id, boot_number=number, stream=stream, seq=found.gone_seq, events=found.gone)
 
     def depth(self) -> OutboxDepth:
         sent = sum(each.batch.count for each in self.disk.sent)
@@ -228,13 +226,15 @@ class MemoryOutbox:
         self.disk.sent = [sent for sent in self.disk.sent if sent not in gone]
         if gone:
             state.gone_seq = gone[-1].batch.last_seq
+            state.gone += sum(sent.batch.count for sent in gone)
         return gone
 
     def _count(self, gap: Gap) -> None:
         self.disk.lost += gap.events
         self._keep(gap)
         while len(self.disk.gaps) > MOST_GAPS:
-            oldest = next((one for one in self.disk.gaps if one.boot_id), None)
+            placed = (one for one in self.disk.gaps if one.boot_id)
+            oldest = min(placed, key=lambda one: one.reason is Loss.REFUSED, default=None)
             if oldest is None:
                 return
             self.disk.gaps.remove(oldest)

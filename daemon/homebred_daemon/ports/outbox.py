@@ -47,7 +47,7 @@ class OutboxDepth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
-    """What of one boot's stream was acknowledged, and is kept no longer."""
+    """What of one boot's stream was acknowledged or refused, and is kept no longer."""
 
     boot_id: str
     boot_number: int
@@ -107,7 +107,7 @@ class Outbox(Protocol):
         ...
 
     def floor(self, boot_id: str, stream: str) -> Floor | None:
-        """What was acknowledged of a stream; None: nothing is known of that boot."""
+        """What was acknowledged or refused of a stream; None: nothing is known of that boot."""
         ...
 
     def depth(self) -> OutboxDepth:

@@ -155,7 +155,7 @@ class SqliteOutbox:
             boot_number=boot["number"],
             stream=stream,
             seq=row["gone_seq"] if row is not None else 0,
-            events=row["acknowledged_events"] if row is not None else 0,
+            events=row["gone_events"] if row is not None else 0,
         )
 
     def depth(self) -> OutboxDepth:
@@ -267,7 +267,7 @@ class SqliteOutbox:
             self._sql.run("drop_batch", number=batch["number"])
             self._sql.run("put_gaps_back" if is_refused else "drop_told_gaps", batch=batch["number"])
         acknowledged = 0 if is_refused else events
-        self._sql.run("set_gone", boot=boot["number"], stream=rank, seq=last, acknowledged=acknowledged)
+        self._sql.run("set_gone", boot=boot["number"], stream=rank, seq=last, events=events)
         self._change(events=-events, size_bytes=-sum(batch["size_bytes"] for batch in gone), acknowledged=acknowledged)
         if is_refused:
             first = gone[0]["after_seq"] + 1

@@ -64,16 +64,16 @@ DELETE FROM events WHERE stream = :stream AND boot = :boot AND seq <= :seq;
 
 -- name: stream
 -- How far one start's stream was cut, and has gone.
-SELECT cut_seq, gone_seq, acknowledged_events FROM streams WHERE boot = :boot AND stream = :stream;
+SELECT cut_seq, gone_seq, gone_events FROM streams WHERE boot = :boot AND stream = :stream;
 
 -- name: set_cut
 -- A batch was cut.
-INSERT INTO streams (boot, stream, cut_seq, gone_seq, acknowledged_events) VALUES (:boot, :stream, :seq, 0, 0)
+INSERT INTO streams (boot, stream, cut_seq, gone_seq, gone_events) VALUES (:boot, :stream, :seq, 0, 0)
 ON CONFLICT (boot, stream) DO UPDATE SET cut_seq = excluded.cut_seq;
 
 -- name: set_gone
 -- Batches were acknowledged or refused.
-UPDATE streams SET gone_seq = :seq, acknowledged_events = acknowledged_events + :acknowledged
+UPDATE streams SET gone_seq = :seq, gone_events = gone_events + :events
 WHERE boot = :boot AND stream = :stream;
 
 -- name: add_batch
@@ -108,8 +108,9 @@ SELECT * FROM gaps WHERE cut_in IS NULL AND boot_id = :boot_id AND stream = :str
 ORDER BY number DESC LIMIT 1;
 
 -- name: oldest_placed_gap
--- The oldest loss that no batch tells yet and that says whose events they were.
-SELECT * FROM gaps WHERE cut_in IS NULL AND boot_id <> '' ORDER BY number LIMIT 1;
+-- The oldest loss that no batch tells yet and that says whose events they were; of refused ones, which the controller
+-- counts too and knows again by their place, last.
+SELECT * FROM gaps WHERE cut_in IS NULL AND boot_id <> '' ORDER BY reason = 'refused', number LIMIT 1;
 
 -- name: add_gap
 -- A loss.

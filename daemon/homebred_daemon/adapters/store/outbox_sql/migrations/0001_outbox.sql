@@ -5,11 +5,11 @@ CREATE TABLE boots (
 ) STRICT;
 
 CREATE TABLE streams (
-    boot                INTEGER NOT NULL, -- number of a boot above
-    stream              INTEGER NOT NULL, -- by importance: homebred.v1.Stream
-    cut_seq             INTEGER NOT NULL, -- the last number in a batch
-    gone_seq            INTEGER NOT NULL, -- the last number that was acknowledged or refused, and is kept no longer
-    acknowledged_events INTEGER NOT NULL,
+    boot        INTEGER NOT NULL, -- number of a boot above
+    stream      INTEGER NOT NULL, -- by importance: homebred.v1.Stream
+    cut_seq     INTEGER NOT NULL, -- the last number in a batch
+    gone_seq    INTEGER NOT NULL, -- the last number that was acknowledged or refused, and is kept no longer
+    gone_events INTEGER NOT NULL, -- acknowledged or refused
     PRIMARY KEY (boot, stream)
 ) STRICT, WITHOUT ROWID;
 
