@@ -17,6 +17,7 @@ from tests.support.fleet_rows import add_boot, add_device, add_gap, add_hour, ad
 
 from homebred_fleet.adapters.store import tables
 from homebred_fleet.adapters.store.database import Database
+from homebred_fleet.cli.mounting import COMMANDS, loaded
 from homebred_fleet.core.device_filters import DesiredFacts, DeviceFacts
 from homebred_protocol.compression import compressed
 
@@ -73,6 +74,19 @@ def ask(server: AdminServer, tmp_path: Path) -> Ask:
 def document(ended: Ended) -> Any:
     assert (ended.status, ended.err) == (0, ""), ended
     return json.loads(ended.out)
+
+
+ADMINS_COMMANDS = [name for name in COMMANDS if name not in {"init", "serve", "broker", "admins"}]
+
+
+def test_every_command_explains_itself_and_is_documented_with_the_role_it_needs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text().partition("\n## homebred-fleet\n")[2]
+    for name in ADMINS_COMMANDS:
+        group = loaded(name)
+        for nested, command in group.commands.items():
+            assert f"`{name} {nested}" in page, f"{name} {nested}"
+            assert "--json" in {option for param in command.params for option in param.opts}, f"{name} {nested}"
+            assert command.help.endswith("."), f"{name} {nested}"
 
 
 def test_devices_are_listed_shown_and_explained(ask: Ask) -> None:

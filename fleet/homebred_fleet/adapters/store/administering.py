@@ -18,17 +18,16 @@ from homebred_fleet.adapters.store import audit, cohorts, commands, desired, dev
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.core import command_orders, site_documents
 from homebred_fleet.core.admins import Admin
-from homebred_fleet.core.enrolment import Token, problems_of_token
+from homebred_fleet.core.enrolment import Token
 from homebred_fleet.core.filter_values import Pattern
 from homebred_fleet.core.filters import EVERY, And, Comparison, FilterError, Tree, parse
-from homebred_fleet.core.tokens import SECRET_BYTES, secret_hash, token_text
+from homebred_fleet.core.tokens import new_token
 from homebred_fleet.errors import ConflictError, NotFoundError, RequestError, StateError
 from homebred_protocol.ids import is_label, is_site
 
 MAX_DEVICES: Final = 50_000
 """Of one change."""
 _REASON: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
-_TOKEN_ID_BYTES: Final = 4
 _ENROLLED: Final = Comparison(key="state", operator="==", values=(Pattern("enrolled"),))
 
 
@@ -181,25 +180,19 @@ class Administering:
     ) -> tuple[str, Token]:
         """Makes an enrolment token; its text is told here and never again. A known device's site is its own."""
         site = self._site_for(site, device or replaces)
-        _refuse(
-            problems_of_token(site=site, labels=labels, device=device, replaces=replaces, life_s=life_s),
-            "correct the token that is asked for",
-        )
-        secret = secrets.token_bytes(SECRET_BYTES)
-        now_s = self._clock()
-        token = Token(
-            id=secrets.token_hex(_TOKEN_ID_BYTES),
+        made = new_token(
             site=site,
             labels=dict(labels),
             device=device,
             replaces=replaces,
-            created_at_s=now_s,
-            created_by=doer.name,
-            expires_at_s=now_s + life_s,
+            life_s=life_s,
+            by=doer.name,
+            now_s=self._clock(),
+            random_bytes=secrets.token_bytes,
         )
         with self._database.writing() as connection:
-            identities.create_token(connection, token, token_hash=secret_hash(secret))
-        return token_text(secret), token
+            identities.create_token(connection, made.token, token_hash=made.hash)
+        return made.text, made.token
 
     def withdraw_token(self, doer: Admin, token_id: str) -> bool:
         """Makes a token useless; False: it was used or withdrawn already."""

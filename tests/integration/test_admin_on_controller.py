@@ -1,0 +1,103 @@
+"""An admin at work on a real controller and broker: a device comes in by a token, is told things, is thrown out."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.command_line import fleet_here
+from tests.support.controller import Controller, Device, running_controller
+
+POLICY = "version = 1\n# ours\n"
+NAMES = '{"text": "Ada Nilsson", "class": "patient"}\n'
+Ask = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def controller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
+    with running_controller(tmp_path_factory.mktemp("fleet") / "fleet") as running:
+        yield running
+
+
+@pytest.fixture
+def ask(controller: Controller) -> Ask:
+    """A command with the profile that `init` wrote."""
+
+    def asked(*arguments: str | Path) -> Any:
+        ended = fleet_here(*arguments, "--json", environ={"HOMEBRED_FLEET_PROFILE": str(controller.folder.profile)})
+        assert ended.err == "", ended
+        return json.loads(ended.out)
+
+    return asked
+
+
+def enrolled(controller: Controller, ask: Ask, site: str) -> Device:
+    return controller.enrol(ask("tokens", "create", "--site", site, "--label", "role=kiosk")["token"])
+
+
+def test_a_device_comes_in_by_a_token_and_is_known_at_once(controller: Controller, ask: Ask) -> None:
+    token = ask("tokens", "create", "--site", "clinic-east", "--label", "role=kiosk")
+    device = controller.enrol(token["token"])
+    (known,) = ask("devices", "list", "--filter", f"id=={device.id} and certificate>60d")["devices"]
+    assert (known["site"], known["labels"], known["state"]) == ("clinic-east", {"role": "kiosk"}, "enrolled")
+    (used,) = [one for one in ask("tokens", "list")["tokens"] if one["id"] == token["id"]]
+    assert (used["state"], used["used_by"]) == ("used", device.id)
+    assert ask("tokens", "withdraw", token["id"])["withdrawn"] is False
+
+
+def test_a_sites_documents_reach_its_devices_and_nobody_elses(controller: Controller, ask: Ask, tmp_path: Path) -> None:
+    east, west = enrolled(controller, ask, "clinic-a"), enrolled(controller, ask, "clinic-b")
+    policy, names = tmp_path / "policy.toml", tmp_path / "names.jsonl"
+    policy.write_text(POLICY)
+    names.write_text(NAMES)
+    everywhere = ask("policy", "assign", policy, "--filter", "site==clinic-*")["digest"]
+    own = ask("gazetteer", "assign", names, "--site", "clinic-a")
+    assert list(own["versions"]) == [east.id]
+
+    def fetched(device: Device, digest: str) -> int:
+        return controller.ask("GET", f"/device/v1/documents/{digest}", credentials=device.credentials).status
+
+    assert [fetched(one, everywhere) for one in (east, west)] == [200, 200]
+    assert [fetched(one, own["digest"]) for one in (east, west)] == [200, 404]
+    assert ask("policy", "show", east.id)["text"] == POLICY
+
+
+def test_a_revoked_device_is_out_over_https_at_once_and_at_the_broker_soon(controller: Controller, ask: Ask) -> None:
+    device = enrolled(controller, ask, "clinic-c")
+    whoami = "/device/v1/enrolment"
+    assert controller.ask("GET", whoami, credentials=device.credentials).status == 200
+    assert ask("devices", "revoke", device.id, "--reason", "stolen")["revoked"] is True
+    assert controller.ask("GET", whoami, credentials=device.credentials).error == "device_revoked"
+    in_force = "revocation_in_force"
+    deadline_s = time.monotonic() + 10
+    while not any(in_force in line.values() for line in controller.log) and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    assert any(in_force in line.values() for line in controller.log)
+    found = {one["rule"]: one for one in ask("devices", "why", device.id)["findings"]}
+    assert (found["enrolment"]["verdict"], "stolen" in found["enrolment"]["what"]) == ("problem", True)
+
+
+def test_a_devices_certificate_and_none_open_no_door_for_admins(controller: Controller, ask: Ask) -> None:
+    device = enrolled(controller, ask, "clinic-d")
+    for credentials in (None, device.credentials):
+        reply = controller.ask("GET", "/api/v1/devices", credentials=credentials)
+        assert (reply.status, reply.error) == (401, "certificate_needed")
+
+
+def test_an_admin_of_a_lesser_role_is_made_on_the_machine_and_held_to_it(controller: Controller, ask: Ask) -> None:
+    settings = str(controller.folder.settings)
+    made = json.loads(
+        fleet_here("admins", "add", "ben", "--role", "operator", "--config", settings, "--json", environ={}).out
+    )
+    refused = fleet_here("tokens", "create", "--site", "a", "--profile", made["profile"], environ={})
+    assert (refused.status, "needs the role admin" in refused.err) == (4, True)
+    assert fleet_here("stop", "on", "--reason", "drill", "--profile", made["profile"], environ={}).status == 0
+    assert ask("stop", "off", "--reason", "drill-over")["stopped"] is False
+    checked = ask("audit", "verify")
+    assert checked["whole"] is True
+    actors = {row["actor"] for row in ask("audit", "list")["audit"]}
+    assert {"admin", "ben", "console", "enrolment"} <= actors
