@@ -52,7 +52,7 @@ LIBRARY_REPORTED = Event(
     severity=Severity.WARNING,
     sentence="{library} reported something of the severity {severity} at {where}.",
     next_step="Nothing, where it happens once; else report it with the place named here.",
-    fields=("library", "severity", "where"),
+    fields=("library", "severity", "error_type", "where"),
 )
 ENTRIES_LOST = Event(
     name="entries_lost",
@@ -121,6 +121,53 @@ CERTIFICATES_NOT_RENEWED = Event(
     fields=("error_code",),
 )
 
+BROKER_CONNECTED = Event(
+    name="broker_connected",
+    severity=Severity.NOTICE,
+    sentence="Connected to the broker.",
+)
+BROKER_LOST = Event(
+    name="broker_lost",
+    severity=Severity.WARNING,
+    sentence="There is no connection to the broker: {cause}.",
+    next_step="It is tried again all the time, and devices keep what they have to tell. Where it lasts: see that the "
+    "broker runs, and that [broker] in fleet.toml names it.",
+    fields=("cause",),
+)
+STORE_FAILS = Event(
+    name="store_fails",
+    severity=Severity.ERROR,
+    sentence="What devices tell cannot be stored: {error_code}; tried again in {seconds} s.",
+    next_step="Free disk space, or start the database. Nothing is lost: what is not stored is not acknowledged.",
+    fields=("error_code", "seconds"),
+)
+MESSAGE_SET_ASIDE = Event(
+    name="message_set_aside",
+    severity=Severity.ERROR,
+    sentence="A message of {device} could not be stored and was put into quarantine: {error_type}.",
+    next_step="Report it with `homebred-fleet telemetry quarantine`: every other message is taken.",
+    fields=("device", "error_type"),
+)
+NOT_RECONCILED = Event(
+    name="not_reconciled",
+    severity=Severity.ERROR,
+    sentence="What devices should be told could not be published: {error_code}.",
+    next_step="See to the database and the documents' folder; it is tried again within seconds.",
+    fields=("error_code",),
+)
+DESIRED_PUBLISHED_AGAIN = Event(
+    name="desired_published_again",
+    severity=Severity.NOTICE,
+    sentence="The broker had lost what {devices} devices should be like; it was published again.",
+    fields=("devices",),
+)
+DEVICES_UNHEARD = Event(
+    name="devices_unheard",
+    severity=Severity.WARNING,
+    sentence="{devices} devices did not come back to the broker and count as offline.",
+    fields=("devices",),
+)
+
 EVENTS: tuple[Event, ...] = (
     STARTING,
     READY,
@@ -140,4 +187,11 @@ EVENTS: tuple[Event, ...] = (
     REVOCATION_NOT_IN_FORCE,
     CERTIFICATES_RENEWED,
     CERTIFICATES_NOT_RENEWED,
+    BROKER_CONNECTED,
+    BROKER_LOST,
+    STORE_FAILS,
+    MESSAGE_SET_ASIDE,
+    NOT_RECONCILED,
+    DESIRED_PUBLISHED_AGAIN,
+    DEVICES_UNHEARD,
 )

@@ -57,6 +57,8 @@ class Controller:
 
     broker: Broker
     port: int
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Beside its file, as variables: `IDENTITY__TOKEN_HOURS` and so on."""
     process: subprocess.Popen[bytes] | None = field(default=None)
 
     @property
@@ -170,7 +172,8 @@ class Controller:
         """Starts it and waits until it answers."""
         with self.log_file.open("ab") as log:
             command = [sys.executable, "-m", "homebred_fleet", "serve", "--config", str(self.folder.settings)]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            environ = os.environ | {f"HOMEBRED_FLEET_{name}": value for name, value in self.settings.items()}
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environ)
         deadline_s = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < deadline_s:
             assert self.process.poll() is None, self.log_file.read_text()
@@ -213,11 +216,11 @@ class Device:
 
 
 @contextmanager
-def running_controller(path: Path) -> Iterator[Controller]:
+def running_controller(path: Path, **settings: str) -> Iterator[Controller]:
     """A controller and its broker in a new folder; on leaving both end, and the controller is held to a clean exit."""
     port = free_port()
     with running_broker(path, http_port=port) as broker:
-        controller = Controller(broker, port)
+        controller = Controller(broker, port, settings)
         controller.start()
         try:
             yield controller

@@ -1,149 +1,91 @@
-"""Identities in memory, held to the store's own suite (tests/contract/test_identities); an authority without keys."""
+"""An identity in memory, and a controller that renews it as a test says."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
-from homebred_fleet.core.admins import Admin
-from homebred_fleet.core.enrolment import Admission, Certificate, Device, KnownDevice, NewDevice, Token
-from homebred_fleet.errors import NotFoundError
-from homebred_fleet.ports.authority import BadRequestError, Issued, Probe, Revocation
-from homebred_fleet.ports.identities import Shown, Taken
+from tests.support.manual_clock import ManualClock
 
+from homebred_daemon.errors import HomebredError
+from homebred_daemon.ports.identity import CertificateFacts, Identity, Issued, Membership, PendingKey
+from homebred_protocol.digests import digest_of
+from homebred_protocol.mqtt import Credentials
 
-@dataclass(slots=True)
-class FakeIdentities:
-    """Fulfils `ports.identities.Identities`."""
-
-    tokens: dict[str, Token] = field(default_factory=dict)
-    devices: dict[str, Device] = field(default_factory=dict)
-    certificates: dict[str, tuple[str, str, Certificate]] = field(default_factory=dict)
-    """By serial: device, fingerprint, certificate."""
-
-    def token(self, token_hash: str) -> Token | None:
-        return self.tokens.get(token_hash)
-
-    def device(self, device: str) -> Device | None:
-        return self.devices.get(device)
-
-    def shown(self, fingerprint: str) -> Shown | None:
-        for device, known, certificate in self.certificates.values():
-            if known == fingerprint:
-                return Shown(device=self.devices[device], certificate=certificate)
-        return None
-
-    def admin(self, fingerprint: str) -> Admin | None:
-        return None
-
-    def live_certificates(self, device: str, *, now_s: int) -> int:
-        own = [one for name, _, one in self.certificates.values() if name == device]
-        return len([one for one in own if one.revoked_at_s is None and one.not_after_s > now_s])
-
-    def admit(self, admission: Admission, token: Token, device: str, *, key: str, issued: Issued, now_s: int) -> bool:
-        (token_hash,) = [one for one, known in self.tokens.items() if known.id == token.id]
-        is_retry = isinstance(admission, KnownDevice) and admission.is_retry
-        known = self.tokens[token_hash]
-        is_good = known.used_at_s is None and known.withdrawn_at_s is None and known.expires_at_s > now_s
-        if not (is_retry or is_good) or not self._let_in(admission, device, now_s):
-            return False
-        if not is_retry:
-            self.tokens[token_hash] = replace(known, used_at_s=now_s, used_by=device, used_key=key)
-        self._keep(device, issued)
-        return True
-
-    def renew(self, device: str, issued: Issued, *, now_s: int) -> bool:
-        if device not in self.devices or self.devices[device].state != "enrolled":
-            return False
-        self._keep(device, issued)
-        return True
-
-    def revoke(self, device: str, *, reason: str, by: str, now_s: int) -> bool:
-        if device not in self.devices:
-            raise NotFoundError(f"there is no device {device!r}")
-        if self.devices[device].state != "enrolled":
-            return False
-        self._take_out(device, "revoked", now_s)
-        for token_hash, token in self.tokens.items():
-            if token.device == device and token.used_at_s is None and token.withdrawn_at_s is None:
-                self.tokens[token_hash] = replace(token, withdrawn_at_s=now_s)
-        return True
-
-    def taken_back(self, *, now_s: int) -> tuple[Taken, ...]:
-        taken = [
-            Taken(device=device, revocation=Revocation(serial=serial, at_s=one.revoked_at_s))
-            for serial, (device, _, one) in self.certificates.items()
-            if one.revoked_at_s is not None and one.not_after_s > now_s
-        ]
-        return tuple(sorted(taken, key=lambda one: (one.revocation.at_s, one.revocation.serial)))
-
-    def _let_in(self, admission: Admission, device: str, now_s: int) -> bool:
-        there = self.devices.get(device)
-        match admission:
-            case NewDevice(site=site, labels=labels, replaces=replaces):
-                old = self.devices.get(replaces) if replaces else None
-                if there is not None or (replaces and (old is None or old.state == "replaced")):
-                    return False
-                if old is not None:
-                    site, labels = old.site, {**old.labels, **labels}
-                    self._take_out(replaces, "replaced", now_s)
-                self.devices[device] = Device(id=device, site=site, labels=labels, state="enrolled")
-            case KnownDevice(is_retry=is_retry):
-                if there is None or there.state == "replaced" or (is_retry and there.state != "enrolled"):
-                    return False
-                if not is_retry:
-                    self._take_back(device, now_s)
-                    self.devices[device] = replace(there, state="enrolled", revoked_at_s=None)
-        return True
-
-    def _keep(self, device: str, issued: Issued) -> None:
-        certificate = Certificate(serial=issued.serial, not_after_s=issued.not_after_s)
-        self.certificates[issued.serial] = (device, issued.fingerprint, certificate)
-
-    def _take_out(self, device: str, state: str, now_s: int) -> None:
-        changed = replace(self.devices[device], state=state, revoked_at_s=now_s)  # type: ignore[arg-type]
-        self.devices[device] = changed
-        self._take_back(device, now_s)
-
-    def _take_back(self, device: str, now_s: int) -> None:
-        for serial, (name, fingerprint, one) in self.certificates.items():
-            if name == device and one.revoked_at_s is None:
-                self.certificates[serial] = (name, fingerprint, replace(one, revoked_at_s=now_s))
+DAY_S = 86_400
+LIFE_S = 90 * DAY_S
+NOWHERE = Path("nowhere")
+MEMBERSHIP = Membership(
+    device_id="clinic-east-1f2e3d4c",
+    site="clinic-east",
+    controller_url="https://fleet.example",
+    broker_host="fleet.example",
+    broker_port=8883,
+)
 
 
-@dataclass(slots=True)
-class FakeAuthority:
-    """Fulfils `ports.authority.Authority`; a request is `key:` and the key's name."""
-
-    numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
-    written: list[tuple[str, ...]] = field(default_factory=list)
-    """Serials of each list that was written."""
-
-    def key_of(self, request: bytes) -> str:
-        scheme, _, name = request.decode().partition(":")
-        if scheme != "key":
-            raise BadRequestError("it is no request")
-        return name
-
-    def issue_to_device(self, request: bytes, device: str, *, now_s: int) -> Issued:
-        self.key_of(request)
-        return issued(next(self.numbers), now_s)
-
-    def write_revocations(self, revoked: Iterable[Revocation], *, now_s: int) -> Probe:
-        self.written.append(tuple(one.serial for one in revoked))
-        return Probe(key_pem=b"", certificate_pem=str(len(self.written)).encode())
-
-    def takeover_of(self, device: str, *, now_s: int) -> Probe:
-        return Probe(key_pem=b"", certificate_pem=device.encode())
-
-
-def issued(number: int, now_s: int, life_s: int = 1000) -> Issued:
-    """A certificate with a number."""
-    return Issued(
-        serial=f"{number:x}",
-        fingerprint=f"{number:064x}",
-        not_before_s=now_s,
-        not_after_s=now_s + life_s,
-        pem=b"",
+def facts_at(begins_s: int, number: int, life_s: int = LIFE_S) -> CertificateFacts:
+    return CertificateFacts(
+        serial=f"{number:x}", begins_s=begins_s, ends_s=begins_s + life_s, digest=digest_of(b"%d" % number)
     )
+
+
+class FakeIdentities:
+    """Fulfils `ports.identity.IdentityStore` for one device that is enrolled."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.held: Identity | None = None
+        self.taken = 0
+        self.fails: HomebredError | None = None
+        self._pending: dict[str, PendingKey] = {}
+        self.enrol(facts_at(int(clock.now().timestamp()), 1))
+
+    def enrol(self, facts: CertificateFacts) -> Identity:
+        credentials = Credentials(authorities=NOWHERE, certificate=NOWHERE, key=NOWHERE)
+        self.taken += 1
+        self.held = Identity(
+            generation=f"{self.taken:06d}", membership=MEMBERSHIP, certificate=facts, credentials=credentials
+        )
+        return self.held
+
+    def current(self) -> Identity | None:
+        return self.held
+
+    def pending_key(self, purpose: str) -> PendingKey:
+        if self.fails is not None:
+            raise self.fails
+        key = b"key %d" % self.taken
+        return self._pending.setdefault(purpose, PendingKey(key_pem=key, path=NOWHERE, request_der=key))
+
+    def take_up(self, pending: PendingKey, issued: Issued) -> Identity:
+        self._pending.clear()
+        assert self.held is not None
+        return replace(self.enrol(issued.facts), membership=issued.membership)
+
+    def forget(self) -> bool:
+        was, self.held = self.held is not None, None
+        return was
+
+
+class FakeController:
+    """Fulfils `ports.identity.ControllerLine`."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self.fails: HomebredError | None = None
+        self.tried: list[float] = []
+        self.requests: list[bytes] = []
+        self.heard: Callable[[], None] = lambda: None
+
+    async def renew(self, identity: Identity, pending: PendingKey) -> Issued:
+        self.tried.append(self._clock.monotonic_s())
+        self.requests.append(pending.request_der)
+        self.heard()
+        if self.fails is not None:
+            raise self.fails
+        facts = facts_at(int(self._clock.now().timestamp()), len(self.tried) + 1)
+        return Issued(certificates_pem=b"", authorities_pem=b"", facts=facts, membership=identity.membership)
+
+    async def fetch(self, identity: Identity, digest: str, length: int, into: Path) -> Path:
+        return into / digest
