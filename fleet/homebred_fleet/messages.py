@@ -165,6 +165,7 @@ DEVICES_UNHEARD = Event(
     name="devices_unheard",
     severity=Severity.WARNING,
     sentence="{devices} devices did not come back to the broker and count as offline.",
+    next_step="See them with `homebred-fleet devices list 'online==false'`, and why with `devices why`.",
     fields=("devices",),
 )
 
