@@ -49,6 +49,16 @@ def test_systemd_finds_nothing_wrong_with_the_units(installed: Path) -> None:
 
 
 @needs_analyze
+def test_systemd_finds_nothing_wrong_with_the_drop_in_of_a_device_in_a_fleet(installed: Path) -> None:
+    drop_ins = installed / "homebred.service.d"
+    drop_ins.mkdir()
+    shutil.copy(UNITS / "fleet.conf", drop_ins)
+    verify = ["systemd-analyze", "verify", str(installed / "homebred.service")]
+    done = subprocess.run(verify, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@needs_analyze
 def test_the_service_is_exposed_to_little() -> None:
     judge = ["systemd-analyze", "security", "--offline=true", "--threshold=10", str(UNITS / "homebred.service")]
     done = subprocess.run(judge, capture_output=True, text=True, check=False)

@@ -40,7 +40,7 @@ def doctor(
 
 def _findings(config: Path | None) -> Iterator[Finding]:
     """Every check, the machine's first; those of the settings only where there are settings."""
-    from homebred_daemon.cli import engine_checks, machine_checks, site_checks  # noqa: PLC0415  # dear, needed only here
+    from homebred_daemon.cli import engine_checks, fleet_checks, machine_checks, site_checks  # noqa: PLC0415  # dear, needed only here
     from homebred_daemon.config import load_with_origins  # noqa: PLC0415
     from homebred_daemon.errors import ConfigurationError  # noqa: PLC0415
 
@@ -68,6 +68,7 @@ def _findings(config: Path | None) -> Iterator[Finding]:
     yield from engine_checks.engine_findings(settings.engine.python)
     yield site_checks.metrics_finding(settings.metrics)
     yield site_checks.socket_finding(settings.paths.socket)
+    yield from fleet_checks.fleet_findings(settings.paths.state_dir, os.environ, datetime.now(UTC))
 
 
 def _show(finding: Finding) -> None:

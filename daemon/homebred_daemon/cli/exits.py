@@ -19,9 +19,9 @@ class Exit(IntEnum):
     USAGE = 2
     """The command line, the configuration or a file it names cannot be used; nothing was done."""
     UNREACHABLE = 3
-    """The daemon does not answer."""
+    """The daemon, or the fleet's controller, does not answer."""
     REFUSED = 4
-    """Not permitted, overloaded, about to stop, or somebody else was faster."""
+    """Not permitted, not trusted, overloaded, about to stop, or somebody else was faster."""
     FAILED = 5
     """An engine, the device's own files or homebred itself failed."""
     INTERRUPTED = 130
@@ -35,11 +35,14 @@ OF_CODE = {
     "bad_request": Exit.USAGE,
     "not_found": Exit.USAGE,
     "daemon_unreachable": Exit.UNREACHABLE,
+    "controller_unreachable": Exit.UNREACHABLE,
     "not_permitted": Exit.REFUSED,
     "unattested": Exit.REFUSED,
     "overloaded": Exit.REFUSED,
     "conflict": Exit.REFUSED,
     "draining": Exit.REFUSED,
+    "enrolment_refused": Exit.REFUSED,
+    "controller_untrusted": Exit.REFUSED,
 }
 """Exit status by error code; every other code is FAILED."""
 

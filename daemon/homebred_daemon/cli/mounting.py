@@ -27,6 +27,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("homebred_daemon.cli.status", "Show the state of every part of the daemon."),
     "drain": ("homebred_daemon.cli.drain", "Have the daemon take no more tasks, or take them again."),
     "log-level": ("homebred_daemon.cli.log_level", "Have the daemon write more or less about itself."),
+    "enroll": ("homebred_daemon.cli.enroll", "Make this device a member of a fleet."),
+    "fleet": ("homebred_daemon.cli.fleet", "Show this device's place in its fleet, and what its controller asks for."),
     "demo": ("homebred_daemon.cli.demo", "Tell the whole story on this machine, on real parts."),
     "doctor": ("homebred_daemon.cli.doctor", "Check what homebred needs on this machine."),
 }

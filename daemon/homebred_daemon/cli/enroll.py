@@ -1,0 +1,163 @@
+"""`homebred enroll`: makes this device a member of a fleet, with a token that the fleet's administrator made.
+
+The token need not stand on the command line, where every user of the machine could read it. It restarts nothing: a
+running daemon takes its identity up at its next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from homebred_daemon.cli.exits import write_json
+from homebred_daemon.errors import ClockWrongError, ConflictError, RequestError, StateError
+
+if TYPE_CHECKING:
+    from homebred_daemon.adapters.fleet_https import ControllerHttps
+    from homebred_daemon.adapters.identity_files import IdentityFiles
+    from homebred_daemon.ports.identity import Identity
+
+PURPOSE = "enrolment"
+MAX_TOKEN_BYTES = 4096
+STANDARD_INPUT = "-"
+RESTART = "systemctl restart homebred"
+DROP_IN = "/usr/share/homebred/fleet.conf"
+
+app = typer.Typer()
+
+
+@app.command()
+def enroll(
+    url: Annotated[str, typer.Argument(metavar="URL", help="The controller: https://HOST[:PORT].")],
+    *,
+    token: Annotated[
+        str | None, typer.Option("--token", help="The token. Other users of this machine can see it: rather a file.")
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", help="File that holds it; - for standard input.")
+    ] = None,
+    fingerprint: Annotated[
+        str | None,
+        typer.Option(
+            "--fingerprint", help="Of the controller's root, as `homebred-fleet init` printed it; else asked."
+        ),
+    ] = None,
+    replaces: Annotated[
+        bool, typer.Option("--replace", help="Replace the identity that this device has, once the new one is there.")
+    ] = False,
+    config: Annotated[Path | None, typer.Option("--config", help="Configuration file.")] = None,
+    state_dir: Annotated[str | None, typer.Option("--state-dir", help="The state folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object; nothing is asked.")] = False,
+) -> None:
+    """Make this device a member of a fleet: a key is made here, and the controller certifies it."""
+    from homebred_daemon.adapters.fleet_https import ControllerHttps  # noqa: PLC0415  # with pydantic and ssl
+    from homebred_daemon.adapters.identity_files import IdentityFiles  # noqa: PLC0415
+    from homebred_daemon.adapters.system_clock import SystemClock  # noqa: PLC0415
+    from homebred_daemon.config import load  # noqa: PLC0415
+    from homebred_daemon.core import enrolling  # noqa: PLC0415
+
+    settings = load(config, {} if state_dir is None else {"--state-dir": state_dir}, os.environ)
+    files, line = IdentityFiles(settings.paths.state_dir, os.environ), ControllerHttps(SystemClock())
+    _require_free(files, replaces=replaces)
+    try:
+        address = enrolling.controller_url(url)
+        pinned = enrolling.fingerprint(fingerprint) if fingerprint is not None else None
+    except ValueError as error:
+        what = "--fingerprint" if "hexadecimal" in str(error) else f"{url!r}"
+        raise RequestError(f"{what} cannot be used: {error}", hint="copy both from the controller") from None
+    if pinned is None:
+        pinned = asyncio.run(_asked(line, address, may_ask=not as_json and sys.stdin.isatty()))
+    try:
+        typed = enrolling.token(_token(token, token_file))
+    except ValueError as error:
+        raise RequestError(
+            f"what was given is no token: {error}", hint="have the administrator make one: homebred-fleet tokens create"
+        ) from None
+    _show(asyncio.run(_enrolled(files, line, address, pinned, typed)), as_json=as_json)
+
+
+async def _enrolled(files: IdentityFiles, line: ControllerHttps, url: str, pinned: str, token: str) -> Identity:
+    """The whole way. The key is on the disk before the token is spent: an answer that was lost is asked for again."""
+    authorities = await line.trusted(url, pinned)
+    pending = await asyncio.to_thread(files.pending_key, PURPOSE)
+    issued = await line.enrol(url, authorities, token, pending)
+    return await asyncio.to_thread(files.take_up, pending, issued)
+
+
+def _require_free(files: IdentityFiles, *, replaces: bool) -> None:
+    """Raises ConflictError where the device has an identity that nobody said to replace; StateError: a damaged one."""
+    if replaces:
+        return
+    try:
+        held = files.current()
+    except StateError as error:
+        raise ConflictError(f"this device has an identity already, and {error.message}", hint=error.hint) from error
+    if held is not None:
+        raise ConflictError(
+            f"this device is {held.membership.device_id} at {held.membership.controller_url} already",
+            hint="with --replace it becomes another one, which needs a token of its own",
+        )
+
+
+async def _asked(line: ControllerHttps, url: str, *, may_ask: bool) -> str:
+    """The fingerprint that a person has compared."""
+    look = await line.look(url)
+    shown = " or ".join(look.fingerprints) or "nothing"
+    if not may_ask or len(look.fingerprints) != 1:
+        raise RequestError(
+            f"nobody has compared the fingerprint of {url}: it shows {shown}",
+            hint="compare it with what `homebred-fleet init` printed, then give it with --fingerprint",
+        )
+    typer.echo(f"{url} shows the fingerprint\n  {shown}")
+    if look.clock_ahead_s is not None and abs(look.clock_ahead_s) > 300:  # noqa: PLR2004  # as certificates are backdated
+        raise ClockWrongError(
+            f"its clock is {look.clock_ahead_s:.0f} s ahead of this device's: certificates cannot be judged"
+        )
+    if not typer.confirm("Is it the one that `homebred-fleet init` printed?"):
+        raise RequestError("the fingerprint is another", hint="somebody may be in between: nothing was sent")
+    return look.fingerprints[0]
+
+
+def _token(given: str | None, file: Path | None) -> str:
+    """From where it was given; else it is asked for, or read from standard input."""
+    if given is not None and file is not None:
+        raise RequestError("--token and --token-file are both given", hint="give one of them")
+    if given is not None:
+        return given
+    if file is not None and str(file) != STANDARD_INPUT:
+        try:
+            with file.open(encoding="ascii", errors="replace") as text:
+                return text.read(MAX_TOKEN_BYTES)
+        except OSError as error:
+            raise RequestError(f"{file} cannot be read: {error.strerror}", hint="correct the path") from None
+    if file is None and sys.stdin.isatty():
+        return str(typer.prompt("Token", hide_input=True))
+    return sys.stdin.read(MAX_TOKEN_BYTES)
+
+
+def _show(identity: Identity, *, as_json: bool) -> None:
+    membership = identity.membership
+    if as_json:
+        write_json(
+            {
+                "device_id": membership.device_id,
+                "site": membership.site,
+                "labels": dict(membership.labels),
+                "controller": membership.controller_url,
+                "broker": f"{membership.broker_host}:{membership.broker_port}",
+                "certificate_ends_s": identity.certificate.ends_s,
+            }
+        )
+        return
+    typer.echo(f"enrolled: {membership.device_id}, site {membership.site}, at {membership.controller_url}")
+    typer.echo(f"next: {RESTART}")
+    if Path(DROP_IN).exists() and not Path("/etc/systemd/system/homebred.service.d/fleet.conf").exists():
+        typer.echo(
+            f"      first let the service reach its fleet: install -Dt /etc/systemd/system/homebred.service.d {DROP_IN}"
+        )
+        typer.echo("      systemctl daemon-reload")

@@ -1,0 +1,78 @@
+"""Checks of a device's place in its fleet: identity, certificate, broker. They change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from homebred_daemon.adapters.broker_probe import probe
+from homebred_daemon.adapters.identity_files import IdentityFiles
+from homebred_daemon.cli.finding import ERROR, OK, WARNING, Finding
+from homebred_daemon.core.renewal import Life, Standing, luck_of, standing
+from homebred_daemon.errors import HomebredError
+from homebred_daemon.ports.identity import Identity
+
+WITHOUT = "the device serves without its fleet: it sends no telemetry and hears of no change"
+
+
+def fleet_findings(state_dir: Path, environ: Mapping[str, str], now: datetime) -> Iterator[Finding]:
+    """All of them; one where the device is in no fleet."""
+    try:
+        identity = IdentityFiles(state_dir, environ).current()
+    except HomebredError as error:
+        yield Finding(check="identity", status=ERROR, what=error.message, why=WITHOUT, next=error.hint)
+        return
+    if identity is None:
+        yield Finding(check="identity", status=OK, what="none: this device is in no fleet")
+        return
+    membership = identity.membership
+    what = f"{membership.device_id} of the site {membership.site}, at {membership.controller_url}"
+    yield Finding(check="identity", status=OK, what=what)
+    yield certificate_finding(identity, now)
+    yield broker_finding(identity)
+
+
+def certificate_finding(identity: Identity, now: datetime) -> Finding:
+    """Whether the certificate holds, and for how long."""
+    certificate = identity.certificate
+    life = Life(begins_s=certificate.begins_s, ends_s=certificate.ends_s, luck=luck_of(certificate.digest))
+    begins, ends = (datetime.fromtimestamp(at_s, UTC).date() for at_s in (certificate.begins_s, certificate.ends_s))
+    match standing(life, now.timestamp()):
+        case Standing.GOOD | Standing.DUE:
+            return Finding(check="certificate", status=OK, what=f"valid until {ends}; it is renewed by itself")
+        case Standing.NOT_YET:
+            return Finding(
+                check="certificate",
+                status=ERROR,
+                what=f"valid from {begins} on, and the clock says {now.date()}",
+                why="the clock is wrong, so that neither this device nor its controller can believe the other",
+                next="set the clock: `timedatectl set-ntp true`, or by hand where there is no network time",
+            )
+        case Standing.ENDED:
+            return Finding(
+                check="certificate",
+                status=ERROR,
+                what=f"ended on {ends}",
+                why=WITHOUT,
+                next="see whether the clock is right; else enrol it again: homebred enroll URL --replace",
+            )
+        case _:
+            return Finding(
+                check="certificate",
+                status=WARNING,
+                what=f"ends on {ends} and was not renewed so far",
+                why="the daemon renews it where it reaches the controller; once it has ended, a token is needed",
+                next="see what the log says of certificate_not_renewed, and check that the controller can be reached",
+            )
+
+
+def broker_finding(identity: Identity) -> Finding:
+    """Whether the broker lets this device in."""
+    place = f"{identity.membership.broker_host}:{identity.membership.broker_port}"
+    try:
+        took_s = probe(identity)
+    except HomebredError as error:
+        why = f"{WITHOUT}; telemetry is kept until it is back"
+        return Finding(check="broker", status=WARNING, what=error.message, why=why, next=error.hint)
+    return Finding(check="broker", status=OK, what=f"{place} lets this device in, after {took_s * 1000:.0f} ms")
