@@ -198,6 +198,7 @@ def test_batches_of_an_earlier_start_are_acknowledged_in_a_later_one(start: Star
     assert outbox.floor(FIRST, "receipt") == Floor(boot_id=FIRST, boot_number=1, stream="receipt", seq=1, events=1)
     assert outbox.floor(SECOND, "receipt") == Floor(boot_id=SECOND, boot_number=2, stream="receipt", seq=0, events=0)
     assert outbox.floor(THIRD, "receipt") is None
+    assert [(floor.boot_id, floor.seq) for floor in outbox.floors(10)] == [(FIRST, 1)]
 
 
 def test_the_batches_of_a_stream_follow_each_other_whatever_was_acknowledged(start: Start) -> None:
@@ -296,6 +297,7 @@ def test_a_refused_batch_becomes_a_gap(start: Start) -> None:
     floor = outbox.floor(FIRST, "receipt")
     assert floor is not None
     assert (floor.seq, floor.events) == (2, 2)
+    assert list(outbox.floors(1)) == [floor]
 
 
 def test_a_refused_gap_is_told_again_and_itself_counted(start: Start) -> None:

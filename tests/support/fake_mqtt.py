@@ -10,6 +10,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from homebred_protocol.mqtt import Arrived, Connected, Delivered, Ended, HandOver, Happening, SessionTerms, Will
 
@@ -78,7 +79,8 @@ class FakeBroker:
         """Lets time pass: wills are said, sessions end."""
         self.now_s += seconds
         due = [will for will in self._wills if will[0] <= self.now_s]
-        self._wills = [will for will in self._wills if will[0] > self.now_s]
+        if due:
+            self._wills = [will for will in self._wills if will[0] > self.now_s]
         for _, client, will in due:
             self._take(client, Message(will.topic, will.payload, retain=True, expires_at_s=None))
         for client, session in list(self.sessions.items()):
@@ -272,6 +274,7 @@ class FakeConnection:
             self._hand_over(happening)
 
 
+@lru_cache(maxsize=4096)
 def matches(pattern: str, topic: str) -> bool:
     """Whether a topic is one of a subscription's (MQTT 5 §4.7)."""
     wanted, levels = pattern.split("/"), topic.split("/")

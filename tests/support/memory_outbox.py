@@ -28,6 +28,7 @@ from homebred_daemon.core.outbox import (
 )
 from homebred_daemon.errors import UnwritableError
 from homebred_daemon.ports.outbox import CutBatch, Floor, NewEvent, OutboxDepth
+from homebred_protocol.topics import STREAMS
 
 AMPLE = Quota(max_events=100_000, max_bytes=100_000_000)
 
@@ -156,6 +157,21 @@ class MemoryOutbox:
             return None
         found = self._stream(boot_id, stream)
         return Floor(boot_id=boot_id, boot_number=number, stream=stream, seq=found.gone_seq, events=found.gone)
+
+    def floors(self, limit: int) -> Sequence[Floor]:
+        numbers = {boot_id: number for number, boot_id in self.disk.boots.items()}
+        found = [
+            Floor(
+                boot_id=boot_id,
+                boot_number=numbers[boot_id],
+                stream=stream,
+                seq=each.gone_seq,
+                events=each.gone,
+            )
+            for (boot_id, stream), each in self.disk.streams.items()
+            if boot_id in numbers and each.gone_seq
+        ]
+        return sorted(found, key=lambda floor: (-floor.boot_number, STREAMS.index(floor.stream)))[:limit]
 
     def depth(self) -> OutboxDepth:
         sent = sum(each.batch.count for each in self.disk.sent)

@@ -54,6 +54,7 @@ class Floor:
     stream: str
     seq: int
     events: int
+    """All that was cut up to there, what was refused among it."""
 
 
 class Outbox(Protocol):
@@ -108,6 +109,10 @@ class Outbox(Protocol):
 
     def floor(self, boot_id: str, stream: str) -> Floor | None:
         """What was acknowledged or refused of a stream; None: nothing is known of that boot."""
+        ...
+
+    def floors(self, limit: int) -> Sequence[Floor]:
+        """What was acknowledged of the newest boots' streams, the newest first; where nothing was, it is left out."""
         ...
 
     def depth(self) -> OutboxDepth:

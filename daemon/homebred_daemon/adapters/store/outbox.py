@@ -158,6 +158,21 @@ class SqliteOutbox:
             events=row["gone_events"] if row is not None else 0,
         )
 
+    def floors(self, limit: int) -> Sequence[Floor]:
+        """What was acknowledged of the newest boots' streams, the newest first."""
+        with self._reading():
+            rows = self._sql.rows("floors", limit=limit)
+        return [
+            Floor(
+                boot_id=row["boot_id"],
+                boot_number=row["boot"],
+                stream=STREAMS[row["stream"] - 1],
+                seq=row["gone_seq"],
+                events=row["gone_events"],
+            )
+            for row in rows
+        ]
+
     def depth(self) -> OutboxDepth:
         """What waits now, counted losses that no batch tells yet among it."""
         with self._reading():

@@ -66,6 +66,11 @@ DELETE FROM events WHERE stream = :stream AND boot = :boot AND seq <= :seq;
 -- How far one start's stream was cut, and has gone.
 SELECT cut_seq, gone_seq, gone_events FROM streams WHERE boot = :boot AND stream = :stream;
 
+-- name: floors
+-- What has gone of the newest starts' streams.
+SELECT streams.*, boots.id AS boot_id FROM streams JOIN boots ON boots.number = streams.boot WHERE gone_seq > 0
+ORDER BY boot DESC, stream LIMIT :limit;
+
 -- name: set_cut
 -- A batch was cut.
 INSERT INTO streams (boot, stream, cut_seq, gone_seq, gone_events) VALUES (:boot, :stream, :seq, 0, 0)
