@@ -16,17 +16,26 @@ from homebred_protocol.topics import STOP, DeviceTopic, Down
 
 
 class MqttHub:
-    """Fulfils `ports.hub.Hub`; to be made on the loop that uses it."""
+    """Fulfils `ports.hub.Hub`, on the loop that first connects it."""
 
     def __init__(self, make_connection: Callable[[HandOver], MqttConnection]) -> None:
-        self._loop = asyncio.get_running_loop()
+        """Makes no connection yet, and no thread."""
+        self._make_connection = make_connection
+        self._made: MqttConnection | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._happened: list[Happening] = []
         self._news = asyncio.Event()
         self._turn = threading.Lock()
-        self._connection = make_connection(self._hand_over)
+
+    @property
+    def _connection(self) -> MqttConnection:
+        if self._made is None:
+            self._made = self._make_connection(self._hand_over)
+        return self._made
 
     def connect(self, terms: SessionTerms) -> None:
         """Begins a connection."""
+        self._loop = asyncio.get_running_loop()
         self._connection.connect(terms)
 
     def subscribe(self, topics: tuple[str, ...]) -> None:
@@ -77,14 +86,15 @@ class MqttHub:
 
     def close(self) -> None:
         """Ends the connection."""
-        self._connection.disconnect()
-        self._connection.close()
+        if self._made is not None:
+            self._made.disconnect()
+            self._made.close()
 
     def _hand_over(self, happening: Happening) -> None:
         """On the connection's thread."""
         with self._turn:
             self._happened.append(happening)
             is_first = len(self._happened) == 1
-        if is_first:
+        if is_first and self._loop is not None:
             with suppress(RuntimeError):  # the loop has ended, and with it whoever would hear
                 self._loop.call_soon_threadsafe(self._news.set)

@@ -1,0 +1,54 @@
+"""Puts the controller's side of the link together: hub, intake and reconciler over one database and one broker."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from homebred_fleet.adapters.blob_folder import BlobFolder
+from homebred_fleet.adapters.document_bodies import DocumentBodies
+from homebred_fleet.adapters.mqtt_hub import MqttHub
+from homebred_fleet.adapters.store.database import Database
+from homebred_fleet.adapters.store.intake import StoreIntake
+from homebred_fleet.adapters.store.intents import StoreIntents
+from homebred_fleet.core.figures import Figures
+from homebred_fleet.ports.journal import Journal
+from homebred_fleet.services.hub import HubService, reconciler_hears
+from homebred_fleet.services.ingesting import Ingesting
+from homebred_fleet.services.reconciling import Reconciling
+from homebred_protocol.mqtt import HandOver, MqttConnection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """What runs, and what others need of it."""
+
+    service: HubService
+    ingesting: Ingesting
+    reconciling: Reconciling
+    """Its `wake` is for whoever changed what devices should hear, from any thread."""
+    figures: Figures
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await self.service.run(self.ingesting, self.reconciling)
+
+
+def linked(
+    database: Database,
+    blobs: BlobFolder,
+    journal: Journal,
+    *,
+    make_connection: Callable[[HandOver], MqttConnection],
+    now_s: Callable[[], int],
+    is_shared: bool = False,
+) -> Link:
+    """The link of one controller, not running yet; `is_shared` where several controllers take turns."""
+    hub, figures = MqttHub(make_connection), Figures()
+    reconciling = Reconciling(StoreIntents(database), DocumentBodies(blobs), hub, journal, figures, now_s=now_s)
+    ingesting = Ingesting(
+        StoreIntake(database), hub, journal, figures, now_s=now_s, noticed=reconciler_hears(reconciling)
+    )
+    service = HubService(hub, journal, figures, random_share=random.random, is_shared=is_shared)
+    return Link(service=service, ingesting=ingesting, reconciling=reconciling, figures=figures)
