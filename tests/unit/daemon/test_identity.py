@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from tests.support.fake_identities import DAY_S, FakeController, FakeIdentities, facts_at
+from tests.support.fake_device_identities import DAY_S, FakeController, FakeIdentities, facts_at
 from tests.support.manual_clock import ManualClock, run_with
 from tests.support.recorded_journal import RecordedJournal
 
