@@ -54,7 +54,8 @@ def mutated(payload: bytes, chance: random.Random) -> bytes:
         except (ValueError, DecodeError):
             return bent(payload, chance)
         batch.events = compressed(bent(events, chance))
-        batch.after_seq = chance.choice([0, 0, 0, 1, batch.last_seq, HUGE])
+        batch.boot_id = chance.randbytes(16).hex()  # of a boot that is new: its events are looked into
+        batch.after_seq = chance.choice([0] * 9 + [1, batch.last_seq, HUGE])
         return batch.SerializeToString()
     return bent(payload, chance)
 

@@ -24,6 +24,7 @@ from homebred_fleet.core.presence import Told
 from homebred_fleet.ports.intake import Arrival, Fate, Outcome
 from homebred_protocol import topics
 from homebred_protocol.ids import is_boot_id
+from homebred_protocol.schemas import CURRENT
 from homebred_protocol.topics import DeviceTopic, Up
 
 FLOOR = "telemetry-floor"
@@ -52,14 +53,15 @@ class _Read:
 class StoreIntake:
     """`ports.intake.Intake` over the controller's database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, own_schema: int = CURRENT) -> None:
         self._database = database
+        self._own_schema = own_schema
 
     def take(self, arrivals: Sequence[Arrival], *, now_s: int) -> Sequence[Outcome]:
         """Takes messages in their order, as `Intake` says."""
-        read = [_read(arrival) for arrival in arrivals]
+        read = [_read(arrival, self._own_schema) for arrival in arrivals]
         with self._database.writing() as connection:
-            group = _Group(connection, now_s)
+            group = _Group(connection, now_s, self._own_schema)
             group.load(read)
             outcomes = [group.take(one) for one in read]
             group.flush()
@@ -75,32 +77,32 @@ class StoreIntake:
         return Outcome(fate=Fate.QUARANTINED, device=topic.device if topic else "", cause=cause)
 
 
-def _read(arrival: Arrival) -> _Read:
+def _read(arrival: Arrival, own_schema: int) -> _Read:
     topic = topics.read(arrival.topic)
     if topic is None:
         return _Read(arrival, None, "topic")
     try:
-        return _Read(arrival, topic, _message(topic, arrival.payload))
+        return _Read(arrival, topic, _message(topic, arrival.payload, own_schema))
     except MalformedError as error:
         return _Read(arrival, topic, error.cause)
 
 
-def _message(topic: DeviceTopic, payload: bytes) -> _Message:
+def _message(topic: DeviceTopic, payload: bytes, own_schema: int) -> _Message:
     """What a message says. Raises MalformedError."""
     match topic.kind:
         case Up.TELEMETRY if topic.name in STREAMS:
             return _Batch(STREAMS[topic.name], *read_batch(payload))
         case Up.REQUEST if topic.name == FLOOR:
-            floor = read_floor(payload)
+            floor = read_floor(payload, own_schema)
             if cause := fault_of_floor(floor):
                 raise MalformedError(cause)
             return floor
         case Up.STATE:
-            return read_state(payload)
+            return read_state(payload, own_schema)
         case Up.REPORTED:
-            return read_report(payload)
+            return read_report(payload, own_schema)
         case Up.COMMAND_RESULT:
-            return read_result(payload)
+            return read_result(payload, own_schema)
         case _:
             raise MalformedError("not-understood")
 
@@ -108,10 +110,10 @@ def _message(topic: DeviceTopic, payload: bytes) -> _Message:
 class _Group:
     """One transaction's messages."""
 
-    def __init__(self, connection: Connection, now_s: int) -> None:
+    def __init__(self, connection: Connection, now_s: int, own_schema: int) -> None:
         self._connection = connection
         self._now_s = now_s
-        self._telemetry = TelemetryGroup(connection, now_s)
+        self._telemetry = TelemetryGroup(connection, now_s, own_schema)
         self._standing = StandingGroup(connection, now_s)
         self._quarantine = QuarantineGroup(connection, now_s)
 

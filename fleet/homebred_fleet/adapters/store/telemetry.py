@@ -27,6 +27,7 @@ from homebred_fleet.adapters.wire.bounds import MalformedError
 from homebred_fleet.adapters.wire.telemetry import read_rows
 from homebred_fleet.core.ingest import Ack, BatchHeader, Floor, Verdict, events_lost, events_refused, judge
 from homebred_fleet.ports.intake import Fate, Outcome
+from homebred_protocol.schemas import CURRENT
 from homebred_protocol.v1 import fleet_pb2 as wire
 
 TABLES = {
@@ -78,6 +79,7 @@ class TelemetryGroup:
 
     connection: Connection
     now_s: int
+    own_schema: int = CURRENT
     _boots: dict[tuple[int, str], int] = field(default_factory=dict)
     """Number by device's number and boot's id."""
     _marks: dict[tuple[int, int], _Mark] = field(default_factory=dict)
@@ -121,7 +123,7 @@ class TelemetryGroup:
     def take(self, sender: Sender, stream_of_topic: int, header: BatchHeader, events: bytes) -> Outcome:
         """One batch."""
         watermark = self._watermark(sender, header.boot_id, header.stream)
-        judgement = judge(header, stream_of_topic=stream_of_topic, watermark=watermark)
+        judgement = judge(header, stream_of_topic=stream_of_topic, watermark=watermark, own_schema=self.own_schema)
         match judgement.verdict:
             case Verdict.TAKE:
                 return self._store(sender, header, events)

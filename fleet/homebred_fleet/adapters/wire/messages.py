@@ -63,10 +63,10 @@ class Result:
     """zstd."""
 
 
-def read_state(payload: bytes) -> Told:
+def read_state(payload: bytes, own_schema: int = CURRENT) -> Told:
     """A birth, a good-bye or a will. Raises MalformedError."""
     state = parsed(wire.DeviceState, payload)
-    _check_schema(state.schema)
+    _check_schema(state.schema, own_schema)
     check_texts(32, state.reason)
     check_times(state.since_s)
     told = Told(
@@ -81,10 +81,10 @@ def read_state(payload: bytes) -> Told:
     return told
 
 
-def read_report(payload: bytes) -> Report:
+def read_report(payload: bytes, own_schema: int = CURRENT) -> Report:
     """What a device says that it is. Raises MalformedError."""
     report = parsed(wire.Reported, payload)
-    _check_schema(report.schema)
+    _check_schema(report.schema, own_schema)
     if not is_boot_id(report.boot_id):
         raise MalformedError("boot-id")
     check_numbers(report.boot_number, report.revision, report.stop_epoch)
@@ -121,10 +121,10 @@ def _part(part: wire.PartReport) -> Part:
     return Part(name=part.name, digest=part.digest, state=part.state)
 
 
-def read_result(payload: bytes) -> Result:
+def read_result(payload: bytes, own_schema: int = CURRENT) -> Result:
     """What became of a command. Raises MalformedError."""
     result = parsed(wire.CommandResult, payload)
-    _check_schema(result.schema)
+    _check_schema(result.schema, own_schema)
     if not is_command_id(result.id):
         raise MalformedError("command-id")
     if result.state not in TOLD:
@@ -156,8 +156,8 @@ def read_epoch(payload: bytes) -> int | None:
         return None
 
 
-def _check_schema(schema: int) -> None:
-    if not is_readable(schema):
+def _check_schema(schema: int, own_schema: int) -> None:
+    if not is_readable(schema, own_schema):
         raise MalformedError("schema")
 
 

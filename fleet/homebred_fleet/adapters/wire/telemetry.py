@@ -210,10 +210,10 @@ _BODIES: Mapping[int, tuple[_Body, Callable[[wire.Event], Row]]] = {
 }
 
 
-def read_floor(payload: bytes) -> Floor:
+def read_floor(payload: bytes, own_schema: int = CURRENT) -> Floor:
     """What a device was acknowledged and keeps no longer. Raises MalformedError."""
     told = parsed(wire.TelemetryFloor, payload)
-    if not is_readable(told.schema):
+    if not is_readable(told.schema, own_schema):
         raise MalformedError("schema")
     if told.stream not in _BODIES:
         raise MalformedError("stream")

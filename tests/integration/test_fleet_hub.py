@@ -1,0 +1,194 @@
+"""The controller's hub on a real mosquitto over mTLS: telemetry is taken, intent arrives, hostility changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, insert, select
+from tests.support import telemetry_messages as made
+from tests.support.broker import HOST, Broker, running_broker
+from tests.support.controller_stage import NotedJournal, number_of
+from tests.support.hostile_messages import hostile
+from tests.support.telemetry_messages import routes
+
+from homebred_fleet.adapters.blob_folder import BlobFolder
+from homebred_fleet.adapters.store import desired, stops
+from homebred_fleet.adapters.store.database import Database
+from homebred_fleet.adapters.store.tables import devices, documents, quarantine, route_events
+from homebred_fleet.app.linking import Link, linked
+from homebred_fleet.ports.intake import Arrival
+from homebred_protocol.mqtt import Arrived, Connected, Delivered, Endpoint, Happening, SessionTerms
+from homebred_protocol.mqtt_thread import MqttThread
+from homebred_protocol.topics import subscriptions_of_device
+from homebred_protocol.v1 import fleet_pb2 as wire
+
+PATIENCE_S = 20.0
+NAMES = ("clinic-1", "factory-1")
+
+
+class Device:
+    """A device's connection over mTLS."""
+
+    def __init__(self, broker: Broker, name: str) -> None:
+        self.name = name
+        self.heard: list[Happening] = []
+        self.thread = MqttThread(Endpoint(HOST, broker.port, broker.device(name)), self._hear)
+
+    def connect(self, *, clean_start: bool = False) -> None:
+        self.thread.connect(SessionTerms(self.name, clean_start, 3600, 60, 100))
+
+    def say(self, arrival: Arrival) -> None:
+        is_kept = arrival.topic.endswith(("/state", "/reported"))
+        self.thread.publish(arrival.topic, arrival.payload, token=1, retain=is_kept)
+
+    def payloads(self, last: str) -> list[bytes]:
+        return [one.payload for one in list(self.heard) if isinstance(one, Arrived) and one.topic.endswith(last)]
+
+    def acks(self) -> list[int]:
+        return [wire.TelemetryAck.FromString(payload).up_to_seq for payload in self.payloads("tm-ack")]
+
+    def versions(self) -> list[int]:
+        return [wire.Desired.FromString(payload).version for payload in self.payloads("desired")]
+
+    def delivered(self) -> int:
+        return sum(isinstance(one, Delivered) for one in list(self.heard))
+
+    def _hear(self, happening: Happening) -> None:
+        if isinstance(happening, Connected):
+            self.thread.subscribe(subscriptions_of_device(self.name))
+        if isinstance(happening, Arrived):
+            self.thread.acknowledge(happening.receipt)
+        self.heard.append(happening)
+
+
+class Fleet:
+    """A broker, a controller and two devices."""
+
+    def __init__(self, path: Path, broker: Broker) -> None:
+        self.broker = broker
+        self.database = Database(f"sqlite:///{path}/fleet.db")
+        self.database.upgrade()
+        self.blobs = BlobFolder(path / "documents")
+        self.journal = NotedJournal()
+        self.devices = {name: Device(broker, name) for name in NAMES}
+        with self.database.writing() as connection:
+            rows = [{"id": name, "site": "a", "labels": {}, "state": "enrolled", "enrolled_at_s": 1} for name in NAMES]
+            connection.execute(insert(devices), rows)
+
+    @asynccontextmanager
+    async def controller(self) -> AsyncIterator[Link]:
+        """A running one."""
+        endpoint = Endpoint(HOST, self.broker.port, self.broker.controller)
+        link = linked(
+            self.database,
+            self.blobs,
+            self.journal,
+            make_connection=lambda hand_over: MqttThread(endpoint, hand_over, name="hub"),
+            now_s=lambda: made.NOW_S,
+        )
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(link.run())
+            try:
+                await until(lambda: link.reconciling.is_in_step)
+                yield link
+            finally:
+                running.cancel()
+
+    def rows(self) -> int:
+        with self.database.reading() as connection:
+            return connection.execute(select(func.count()).select_from(route_events)).scalar_one()
+
+    def assign(self, body: bytes) -> None:
+        digest = self.blobs.keep(body)
+        with self.database.writing() as connection:
+            values = {"digest": digest, "kind": "policy", "length": len(body), "added_at_s": 1, "added_by": "ada"}
+            connection.execute(insert(documents).values(values))
+            number = number_of(self.database, "clinic-1")
+            desired.assign(connection, device_numbers=[number], policy_digest=digest, by="ada", now_s=made.NOW_S)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Waits for something that threads and other processes do."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline_s, "it never came to hold"
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    with running_broker(tmp_path / "fleet") as broker:
+        made_fleet = Fleet(tmp_path, broker)
+        yield made_fleet
+        for device in made_fleet.devices.values():
+            device.thread.close()
+            assert device.thread.join(10)
+        made_fleet.database.close()
+
+
+async def test_telemetry_is_acknowledged_once_it_is_committed_and_a_controller_that_comes_back_goes_on(
+    fleet: Fleet,
+) -> None:
+    device = fleet.devices["clinic-1"]
+    device.connect()
+    async with fleet.controller():
+        device.say(routes("clinic-1", 1, 200))
+        await until(lambda: device.acks() == [200])
+        assert fleet.rows() == 200
+    device.say(routes("clinic-1", 201, 400, after_seq=200))
+    async with fleet.controller():
+        device.say(routes("clinic-1", 201, 400, after_seq=200))
+        device.say(routes("clinic-1", 201, 400, after_seq=200))
+        await until(lambda: device.acks() == [200, 400, 400])
+        assert fleet.rows() == 400
+
+
+async def test_a_broker_that_was_killed_and_forgot_is_told_again_what_devices_should_hear(fleet: Fleet) -> None:
+    device = fleet.devices["clinic-1"]
+    async with fleet.controller() as link:
+        fleet.assign(b'schema = "a small policy"')
+        with fleet.database.writing() as connection:
+            epoch = stops.order(connection, stopped=True, reason_code="drill", by="ada", now_s=made.NOW_S)
+        link.reconciling.wake()
+        device.connect()
+        await until(lambda: device.versions() == [1])
+        assert wire.Desired.FromString(device.payloads("desired")[0]).policy.body
+        device.heard.clear()
+        fleet.broker.kill()
+        fleet.broker.start()
+        await until(lambda: link.figures.connections == 2 and link.reconciling.is_in_step)
+        device.connect()
+        await until(lambda: device.versions() == [1])
+        await until(lambda: epoch in [wire.StopOrder.FromString(one).epoch for one in device.payloads("stop")])
+        assert link.figures.republished == 1
+        device.say(routes("clinic-1", 1, 3))
+        await until(lambda: device.acks() == [3])
+
+
+async def test_whatever_a_hostile_device_sends_on_every_topic_is_counted_and_the_hub_keeps_up(fleet: Fleet) -> None:
+    good, bad = fleet.devices["clinic-1"], fleet.devices["factory-1"]
+    good.connect()
+    bad.connect()
+    async with fleet.controller() as link:
+        harm = list(hostile("factory-1", seed=1, count=1_500))
+        waits = []
+        for start in range(0, len(harm), 100):
+            for arrival in harm[start : start + 100]:
+                bad.say(arrival)
+            seq = start // 100 * 5
+            sent_s = time.monotonic()
+            good.say(routes("clinic-1", seq + 1, seq + 5, after_seq=seq))
+            await until(lambda: good.acks()[-1:] == [seq + 5])  # noqa: B023
+            waits.append(time.monotonic() - sent_s)
+        await until(lambda: bad.delivered() == len(harm))
+        await until(lambda: sum(link.figures.messages.values()) >= len(harm) + len(waits))
+        with fleet.database.reading() as connection:
+            counted = connection.execute(select(func.sum(quarantine.c.messages))).scalar_one()
+        assert counted == link.figures.messages["quarantined"] + link.figures.messages["refused"] > 500
+        assert max(waits) < 5
+        assert not {"store_fails", "message_set_aside", "broker_lost"} & set(fleet.journal.names)
