@@ -60,6 +60,7 @@ MUTANTS = [
     Mutant("recover", MODELS, "flush_folder(self._specialists)  # else", "pass  # else"),
     Mutant("record", FILES, "os.fsync(file.fileno())", "pass"),
     Mutant("record", FILES, "    flush_folder(path.parent)", "    pass"),
+    Mutant("commands", ADAPTERS + "store/commands.py", 'synchronous="FULL"', 'synchronous="NORMAL"'),
     Mutant("identity", FILES, "os.fsync(file.fileno())", "pass"),
     Mutant("identity", FILES, "    flush_folder(path.parent)", "    pass"),
     Mutant("identity", IDENTITY, "flush_folder(aside)", "pass"),

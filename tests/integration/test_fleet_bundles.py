@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from tests.support import identity_scenarios
+from tests.support.canaries import CONTENT, NAME, Canaries, found_in
 from tests.support.command_line import homebred
 from tests.support.daemon_process import Site
 from tests.support.fleet_authority import MEMBERSHIP
+from tests.support.wire_client import DaemonClient
 
 from homebred_daemon.adapters.identity_files import IdentityFiles
 from homebred_daemon.adapters.store.commands import SqliteCommandStore
 from homebred_daemon.app.membership import COMMANDS_NAME
 from homebred_daemon.core.commands import Command, CommandResult, State
+from homebred_daemon.errors import HomebredError
 from homebred_protocol.compression import decompressed
+from homebred_protocol.v1 import inference_pb2
 
 READY_WITHIN_S = 30.0
 NOW_S = time.time_ns() // 1_000_000_000
@@ -74,6 +78,46 @@ def test_a_bundle_is_made_shown_and_let_go_and_what_was_shown_is_what_leaves(tmp
     assert result.state is State.DONE
     assert decompressed(result.attachment, max_bytes=1_000_000).decode() == shown.out
     assert "bundle_decided" in site.log
+
+
+def send(client: DaemonClient, canary: Canaries) -> None:
+    """A local-only task with a canary in every field that a caller fills; a person must answer it."""
+    task = inference_pb2.Task(
+        task_id=canary(NAME),
+        workflow=canary(NAME),
+        text=f"patient record of {canary(CONTENT)}",
+        data_classes=["patient", canary(NAME)],
+        session_id=canary(NAME),
+    )
+    with suppress(HomebredError):
+        for _ in client.generate(inference_pb2.GenerateRequest(task=task)):
+            pass
+
+
+def test_no_canary_of_a_local_only_task_is_in_a_bundle(tmp_path: Path) -> None:
+    site, canary = enrolled(tmp_path), Canaries("bundles")
+    site.add_echo("echoes", workflow="intake")
+    gazetteer = tmp_path / "gazetteer.jsonl"
+    gazetteer.write_text(json.dumps({"text": canary(CONTENT), "class": "patient"}) + "\n")
+    with site.daemon("--config", str(configured(tmp_path, gazetteer))) as client:
+        for _ in range(200):
+            send(client, canary)
+            if client.list_bundles().bundles:
+                break
+        wait_for_bundle(site)
+        document = client.show_bundle(ASKED.id).document
+        assert client.status().outcomes
+    assert json.loads(document)["events"]["counts"]["review_filed"] >= 1
+    words = [CONTENT, NAME, *(tail for kind in (CONTENT, NAME) for tail in canary.sample(kind)[:3])]
+    found = [place for word in words for place in found_in(document, word)]
+    assert found == []
+
+
+def configured(folder: Path, gazetteer: Path) -> Path:
+    """Settings whose own texts are canaries' neighbours: paths and names."""
+    path = folder / "homebred.toml"
+    path.write_text(f'[detection]\ngazetteer_file = "{gazetteer}"\n')
+    return path
 
 
 def test_a_refused_bundle_is_deleted(tmp_path: Path) -> None:

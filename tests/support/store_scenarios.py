@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from tests.support import identity_scenarios, review_scenarios, telemetry_scenarios
+from tests.support import command_scenarios, identity_scenarios, review_scenarios, telemetry_scenarios
 from tests.support.ledger_entries import OUTCOME, entries, keep_documents
 from tests.support.specialists import write_specialist, write_specialist_of_folders
 from tests.support.stored_specialists import leftovers_in, measured, specialists_of, titles_of
@@ -273,6 +273,13 @@ def _check_identity(root: Path, promised: Promised) -> None:
     identity_scenarios.check(root, promised.told)
 
 
+# -- commands of the fleet's controller: synchronous=FULL, whatever was acknowledged is there
+
+
+def _check_commands(root: Path, promised: Promised) -> None:
+    command_scenarios.check(root, promised.told)
+
+
 # -- telemetry: the ledger's feed into the outbox, whose batches a controller may have seen
 
 
@@ -321,6 +328,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "recover": Scenario(prepare=_prepare_killed_replacement, act=_recover, check=_check_replaced),
     "record": Scenario(prepare=_prepare_stored, act=_measure, check=_check_measured),
     "review": Scenario(prepare=_nothing, act=review_scenarios.act, check=_check_review),
+    "commands": Scenario(prepare=_nothing, act=command_scenarios.act, check=_check_commands),
     "identity": Scenario(prepare=_nothing, act=identity_scenarios.act, check=_check_identity),
     "telemetry": Scenario(prepare=_nothing, act=telemetry_scenarios.act, check=_check_telemetry),
     "document": Scenario(prepare=_nothing, act=_replace_document, check=_check_document),

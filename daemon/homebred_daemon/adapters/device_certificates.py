@@ -6,12 +6,11 @@ It reads no file and opens no socket. It brings `cryptography` along: whoever im
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
@@ -59,13 +58,14 @@ def certificates_in(body: bytes) -> list[x509.Certificate]:
     try:
         der = base64.b64decode(body, validate=False)
         found = pkcs7.load_der_pkcs7_certificates(der)
-    except (ValueError, binascii.Error, x509.InvalidVersion) as error:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise FleetError(
             "the controller's answer holds no certificates", hint="check that the address is a homebred controller's"
         ) from error
-    if not found or len(found) > MAX_CERTIFICATES:
-        raise FleetError(f"the controller's answer holds {len(found)} certificates")
-    return list(found)
+    readable = [one for one in found if _is_readable(one)] if len(found) <= MAX_CERTIFICATES else []
+    if not readable:
+        raise FleetError(f"of {len(found)} certificates in the controller's answer none can be used")
+    return readable
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
@@ -163,10 +163,20 @@ def _up_to_root(
     raise FleetError("the controller answered with a certificate that its own authority has not signed")
 
 
+def _is_readable(certificate: x509.Certificate) -> bool:
+    """Its parts are read when they are asked for, and each may be damaged."""
+    try:
+        parts = (certificate.public_key(), certificate.extensions, certificate.subject, certificate.issuer)
+        has_time = certificate.not_valid_before_utc < certificate.not_valid_after_utc
+    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return False
+    return has_time and all(part is not None for part in parts)
+
+
 def _issued(certificate: x509.Certificate, by: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(by)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 
