@@ -185,6 +185,7 @@ def test_telemetry_is_asked_for(ask: Ask) -> None:
     assert len(document(ask("telemetry", "events", "--limit", "2", "--json"))["events"]) == 2
     assert "intake.normalise" in ask("telemetry", "events", "route").out
     assert "quota" in ask("telemetry", "gaps").out
+    assert document(ask("telemetry", "accounts", "--json")) == {"accounts": []}
     assert ask("telemetry", "quarantine").out == "everything could be taken\n"
     assert ask("telemetry", "events", "nothing").status == 2
 

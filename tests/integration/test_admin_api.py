@@ -102,7 +102,7 @@ def test_every_path_needs_a_role_of_the_table_and_is_closed_below_it_and_to_stra
         if rank:
             refused = refusal(clients[ROLES[rank - 1]], method, *path, body={})
             assert (refused.code, ROLE_OF[action] in refused.message) == ("not_permitted", True), path
-        for role in ROLES[rank:]:
+        for role in {ROLES[rank], ROLES[-1]}:
             try:
                 clients[role].send(method, *path, body={})
             except FleetError as error:

@@ -74,6 +74,13 @@ def gaps(*, filter_text: FilterOption = "", profile: ProfileOption = None, as_js
 
 
 @app.command()
+def accounts(*, filter_text: FilterOption = "", profile: ProfileOption = None, as_json: JsonOption = False) -> None:
+    """Show each device's books: what it recorded is its rows, and what is counted as lost on it or here."""
+    found = asking(profile).get("telemetry", "accounts", filter=filter_text)
+    _tell(found, found["accounts"], as_json=as_json, none="no device was heard of yet")
+
+
+@app.command()
 def quarantine(*, filter_text: FilterOption = "", profile: ProfileOption = None, as_json: JsonOption = False) -> None:
     """List what could not be taken, the newest first; --json has the first bytes of each."""
     found = asking(profile).get("telemetry", "quarantine", filter=filter_text)

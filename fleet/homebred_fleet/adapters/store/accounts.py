@@ -44,7 +44,7 @@ def accounts(connection: Connection) -> list[Account]:
     there = (
         select(boots.c.device, func.sum(gap_events.c.events).label("events"))
         .join(gap_events, gap_events.c.boot == boots.c.number)
-        .where(or_(gap_events.c.reason != wire.GAP_REASON_REFUSED, ~_is_counted_here()))
+        .where(counts())
         .group_by(boots.c.device)
         .subquery()
     )
@@ -66,10 +66,10 @@ def accounts(connection: Connection) -> list[Account]:
     ]
 
 
-def _is_counted_here() -> ColumnElement[bool]:
-    """Whether the controller itself counted the batch that a gap of a device speaks of."""
+def counts() -> ColumnElement[bool]:
+    """Whether a gap of a device, joined with its boot, counts: the controller has not counted the same batch itself."""
     lost_boot = boots.alias()
-    return exists().where(
+    is_counted_here = exists().where(
         and_(
             lost_boot.c.device == boots.c.device,
             lost_boot.c.boot_id == gap_events.c.lost_boot_id,
@@ -80,3 +80,4 @@ def _is_counted_here() -> ColumnElement[bool]:
             controller_gaps.c.last_seq >= gap_events.c.first_seq,
         )
     )
+    return or_(gap_events.c.reason != wire.GAP_REASON_REFUSED, ~is_counted_here)

@@ -18,14 +18,13 @@ from sqlalchemy import (
     Table,
     func,
     literal_column,
-    not_,
-    or_,
     select,
     tuple_,
     union_all,
 )
 
 from homebred_fleet.adapters import words
+from homebred_fleet.adapters.store import accounts
 from homebred_fleet.adapters.store.device_conditions import WITH_STATES, condition
 from homebred_fleet.adapters.store.tables import (
     boots,
@@ -40,7 +39,6 @@ from homebred_fleet.adapters.store.tables import (
     route_hours,
 )
 from homebred_fleet.core.filters import EVERY, Tree
-from homebred_protocol.v1 import fleet_pb2
 
 MAX_ROWS: Final = 1000
 HOUR_S: Final = 3600
@@ -190,7 +188,7 @@ def gaps(connection: Connection, tree: Tree, *, now_s: int) -> list[dict[str, An
         select(boots.c.device, gap_events.c.stream, gap_events.c.reason, gap_events.c.events)
         .add_columns(gap_events.c.received_at_s.label("at_s"), literal_column("'device'").label("counted_by"))
         .select_from(gap_events.join(boots, boots.c.number == gap_events.c.boot))
-        .where(_not_counted_here())
+        .where(accounts.counts())
     )
     by_controller = (
         select(boots.c.device, controller_gaps.c.stream, controller_gaps.c.reason, controller_gaps.c.events)
@@ -220,25 +218,6 @@ def gaps(connection: Connection, tree: Tree, *, now_s: int) -> list[dict[str, An
     ]
 
 
-def _not_counted_here() -> ColumnElement[bool]:
-    """Of a device's gaps: a batch that was refused is counted by the controller, and by the device if it heard so."""
-    lost_boot = boots.alias()
-    here = (
-        select(controller_gaps.c.number)
-        .select_from(controller_gaps.join(lost_boot, lost_boot.c.number == controller_gaps.c.boot))
-        .where(
-            lost_boot.c.boot_id == gap_events.c.lost_boot_id,
-            lost_boot.c.device == boots.c.device,
-            controller_gaps.c.stream == gap_events.c.stream,
-            controller_gaps.c.reason == fleet_pb2.GAP_REASON_REFUSED,
-            controller_gaps.c.after_seq < gap_events.c.last_seq,
-            controller_gaps.c.last_seq >= gap_events.c.first_seq,
-        )
-        .correlate(boots, gap_events)
-    )
-    return or_(gap_events.c.reason != fleet_pb2.GAP_REASON_REFUSED, not_(here.exists()))
-
-
 def lost_by_reason(connection: Connection, device: int) -> dict[str, int]:
     """Events of one device, by its number, that were lost and counted."""
     lost: dict[str, int] = {}
@@ -250,7 +229,7 @@ def lost_by_reason(connection: Connection, device: int) -> dict[str, int]:
             .group_by(table.c.reason)
         )
         if table is gap_events:
-            counted = counted.where(_not_counted_here())
+            counted = counted.where(accounts.counts())
         for reason, count in connection.execute(counted):
             word = words.GAP_REASONS.word(reason)
             lost[word] = lost.get(word, 0) + int(count)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query
 
 from homebred_fleet.adapters.http_api.administration.context import FilterText, Limit, May, Parts
-from homebred_fleet.adapters.store import audit, audit_views, telemetry_views
+from homebred_fleet.adapters.store import accounts, audit, audit_views, devices, telemetry_views
 from homebred_fleet.adapters.store.administering import tree_of
 from homebred_fleet.core.admins import Admin
 from homebred_fleet.errors import RequestError
@@ -80,6 +81,16 @@ def list_gaps(_: Reader, parts: Parts, filter_text: FilterText = "") -> dict[str
     tree = tree_of(filter_text)
     with parts.database.reading() as connection:
         return {"gaps": telemetry_views.gaps(connection, tree, now_s=parts.clock())}
+
+
+@router.get("/telemetry/accounts")
+def list_accounts(_: Reader, parts: Parts, filter_text: FilterText = "") -> dict[str, Any]:
+    """The books of each device that was heard of: events that are rows, and events that are counted as lost."""
+    tree = tree_of(filter_text)
+    with parts.database.reading() as connection:
+        meant = {device for _, device, _ in devices.numbers(connection, tree, now_s=parts.clock())}
+        found = [asdict(one) for one in accounts.accounts(connection) if one.device in meant]
+    return {"accounts": found}
 
 
 @router.get("/telemetry/quarantine")
