@@ -13,10 +13,10 @@ from typing import Final
 from homebred_fleet.core.device_filters import DeviceFacts
 from homebred_fleet.core.durations import DAY_S, span
 
-SILENT_AFTER_S: Final = 300
-"""An online device speaks at least once a minute or two; longer, and its will is on its way."""
-RENEWAL_DUE_S: Final = 30 * DAY_S
-"""A 90-day certificate is renewed at two thirds of its life: less than this left means that it was not."""
+SILENT_AFTER_S: Final = 2 * 3600 + 600
+"""An idle device tells of its health once an hour; that it is connected is the broker's word, not a message."""
+RENEWAL_DUE_S: Final = 25 * DAY_S
+"""A 90-day certificate is renewed when 30 are left, give or take some; less than this means that it was not."""
 
 
 Facts = dict[str, str | int | bool | None]
@@ -144,9 +144,11 @@ def _heard(record: DeviceRecord, now_s: int) -> Finding:
         hint = "see that its daemon runs and reaches the broker: `homebred doctor` on the device"
         what = "it was never heard over the broker"
         return Finding(rule="heard", verdict=Verdict.PROBLEM, what=what, hint=hint, facts=told)
-    silent = record.facts.online and now_s - heard_at_s > SILENT_AFTER_S
-    verdict = Verdict.NOTE if silent else Verdict.OK
-    return Finding(rule="heard", verdict=verdict, what=f"it was last heard {_ago(heard_at_s, now_s)}", facts=told)
+    what = f"it was last heard {_ago(heard_at_s, now_s)}"
+    if record.facts.online and now_s - heard_at_s > SILENT_AFTER_S:
+        what += ", and is connected: it should tell of its health every hour"
+        return Finding(rule="heard", verdict=Verdict.NOTE, what=what, facts=told)
+    return Finding(rule="heard", verdict=Verdict.OK, what=what, facts=told)
 
 
 _GONE: Final = {

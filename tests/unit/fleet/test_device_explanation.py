@@ -97,7 +97,7 @@ def test_a_device_of_which_nothing_is_known_is_explained_too() -> None:
             "note",
             "another 3 d, and should have been renewed",
         ),
-        ("heard", {"heard_at_s": NOW_S - 3600}, {}, "note", "60 min ago"),
+        ("heard", {"heard_at_s": NOW_S - 4 * 3600}, {}, "note", "4 h ago, and is connected"),
         ("heard", {"heard_at_s": NOW_S + 3 * 3600}, {}, "ok", "3 h ahead of the controller's clock"),
         (
             "presence",
