@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -23,13 +24,21 @@ from homebred_fleet.adapters.http_api.devices import DeviceParts, device_router
 from homebred_fleet.adapters.http_api.est import EstParts, est_router
 from homebred_fleet.adapters.http_api.server import HttpsServer, Listening
 from homebred_fleet.adapters.logs import StructuredJournal
+from homebred_fleet.adapters.mqtt_hub import MqttHub
 from homebred_fleet.adapters.own_certificates import OwnCertificatesInFolder
+from homebred_fleet.adapters.small_documents import SmallDocuments
 from homebred_fleet.adapters.store.administering import Administering
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.adapters.store.document_files import DocumentFiles
 from homebred_fleet.adapters.store.identities import IdentityStore
+from homebred_fleet.adapters.store.intake import StoreIntake
+from homebred_fleet.adapters.store.intents import StoreIntents
 from homebred_fleet.core.attempts import Attempts
+from homebred_fleet.core.figures import Figures
 from homebred_fleet.services.enrolling import Enrolling
+from homebred_fleet.services.hub import HubService, reconciler_hears
+from homebred_fleet.services.ingesting import Ingesting
+from homebred_fleet.services.reconciling import Reconciling
 from homebred_fleet.services.renewing import Renewing
 from homebred_fleet.services.revoking import Revoking
 from homebred_fleet.settings import Settings
@@ -57,13 +66,9 @@ class Controller:
     blobs: BlobFolder
     enrolling: Enrolling
     revoking: Revoking
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """The broker, with the controller's own credentials."""
-        pair, broker = self.folder.controller, self.settings.broker
-        credentials = Credentials(authorities=self.folder.authorities, certificate=pair.certificate, key=pair.key)
-        return Endpoint(broker.host, broker.port, credentials)
+    hub: HubService
+    ingesting: Ingesting
+    reconciling: Reconciling
 
     def parts(self, server: HttpsServer) -> tuple[Part, ...]:
         """What runs beside the HTTPS server."""
@@ -74,7 +79,10 @@ class Controller:
 
         own = OwnCertificatesInFolder(self.folder, self.settings.identity.names)
         renewing = Renewing(own, self.journal, renewed=renewed, now_s=unix_s)
-        return (self.revoking.run, renewing.run)
+        return (self.revoking.run, renewing.run, self._run_hub)
+
+    async def _run_hub(self) -> None:
+        await self.hub.run(self.ingesting, self.reconciling)
 
     def routers(self) -> tuple[APIRouter, ...]:
         """What the HTTPS server serves."""
@@ -93,13 +101,10 @@ class Controller:
 
     def administration(self) -> Administration:
         """What admins reach."""
-        changes = Administering(self.database, self.blobs, clock=unix_s, wake=self.wake_reconciler)
+        changes = Administering(self.database, self.blobs, clock=unix_s, wake=self.reconciling.wake)
         return Administration(
             database=self.database, blobs=self.blobs, changes=changes, revoking=self.revoking, clock=unix_s
         )
-
-    def wake_reconciler(self) -> None:
-        """There is something that devices should hear; from any thread."""
 
     def server(self) -> HttpsServer:
         """The HTTPS server, with its port bound. Raises ConfigurationError."""
@@ -118,7 +123,7 @@ class Controller:
 
 
 def assembled(settings: Settings, journal: StructuredJournal) -> Controller:
-    """The controller of some settings; its database is brought up to date.
+    """The controller of some settings, made on the loop that it runs on; its database is brought up to date.
 
     Raises:
         FleetError: its folder, keys or database cannot be used.
@@ -128,6 +133,46 @@ def assembled(settings: Settings, journal: StructuredJournal) -> Controller:
     database = Database(settings.database_url)
     database.upgrade()
     identities = IdentityStore(database)
+    blobs = BlobFolder(settings.paths.state_dir / "documents")
+    revoking = _revoking(settings, folder, authority, identities, journal)
+    figures = Figures()
+    hub = MqttHub(lambda hand_over: MqttThread(_endpoint(settings, folder), hand_over, name="hub"))
+    reconciling = Reconciling(StoreIntents(database), SmallDocuments(blobs), hub, journal, figures, now_s=unix_s)
+    noticed = reconciler_hears(reconciling)
+
+    def taken_back() -> None:
+        revoking.wake()
+        reconciling.wake()  # a device that takes another's place inherits what was wanted of it
+
+    return Controller(
+        settings=settings,
+        folder=folder,
+        journal=journal,
+        database=database,
+        identities=identities,
+        blobs=blobs,
+        enrolling=Enrolling(identities, authority, unix_s, taken_back=taken_back),
+        revoking=revoking,
+        hub=HubService(hub, journal, figures, random_share=random.SystemRandom().random),
+        ingesting=Ingesting(StoreIntake(database), hub, journal, figures, now_s=unix_s, noticed=noticed),
+        reconciling=reconciling,
+    )
+
+
+def _endpoint(settings: Settings, folder: FleetFolder) -> Endpoint:
+    """The broker, with the controller's own credentials."""
+    pair = folder.controller
+    credentials = Credentials(authorities=folder.authorities, certificate=pair.certificate, key=pair.key)
+    return Endpoint(settings.broker.host, settings.broker.port, credentials)
+
+
+def _revoking(
+    settings: Settings,
+    folder: FleetFolder,
+    authority: CertificateAuthority,
+    identities: IdentityStore,
+    journal: StructuredJournal,
+) -> Revoking:
     broker = settings.broker
     control = BrokerOnThisMachine(
         Address(host=broker.host, port=broker.port, authorities=folder.authorities),
@@ -136,14 +181,4 @@ def assembled(settings: Settings, journal: StructuredJournal) -> Controller:
         connect=MqttThread,
     )
     mark = MarkFile(settings.paths.state_dir / "revocations-settled")
-    revoking = Revoking(identities, authority, control, mark, journal, now_s=unix_s)
-    return Controller(
-        settings=settings,
-        folder=folder,
-        journal=journal,
-        database=database,
-        identities=identities,
-        blobs=BlobFolder(settings.paths.state_dir / "documents"),
-        enrolling=Enrolling(identities, authority, unix_s, taken_back=revoking.wake),
-        revoking=revoking,
-    )
+    return Revoking(identities, authority, control, mark, journal, now_s=unix_s)

@@ -1,0 +1,135 @@
+"""A whole controller over a real broker: what a device tells is in the database, what it is to be like reaches it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from tests.support import telemetry_messages as telling
+from tests.support.controller import Controller, Device, running_controller
+from tests.support.mqtt_client import Client, clients
+
+from homebred_fleet.adapters.blob_folder import BlobFolder
+from homebred_fleet.adapters.store import desired, documents, stops
+from homebred_fleet.adapters.store.tables import devices, presence, route_events
+from homebred_protocol.compression import decompressed
+from homebred_protocol.topics import STOP, DeviceTopic, Down, Up
+from homebred_protocol.v1 import fleet_pb2 as wire
+
+BODY = b"version = 1\n"
+NOW_S = 1_800_000_000
+
+
+@pytest.fixture
+def controller(tmp_path: Path) -> Iterator[Controller]:
+    with running_controller(tmp_path / "fleet") as running:
+        yield running
+
+
+def rows(controller: Controller) -> int:
+    return int(asked(controller, select(func.count()).select_from(route_events)))
+
+
+def asked(controller: Controller, query: Any) -> Any:
+    database = controller.database()
+    try:
+        with database.reading() as connection:
+            return connection.execute(query).scalar_one_or_none()
+    finally:
+        database.close()
+
+
+def eventually(condition: Callable[[], bool], *, within_s: float = 15.0) -> None:
+    """Waits until it is so."""
+    deadline_s = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline_s, "it did not come to that"
+        time.sleep(0.05)
+
+
+def connected(client: Client, device: Device) -> None:
+    own = [DeviceTopic(device.id, kind).text for kind in (Down.DESIRED, Down.ACK)]
+    client.connected(clean_start=False, session_expiry_s=3600)
+    client.subscribe(STOP, *own)
+
+
+def acknowledged(client: Client, device: Device) -> int:
+    """Up to where the controller says that it has a stream."""
+    arrived = client.arrived(DeviceTopic(device.id, Down.ACK).text)
+    return int(wire.TelemetryAck.FromString(arrived.payload).up_to_seq)
+
+
+def test_what_is_acknowledged_outlives_crashes_of_controller_and_broker_and_is_stored_once(
+    controller: Controller,
+) -> None:
+    device = controller.enrol()
+    first, second = telling.routes(device.id, 1, 20), telling.routes(device.id, 21, 30, after_seq=20)
+    with clients(controller.broker.port) as make:
+        client = make(device.id, device.credentials)
+        connected(client, device)
+        client.publish(first.topic, first.payload)
+        assert acknowledged(client, device) == 20
+        controller.kill()
+        client.publish(second.topic, second.payload)  # nobody is there to hear it
+        controller.start()
+        eventually(lambda: client.publish(first.topic, first.payload) and acknowledged(client, device) == 20)
+        client.publish(second.topic, second.payload)
+        assert acknowledged(client, device) == 30
+        controller.broker.kill()
+        controller.broker.start()
+        client.ended()
+        connected(client, device)
+        eventually(lambda: [one["event"] for one in controller.log].count("broker_connected") >= 3)
+        client.publish(second.topic, second.payload)
+        assert acknowledged(client, device) == 30
+    assert rows(controller) == 30
+
+
+def test_desired_state_and_stop_reach_a_device_and_are_said_again_by_a_broker_that_lost_them(
+    controller: Controller,
+) -> None:
+    device = controller.enrol()
+    database = controller.database()
+    with database.writing() as connection:
+        number = connection.execute(select(devices.c.number).where(devices.c.id == device.id)).scalar_one()
+        digest = BlobFolder(controller.folder.path / "state" / "documents").keep(BODY)
+        documents.add(connection, digest=digest, kind="policy", site="", length=len(BODY), by="test", now_s=NOW_S)
+        desired.assign(connection, device_numbers=[number], by="test", now_s=NOW_S, policy_digest=digest)
+        stops.order(connection, stopped=True, reason_code="drill", by="test", now_s=NOW_S)
+    database.close()
+    topic = DeviceTopic(device.id, Down.DESIRED).text
+    with clients(controller.broker.port) as make:
+        client = make(device.id, device.credentials)
+        connected(client, device)
+        stop = wire.StopOrder.FromString(client.arrived(STOP, within_s=30).payload)
+        assert (stop.epoch, stop.stopped) == (1, True)
+        told = wire.Desired.FromString(client.arrived(topic, within_s=30).payload)
+        assert (told.version, told.policy.digest, decompressed(told.policy.body, max_bytes=1000)) == (1, digest, BODY)
+        controller.broker.kill()
+        for kept in (controller.folder.broker / "data").glob("*.db"):
+            kept.unlink()
+        controller.broker.start()
+        client.ended()
+        connected(client, device)
+        assert wire.StopOrder.FromString(client.arrived(STOP, within_s=30).payload).epoch == 1
+        assert wire.Desired.FromString(client.arrived(topic, within_s=30).payload).policy.digest == digest
+
+
+def test_a_device_is_seen_online_and_offline(controller: Controller) -> None:
+    device = controller.enrol()
+    with clients(controller.broker.port) as make:
+        client = make(device.id, device.credentials)
+        connected(client, device)
+        for is_online in (True, False):
+            message = telling.state(device.id, online=is_online)
+            client.publish(DeviceTopic(device.id, Up.STATE).text, message.payload, retain=True)
+            eventually(partial(sees, controller, is_online))
+
+
+def sees(controller: Controller, is_online: object) -> bool:
+    return asked(controller, select(presence.c.online)) is is_online
