@@ -11,6 +11,11 @@ from typing import Any
 import pytest
 from tests.support.command_line import fleet_here
 from tests.support.controller import Controller, Device, running_controller
+from tests.support.mqtt_client import clients
+from tests.support.telemetry_messages import state
+
+from homebred_protocol.topics import DeviceTopic, Down, Up
+from homebred_protocol.v1 import fleet_pb2 as wire
 
 POLICY = "version = 1\n# ours\n"
 NAMES = '{"text": "Ada Nilsson", "class": "patient"}\n'
@@ -66,6 +71,44 @@ def test_a_sites_documents_reach_its_devices_and_nobody_elses(controller: Contro
     assert ask("policy", "show", east.id)["text"] == POLICY
 
 
+def test_a_device_hears_what_an_admin_says_and_its_answer_is_seen(
+    controller: Controller, ask: Ask, tmp_path: Path
+) -> None:
+    device = enrolled(controller, ask, "clinic-e")
+    policy = tmp_path / "policy.toml"
+    policy.write_text(POLICY)
+    desired, command = (DeviceTopic(device.id, *kind).text for kind in ((Down.DESIRED,), (Down.COMMAND, "ping")))
+    with clients(controller.broker.port) as make:
+        client = make(device.id, device.credentials)
+        client.connected()
+        client.subscribe(desired, command)
+        client.publish(DeviceTopic(device.id, Up.STATE).text, state(device.id, online=True).payload, retain=True)
+        digest = ask("policy", "assign", policy, "--device", device.id)["digest"]
+        told = wire.Desired.FromString(client.arrived(desired, within_s=5).payload)
+        assert (told.version, told.policy.digest) == (1, digest)
+        refused = wire.PartReport(name="policy", digest=digest, state="refused", problem="no\x1b[2J")
+        report = wire.Reported(
+            schema=1, boot_id="1" * 32, boot_number=1, revision=1, desired_version=1, highest_version=1, parts=[refused]
+        )
+        client.publish(DeviceTopic(device.id, Up.REPORTED).text, report.SerializeToString(), retain=True)
+        identity = ask("commands", "send", "ping", "--device", device.id)["commands"][0]["id"]
+        given = wire.Command.FromString(client.arrived(command, within_s=5).payload)
+        assert (given.id, given.op, given.issued_by) == (identity, "ping", "admin")
+        answer = wire.CommandResult(schema=1, id=identity, op="ping", state="done", answer={"version": "0.1.0"})
+        client.publish(DeviceTopic(device.id, Up.COMMAND_RESULT).text, answer.SerializeToString())
+        shown = ask("commands", "show", identity, "--wait", "10")
+        assert (shown["state"], shown["result"]["answer"]) == ("done", {"version": "0.1.0"})
+    why = {one["rule"]: one for one in ask("devices", "why", device.id)["findings"]}
+    assert (why["presence"]["verdict"], why["desired"]["verdict"], why["parts"]["verdict"]) == (
+        "ok",
+        "problem",
+        "problem",
+    )
+    assert ask("devices", "list", "--filter", f"id=={device.id} and online==true and desired==refused")["devices"]
+    environ = {"HOMEBRED_FLEET_PROFILE": str(controller.folder.profile)}
+    assert "policy: no\\x1b[2J" in fleet_here("devices", "why", device.id, environ=environ).out
+
+
 def test_a_revoked_device_is_out_over_https_at_once_and_at_the_broker_soon(controller: Controller, ask: Ask) -> None:
     device = enrolled(controller, ask, "clinic-c")
     whoami = "/device/v1/enrolment"
@@ -90,6 +133,7 @@ def test_a_devices_certificate_and_none_open_no_door_for_admins(controller: Cont
 
 def test_an_admin_of_a_lesser_role_is_made_on_the_machine_and_held_to_it(controller: Controller, ask: Ask) -> None:
     settings = str(controller.folder.settings)
+    enrolled(controller, ask, "clinic-f")
     made = json.loads(
         fleet_here("admins", "add", "ben", "--role", "operator", "--config", settings, "--json", environ={}).out
     )
