@@ -15,13 +15,16 @@ from homebred_daemon.core.exposition import exposition
 from homebred_daemon.core.link import Link
 from homebred_daemon.core.measures import Given
 from homebred_daemon.ports.measures import ProcessFigures
+from homebred_daemon.ports.outbox import OutboxDepth
 from homebred_daemon.services.gauging import Gauging
 from homebred_daemon.services.tallying import Tally
 
 PROCESS = ProcessFigures(resident_bytes=65_000_000, cpu_s=1.5, open_files=20, most_files=1024, started_at_s=1.0e9)
 
 
-async def read(fleet: Fleet, *, used: bool = False, stats: dict[str, int] | None = None) -> Figures:
+async def read(
+    fleet: Fleet, *, used: bool = False, stats: dict[str, int] | None = None, outbox: OutboxDepth | None = None
+) -> Figures:
     """The figures of a device with one specialist, which was used or not."""
     stage, desk, tally = Stage({"a": Actor()}), review_desk(FakeReviewStore(), ManualClock()), Tally()
     async with stage.answering() as answering, desk.running(), pool_of(fleet) as pool:
@@ -36,6 +39,7 @@ async def read(fleet: Fleet, *, used: bool = False, stats: dict[str, int] | None
             links=lambda: {"cloud/default": Link.METERED},
             process=lambda: PROCESS,
             version="1.2.3",
+            **({} if outbox is None else {"outbox": lambda: outbox}),
         )
         tally.know(Given.ALIAS, lambda: ["cloud/default"])
         tally.know(Given.VERSION, lambda: ["1.2.3"])
@@ -70,3 +74,11 @@ async def test_a_link_is_in_one_state_of_all() -> None:
     found = await read(Fleet.free())
     states = {link: figure(found, "homebred_link", alias="cloud/default", state=link) for link in Link}
     assert states == {Link.UP: 0, Link.METERED: 1, Link.DOWN: 0, Link.PORTAL: 0}
+
+
+async def test_an_outbox_is_read_as_it_stands_and_a_device_alone_has_an_empty_one() -> None:
+    depth = OutboxDepth(events=7, size_bytes=900, lost_events=2, cut_events=30, acknowledged_events=25)
+    for outbox, expected in ((None, (0, 0, 0, 0, 0)), (depth, (7, 900, 2, 30, 25))):
+        found = await read(Fleet.free(), outbox=outbox)
+        names = ("events", "bytes", "lost_events_total", "cut_events_total", "acknowledged_events_total")
+        assert tuple(figure(found, f"homebred_outbox_{name}") for name in names) == expected

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from tests.support.fake_ledger import FakeLedger
-from tests.support.ledger_entries import OUTCOME, entry
+from tests.support.ledger_entries import FEEDBACK, OUTCOME, entry
 from tests.support.metrics_reader import counted
 from typing_extensions import override
 
@@ -146,3 +146,15 @@ async def test_what_is_stored_and_what_could_not_be_is_counted_and_timed() -> No
     assert stored == {"decision": 1, "outcome": 1}
     assert counted(tally, ENTRIES, kind="decision", result="failed") == 1
     assert counted(tally, "homebred_ledger_commit_seconds_count") == 3
+
+
+async def test_whoever_follows_the_ledger_hears_of_outcomes_and_feedback_once_they_are_committed() -> None:
+    ledger, heard = FakeLedger(), list[int]()
+    recorder = Recorder(ledger)
+    recorder.tell(lambda: heard.append(len(ledger.outcomes) + len(ledger.feedback)))
+    async with recorder.running():
+        await recorder.decision(entry("r1"))
+        assert heard == []
+        await recorder.outcome(OUTCOME)
+        await recorder.feedback(FEEDBACK)
+    assert heard == [1, 2]
