@@ -6,23 +6,37 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 
+from tests.support.answering_stage import (
+    PRIVATE,
+    WORKFLOW,
+    Actor,
+    Stage,
+    accepted_task,
+    means_of,
+    review_desk,
+)
+from tests.support.fake_workers import Fleet
 from tests.support.ledger_entries import ENTRY, FEEDBACK, OUTCOME, keep_documents
 from tests.support.recorded_journal import RecordedJournal
+from tests.support.scripted_pool import says
 from tests.support.sent_telemetry import events_of
 from tests.support.told_routes import TELLING
+from tests.support.worker_pools import pool_of
 
 from homebred_daemon.adapters import telemetry_wire
 from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.adapters.store.ledger_feed import SqliteFeed
 from homebred_daemon.adapters.store.outbox_file import forget_outbox, open_outbox
 from homebred_daemon.adapters.system_clock import SystemClock
+from homebred_daemon.app.telemetry import Followed, outbox_in, telemetry
 from homebred_daemon.core.outbox import Quota
 from homebred_daemon.core.telemetry import HealthFact
 from homebred_daemon.ports.outbox import Outbox
+from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.telemetry import Sources, Telemetry
 from homebred_protocol.v1 import fleet_pb2 as wire
@@ -139,3 +153,35 @@ async def test_a_device_that_leaves_its_fleet_keeps_nothing_of_it(tmp_path: Path
         await device.end("later")
         events = await device.holds("route", 1)
     assert [event.route.route_id for event in events] == ["later"]
+
+
+async def test_a_daemons_own_parts_make_it_up(tmp_path: Path) -> None:
+    """As the application puts it together: real answers of a stage, its policy and registry in force."""
+    clock, journal = SystemClock(), RecordedJournal()
+    stage, news = Stage({"a": Actor(plays=[says("fine")])}), asyncio.Event()
+    with closing(SqliteLedger(tmp_path / "ledger.sqlite")) as ledger, ExitStack() as stack:
+        outbox = stack.enter_context(outbox_in(tmp_path, QUOTA, clock, journal))
+        recorder, desk = Recorder(ledger), review_desk(stage.reviews, stage.clock)
+        means = replace(means_of(stage), recorder=recorder, new_route_id=lambda: "r1")
+        async with recorder.running(), desk.running(), pool_of(Fleet.free()) as pool:
+            followed = Followed(
+                state_dir=tmp_path,
+                recorder=recorder,
+                answering=Answering(stage.standing(), means),
+                pool=pool,
+                reviews=desk,
+                clock=clock,
+                journal=journal,
+            )
+            async with telemetry(followed, outbox, tell=news.set) as service:
+                device = Running(recorder, outbox, news)
+                (health,) = await device.holds("health", 1)
+                await followed.answering.answer(accepted_task(PRIVATE), stage.hear)
+                service.receipt("stop", "7", "done", "", version=7)
+                (event,) = await device.holds("route", 1)
+                (receipt,) = await device.holds("receipt", 1)
+    assert health.health.resident_bytes > 1_000_000
+    assert health.health.free_disk_bytes > 1_000_000
+    assert (event.route.guarded, event.route.workflow, event.route.route_id) == (True, WORKFLOW, "")
+    assert receipt.receipt.version == 7
+    assert journal.names == []

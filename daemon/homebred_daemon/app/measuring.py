@@ -17,6 +17,7 @@ from homebred_daemon.core.link import Link
 from homebred_daemon.core.measures import Given
 from homebred_daemon.errors import StateError
 from homebred_daemon.ports.measures import UNMEASURED, Measures
+from homebred_daemon.ports.outbox import NO_OUTBOX, OutboxDepth
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.models import Site
@@ -37,6 +38,8 @@ class Measured:
     links: Callable[[], Mapping[str, Link]]
     site: Site
     """Whose detectors mask what leaves."""
+    outbox: Callable[[], OutboxDepth] = lambda: NO_OUTBOX
+    """What waits for the fleet."""
 
     @property
     def entity_types(self) -> frozenset[str]:
@@ -75,6 +78,7 @@ class Measuring:
             links=measured.links,
             process=process_figures,
             version=release,
+            outbox=measured.outbox,
         )
         tally.know(Given.SPECIALIST, lambda: measured.answering.standing.specialists)
         tally.know(Given.ALIAS, measured.links)

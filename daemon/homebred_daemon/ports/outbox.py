@@ -45,6 +45,10 @@ class OutboxDepth:
     """By the controller, since the device was enrolled."""
 
 
+NO_OUTBOX = OutboxDepth(events=0, size_bytes=0, lost_events=0)
+"""Of a device that is in no fleet, or whose outbox cannot be read."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
     """What of one boot's stream was acknowledged or refused, and is kept no longer."""

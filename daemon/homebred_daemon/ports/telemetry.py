@@ -1,4 +1,4 @@
-"""What services need so that the fleet hears of this device, and where they tell what they did for it."""
+"""What telemetry needs so that the fleet hears of this device: facts as bytes."""
 
 from __future__ import annotations
 
@@ -25,12 +25,4 @@ class EventForms(Protocol):
 
     def health_body(self, fact: HealthFact, *, at_s: int) -> bytes:
         """How the device stands."""
-        ...
-
-
-class Receipts(Protocol):
-    """Takes what the device did of what the fleet told it to."""
-
-    async def receipt(self, fact: ReceiptFact) -> None:
-        """Returns once it is in the outbox, or waits in memory for a disk that is full. It never fails."""
         ...

@@ -13,14 +13,11 @@ from homebred_daemon.core.link import Link
 from homebred_daemon.core.measures import Counter, Gauge, Reading, Total
 from homebred_daemon.inbound.caretaking import WorkerState
 from homebred_daemon.ports.measures import ProcessFigures
-from homebred_daemon.ports.outbox import OutboxDepth
+from homebred_daemon.ports.outbox import NO_OUTBOX, OutboxDepth
 from homebred_daemon.ports.review import ReviewCounts
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.review_desk import ReviewDesk
-
-_NO_OUTBOX = OutboxDepth(events=0, size_bytes=0, lost_events=0)
-"""Of a device that no controller knows."""
 
 
 class Gauging:
@@ -35,7 +32,7 @@ class Gauging:
         links: Callable[[], Mapping[str, Link]],
         process: Callable[[], ProcessFigures],
         version: str,
-        outbox: Callable[[], OutboxDepth] = lambda: _NO_OUTBOX,
+        outbox: Callable[[], OutboxDepth] = lambda: NO_OUTBOX,
     ) -> None:
         """`links` gives what the router sees of each cloud endpoint, by alias."""
         self._answering = answering

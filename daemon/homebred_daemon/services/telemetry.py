@@ -9,6 +9,7 @@ does not take waits in memory, and is counted where it cannot. It decides nothin
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -24,7 +25,7 @@ from homebred_daemon.errors import StateError
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.feed import Feed
 from homebred_daemon.ports.journal import Journal
-from homebred_daemon.ports.outbox import NewEvent, Outbox, OutboxDepth
+from homebred_daemon.ports.outbox import NO_OUTBOX, NewEvent, Outbox, OutboxDepth
 from homebred_daemon.ports.telemetry import EventForms
 from homebred_daemon.services.background import beside
 
@@ -108,8 +109,40 @@ class Carrier:
         return made
 
 
+class Unwritten:
+    """Events in memory until the disk takes them. The loop keeps them, one other thread writes them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._events: list[NewEvent] = []
+        self._lost: Counter[str] = Counter()
+        """Events, by stream, that had no room here either."""
+
+    def keep(self, event: NewEvent) -> None:
+        """Keeps an event, or counts it."""
+        with self._lock:
+            if len(self._events) < MOST_UNWRITTEN:
+                self._events.append(event)
+            else:
+                self._lost[event.stream] += 1
+
+    def write(self, outbox: Outbox) -> bool:
+        """Writes all of it; whether there was anything. Raises StateError: the rest waits on."""
+        with self._lock:
+            events, lost = list(self._events), dict(self._lost)
+        if events:
+            outbox.append(events, cursor=outbox.cursor())
+            with self._lock:
+                del self._events[: len(events)]
+        for stream, number in lost.items():
+            outbox.count_lost(stream, number, "disk")
+            with self._lock:
+                self._lost = self._lost - Counter({stream: number})
+        return bool(events or lost)
+
+
 class Telemetry:
-    """Fulfils `ports.telemetry.Receipts`."""
+    """Fulfils `ports.fleet_commands.OutcomeReceipts`."""
 
     def __init__(
         self,
@@ -136,10 +169,7 @@ class Telemetry:
         self._thread = thread or ThreadPoolExecutor(max_workers=1, thread_name_prefix="telemetry")
         self._wake = asyncio.Event()
         self._carrier = Carrier(sources.outbox, sources.feed, sources.forms)
-        self._unwritten: list[NewEvent] = []
-        self._uncounted: Counter[str] = Counter()
-        """Events, by stream, that had no room in memory either."""
-        self._unwritten_lock = asyncio.Lock()
+        self._unwritten = Unwritten()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -151,10 +181,10 @@ class Telemetry:
         """Something has ended."""
         self._wake.set()
 
-    async def receipt(self, fact: ReceiptFact) -> None:
-        """Notes what the device did of what it was told."""
-        body = self._sources.forms.receipt_body(fact, at_s=int(self._clock.now().timestamp()))
-        await self._add(NewEvent(stream="receipt", body=body))
+    def receipt(self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0) -> None:
+        """Notes what the device did of what it was told; it is written within moments, or waits for a full disk."""
+        fact = ReceiptFact(kind=kind, subject=subject, version=version, result=result, problem_code=problem_code)
+        self._keep("receipt", self._sources.forms.receipt_body(fact, at_s=self._now_s()))
 
     async def _run(self) -> None:
         self._wake.set()
@@ -192,26 +222,22 @@ class Telemetry:
             if lost_before is not None and depth.lost_events > lost_before:
                 self._journal.note(messages.TELEMETRY_LOST, count=depth.lost_events - lost_before)
             lost_before = max(lost_before or 0, depth.lost_events)
-            fact = self._sources.health(depth)
-            body = self._sources.forms.health_body(fact, at_s=int(self._clock.now().timestamp()))
-            await self._add(NewEvent(stream="health", body=body))
+            self._keep("health", self._sources.forms.health_body(self._sources.health(depth), at_s=self._now_s()))
             await asyncio.sleep(HEALTH_EVERY_S)
 
     async def _depth(self) -> OutboxDepth:
         try:
             return await self._on_thread(self._sources.outbox.depth)
         except StateError:
-            return OutboxDepth(events=0, size_bytes=0, lost_events=0)
+            return NO_OUTBOX
 
-    async def _add(self, event: NewEvent) -> None:
-        if len(self._unwritten) < MOST_UNWRITTEN:
-            self._unwritten.append(event)
-        else:
-            self._uncounted[event.stream] += 1
-        try:
-            await self._write_unwritten()
-        except StateError:
-            self._wake.set()  # whoever follows the ledger says so, and tries again
+    def _keep(self, stream: str, body: bytes) -> None:
+        """Keeps an event in memory until whoever follows the ledger writes it, which is next."""
+        self._unwritten.keep(NewEvent(stream=stream, body=body))
+        self.wake()
+
+    def _now_s(self) -> int:
+        return int(self._clock.now().timestamp())
 
     async def _catch_up(self) -> None:
         """Notes all that has ended. Raises StateError: not all of it; nothing is lost."""
@@ -227,19 +253,9 @@ class Telemetry:
         return carried.is_last
 
     async def _write_unwritten(self) -> None:
-        """Appends what waits in memory, and counts what had no room there. Raises StateError: the rest waits on."""
-        outbox = self._sources.outbox
-        async with self._unwritten_lock:
-            if events := list(self._unwritten):
-                await self._on_thread(lambda: outbox.append(events, cursor=outbox.cursor()))
-                del self._unwritten[: len(events)]
-                self._tell()
-            while self._uncounted:
-                stream, lost = next(iter(self._uncounted.items()))
-                await self._on_thread(partial(outbox.count_lost, stream, lost, "disk"))
-                self._uncounted[stream] -= lost
-                self._uncounted = +self._uncounted
-                self._tell()
+        """Raises StateError: it waits on."""
+        if await self._on_thread(partial(self._unwritten.write, self._sources.outbox)):
+            self._tell()
 
     async def _last_words(self) -> None:
         """Notes what ended until now; what it cannot, the next start does."""

@@ -19,14 +19,13 @@ from tests.support.told_routes import ENDED, PRIVATE, ROUTE, TELLING
 from typing_extensions import override
 
 from homebred_daemon.adapters import telemetry_wire
-from homebred_daemon.core.telemetry import HealthFact, ReceiptFact
+from homebred_daemon.core.telemetry import HealthFact
 from homebred_daemon.errors import StateError
 from homebred_daemon.ports.outbox import NewEvent, OutboxDepth
 from homebred_daemon.services.telemetry import HEALTH_EVERY_S, MOST_UNWRITTEN, Sources, Telemetry
 from homebred_protocol.v1 import fleet_pb2 as wire
 
 FAILED = replace(ROUTE, ended=replace(ENDED, status="error"))
-RECEIPT = ReceiptFact(kind="desired", subject="sha256:ab", version=7, result="applied")
 
 
 class AtOnce(Executor):
@@ -128,10 +127,11 @@ def test_what_ended_before_the_enrolment_is_not_told_and_what_ends_later_is(devi
 def test_an_outcome_is_noted_within_a_second_and_told_on(device: Device) -> None:
     async def script(telemetry: Telemetry) -> None:
         await device.pass_s(1)
+        await device.pass_s(1)
         before = device.told
         device.feed.entries += [FAILED]
         telemetry.wake()
-        await device.settled()
+        await device.pass_s(0.5)
         assert device.outbox.depth().events == 3  # beside the device's health
         assert device.told == before + 1
 
@@ -141,6 +141,7 @@ def test_an_outcome_is_noted_within_a_second_and_told_on(device: Device) -> None
 
 def test_outcomes_that_come_soon_after_each_other_are_noted_together(device: Device) -> None:
     async def script(telemetry: Telemetry) -> None:
+        await device.pass_s(1)
         await device.pass_s(1)
         before = device.told
         for _ in range(9):
@@ -226,7 +227,7 @@ def test_a_full_disk_loses_nothing_and_is_said_once(device: Device) -> None:
         for _ in range(5):
             device.feed.entries += [FAILED]
             telemetry.wake()
-            await telemetry.receipt(RECEIPT)
+            telemetry.receipt("desired", "sha256:ab", "applied", "", version=7)
             await device.pass_s(61)
         assert device.journal.names == ["telemetry_held_up"]
         device.outbox.is_full = False
@@ -241,9 +242,10 @@ def test_a_full_disk_loses_nothing_and_is_said_once(device: Device) -> None:
 
 def test_receipts_that_neither_disk_nor_memory_has_room_for_are_counted(device: Device) -> None:
     async def script(telemetry: Telemetry) -> None:
+        await device.pass_s(1)
         device.outbox.is_full = True
         for _ in range(MOST_UNWRITTEN + 7):
-            await telemetry.receipt(RECEIPT)
+            telemetry.receipt("desired", "sha256:ab", "applied", "", version=7)
         device.outbox.is_full = False
         await device.pass_s(61)
 
@@ -257,7 +259,7 @@ def test_a_ledger_that_cannot_be_read_holds_nothing_else_up(device: Device) -> N
     async def script(telemetry: Telemetry) -> None:
         device.feed.is_broken = True
         telemetry.wake()
-        await telemetry.receipt(RECEIPT)
+        telemetry.receipt("desired", "sha256:ab", "applied", "", version=7)
         await device.pass_s(61)
 
     device.run(script)
@@ -267,7 +269,7 @@ def test_a_ledger_that_cannot_be_read_holds_nothing_else_up(device: Device) -> N
 
 def test_a_receipt_says_what_was_done_of_what(device: Device) -> None:
     async def script(telemetry: Telemetry) -> None:
-        await telemetry.receipt(RECEIPT)
+        telemetry.receipt("desired", "sha256:ab", "applied", "", version=7)
 
     device.run(script)
     (event,) = device.events("receipt")
@@ -321,6 +323,7 @@ def test_an_outbox_that_fails_on_the_way_out_is_said(device: Device) -> None:
 
 def test_idle_it_does_nothing(device: Device) -> None:
     async def script(_: Telemetry) -> None:
+        await device.pass_s(1)
         await device.pass_s(1)
         before = (device.told, len(device.healths))
         for __ in range(50):
