@@ -179,6 +179,18 @@ class LlamaServer:
         return not any("error" in document for document in documents) and UNGUIDED not in "".join(texts)
 
 
+def _await_its_loop(server: xllamacpp.Server, *, embeddings: bool) -> None:
+    """Asks for one token.
+
+    The library's server stands before its thread takes requests. One that is freed in between tells the thread to end
+    before it has begun, and waits for ever that it does.
+    """
+    if embeddings:
+        server.handle_embeddings(json.dumps({"input": ["."]}).encode())
+    else:
+        server.handle_completions(json.dumps({"prompt": ".", "max_tokens": 1}).encode(), lambda _: False)
+
+
 def _embedding_error(error: dict[str, object], context_tokens: int) -> EngineError:
     message = str(error.get("message"))
     too_long = _TOO_LONG.search(message)
@@ -219,7 +231,8 @@ def _start(options: ServerOptions) -> xllamacpp.Server:
         ) from None
     try:
         parameters.hostnames = [str(Path(folder) / "s.sock")]  # the ending makes it a Unix socket
-        return xllamacpp.Server(parameters)
+        server = xllamacpp.Server(parameters)
+        _await_its_loop(server, embeddings=options.embeddings)
     except RuntimeError as error:
         raise EngineFailedError(
             f"llama.cpp could not load the model: {error}",
@@ -227,3 +240,4 @@ def _start(options: ServerOptions) -> xllamacpp.Server:
         ) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    return server

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -19,6 +21,19 @@ from homebred_engines.llamacpp_server import LlamaServer
 
 DIGEST = "sha256:" + "0" * 64
 LONG = api.GenerateOptions(temperature=0, max_tokens=100)
+
+OPEN_AND_CLOSE = """
+import sys
+from homebred_engines.api import LoadOptions
+from homebred_engines.llamacpp_plan import plan_load
+from homebred_engines.llamacpp_server import LlamaServer
+
+for embeddings in (False, True):
+    plan = plan_load(LoadOptions(model_path=sys.argv[1], model_digest="d", context_tokens=256, embeddings=embeddings))
+    for _ in range(20):
+        LlamaServer(plan.options).close()
+"""
+"""A process of its own can be ended when it hangs."""
 
 
 def adapters(folder: Path, count: int) -> list[api.Adapter]:
@@ -64,6 +79,13 @@ async def _said(engine: LlamaCppEngine) -> str:
     short = api.GenerateOptions(temperature=0, max_tokens=2)
     async with generating(engine, short) as events:
         return "".join([getattr(event, "text", "") async for event in events])
+
+
+def test_a_model_that_nobody_asked_anything_is_freed_as_well(tmp_path: Path) -> None:
+    write_tiny_gguf(tmp_path / "base.gguf")
+    subprocess.run(
+        [sys.executable, "-c", OPEN_AND_CLOSE, str(tmp_path / "base.gguf")], check=True, timeout=60, capture_output=True
+    )
 
 
 async def test_who_does_not_read_holds_up_no_swap(tmp_path: Path) -> None:
