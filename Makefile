@@ -20,13 +20,22 @@ model: $(MODEL)
 $(MODEL): .venv/.made packaging/locks/embedded-model.lock
 	@$(BIN)/python packaging/tools/fetch_model.py $(MODELS) >/dev/null && touch $(MODEL)
 
+# Thousands of short-lived processes are started by tests: none should compile the packages anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 EXAMPLES := --hypothesis-profile=sample
-test test-all: EXAMPLES :=
+test-all: EXAMPLES :=
+
+PROCESSES := 2
+BESIDE := --numprocesses $(PROCESSES) --dist loadgroup --max-worker-restart 0
+CHECKS := lint types imports hygiene protos unit
 
 demo: .venv/.made $(MODEL) ## the whole story on this machine, about three minutes
 	@$(BIN)/homebred demo --model $(MODEL) --apps docs/examples
 
-test: .venv/.made $(MODEL) lint types imports hygiene protos unit suite ## lint, types, imports, every test
+test: .venv/.made $(MODEL) ## lint, types, imports, every test
+	@$(MAKE) --no-print-directory --jobs=$(PROCESSES) --output-sync=target EXAMPLES= $(CHECKS)
+	@$(MAKE) --no-print-directory suite
 
 lint: .venv/.made
 	$(BIN)/ruff check .
@@ -49,7 +58,8 @@ unit: .venv/.made ## the unit suite alone, in seconds, with a fifth of the examp
 	$(BIN)/pytest -q $(EXAMPLES) tests/unit tests/architecture
 
 suite: .venv/.made $(MODEL) test-tools
-	$(BIN)/pytest -q --ignore tests/unit --ignore tests/architecture
+	$(BIN)/pytest -q $(BESIDE) -m "not alone" --ignore tests/unit --ignore tests/architecture
+	$(BIN)/pytest -q -m alone --ignore tests/unit --ignore tests/architecture
 
 test-tools:
 	@packaging/tools/test_tools.sh
@@ -57,7 +67,7 @@ test-tools:
 thorough-tools: .venv/.made
 	@packaging/tools/test_tools.sh --thorough
 
-test-all: .venv/.made $(MODEL) thorough-tools lint types imports hygiene protos unit ## everything, thoroughly: half an hour
+test-all: .venv/.made $(MODEL) thorough-tools $(CHECKS) ## everything, thoroughly: half an hour
 	$(BIN)/pytest -q -s --thorough --ignore tests/unit --ignore tests/architecture
 
 bench: .venv/.made $(MODEL) ## figures against the targets, into bench.jsonl

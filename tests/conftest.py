@@ -1,9 +1,14 @@
-"""For every test: interrupts arrive, whatever started this run; and whether it should be thorough."""
+"""For every test: interrupts arrive, whatever started the run; a hang has an end; and whether it should be thorough."""
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import shutil
 import signal
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +19,16 @@ settings.register_profile("sample", settings.get_profile("all"), max_examples=20
 """A fifth of the examples for whoever runs `make unit` again and again; `make test` takes them all."""
 settings.load_profile("all")
 
+UNIT = Path(__file__).parent / "unit"
+UNIT_TIMEOUT_S = 60
+"""Nothing waits in a unit test; the others have pyproject's limit, or name their own."""
+GRACE_S = 60
+"""For a test that was told that its time is up to clear up after itself."""
+_stderr = pytest.StashKey[int]()
+"""Where standard error was before pytest captured it."""
+_folder = pytest.StashKey[Path]()
+"""With the folders of all tests."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--thorough`: every fault point and 200 kills a place, for minutes; without it a seeded sample."""
@@ -21,7 +36,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is for a thorough run alone is skipped by name in any other."""
+    """A unit test has less time; and what is for a thorough run alone is skipped by name in any other.
+
+    Who may take longest begins first: side by side, the last test of all is then a short one.
+    """
+    for item in items:
+        if UNIT in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(UNIT_TIMEOUT_S))
+    items.sort(key=_limit_s, reverse=True)
     if config.getoption("--thorough"):
         return
     for item in items:
@@ -29,10 +51,58 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=f"{mark.args[0]}: `make test-all` runs it"))
 
 
-def pytest_configure() -> None:
-    """A shell's background job ignores SIGINT, and so would every process that its tests start."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """A shell's background job ignores SIGINT, and so would every process that its tests start.
+
+    The tests' folders have a short name, with a folder in it for each process of a run: there are sockets in them, and
+    the length of a socket's path is bounded.
+    """
+    config.stash[_stderr] = os.dup(2)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if number := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"):
+        config.option.basetemp = Path(config.option.basetemp).with_name(number)
+    elif config.option.basetemp is None:
+        config.option.basetemp = config.stash[_folder] = Path(tempfile.mkdtemp(prefix="hb"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
+    """Where a test failed, the folders are left to be looked at."""
+    yield
+    if exitstatus == pytest.ExitCode.OK and _folder in session.config.stash:
+        shutil.rmtree(session.config.stash[_folder], ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Ends the process, and says where each thread is, when the test's own timeout did not get it to end.
+
+    That one raises an error, once, in whatever runs: a loop's callback swallows it, and a task that takes no cancelling
+    keeps the loop that waits for it.
+    """
+    _end_late(item)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    """Pytest calls the end off when a test fails, and clearing up after it may take for ever as well."""
+    if isinstance(node, pytest.Item):
+        _end_late(node)
+
+
+def _end_late(item: pytest.Item) -> None:
+    faulthandler.dump_traceback_later(_limit_s(item) + GRACE_S, exit=True, file=item.config.stash[_stderr])
+
+
+def _limit_s(item: pytest.Item) -> float:
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0] if mark else item.config.getini("timeout"))
 
 
 @pytest.fixture

@@ -276,12 +276,12 @@ def test_a_long_ledger_with_nothing_open_costs_a_start_next_to_nothing(site: Sit
                 outcome = outcome_row(replace(OUTCOME, route_id=one.route_id))
                 ledger._connection.execute(ledger._queries["add_outcome"], outcome)
             ledger._connection.execute("COMMIT")
-        started_s = time.perf_counter()
+        started_s = time.process_time()
         assert ledger.unfinished(500) == []
-        first_s = time.perf_counter() - started_s
-        started_s = time.perf_counter()
+        first_s = time.process_time() - started_s
+        started_s = time.process_time()
         assert ledger.unfinished(500) == []
-        assert time.perf_counter() - started_s < max(first_s, 0.05)
+        assert time.process_time() - started_s < max(first_s, 0.05)
 
 
 # Feedback

@@ -24,6 +24,7 @@ from homebred_daemon import messages
 
 pytestmark = [
     pytest.mark.booted,
+    pytest.mark.xdist_group("booted"),
     pytest.mark.slow,
     pytest.mark.timeout(600),
     pytest.mark.skipif(

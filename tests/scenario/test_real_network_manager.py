@@ -21,6 +21,7 @@ from tests.support.system_bus import NAME, PATH, PROPERTIES
 
 pytestmark = [
     pytest.mark.booted,
+    pytest.mark.xdist_group("booted"),
     pytest.mark.slow,
     pytest.mark.thorough("a real NetworkManager takes a tree of its own"),
     pytest.mark.timeout(900),

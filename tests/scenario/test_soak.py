@@ -15,6 +15,7 @@ SPARE = 4
 """Descriptors, threads and tasks more than before that are still called flat."""
 
 
+@pytest.mark.alone("it keeps both cores busy, and asks what that costs others")
 @pytest.mark.timeout(900)
 def test_bad_callers_cost_the_others_nothing_and_leave_nothing(thorough: bool) -> None:  # noqa: FBT001 - a fixture
     with tempfile.TemporaryDirectory(prefix="hb") as name:  # short: a socket's path is bounded
