@@ -154,6 +154,8 @@ FIELDS: Mapping[str, Field] = {
     "outcome": Field(shape=Shape.WORD, meaning="`answered` or `declined`."),
     "reason_code": Field(shape=Shape.WORD, meaning="Why no machine answers, as CONTRACT.md lists them."),
     "waiting": Field(shape=Shape.NUMBER, meaning="Tasks that wait for a person."),
+    "document": Field(shape=Shape.ID, meaning="Digest of a document that the fleet wants to hold here."),
+    "gazetteer": Field(shape=Shape.ID, meaning="Digest of all that looks at tasks."),
     "device": Field(shape=Shape.WORD, meaning="Name of this device in its fleet."),
     "site": Field(shape=Shape.WORD, meaning="Name of the site that the device was enrolled for."),
     "days_left": Field(shape=Shape.NUMBER, meaning="Days until a certificate ends."),

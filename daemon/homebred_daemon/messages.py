@@ -519,6 +519,97 @@ BUNDLE_DECIDED = Event(
     ),
 )
 
+FLEET_CONNECTED = Event(
+    name="fleet_connected",
+    severity=Severity.NOTICE,
+    message_id="4353c49e34eb9539d01c509d4fc4965a",
+    sentence="Connected to the fleet, for the {count}. time since the start.",
+    fields=("count",),
+)
+FLEET_LOST = Event(
+    name="fleet_lost",
+    severity=Severity.NOTICE,
+    message_id="c85bdd96dfd3ef63a82109d9ae930026",
+    sentence="No connection to the fleet: {cause}; the next try is in {seconds} s.",
+    fields=("cause", "seconds"),
+)
+FLEET_IGNORED = Event(
+    name="fleet_ignored",
+    severity=Severity.WARNING,
+    message_id="a9db25016f83af88237b7d81011d6546",
+    sentence="A message of the fleet ({part}) was ignored: {cause}.",
+    next_step="Nothing, where it happens once; else see what publishes on this device's topics beside its controller.",
+    fields=("part", "cause"),
+)
+FLEET_HOLDS_BACK = Event(
+    name="fleet_holds_back",
+    severity=Severity.WARNING,
+    message_id="87a5315970cfb85ba747b94c2cc40046",
+    sentence="The controller cannot take telemetry of this version yet: {cause}; tried again in {seconds} s.",
+    next_step="Update the controller: it is older than this device may be ahead of it. Nothing is lost meanwhile.",
+    fields=("cause", "seconds"),
+)
+FLEET_HELD_UP = Event(
+    name="fleet_held_up",
+    severity=Severity.ERROR,
+    message_id="93a0310ba14af88db5c142de14d7f999",
+    sentence="The link with the fleet cannot read or write its files: {error_code}.",
+    next_step="Run `homebred doctor`: the disk may be full. It is tried again by itself.",
+    fields=("error_code",),
+)
+FLEET_STOPPED = Event(
+    name="fleet_stopped",
+    severity=Severity.WARNING,
+    message_id="6cd98a1a0eeea060c27e6e02f0a1fe95",
+    sentence="The fleet was stopped, by its order {count}: nothing new is taken up.",
+    next_step="Ask whoever runs the fleet; what runs goes on, and the order is lifted by another one.",
+    fields=("count",),
+)
+FLEET_RESUMED = Event(
+    name="fleet_resumed",
+    severity=Severity.NOTICE,
+    message_id="5facd0bc3cd587c88da2dd8df061b3ee",
+    sentence="The fleet was resumed, by its order {count}.",
+    fields=("count",),
+)
+DESIRED_TAKEN = Event(
+    name="desired_taken",
+    severity=Severity.NOTICE,
+    message_id="57cc7d76c956f6de924ccf1d25af305c",
+    sentence="The controller wants version {count} of what this device should be like.",
+    fields=("count",),
+)
+DESIRED_APPLIED = Event(
+    name="desired_applied",
+    severity=Severity.NOTICE,
+    message_id="b458c7b2fab8d14fb091f32c10e89b5b",
+    sentence="The {part} that the fleet wants holds now.",
+    fields=("part", "document"),
+)
+DESIRED_REFUSED = Event(
+    name="desired_refused",
+    severity=Severity.ERROR,
+    message_id="ec73b8cca3691503ad0ca88e51a8e34b",
+    sentence="The {part} that the fleet wants was refused: {error_code}; the one before still holds.",
+    next_step="See `homebred-fleet devices why` on the controller, correct the document, and assign it again.",
+    fields=("part", "document", "error_code"),
+)
+DESIRED_LATER = Event(
+    name="desired_later",
+    severity=Severity.WARNING,
+    message_id="26cd9f6d7262ab8e3a80ebbde87444bd",
+    sentence="The {part} that the fleet wants cannot hold yet: {error_code}; it is tried again.",
+    next_step="Nothing, where it happens once; else see whether the controller is reached and the disk has room.",
+    fields=("part", "error_code"),
+)
+GAZETTEER_CHANGED = Event(
+    name="gazetteer_changed",
+    severity=Severity.NOTICE,
+    message_id="62a3d949d6f017c159a03c95f1c1e6ea",
+    sentence="Another gazetteer of the fleet holds beside the site's own.",
+    fields=("gazetteer",),
+)
+
 EVENTS: tuple[Event, ...] = (
     STARTING,
     READY,
@@ -585,4 +676,16 @@ EVENTS: tuple[Event, ...] = (
     COMMAND_ENDED,
     BUNDLE_WAITS,
     BUNDLE_DECIDED,
+    FLEET_CONNECTED,
+    FLEET_LOST,
+    FLEET_IGNORED,
+    FLEET_HOLDS_BACK,
+    FLEET_HELD_UP,
+    FLEET_STOPPED,
+    FLEET_RESUMED,
+    DESIRED_TAKEN,
+    DESIRED_APPLIED,
+    DESIRED_REFUSED,
+    DESIRED_LATER,
+    GAZETTEER_CHANGED,
 )

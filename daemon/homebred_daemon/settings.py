@@ -328,6 +328,23 @@ class GatewaySettings(_Section):
     )
 
 
+class FleetSettings(_Section):
+    """What an enrolled device takes from its fleet, and keeps for it."""
+
+    accept_unsigned_policies: bool = Field(
+        default=False,
+        description="Whether policies and gazetteers of the fleet are taken although nothing signs them yet: for "
+        "development alone.",
+    )
+    max_outbox_events: int = Field(
+        default=200_000,
+        ge=1_000,
+        le=10_000_000,
+        description="Events that wait for the controller; at more, the least important and oldest are counted as lost.",
+    )
+    max_outbox_mb: int = Field(default=256, ge=1, le=65_536, description="The same in megabytes of the disk.")
+
+
 class LogSettings(_Section):
     """What the daemon writes about itself; never a task's content."""
 
@@ -401,6 +418,7 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = MetricsSettings()
     tracing: TracingSettings = TracingSettings()
     gateway: GatewaySettings = GatewaySettings()
+    fleet: FleetSettings = FleetSettings()
     log: LogSettings = LogSettings()
 
     @override

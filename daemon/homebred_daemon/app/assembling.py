@@ -9,12 +9,15 @@ from uuid import uuid4
 
 from homebred_daemon import messages
 from homebred_daemon.adapters.accounts import Access, resolve_access
-from homebred_daemon.adapters.detectors.for_lanes import cloud_detector, local_detector, recognizer
+from homebred_daemon.adapters.detectors.for_lanes import cloud_detector, recognizer
+from homebred_daemon.adapters.gazetteer_files import GazetteerFiles
 from homebred_daemon.adapters.json_schema import JsonSchemaChecker
 from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.adapters.policy_files import PolicyFiles
 from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.adapters.worker_folders import remove_leftovers
+from homebred_daemon.app.fleet import fleet_link
+from homebred_daemon.app.followed import Followed
 from homebred_daemon.app.gateway import gateway
 from homebred_daemon.app.measuring import Measured, Measuring
 from homebred_daemon.app.membership import Receipts, membership
@@ -63,7 +66,8 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
     policy = policies.in_force()
     names = _recognizer(settings, journal)
     links = Links(settings, clock, journal, recognizes=names is not None)
-    site = _site(settings, policy, links, names)
+    gazetteers = _gazetteers(settings, names)
+    site = _site(settings, policy, links, gazetteers)
     measuring = Measuring(settings.metrics)
     measures, tracer = measuring.measures, Tracer(settings.tracing, clock, measuring.measures)
     access = resolve_access(
@@ -88,6 +92,7 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
             site=site,
             policy=policy,
             policies=policies,
+            gazetteers=gazetteers,
             store=store,
             answering=answering,
             pool=pool,
@@ -97,7 +102,18 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
             journal=journal,
             started_at_utc=clock.now(),
         )
-        member = await stack.enter_async_context(membership(settings, caretaker, clock, journal, Receipts()))
+        receipts = Receipts()
+        member = await stack.enter_async_context(membership(settings, caretaker, clock, journal, receipts))
+        followed = Followed(
+            state_dir=settings.paths.state_dir,
+            recorder=recorder,
+            answering=answering,
+            pool=pool,
+            reviews=reviews,
+            clock=clock,
+            journal=journal,
+        )
+        await stack.enter_async_context(fleet_link(settings, member, receipts, followed, caretaker))
         services = Services(
             answering=answering,
             caretaker=caretaker,
@@ -147,14 +163,23 @@ def _recognizer(settings: Settings, journal: Journal) -> NerDetector | None:
     )
 
 
-def _site(settings: Settings, policy: PolicyInForce, links: Links, names: NerDetector | None) -> Site:
-    local = local_detector(settings.detection.gazetteer_file)
+def _gazetteers(settings: Settings, names: NerDetector | None) -> GazetteerFiles:
     further = () if names is None else (names,)
+    leaves = bool(settings.cloud.endpoints)
+    return GazetteerFiles(
+        settings.paths.state_dir,
+        configured=settings.detection.gazetteer_file,
+        for_cloud=lambda local: cloud_detector(local, *further) if leaves else None,
+    )
+
+
+def _site(settings: Settings, policy: PolicyInForce, links: Links, gazetteers: GazetteerFiles) -> Site:
+    detectors = gazetteers.in_force()
     return Site(
         policy=policy.site.policy,
         documents=ledger_documents(policy.site),
-        detector=local,
-        cloud_detector=cloud_detector(local, *further) if settings.cloud.endpoints else None,
+        detector=detectors.local,
+        cloud_detector=detectors.cloud,
         link=links.of,
         context_tokens=settings.engine.context_tokens,
     )

@@ -6,7 +6,6 @@ import secrets
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from homebred_daemon import messages
@@ -14,30 +13,15 @@ from homebred_daemon.adapters import telemetry_wire
 from homebred_daemon.adapters.process_figures import process_figures
 from homebred_daemon.adapters.store.ledger_feed import SqliteFeed
 from homebred_daemon.adapters.store.outbox_file import open_outbox
+from homebred_daemon.app.followed import Followed
 from homebred_daemon.core.outbox import Quota
 from homebred_daemon.core.telemetry import Telling, telling
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.outbox import Outbox
 from homebred_daemon.services.answering import Answering
-from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.health import Health
-from homebred_daemon.services.recording import Recorder
-from homebred_daemon.services.review_desk import ReviewDesk
 from homebred_daemon.services.telemetry import Sources, Telemetry
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Followed:
-    """The parts of a daemon that telemetry follows."""
-
-    state_dir: Path
-    recorder: Recorder
-    answering: Answering
-    pool: WorkerPool
-    reviews: ReviewDesk
-    clock: Clock
-    journal: Journal
 
 
 @contextmanager

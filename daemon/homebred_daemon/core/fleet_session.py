@@ -29,6 +29,7 @@ from homebred_daemon.core.fleet_messages import (
 )
 from homebred_daemon.core.fleet_steps import (
     Acknowledge,
+    CommandNews,
     CommandTold,
     Connect,
     Disconnect,
@@ -96,7 +97,9 @@ class FleetSession:
         stopping: Stopping,
         facts: Facts,
         chance: Callable[[], float],
+        connections: int = 0,
     ) -> None:
+        """`connections` there were in this boot already: their wills are older than what this session says."""
         self.desired = desired
         self.stopping = stopping
         self.window = TelemetryWindow()
@@ -106,7 +109,7 @@ class FleetSession:
         self._facts = facts
         self._chance = chance
         self._reconnecting = Reconnecting()
-        self._connection = 0
+        self._connection = connections
         self._connect_at_s: float | None = 0.0
         self._goodbye_by_s: float | None = None
         self._read_outbox_at_s: float | None = 0.0
@@ -124,6 +127,11 @@ class FleetSession:
         self._keep_stop_at_s = 0.0
         self._renewed_meanwhile = False
         """The certificate was renewed while a connection with the old one was under way."""
+
+    @property
+    def connections(self) -> int:
+        """Tried in this boot so far."""
+        return self._connection
 
     def handle(self, event: Event, now: Now) -> list[Want]:
         """What is to be done about an event."""
@@ -171,6 +179,8 @@ class FleetSession:
                 return [*self.desired.was_done(event, at_s)]
             case ResultsWait():
                 return self._tell_results(event)
+            case CommandNews():
+                self._read_results_at_s = at_s
             case FactsAre():
                 self._facts = event.facts
             case NewCredentials():

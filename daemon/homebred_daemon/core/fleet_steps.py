@@ -85,6 +85,11 @@ class ResultsWait:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandNews:
+    """There may be results of commands to be told."""
+
+
+@dataclass(frozen=True, slots=True)
 class FactsAre:
     """What of the device itself is reported from now on."""
 
@@ -119,6 +124,7 @@ Event = (
     | Kept
     | Outcome
     | ResultsWait
+    | CommandNews
     | FactsAre
     | TimePassed
     | NewCredentials

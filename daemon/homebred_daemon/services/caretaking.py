@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from homebred_daemon import messages
 from homebred_daemon.core.sensitivity import ATTACHED_TYPES
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.errors import ConfigurationError, RequestError
 from homebred_daemon.inbound.caretaking import DaemonState, PolicyChange, ReviewsState, SpecialistState, WorkerState
+from homebred_daemon.ports.gazetteers import GazetteerStore
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.policies import PolicyInForce, PolicyStore
 from homebred_daemon.ports.specialists import SpecialistStore
@@ -36,6 +38,7 @@ class Caretaking:
         site: Site,
         policy: PolicyInForce,
         policies: PolicyStore,
+        gazetteers: GazetteerStore,
         store: SpecialistStore,
         answering: Answering,
         pool: WorkerPool,
@@ -48,6 +51,7 @@ class Caretaking:
         self._site = site
         self._policy = policy
         self._policies = policies
+        self._gazetteers = gazetteers
         self._store = store
         self._answering = answering
         self._pool = pool
@@ -103,6 +107,25 @@ class Caretaking:
             if not check_only:
                 await self._take(offered, body)
         return change
+
+    async def set_gazetteer(self, path: Path | None) -> None:
+        """Takes a list of the fleet beside the site's own, for tasks from now on and after a restart; None: none.
+
+        Raises:
+            RequestError: it is wrong, with every complaint; what held still does.
+            StateError: it could not be stored; what held still does.
+        """
+        async with self._changing:
+            try:
+                offered = await asyncio.to_thread(self._gazetteers.offered, path)
+            except ConfigurationError as error:
+                raise RequestError(error.message, hint=error.hint) from error
+            site = replace(self._site, detector=offered.local, cloud_detector=offered.cloud)
+            standing = await standing_of(site, self._store, self._recorder)
+            await asyncio.to_thread(self._gazetteers.keep, path)
+            self._site = site
+            self._journal.note(messages.GAZETTEER_CHANGED, gazetteer=offered.local.digest)
+            self._residency.take_up(standing)
 
     def drain(self, *, resume: bool = False) -> int:
         """Takes no more tasks, or takes them again; the number of those being answered."""

@@ -5,9 +5,11 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.support.answering_stage import accepted_task, review_desk
+from tests.support.fake_gazetteers import FakeGazetteers
 from tests.support.fake_ledger import FakeLedger
 from tests.support.fake_policies import FakePolicies
 from tests.support.fake_reviews import FakeReviewStore
@@ -67,12 +69,14 @@ class House:
         self.reviews = reviews
         self.ledger = ledger
         self.policies = FakePolicies()
+        self.gazetteers = FakeGazetteers()
         self.residency = Residency(answering, pool)
         self.journal = RecordedJournal()
         self.caretaking = Caretaking(
             site=SITE,
             policy=self.policies.in_force(),
             policies=self.policies,
+            gazetteers=self.gazetteers,
             store=store,
             answering=answering,
             pool=pool,
@@ -297,6 +301,36 @@ async def test_a_policy_that_cannot_be_kept_does_not_hold() -> None:
         with pytest.raises(StateError):
             await home.caretaking.set_policy(STRICT)
         assert home.answering.standing is held
+
+
+async def test_a_gazetteer_of_the_fleet_looks_at_tasks_accepted_from_then_on() -> None:
+    async with house(FakeStore()) as home:
+        held = home.answering.standing
+        await home.caretaking.set_gazetteer(Path("list"))
+        assert home.answering.standing.decider.detector is not held.decider.detector
+        assert home.answering.standing.decider.cloud_detector is not None
+        assert home.gazetteers.kept == Path("list")
+        await home.caretaking.set_gazetteer(None)
+        assert home.gazetteers.kept is None
+
+
+async def test_a_gazetteer_that_is_wrong_or_cannot_be_kept_does_not_hold() -> None:
+    async with house(FakeStore()) as home:
+        held = home.answering.standing
+        with pytest.raises(RequestError, match="line 1"):
+            await home.caretaking.set_gazetteer(Path("bad"))
+        home.gazetteers.is_full = True
+        with pytest.raises(StateError):
+            await home.caretaking.set_gazetteer(Path("list"))
+        assert home.answering.standing is held
+
+
+async def test_a_policy_and_a_gazetteer_do_not_undo_each_other() -> None:
+    async with house(FakeStore()) as home:
+        await home.caretaking.set_gazetteer(Path("list"))
+        await home.caretaking.set_policy(STRICT)
+        assert home.answering.standing.decider.cloud_detector is not None
+        assert not home.answering.standing.decider.policy.escalation
 
 
 async def test_a_drained_daemon_takes_no_tasks_until_it_is_resumed() -> None:

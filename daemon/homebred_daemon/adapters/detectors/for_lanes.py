@@ -19,17 +19,18 @@ if TYPE_CHECKING:
     from homebred_daemon.adapters.detectors.ner import NerDetector
 
 
-def local_detector(gazetteer_file: Path | None) -> Detector:
-    """What looks at every task. None: the site names no list of what it knows.
+def local_detector(*gazetteer_files: Path | None) -> Detector:
+    """What looks at every task: for what has a pattern, and for what is on any of the lists; None is none.
 
     Raises:
         ConfigurationError: the list cannot be used.
     """
-    if gazetteer_file is None:
+    named = [path for path in gazetteer_files if path is not None]
+    if not named:
         return default_detector()
     from homebred_daemon.adapters.detectors.gazetteer_file import read_gazetteer  # noqa: PLC0415  # only where named
 
-    return Tiers([default_detector(), read_gazetteer(gazetteer_file)])
+    return Tiers([default_detector(), *map(read_gazetteer, named)])
 
 
 def recognizer(wanted: Literal["auto", "on", "off"], failed: Callable[[str], None]) -> NerDetector | None:

@@ -1,0 +1,160 @@
+"""Wires an enrolled device's link with its fleet: outbox, telemetry, memory, documents and connection.
+
+Nothing of it is loaded where the device is not enrolled. Where its files cannot be used the device serves without its
+fleet, and says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from homebred_daemon import messages
+from homebred_daemon.adapters import last_resort
+from homebred_daemon.app.membership import Membership, Receipts
+from homebred_daemon.config import Settings
+from homebred_daemon.core.outbox import Quota
+from homebred_daemon.core.telemetry import ReceiptFact
+from homebred_daemon.errors import StateError
+from homebred_daemon.ports.telemetry import Receipts as ReceiptTaker
+from homebred_daemon.services.background import beside
+from homebred_daemon.services.caretaking import Caretaking
+
+if TYPE_CHECKING:
+    from homebred_daemon.app.followed import Followed
+    from homebred_daemon.core.fleet_messages import Facts
+    from homebred_daemon.ports.identity import Identity
+    from homebred_daemon.ports.outbox import Outbox
+    from homebred_daemon.services.fleet_sync import FleetSync, Means
+    from homebred_protocol.mqtt import HandOver, MqttConnection
+
+FOLDER = "fleet"
+MEGABYTE = 1_000_000
+MOST_RECEIPTS = 1000
+"""That wait to be noted; more are left out, for the controller asks again."""
+
+
+@asynccontextmanager
+async def fleet_link(
+    settings: Settings, member: Membership | None, receipts: Receipts, followed: Followed, caretaker: Caretaking
+) -> AsyncIterator[FleetSync | None]:
+    """The link for as long as the context lasts; None: there is none."""
+    if member is None:
+        yield None
+        return
+    async with AsyncExitStack() as stack:
+        try:
+            parts = _Parts(settings=settings, member=member, receipts=receipts, followed=followed, caretaker=caretaker)
+            link = await _opened(stack, parts)
+        except StateError as error:
+            followed.journal.note(messages.FLEET_HELD_UP, error_code=error.code)
+            link = None
+        yield link
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What the link is made of."""
+
+    settings: Settings
+    member: Membership
+    receipts: Receipts
+    followed: Followed
+    caretaker: Caretaking
+
+
+async def _opened(stack: AsyncExitStack, parts: _Parts) -> FleetSync:
+    from homebred_daemon.app.telemetry import outbox_in, telemetry  # noqa: PLC0415  # only on an enrolled device
+    from homebred_daemon.services.fleet_sync import FleetSync  # noqa: PLC0415
+
+    settings, followed = parts.settings, parts.followed
+    quota = Quota(max_events=settings.fleet.max_outbox_events, max_bytes=settings.fleet.max_outbox_mb * MEGABYTE)
+    outbox = stack.enter_context(outbox_in(settings.paths.state_dir, quota, followed.clock, followed.journal))
+    means = _means(stack, parts, outbox)
+    link = FleetSync(means, accepts_unsigned=settings.fleet.accept_unsigned_policies)
+    noted = await stack.enter_async_context(telemetry(followed, outbox, tell=link.expect_events))
+    notes = _ReceiptNotes(noted)
+    await stack.enter_async_context(beside(notes.run()))
+    parts.receipts.taker = notes
+    parts.member.keeper.when_renewed(link.renewed)
+    await stack.enter_async_context(link.running())
+    return link
+
+
+def _means(stack: AsyncExitStack, parts: _Parts, outbox: Outbox) -> Means:
+    from homebred_daemon.adapters.document_folder import FleetDocumentFolder  # noqa: PLC0415
+    from homebred_daemon.adapters.fleet_https import ControllerHttps  # noqa: PLC0415
+    from homebred_daemon.adapters.fleet_wire import FleetWire  # noqa: PLC0415
+    from homebred_daemon.adapters.store.fleet_state import SqliteFleetMemory  # noqa: PLC0415
+    from homebred_daemon.services.fleet_documents import DocumentDesk  # noqa: PLC0415
+    from homebred_daemon.services.fleet_sync import Means  # noqa: PLC0415
+
+    keeper, followed, caretaker = parts.member.keeper, parts.followed, parts.caretaker
+    state_dir = parts.settings.paths.state_dir
+    device_id = keeper.identity.membership.device_id
+    folder = FleetDocumentFolder(state_dir / FOLDER / "documents")
+    memory = stack.enter_context(closing(SqliteFleetMemory(state_dir / FOLDER / "fleet.sqlite", device_id)))
+    return Means(
+        outbox=outbox,
+        memory=memory,
+        documents=DocumentDesk(folder, ControllerHttps(followed.clock), caretaker, identity=lambda: keeper.identity),
+        words=FleetWire(device_id),
+        commands=parts.member.desk,
+        dial=_dial,
+        identity=lambda: keeper.identity,
+        span=keeper.clock_span,
+        facts=lambda: _facts(keeper.identity, followed, caretaker),
+        receipts=parts.receipts,
+        clock=followed.clock,
+        journal=followed.journal,
+        chance=random.SystemRandom().random,
+        report_defect=partial(last_resort.defect, followed.journal),
+    )
+
+
+def _dial(identity: Identity, hand_over: HandOver) -> MqttConnection:
+    from homebred_protocol.mqtt import Endpoint  # noqa: PLC0415
+    from homebred_protocol.mqtt_thread import MqttThread  # noqa: PLC0415
+
+    membership = identity.membership
+    endpoint = Endpoint(membership.broker_host, membership.broker_port, identity.credentials)
+    return MqttThread(endpoint, hand_over, name="fleet-link")
+
+
+def _facts(identity: Identity, followed: Followed, caretaker: Caretaking) -> Facts:
+    from homebred_daemon.core.fleet_messages import Facts  # noqa: PLC0415
+
+    return Facts(
+        software_version=version("homebred"),
+        policy_digest=caretaker.policy().site.policy.digest,
+        registry_digest=followed.answering.standing.decider.registry.digest,
+        certificate_ends_at_s=identity.certificate.ends_s,
+        architecture=platform.machine(),
+    )
+
+
+class _ReceiptNotes:
+    """Fulfils `ports.fleet_commands.OutcomeReceipts`: takes receipts at once, and has them noted one by one."""
+
+    def __init__(self, noted: ReceiptTaker) -> None:
+        self._noted = noted
+        self._waiting: asyncio.Queue[ReceiptFact] = asyncio.Queue(MOST_RECEIPTS)
+
+    def receipt(self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0) -> None:
+        """As the port says."""
+        if not self._waiting.full():
+            self._waiting.put_nowait(
+                ReceiptFact(kind=kind, subject=subject, version=version, result=result, problem_code=problem_code)
+            )
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._noted.receipt(await self._waiting.get())

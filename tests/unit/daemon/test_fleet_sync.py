@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from tests.support.fleet_sync_stage import OWN, SyncStage, identity
+from tests.support.manual_clock import run_with
+from tests.support.memory_outbox import MemoryOutbox
+from typing_extensions import override
+
+from homebred_daemon.core.commands import CommandResult, State
+from homebred_daemon.core.fleet_messages import Facts, PartState
+from homebred_daemon.errors import ControllerUnreachableError, RequestError
+from homebred_daemon.ports.fleet_commands import Untold
+from homebred_daemon.ports.outbox import CutBatch, NewEvent
+from homebred_protocol.compression import compressed
+from homebred_protocol.digests import digest_of
+from homebred_protocol.schemas import CURRENT
+from homebred_protocol.topics import STOP
+from homebred_protocol.v1 import fleet_pb2 as wire
+
+POLICY = b"escalation = false\n"
+COMMAND = "c" * 32
+PING = wire.Command(schema=CURRENT, id=COMMAND, op="ping").SerializeToString()
+
+
+def desired(version: int, body: bytes = POLICY, device_id: str = "dev-1") -> bytes:
+    policy = wire.Document(digest=digest_of(body), length=len(body), body=compressed(body))
+    return wire.Desired(schema=CURRENT, device_id=device_id, version=version, policy=policy).SerializeToString()
+
+
+def states(stage: SyncStage) -> list[tuple[bool, str]]:
+    said = [wire.DeviceState.FromString(payload) for payload in stage.controller.of("state")]
+    return [(each.online, each.reason) for each in said]
+
+
+def reported(stage: SyncStage) -> wire.Reported:
+    return wire.Reported.FromString(stage.controller.of("reported")[-1])
+
+
+def has_reported(stage: SyncStage, state: PartState) -> bool:
+    return bool(stage.controller.of("reported")) and [p.state for p in reported(stage).parts] == [state.value]
+
+
+def has_problem(stage: SyncStage) -> bool:
+    return bool(reported(stage).parts[0].problem_code)
+
+
+def test_it_says_that_it_is_here_and_when_it_leaves() -> None:
+    async def script() -> None:
+        sync = stage.sync()
+        async with sync.running():
+            await stage.until(lambda: states(stage) == [(True, "birth")])
+            assert sync.state().is_connected
+        assert states(stage) == [(True, "birth"), (False, "stopping")]
+
+    stage = SyncStage()
+    run_with(stage.clock, script())
+
+
+def test_telemetry_is_sent_until_the_controller_has_committed_it() -> None:
+    async def script() -> None:
+        sync = stage.sync()
+        async with sync.running():
+            await stage.until(lambda: sync.state().is_connected)
+            stage.outbox.append([NewEvent(stream="route", body=b"")] * 3, cursor="3")
+            sync.expect_events()
+            await stage.pass_s(1.5)
+            await stage.until(lambda: bool(stage.controller.of("tm/route")))
+            batch = wire.TelemetryBatch.FromString(stage.controller.of("tm/route")[0])
+            assert (batch.after_seq, batch.last_seq, batch.count) == (0, 3, 3)
+            assert stage.outbox.depth().events == 3
+            ack = wire.TelemetryAck(
+                schema=CURRENT, boot_id=batch.boot_id, stream=wire.STREAM_ROUTE, up_to_seq=batch.last_seq
+            )
+            stage.controller.say(f"{OWN}/tm-ack", ack.SerializeToString())
+            await stage.until(lambda: stage.outbox.depth().events == 0)
+            assert sync.state().on_their_way == 0
+
+    stage = SyncStage()
+    run_with(stage.clock, script())
+
+
+def test_a_desired_policy_is_kept_obtained_applied_reported_and_noted() -> None:
+    async def script() -> None:
+        stage.controller.say(f"{OWN}/desired", desired(3), retain=True)
+        async with stage.sync().running():
+            await stage.until(lambda: has_reported(stage, PartState.APPLIED))
+            assert stage.documents.done == [("obtain", digest_of(POLICY)), ("policy", digest_of(POLICY))]
+            assert stage.memory.kept.highest_version == 3
+            assert stage.memory.kept.applied == {"policy": digest_of(POLICY)}
+            assert ("desired", digest_of(POLICY), "applied", 3) in stage.receipts.noted
+            assert (reported(stage).desired_version, reported(stage).highest_version) == (3, 3)
+
+    stage = SyncStage()
+    run_with(stage.clock, script())
+
+
+def test_a_policy_that_is_not_valid_here_is_refused_and_reported_with_its_complaint() -> None:
+    async def script() -> None:
+        stage.controller.say(f"{OWN}/desired", desired(3), retain=True)
+        stage.documents.failures = [RequestError("line 1 is wrong", hint="correct it")]
+        stage.documents.failures.insert(0, ControllerUnreachableError())
+        async with stage.sync().running():
+            await stage.until(lambda: has_reported(stage, PartState.FETCHING) and has_problem(stage))
+            await stage.pass_s(61)
+            await stage.until(lambda: has_reported(stage, PartState.REFUSED))
+            [part] = reported(stage).parts
+            assert (part.problem_code, part.problem) == ("bad_request", "line 1 is wrong; correct it")
+
+    stage = SyncStage()
+    run_with(stage.clock, script())
+
+
+def test_unsigned_documents_are_not_even_fetched_where_the_site_does_not_accept_them() -> None:
+    async def script() -> None:
+        stage.controller.say(f"{OWN}/desired", desired(3), retain=True)
+        async with stage.sync(accepts_unsigned=False).running():
+            await stage.until(lambda: has_reported(stage, PartState.REFUSED))
+            assert reported(stage).parts[0].problem_code == "unsigned"
+            assert stage.documents.done == []
+
+    stage = SyncStage()
+    run_with(stage.clock, script())
+
+
+def test_a_full_disk_keeps_the_floor_where_it_is_until_there_is_room() -> None:
+    async def script() -> None:
+        stage.memory.is_full = True
+        stage.controller.say(f"{OWN}/desired", desired(3), retain=True)
+        async with stage.sync().running():
+            await stage.until(lambda: "fleet_held_up" in stage.journal.names)
+            assert reported(stage).highest_version == 0
+            stage.memory.is_full = False
+            await stage.pass_s(61)
+            await stage.until(lambda: has_reported(stage, PartState.APPLIED))
+
+    stage = SyncStage()
+    run_with(stage.clock, script())
+
+
+def test_under_a_stop_order_nothing_is_taken_up_and_after_it_is_lifted_all_is() -> None:
+    async def script() -> None:
+        order = wire.StopOrder(schema=CURRENT, epoch=1, stopped=True)
+        stage.controller.say(STOP, order.SerializeToString(), retain=True)
+        async with stage.sync().running():
+            await stage.until(lambda: stage.memory.stop.stopped)
+            stage.controller.say(f"{OWN}/desired", desired(3), retain=True)
+            await stage.until(lambda: has_reported(stage, PartState.STOPPED))
+            assert stage.documents.done == []
+            lifted = wire.StopOrder(schema=CURRENT, epoch=2, stopped=False)
+            stage.controller.say(STOP, lifted.SerializeToString(), retain=True)
+            await stage.until(lambda: has_reported(stage, PartState.APPLIED))
+
+    stage = SyncStage()
+    run_with(stage.clock, script())
+
+
+def test_a_command_is_taken_and_its_result_told_once_the_broker_has_it() -> None:
+    async def script() -> None:
+        async with stage.sync().running():
+            await stage.until(lambda: states(stage) != [])
+            stage.controller.say(f"{OWN}/cmd/ping", PING)
+            await stage.until(lambda: [each.id for each in stage.commands.taken] == [COMMAND])
+            result = CommandResult(id=COMMAND, op="ping", state=State.DONE, at_s=1)
+            stage.commands.waiting.append(Untold(result=result, revision=2))
+            stage.commands.hear()
+            await stage.until(lambda: stage.commands.was_told == [(COMMAND, 2)])
+            assert wire.CommandResult.FromString(stage.controller.of("cmd-rs")[0]).state == "done"
+
+    stage = SyncStage()
+    run_with(stage.clock, script())
+
+
+def test_a_command_that_could_not_be_kept_comes_again_with_the_next_connection() -> None:
+    async def script() -> None:
+        stage.commands.is_full = True
+        async with stage.sync().running():
+            await stage.until(lambda: states(stage) != [])
+            stage.controller.say(f"{OWN}/cmd/ping", PING)
+            await stage.until(lambda: "fleet_held_up" in stage.journal.names)
+            stage.commands.is_full = False
+            stage.broker.cut("dev-1")
+            await stage.until(lambda: "fleet_lost" in stage.journal.names)
+            await stage.pass_s(5)
+            await stage.until(lambda: [each.id for each in stage.commands.taken] == [COMMAND])
+
+    stage = SyncStage()
+    run_with(stage.clock, script())
+
+
+def test_a_lost_broker_is_connected_to_again() -> None:
+    async def script() -> None:
+        sync = stage.sync()
+        async with sync.running():
+            await stage.until(lambda: sync.state().is_connected)
+            stage.broker.restart(remembers=False)
+            await stage.until(lambda: not sync.state().is_connected)
+            assert sync.state().problem == "lost"
+            await stage.pass_s(3)
+            await stage.until(lambda: sync.state().is_connected)
+
+    stage = SyncStage()
+    run_with(stage.clock, script())
+
+
+def test_no_file_left_to_open_is_an_unreachable_broker() -> None:
+    async def script() -> None:
+        stage.has_no_files = True
+        sync = stage.sync()
+        async with sync.running():
+            await stage.until(lambda: sync.state().problem == "unreachable")
+            stage.has_no_files = False
+            await stage.pass_s(5)
+            await stage.until(lambda: sync.state().is_connected)
+
+    stage = SyncStage()
+    run_with(stage.clock, script())
+
+
+def test_a_renewed_certificate_is_used_at_once() -> None:
+    async def script() -> None:
+        sync = stage.sync()
+        async with sync.running():
+            await stage.until(lambda: sync.state().is_connected)
+            stage.identity = identity("2")
+            sync.renewed(stage.identity)
+            await stage.until(lambda: [each.generation for each in stage.dialled] == ["1", "2"])
+            await stage.until(lambda: len(states(stage)) == 2)
+            assert states(stage) == [(True, "birth"), (True, "birth")]
+
+    stage = SyncStage()
+    run_with(stage.clock, script())
+
+
+def test_changed_facts_are_reported_within_a_minute() -> None:
+    async def script() -> None:
+        async with stage.sync().running():
+            await stage.until(lambda: bool(stage.controller.of("reported")))
+            stage.facts = Facts(software_version="2")
+            await stage.pass_s(61)
+            await stage.until(lambda: reported(stage).software_version == "2")
+
+    stage = SyncStage()
+    run_with(stage.clock, script())
+
+
+def test_a_message_that_says_nothing_is_noted_and_changes_nothing() -> None:
+    async def script() -> None:
+        async with stage.sync().running():
+            await stage.until(lambda: states(stage) != [])
+            stage.controller.say(f"{OWN}/desired", b"\xff\xff\xff")
+            await stage.until(lambda: "fleet_ignored" in stage.journal.names)
+            assert stage.documents.done == []
+
+    stage = SyncStage()
+    run_with(stage.clock, script())
+
+
+@pytest.mark.parametrize("seconds", [61])
+def test_a_fault_of_our_own_is_reported_and_the_link_begins_anew_with_a_newer_connection(seconds: float) -> None:
+    class Broken(MemoryOutbox):
+        breaks = True
+
+        @override
+        def cut_batches(self) -> Sequence[CutBatch]:
+            if self.breaks:
+                raise ZeroDivisionError
+            return []
+
+    async def script() -> None:
+        sync = stage.sync()
+        async with sync.running():
+            await stage.until(lambda: bool(stage.defects))
+            Broken.breaks = False
+            await stage.pass_s(seconds)
+            await stage.until(lambda: sync.state().is_connected)
+            said = [wire.DeviceState.FromString(each) for each in stage.controller.of("state")]
+            assert said[-1].connection >= 1
+
+    stage = SyncStage(outbox=Broken())
+    run_with(stage.clock, script())

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homebred_daemon.adapters.fleet_wire import MAX_MESSAGE_BYTES, FleetWire
+from homebred_daemon.core.commands import Command
+from homebred_daemon.core.fleet_messages import (
+    OWN,
+    Desired,
+    Document,
+    Facts,
+    FloorReport,
+    PartReport,
+    PartState,
+    Presence,
+    Reported,
+    StopOrder,
+    TelemetryAck,
+    Unreadable,
+)
+from homebred_protocol.compression import compressed
+from homebred_protocol.digests import digest_of
+from homebred_protocol.schemas import AFTER, CURRENT
+from homebred_protocol.topics import STOP
+from homebred_protocol.v1 import fleet_pb2 as wire
+
+OWN_TOPICS = "hb/1/default/d/dev-1"
+WORDS = FleetWire("dev-1")
+BOOT = "ab" * 16
+BODY = b"escalation = false\n"
+
+
+def document(**changes: object) -> wire.Document:
+    values = {"digest": digest_of(BODY), "length": len(BODY), "body": compressed(BODY)} | changes
+    return wire.Document(**values)  # type: ignore[arg-type]  # wrong ones are the point
+
+
+def desired(**changes: object) -> bytes:
+    values = {"schema": CURRENT, "device_id": "dev-1", "version": 3} | changes
+    return wire.Desired(**values).SerializeToString()  # type: ignore[arg-type]  # wrong ones are the point
+
+
+def test_a_desired_state_is_read_with_its_documents_verified() -> None:
+    said = WORDS.read(f"{OWN_TOPICS}/desired", desired(policy=document(), labels={"role": "kiosk"}))
+    policy = Document(digest=digest_of(BODY), length=len(BODY), body=BODY)
+    assert said == Desired(device_id="dev-1", version=3, policy=policy, gazetteer=OWN, labels={"role": "kiosk"})
+
+
+def test_a_document_that_is_to_be_fetched_has_no_bytes() -> None:
+    said = WORDS.read(f"{OWN_TOPICS}/desired", desired(policy=document(body=b"")))
+    assert isinstance(said, Desired)
+    assert said.policy.body is None
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        desired(policy=document(digest=digest_of(b"other"))),
+        desired(policy=document(length=len(BODY) + 1)),
+        desired(policy=document(length=2**40, body=b"")),
+        desired(policy=document(body=b"no zstd")),
+        desired(policy=document(digest="sha256:ABC")),
+        desired(policy=document(digest="../../etc/passwd")),
+        desired(policy=document(digest=digest_of(b"\0" * 10), length=10, body=compressed(b"\0" * 10_000_000))),
+        desired(version=0),
+        desired(labels={"Role": "kiosk"}),
+        desired(labels={f"k{n}": "v" for n in range(65)}),
+        b"\xff",
+    ],
+)
+def test_a_desired_state_that_is_not_in_order_says_nothing(payload: bytes) -> None:
+    assert WORDS.read(f"{OWN_TOPICS}/desired", payload) == Unreadable(kind="desired", cause="malformed")
+
+
+def test_an_answer_a_stop_order_and_a_command_are_read() -> None:
+    ack = wire.TelemetryAck(schema=CURRENT, boot_id=BOOT, stream=wire.STREAM_ROUTE, up_to_seq=5, refused_up_to_seq=4)
+    assert WORDS.read(f"{OWN_TOPICS}/tm-ack", ack.SerializeToString()) == TelemetryAck(
+        boot_id=BOOT, stream="route", up_to_seq=5, refused_up_to_seq=4
+    )
+    order = wire.StopOrder(schema=CURRENT, epoch=2, stopped=True, reason_code="incident")
+    assert WORDS.read(STOP, order.SerializeToString()) == StopOrder(epoch=2, stopped=True, reason_code="incident")
+    command = wire.Command(schema=CURRENT, id="c" * 32, op="ping", deadline_s=9, issued_by="ada")
+    assert WORDS.read(f"{OWN_TOPICS}/cmd/ping", command.SerializeToString()) == Command(
+        id="c" * 32, op="ping", deadline_s=9, issued_by="ada"
+    )
+    assert isinstance(WORDS.read(f"{OWN_TOPICS}/cmd/drain", command.SerializeToString()), Unreadable)
+
+
+@pytest.mark.parametrize("schema", [0, CURRENT + AFTER + 1])
+def test_a_schema_that_is_not_understood_is_passed_over(schema: int) -> None:
+    said = WORDS.read(f"{OWN_TOPICS}/desired", desired(schema=schema))
+    assert said == Unreadable(kind="desired", cause="schema")
+
+
+def test_the_next_schema_is_understood() -> None:
+    assert isinstance(WORDS.read(f"{OWN_TOPICS}/desired", desired(schema=CURRENT + AFTER)), Desired)
+
+
+@pytest.mark.parametrize(
+    "topic", ["hb/1/default/d/dev-2/desired", f"{OWN_TOPICS}/reported", f"{OWN_TOPICS}/rs", "x", f"{OWN_TOPICS}/cmd/"]
+)
+def test_what_is_no_topic_of_this_devices_says_nothing(topic: str) -> None:
+    assert WORDS.read(topic, desired()) == Unreadable(kind="", cause="topic")
+
+
+def test_what_is_too_large_is_not_even_looked_at() -> None:
+    assert WORDS.read(f"{OWN_TOPICS}/desired", b"\0" * (MAX_MESSAGE_BYTES + 1)) == Unreadable(
+        kind="desired", cause="too_large"
+    )
+
+
+@given(st.sampled_from([STOP, *(f"{OWN_TOPICS}/{kind}" for kind in ("desired", "tm-ack", "cmd/ping"))]), st.binary())
+def test_nothing_that_comes_fails(topic: str, payload: bytes) -> None:
+    WORDS.read(topic, payload)
+
+
+def test_what_the_device_says_is_what_is_read_again() -> None:
+    presence = Presence(online=True, boot_id=BOOT, boot_number=3, connection=2, since_s=9, reason="birth")
+    said = WORDS.message(presence)
+    assert (said.topic, said.retain) == (f"{OWN_TOPICS}/state", True)
+    state = wire.DeviceState.FromString(said.payload)
+    assert (state.schema, state.online, state.boot_number, state.connection) == (CURRENT, True, 3, 2)
+    reported = Reported(
+        boot_id=BOOT,
+        boot_number=3,
+        revision=4,
+        at_s=5,
+        desired_version=6,
+        highest_version=7,
+        parts=(PartReport(name="policy", digest="sha256:x", state=PartState.REFUSED, problem_code="c", problem="p"),),
+        facts=Facts(software_version="1", certificate_ends_at_s=8, architecture="x86_64"),
+        stop_epoch=2,
+        stopped=True,
+        labels={"role": "kiosk"},
+    )
+    said = WORDS.message(reported)
+    assert (said.topic, said.retain) == (f"{OWN_TOPICS}/reported", True)
+    read = wire.Reported.FromString(said.payload)
+    assert (read.highest_version, read.parts[0].state, read.stopped) == (7, "refused", True)
+    assert dict(read.labels) == {"role": "kiosk"}
+    floor = FloorReport(boot_id=BOOT, boot_number=3, stream="gap", acknowledged_seq=5, acknowledged_events=4)
+    said = WORDS.message(floor)
+    assert (said.topic, said.retain) == (f"{OWN_TOPICS}/rq/telemetry-floor", False)
+    assert wire.TelemetryFloor.FromString(said.payload).stream == wire.STREAM_GAP
+    assert WORDS.telemetry_topic("route") == f"{OWN_TOPICS}/tm/route"
