@@ -32,7 +32,8 @@ from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.adapters.store.ledger_feed import SqliteFeed
 from homebred_daemon.adapters.store.outbox_file import forget_outbox, open_outbox
 from homebred_daemon.adapters.system_clock import SystemClock
-from homebred_daemon.app.telemetry import Followed, outbox_in, telemetry
+from homebred_daemon.app.followed import Followed
+from homebred_daemon.app.telemetry import outbox_in, telemetry
 from homebred_daemon.core.outbox import Quota
 from homebred_daemon.core.telemetry import HealthFact
 from homebred_daemon.ports.outbox import Outbox

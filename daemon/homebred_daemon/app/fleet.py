@@ -6,7 +6,6 @@ fleet, and says so.
 
 from __future__ import annotations
 
-import asyncio
 import platform
 import random
 from collections.abc import AsyncIterator
@@ -21,10 +20,7 @@ from homebred_daemon.adapters import last_resort
 from homebred_daemon.app.membership import Membership, Receipts
 from homebred_daemon.config import Settings
 from homebred_daemon.core.outbox import Quota
-from homebred_daemon.core.telemetry import ReceiptFact
 from homebred_daemon.errors import StateError
-from homebred_daemon.ports.telemetry import Receipts as ReceiptTaker
-from homebred_daemon.services.background import beside
 from homebred_daemon.services.caretaking import Caretaking
 
 if TYPE_CHECKING:
@@ -37,8 +33,6 @@ if TYPE_CHECKING:
 
 FOLDER = "fleet"
 MEGABYTE = 1_000_000
-MOST_RECEIPTS = 1000
-"""That wait to be noted; more are left out, for the controller asks again."""
 
 
 @asynccontextmanager
@@ -79,10 +73,7 @@ async def _opened(stack: AsyncExitStack, parts: _Parts) -> FleetSync:
     outbox = stack.enter_context(outbox_in(settings.paths.state_dir, quota, followed.clock, followed.journal))
     means = _means(stack, parts, outbox)
     link = FleetSync(means, accepts_unsigned=settings.fleet.accept_unsigned_policies)
-    noted = await stack.enter_async_context(telemetry(followed, outbox, tell=link.expect_events))
-    notes = _ReceiptNotes(noted)
-    await stack.enter_async_context(beside(notes.run()))
-    parts.receipts.taker = notes
+    parts.receipts.taker = await stack.enter_async_context(telemetry(followed, outbox, tell=link.expect_events))
     parts.member.keeper.when_renewed(link.renewed)
     await stack.enter_async_context(link.running())
     return link
@@ -138,23 +129,3 @@ def _facts(identity: Identity, followed: Followed, caretaker: Caretaking) -> Fac
         certificate_ends_at_s=identity.certificate.ends_s,
         architecture=platform.machine(),
     )
-
-
-class _ReceiptNotes:
-    """Fulfils `ports.fleet_commands.OutcomeReceipts`: takes receipts at once, and has them noted one by one."""
-
-    def __init__(self, noted: ReceiptTaker) -> None:
-        self._noted = noted
-        self._waiting: asyncio.Queue[ReceiptFact] = asyncio.Queue(MOST_RECEIPTS)
-
-    def receipt(self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0) -> None:
-        """As the port says."""
-        if not self._waiting.full():
-            self._waiting.put_nowait(
-                ReceiptFact(kind=kind, subject=subject, version=version, result=result, problem_code=problem_code)
-            )
-
-    async def run(self) -> None:
-        """Until cancelled."""
-        while True:
-            await self._noted.receipt(await self._waiting.get())
