@@ -90,12 +90,16 @@ class ScriptedDocuments:
     done: list[tuple[str, str]] = field(default_factory=list)
     failures: list[HomebredError] = field(default_factory=list)
     """Raised by what comes next."""
+    kept: frozenset[str] = frozenset()
 
     async def obtain(self, document: Document) -> None:
         self._note("obtain", document.digest)
 
     async def apply(self, name: str, digest: str) -> None:
         self._note(name, digest)
+
+    async def keep_only(self, digests: frozenset[str]) -> None:
+        self.kept = digests
 
     def _note(self, what: str, digest: str) -> None:
         if self.failures:

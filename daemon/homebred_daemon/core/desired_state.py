@@ -135,6 +135,12 @@ class DesiredState:
         """What the controller calls this device by."""
         return self._desired.labels if self._desired else {}
 
+    @property
+    def digests(self) -> frozenset[str]:
+        """Of all documents that are wanted or hold."""
+        wanted = {self._wanted(name).digest for name in PARTS}
+        return frozenset((wanted | set(self._applied.values())) - {""})
+
     def reports(self, *, stopped: bool) -> tuple[PartReport, ...]:
         """How far each part is."""
         return tuple(

@@ -79,6 +79,10 @@ class FleetDocuments(Protocol):
         """
         ...
 
+    async def keep_only(self, digests: frozenset[str]) -> None:
+        """Removes every document that is neither wanted nor holds. Raises StateError."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:

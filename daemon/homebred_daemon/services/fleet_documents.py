@@ -54,6 +54,10 @@ class DocumentDesk:
         else:
             await self._line.fetch(self._identity(), document.digest, document.length, self._folder.path)
 
+    async def keep_only(self, digests: frozenset[str]) -> None:
+        """As the port says."""
+        await asyncio.to_thread(self._folder.forget_all_but, digests)
+
     async def apply(self, name: str, digest: str) -> None:
         """As the port says."""
         path = await asyncio.to_thread(self._folder.find, digest) if digest else None

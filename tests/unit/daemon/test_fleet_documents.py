@@ -108,10 +108,10 @@ async def test_a_part_that_this_device_does_not_know_is_refused(house: House) ->
         await house.desk.apply("wallpaper", DIGEST)
 
 
-def test_the_folder_keeps_what_it_is_told_and_removes_the_rest(house: House) -> None:
+async def test_what_is_neither_wanted_nor_holds_is_removed(house: House) -> None:
     other = digest_of(b"other")
     house.folder.keep(DIGEST, BODY)
     house.folder.keep(other, b"other")
-    house.folder.forget_all_but(frozenset({other}))
+    await house.desk.keep_only(frozenset({other}))
     assert house.folder.find(DIGEST) is None
     assert house.folder.find(other) is not None

@@ -89,6 +89,7 @@ def test_a_desired_policy_is_kept_obtained_applied_reported_and_noted() -> None:
             assert stage.documents.done == [("obtain", digest_of(POLICY)), ("policy", digest_of(POLICY))]
             assert stage.memory.kept.highest_version == 3
             assert stage.memory.kept.applied == {"policy": digest_of(POLICY)}
+            await stage.until(lambda: stage.documents.kept == {digest_of(POLICY)})
             assert ("desired", digest_of(POLICY), "applied", 3) in stage.receipts.noted
             assert (reported(stage).desired_version, reported(stage).highest_version) == (3, 3)
 

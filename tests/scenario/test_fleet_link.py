@@ -1,0 +1,115 @@
+"""A daemon, a broker and a controller, all real: in step through assignments, stops, kills and restarts of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.controller import Controller, running_controller
+from tests.support.daemon_process import Site
+from tests.support.fleet_site import Sight, admin, enrolled
+from tests.support.wire_client import DaemonClient
+
+from homebred_protocol.v1 import inference_pb2 as wire
+
+OURS = 'version = 1\n# ours\nlocal_only_classes = ["patient"]\n'
+
+
+@pytest.fixture(scope="module")
+def controller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
+    with running_controller(tmp_path_factory.mktemp("fleet") / "fleet") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def device(controller: Controller, tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, str]:
+    return enrolled(controller, tmp_path_factory.mktemp("device"))
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "homebred.toml"
+    path.write_text("[fleet]\naccept_unsigned_policies = true\n")
+    return path
+
+
+def ask(client: DaemonClient, times: int = 1) -> None:
+    for number in range(times):
+        list(client.generate(wire.GenerateRequest(task=wire.Task(text=f"hello {number}"))))
+
+
+def test_what_happens_on_a_device_is_in_the_controllers_tables(
+    controller: Controller, device: tuple[Site, str]
+) -> None:
+    site, _ = device
+    sight = Sight(controller)
+    with site.daemon() as client:
+        sight.until(Sight.is_online, bool)
+        ask(client, 7)
+        sight.until(lambda each: each.rows("route_events"), lambda count: count == 7)
+    sight.until(Sight.is_online, lambda online: not online)
+    assert sight.events()[1:] == (0, 0)
+
+
+def test_a_policy_and_a_gazetteer_are_assigned_hold_and_still_hold_without_the_fleet(
+    controller: Controller, device: tuple[Site, str], config: Path, tmp_path: Path
+) -> None:
+    site, name = device
+    sight = Sight(controller)
+    policy, names = tmp_path / "policy.toml", tmp_path / "names.jsonl"
+    policy.write_text(OURS)
+    names.write_text(json.dumps({"text": "Marigold Quince", "class": "patient"}) + "\n")
+    with site.daemon("--config", str(config)) as client:
+        admin(controller, "policy", "assign", policy, "--device", name)
+        admin(controller, "gazetteer", "assign", names, "--site", "clinic", "--device", name)
+        sight.until(Sight.parts, lambda parts: parts == {"policy": "applied", "gazetteer": "applied"})
+        assert client.status().policy_origin == "set"
+        decision = client.route(wire.Task(text="About Marigold Quince, please.", allows_escalation=True))
+        assert decision.reason_code == "local_only"
+        policy.write_text("version = 1\nlocal_only_classes = 7\n")
+        held = sight.reported()["policy_digest"]
+    controller.broker.stop()
+    with site.daemon("--config", str(config)) as client:
+        assert client.status().policy_digest == held
+        decision = client.route(wire.Task(text="About Marigold Quince, please.", allows_escalation=True))
+        assert decision.reason_code == "local_only"
+    controller.broker.start()
+
+
+def test_under_a_stop_nothing_is_taken_up_until_it_is_lifted(
+    controller: Controller, device: tuple[Site, str], config: Path, tmp_path: Path
+) -> None:
+    site, name = device
+    sight = Sight(controller)
+    policy = tmp_path / "policy.toml"
+    policy.write_text(OURS + "# another\n")
+    with site.daemon("--config", str(config)):
+        admin(controller, "stop", "on", "--reason", "recall")
+        sight.until(Sight.reported, lambda reported: reported.get("stopped"))
+        admin(controller, "policy", "assign", policy, "--device", name)
+        sight.until(Sight.parts, lambda parts: parts.get("policy") == "stopped")
+        admin(controller, "stop", "off", "--reason", "checked")
+        sight.until(Sight.parts, lambda parts: parts.get("policy") == "applied")
+
+
+def test_kills_of_all_three_lose_nothing_and_double_nothing(controller: Controller, device: tuple[Site, str]) -> None:
+    site, _ = device
+    sight = Sight(controller)
+    before = sight.until(lambda each: each.rows("route_events"), lambda _: True)
+    with site.daemon(killed=True) as client:
+        sight.until(Sight.is_online, bool)
+        ask(client, 3)
+        controller.kill()
+        ask(client, 3)
+        controller.broker.kill()
+        ask(client, 3)
+        controller.broker.start()
+        controller.start()
+        ask(client, 3)
+    with site.daemon() as client:
+        ask(client, 3)
+        sight.until(lambda each: each.rows("route_events"), lambda count: count == before + 15)
+    assert sight.events()[1:] == (0, 0)
+    assert sight.rows("quarantine") == 0
