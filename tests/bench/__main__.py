@@ -21,6 +21,7 @@ from tests.bench.detection import DETECT
 from tests.bench.figures import Aim, Bench, Conditions, Found, line
 from tests.bench.first_token import FIRST_TOKEN
 from tests.bench.gateway import OVER_HTTP
+from tests.bench.ingest import INGEST
 from tests.bench.measuring import FIGURES
 from tests.bench.processor_time import ForeignLoad
 from tests.bench.round_trips import ROUTE, STREAM
@@ -48,6 +49,7 @@ BENCHES: tuple[Bench, ...] = (
     ADAPTER_SWAP,
     COLD_SPECIALIST,
     MIXED_ADAPTERS,
+    INGEST,
 )
 
 

@@ -20,7 +20,6 @@ from homebred_fleet.adapters.store.tables import (
     health_events,
     receipt_events,
     route_events,
-    route_hours,
     watermarks,
 )
 from homebred_fleet.adapters.wire.bounds import MalformedError
@@ -37,23 +36,20 @@ TABLES = {
     wire.STREAM_HEALTH: health_events,
     wire.STREAM_GAP: gap_events,
 }
-_WEAK = 1 << wire.ROUTE_FINDING_LOW_CONFIDENCE
-_SLOW = 1 << wire.ROUTE_FINDING_SLOW
-_HOURS = text(upsert(route_hours, adds=("routes", "weak", "slow", "total_ms", "completion_tokens")))
-_WATERMARKS = text(upsert(watermarks, adds=("events",), sets=("up_to_seq", "changed_at_s")))
-_OF_ROUTES = {column.name: place for place, column in enumerate(route_events.columns)}
-_MADE, _WORKFLOW, _REASON, _STATUS, _FINDINGS, _TOTAL_MS, _COMPLETION = (
-    _OF_ROUTES[name]
-    for name in (
-        "route_created_at_s",
-        "workflow",
-        "reason_code",
-        "status",
-        "findings",
-        "total_ms",
-        "completion_tokens",
-    )
+_SUMS = ("routes", "weak", "slow", "total_ms", "completion_tokens")
+_HOURS = text(  # in the database's own loop: a batch's rows were written just now
+    f"""
+    INSERT INTO route_hours (hour, device, workflow, reason_code, status, {", ".join(_SUMS)})
+    SELECT route_created_at_s / 3600, CAST(:device AS BIGINT), workflow, reason_code, status, count(*),
+        sum(findings >> {wire.ROUTE_FINDING_LOW_CONFIDENCE} & 1), sum(findings >> {wire.ROUTE_FINDING_SLOW} & 1),
+        sum(total_ms), sum(completion_tokens)
+    FROM route_events WHERE boot = :boot AND seq > :after_seq AND seq <= :last_seq
+    GROUP BY 1, workflow, reason_code, status
+    ON CONFLICT (hour, device, workflow, reason_code, status)
+    DO UPDATE SET {", ".join(f"{name} = route_hours.{name} + excluded.{name}" for name in _SUMS)}
+    """  # noqa: S608  # numbers and names of our own
 )
+_WATERMARKS = text(upsert(watermarks, adds=("events",), sets=("up_to_seq", "changed_at_s")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +83,8 @@ class TelemetryGroup:
     _rows: dict[int, list[Row]] = field(default_factory=dict)
     """By stream."""
     _gaps: list[dict[str, int]] = field(default_factory=list)
-    _hours: dict[tuple[int, int, str, int, int], list[int]] = field(default_factory=dict)
+    _routes: list[dict[str, int]] = field(default_factory=list)
+    """Batches of routes, to be rolled up once they are rows."""
 
     def load(self, spoken_of: Iterable[tuple[int, str]]) -> None:
         """Reads what is known of boots, each a device's number and a boot's id."""
@@ -162,11 +159,8 @@ class TelemetryGroup:
             insert_rows(self.connection, TABLES[wire.Stream.ValueType(stream)], rows)
         if self._gaps:
             self.connection.execute(insert(controller_gaps), self._gaps)
-        if self._hours:
-            names = [column.name for column in route_hours.columns]
-            self.connection.execute(
-                _HOURS, [dict(zip(names, (*key, *sums), strict=True)) for key, sums in sorted(self._hours.items())]
-            )
+        if self._routes:
+            self.connection.execute(_HOURS, self._routes)
         changed = [
             {
                 "boot": boot,
@@ -194,7 +188,8 @@ class TelemetryGroup:
             return self._refuse(sender, header, error.cause)
         self._rows.setdefault(header.stream, []).extend(rows)
         if header.stream == wire.STREAM_ROUTE:
-            self._roll_up(sender.number, rows)
+            seqs = {"after_seq": header.after_seq, "last_seq": header.last_seq}
+            self._routes.append({"device": sender.number, "boot": boot} | seqs)
         self._move(boot, header.stream, header.last_seq, new_events=len(rows))
         ack = _ack(sender, header, header.last_seq)
         return Outcome(fate=Fate.STORED, device=sender.id, events=len(rows), ack=ack)
@@ -263,20 +258,6 @@ class TelemetryGroup:
                 "noted_at_s": self.now_s,
             }
         )
-
-    def _roll_up(self, device: int, rows: Iterable[Row]) -> None:
-        hours = self._hours
-        for row in rows:
-            key = (row[_MADE] // 3600, device, row[_WORKFLOW], row[_REASON], row[_STATUS])
-            sums = hours.get(key)
-            if sums is None:
-                sums = hours[key] = [0, 0, 0, 0, 0]
-            findings = row[_FINDINGS]
-            sums[0] += 1
-            sums[1] += findings & _WEAK != 0
-            sums[2] += findings & _SLOW != 0
-            sums[3] += row[_TOTAL_MS]
-            sums[4] += row[_COMPLETION]
 
 
 def _ack(sender: Sender, header: BatchHeader, watermark: int, *, refused: int = 0, refusal_code: str = "") -> Ack:

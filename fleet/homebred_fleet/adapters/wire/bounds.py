@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -78,16 +77,10 @@ def checked_pairs(pairs: Mapping[str, str], *, max_characters: int) -> dict[str,
     return found
 
 
-def bits(words: Iterable[int]) -> int:
+def bits(words: Sequence[int]) -> int:
     """A set of an enum's words as bits, one by number; what a newer device knows beyond 30 counts as OTHER (1)."""
-    found = tuple(words)
-    if len(found) > MAX_PAIRS:
+    if len(words) > MAX_PAIRS:
         raise MalformedError("too-many-words")
-    return _bits(found)
-
-
-@lru_cache(maxsize=1_024)
-def _bits(words: tuple[int, ...]) -> int:
     found = 0
     for word in words:
         found |= 1 << word if 0 <= word <= 30 else 2  # noqa: PLR2004  # the highest bit of a 32-bit column without its sign
