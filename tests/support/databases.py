@@ -40,12 +40,16 @@ class Server:
         """Makes the cluster and waits until it answers."""
         data = self.folder / "data"
         self._run("initdb", "-D", str(data), "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+        self.resume()
+
+    def resume(self) -> None:
+        """Starts it where it has been before, and waits until it answers."""
         options = f"{_QUICK} -c listen_addresses='' -c unix_socket_directories={self.folder}"
-        log = str(self.folder / "log")
-        self._run("pg_ctl", "-D", str(data), "-w", "-t", "60", "-l", log, "-o", options, "start")
+        data, log = str(self.folder / "data"), str(self.folder / "log")
+        self._run("pg_ctl", "-D", data, "-w", "-t", "60", "-l", log, "-o", options, "start")
 
     def stop(self) -> None:
-        """Ends it at once."""
+        """Ends it at once, as a crash does."""
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "stop")
 
     def make_database(self, *, like: str = "template1") -> str:

@@ -51,13 +51,13 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One consistent view; nothing can be written. Raises StoreError."""
-        with _translated(), self._engine.connect() as connection:
+        with _translated(self._engine), self._engine.connect() as connection:
             yield connection.execution_options(**self._only_reading)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction, committed at its end; an exception undoes it. Raises StoreError."""
-        with self._one_writer, _translated(), self._engine.connect() as connection:
+        with self._one_writer, _translated(self._engine), self._engine.connect() as connection:
             writer = connection.execution_options(homebred_writing=True)
             with writer.begin():
                 yield writer
@@ -165,17 +165,20 @@ def _refuse_newer(connection: Connection, config: Config) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(engine: Engine) -> Iterator[None]:
     """A database that is away, locked or full is told from one that refused what was written."""
+    driver: Any = engine.dialect.loaded_dbapi  # its own errors come past SQLAlchemy where rows are copied
+    away = (OperationalError, InterfaceError, PoolTimeoutError, driver.OperationalError, driver.InterfaceError)
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+    except away as error:
         raise StoreBusyError(f"the database does not work at present: {_cause(error)}") from error
-    except DBAPIError as error:
+    except (DBAPIError, driver.Error) as error:
         raise StoreError(f"the database refused: {_cause(error)}") from error
 
 
 def _cause(error: Exception) -> str:
     """The driver's own words alone: SQLAlchemy's sentence quotes statement and values."""
-    inner = getattr(error, "orig", None)
-    return (str(inner) if inner is not None else type(error).__name__).splitlines()[0]
+    inner = getattr(error, "orig", error)
+    lines = str(inner).splitlines()
+    return lines[0] if lines else type(error).__name__
