@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -24,21 +23,14 @@ from homebred_fleet.adapters.http_api.devices import DeviceParts, device_router
 from homebred_fleet.adapters.http_api.est import EstParts, est_router
 from homebred_fleet.adapters.http_api.server import HttpsServer, Listening
 from homebred_fleet.adapters.logs import StructuredJournal
-from homebred_fleet.adapters.mqtt_hub import MqttHub
 from homebred_fleet.adapters.own_certificates import OwnCertificatesInFolder
-from homebred_fleet.adapters.small_documents import SmallDocuments
 from homebred_fleet.adapters.store.administering import Administering
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.adapters.store.document_files import DocumentFiles
 from homebred_fleet.adapters.store.identities import IdentityStore
-from homebred_fleet.adapters.store.intake import StoreIntake
-from homebred_fleet.adapters.store.intents import StoreIntents
+from homebred_fleet.app.linking import Link, linked
 from homebred_fleet.core.attempts import Attempts
-from homebred_fleet.core.figures import Figures
 from homebred_fleet.services.enrolling import Enrolling
-from homebred_fleet.services.hub import HubService, reconciler_hears
-from homebred_fleet.services.ingesting import Ingesting
-from homebred_fleet.services.reconciling import Reconciling
 from homebred_fleet.services.renewing import Renewing
 from homebred_fleet.services.revoking import Revoking
 from homebred_fleet.settings import Settings
@@ -66,9 +58,7 @@ class Controller:
     blobs: BlobFolder
     enrolling: Enrolling
     revoking: Revoking
-    hub: HubService
-    ingesting: Ingesting
-    reconciling: Reconciling
+    link: Link
 
     def parts(self, server: HttpsServer) -> tuple[Part, ...]:
         """What runs beside the HTTPS server."""
@@ -79,10 +69,7 @@ class Controller:
 
         own = OwnCertificatesInFolder(self.folder, self.settings.identity.names)
         renewing = Renewing(own, self.journal, renewed=renewed, now_s=unix_s)
-        return (self.revoking.run, renewing.run, self._run_hub)
-
-    async def _run_hub(self) -> None:
-        await self.hub.run(self.ingesting, self.reconciling)
+        return (self.revoking.run, renewing.run, self.link.run)
 
     def routers(self) -> tuple[APIRouter, ...]:
         """What the HTTPS server serves."""
@@ -101,7 +88,7 @@ class Controller:
 
     def administration(self) -> Administration:
         """What admins reach."""
-        changes = Administering(self.database, self.blobs, clock=unix_s, wake=self.reconciling.wake)
+        changes = Administering(self.database, self.blobs, clock=unix_s, wake=self.link.reconciling.wake)
         return Administration(
             database=self.database, blobs=self.blobs, changes=changes, revoking=self.revoking, clock=unix_s
         )
@@ -135,14 +122,17 @@ def assembled(settings: Settings, journal: StructuredJournal) -> Controller:
     identities = IdentityStore(database)
     blobs = BlobFolder(settings.paths.state_dir / "documents")
     revoking = _revoking(settings, folder, authority, identities, journal)
-    figures = Figures()
-    hub = MqttHub(lambda hand_over: MqttThread(_endpoint(settings, folder), hand_over, name="hub"))
-    reconciling = Reconciling(StoreIntents(database), SmallDocuments(blobs), hub, journal, figures, now_s=unix_s)
-    noticed = reconciler_hears(reconciling)
+    link = linked(
+        database,
+        blobs,
+        journal,
+        make_connection=lambda hand_over: MqttThread(_endpoint(settings, folder), hand_over, name="hub"),
+        now_s=unix_s,
+    )
 
     def taken_back() -> None:
         revoking.wake()
-        reconciling.wake()  # a device that takes another's place inherits what was wanted of it
+        link.reconciling.wake()  # a device that takes another's place inherits what was wanted of it
 
     return Controller(
         settings=settings,
@@ -153,9 +143,7 @@ def assembled(settings: Settings, journal: StructuredJournal) -> Controller:
         blobs=blobs,
         enrolling=Enrolling(identities, authority, unix_s, taken_back=taken_back),
         revoking=revoking,
-        hub=HubService(hub, journal, figures, random_share=random.SystemRandom().random),
-        ingesting=Ingesting(StoreIntake(database), hub, journal, figures, now_s=unix_s, noticed=noticed),
-        reconciling=reconciling,
+        link=link,
     )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from homebred_fleet.adapters.blob_folder import BlobFolder
-from homebred_fleet.adapters.document_bodies import DocumentBodies
 from homebred_fleet.adapters.mqtt_hub import MqttHub
+from homebred_fleet.adapters.small_documents import SmallDocuments
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.adapters.store.intake import StoreIntake
 from homebred_fleet.adapters.store.intents import StoreIntents
@@ -46,9 +46,9 @@ def linked(
 ) -> Link:
     """The link of one controller, not running yet; `is_shared` where several controllers take turns."""
     hub, figures = MqttHub(make_connection), Figures()
-    reconciling = Reconciling(StoreIntents(database), DocumentBodies(blobs), hub, journal, figures, now_s=now_s)
+    reconciling = Reconciling(StoreIntents(database), SmallDocuments(blobs), hub, journal, figures, now_s=now_s)
     ingesting = Ingesting(
         StoreIntake(database), hub, journal, figures, now_s=now_s, noticed=reconciler_hears(reconciling)
     )
-    service = HubService(hub, journal, figures, random_share=random.random, is_shared=is_shared)
+    service = HubService(hub, journal, figures, random_share=random.SystemRandom().random, is_shared=is_shared)
     return Link(service=service, ingesting=ingesting, reconciling=reconciling, figures=figures)

@@ -237,8 +237,16 @@ class Reconciling:
 
     def _small_bodies(self, states: Iterable[DesiredState]) -> dict[str, bytes]:
         digests = {part.digest for state in states for part in (state.policy, state.gazetteer) if part is not None}
-        bodies = {digest: self._documents.small_body(digest) for digest in sorted(digests)}
+        bodies = {digest: self._small_body(digest) for digest in sorted(digests)}
         return {digest: body for digest, body in bodies.items() if body is not None}
+
+    def _small_body(self, digest: str) -> bytes | None:
+        """None too where it cannot be read: its devices ask for it over HTTPS, and no other one is held up."""
+        try:
+            return self._documents.small_body(digest)
+        except FleetError as error:
+            self._journal.note(messages.NOT_RECONCILED, error_code=error.code)
+            return None
 
     async def _withdraw(self, devices: Sequence[str]) -> None:
         answers = []
