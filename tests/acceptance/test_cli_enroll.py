@@ -57,7 +57,7 @@ def test_a_device_is_enrolled_with_a_token_from_standard_input(there: Controller
     (told,) = shown.lines
     assert told["enrolled"]
     assert (told["device_id"], told["site"], told["controller"]) == (DEVICE, "clinic-east", there.url)
-    assert [one["check"] for one in told["findings"]] == ["identity", "certificate", "broker"]
+    assert [one["check"] for one in told["findings"]] == ["identity", "certificate", "controller", "broker"]
 
 
 def test_nothing_that_is_secret_is_shown_or_readable(there: Controller, state: Path) -> None:
@@ -191,8 +191,19 @@ def test_doctor_checks_identity_certificate_and_broker(there: Controller, state:
     found = findings(state)
     assert found["identity"]["status"] == "ok"
     assert found["certificate"]["status"] == "ok"
+    assert found["controller"]["status"] == "ok"
     assert found["broker"]["status"] == "warning"  # nobody listens there
     assert found["broker"]["next"]
+
+
+def test_clocks_that_are_far_apart_are_told(tmp_path: Path, state: Path) -> None:
+    with controller(tmp_path, Script(clock_ahead=timedelta(hours=-2))) as there:
+        assert enroll(there, state).status == 0
+        found = {one.check: one for one in fleet_findings(state, {}, datetime.now(UTC))}["controller"]
+    assert found.status == "warning"
+    assert "behind" in found.what
+    gone = {one.check: one for one in fleet_findings(state, {}, datetime.now(UTC))}["controller"]
+    assert "cannot be reached" in gone.what
 
 
 ENDING = {

@@ -83,6 +83,16 @@ class ControllerHttps:
         ahead_s = self._ahead_s(answer.headers)
         return Look(fingerprints=tuple(map(fingerprint, roots(certificates))), clock_ahead_s=ahead_s)
 
+    async def clock_ahead_s(self, identity: Identity) -> float | None:
+        """How far the controller's clock is ahead of this device's; None: it does not say.
+
+        Raises:
+            FleetError: it cannot be reached, or is not believed.
+        """
+        context = fleet_tls.trusting(await asyncio.to_thread(identity.credentials.authorities.read_bytes))
+        answer = await self._call(context, "GET", f"{identity.membership.controller_url}{EST}/cacerts", {})
+        return self._ahead_s(answer.headers)
+
     async def trusted(self, url: str, pinned: str) -> bytes:
         """The controller's authorities in PEM, once whoever answers has proven to be of the root with the fingerprint.
 

@@ -106,6 +106,8 @@ def _require_free(files: IdentityFiles, *, replaces: bool) -> None:
 
 async def _asked(line: ControllerHttps, url: str, *, may_ask: bool) -> str:
     """The fingerprint that a person has compared."""
+    from homebred_daemon.adapters.fleet_https import CLOCKS_APART_S  # noqa: PLC0415
+
     look = await line.look(url)
     shown = " or ".join(look.fingerprints) or "nothing"
     if not may_ask or len(look.fingerprints) != 1:
@@ -114,7 +116,7 @@ async def _asked(line: ControllerHttps, url: str, *, may_ask: bool) -> str:
             hint="compare it with what `homebred-fleet init` printed, then give it with --fingerprint",
         )
     typer.echo(f"{url} shows the fingerprint\n  {shown}")
-    if look.clock_ahead_s is not None and abs(look.clock_ahead_s) > 300:  # noqa: PLR2004  # as certificates are backdated
+    if look.clock_ahead_s is not None and abs(look.clock_ahead_s) > CLOCKS_APART_S:
         raise ClockWrongError(
             f"its clock is {look.clock_ahead_s:.0f} s ahead of this device's: certificates cannot be judged"
         )

@@ -1,13 +1,16 @@
-"""Checks of a device's place in its fleet: identity, certificate, broker. They change nothing."""
+"""Checks of a device's place in its fleet: identity, certificate, controller, broker. They change nothing."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from homebred_daemon.adapters.broker_probe import probe
+from homebred_daemon.adapters.fleet_https import CLOCKS_APART_S, ControllerHttps
 from homebred_daemon.adapters.identity_files import IdentityFiles
+from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.cli.finding import ERROR, OK, WARNING, Finding
 from homebred_daemon.core.renewal import Life, Standing, luck_of, standing
 from homebred_daemon.errors import HomebredError
@@ -30,6 +33,7 @@ def fleet_findings(state_dir: Path, environ: Mapping[str, str], now: datetime) -
     what = f"{membership.device_id} of the site {membership.site}, at {membership.controller_url}"
     yield Finding(check="identity", status=OK, what=what)
     yield certificate_finding(identity, now)
+    yield controller_finding(identity)
     yield broker_finding(identity)
 
 
@@ -65,6 +69,27 @@ def certificate_finding(identity: Identity, now: datetime) -> Finding:
                 why="the daemon renews it where it reaches the controller; once it has ended, a token is needed",
                 next="see what the log says of certificate_not_renewed, and check that the controller can be reached",
             )
+
+
+def controller_finding(identity: Identity) -> Finding:
+    """Whether the controller answers, and whether the two clocks agree."""
+    url = identity.membership.controller_url
+    try:
+        ahead_s = asyncio.run(ControllerHttps(SystemClock()).clock_ahead_s(identity))
+    except HomebredError as error:
+        why = (
+            "the certificate is renewed there, and large documents are fetched from there; it is tried again by itself"
+        )
+        return Finding(check="controller", status=WARNING, what=error.message, why=why, next=error.hint)
+    if ahead_s is None or abs(ahead_s) < CLOCKS_APART_S:
+        return Finding(check="controller", status=OK, what=f"{url} answers, and its clock agrees with this device's")
+    return Finding(
+        check="controller",
+        status=WARNING,
+        what=f"{url} answers, and its clock is {abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'} this one",
+        why="certificates and deadlines are judged by them",
+        next="set the clock that is wrong: `timedatectl set-ntp true`",
+    )
 
 
 def broker_finding(identity: Identity) -> Finding:

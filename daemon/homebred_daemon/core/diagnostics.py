@@ -23,7 +23,7 @@ TELLABLE_FIELDS: Final = frozenset(
 OF_TASKS: Final = frozenset({"route_id", "principal", "entity_types"})
 """An event that may have one of these speaks of a task or a person: only how many there were is told."""
 TOLD_IN_WORDS: Final = frozenset(
-    {"python", "clock", "open_files", "gpu", "state_folder", "identity", "certificate", "broker"}
+    {"python", "clock", "open_files", "gpu", "state_folder", "identity", "certificate", "controller", "broker"}
 )
 """Checks whose own words leave: they speak of the machine. What others say may quote a site's files."""
 MOST_EVENTS: Final = 200
