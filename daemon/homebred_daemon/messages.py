@@ -500,6 +500,13 @@ COMMAND_ENDED = Event(
         "error_code",
     ),
 )
+COMMANDS_SET_ASIDE = Event(
+    name="commands_set_aside",
+    severity=Severity.ERROR,
+    message_id="9a0412cb9dc97224610f9de94ac1c4f7",
+    sentence="The file of the fleet's commands could not be used and was set aside; a new one was begun.",
+    next_step="See whether the disk fails. Commands that come again are done again; bundles that waited are gone.",
+)
 BUNDLE_WAITS = Event(
     name="bundle_waits",
     severity=Severity.NOTICE,
@@ -674,6 +681,7 @@ EVENTS: tuple[Event, ...] = (
     COMMAND_KEPT,
     COMMAND_DROPPED,
     COMMAND_ENDED,
+    COMMANDS_SET_ASIDE,
     BUNDLE_WAITS,
     BUNDLE_DECIDED,
     FLEET_CONNECTED,

@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from tests.support.memory_commands import MemoryCommandStore
 
-from homebred_daemon.adapters.store.commands import SqliteCommandStore
+from homebred_daemon.adapters.store.commands import COMMANDS, SqliteCommandStore, opened_or_anew
 from homebred_daemon.core.commands import Command, CommandResult, State, moved
 from homebred_daemon.ports.fleet_commands import CommandStore
 
@@ -120,7 +120,20 @@ def test_what_was_kept_is_there_for_the_next_process(tmp_path: Path) -> None:
     second.close()
 
 
-def test_schema_and_migrations_are_the_same() -> None:
-    from homebred_daemon.adapters.store.commands import COMMANDS  # noqa: PLC0415
+@pytest.mark.parametrize("body", [b"no database at all" * 500, b""], ids=["damaged", "empty"])
+def test_a_file_that_cannot_be_used_is_set_aside_and_one_that_can_is_not(tmp_path: Path, body: bytes) -> None:
+    path, noted = tmp_path / "commands.sqlite", []
+    path.write_bytes(body)
+    store = opened_or_anew(path, lambda: noted.append("set aside"))
+    add(store, 1)
+    store.close()
+    assert noted == (["set aside"] if body else [])
+    assert (tmp_path / "commands.sqlite.damaged").exists() == bool(body)
+    again = opened_or_anew(path, lambda: noted.append("again"))
+    assert again.find(command(1).id) is not None
+    again.close()
+    assert "again" not in noted
 
+
+def test_schema_and_migrations_are_the_same() -> None:
     assert COMMANDS.schema() == "".join(COMMANDS.migrations())

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from tests.support import identity_scenarios
 from tests.support.fleet_authority import MEMBERSHIP, Authority
+from tests.support.other_user import STRANGER, needs_root
 
 from homebred_daemon.adapters.device_certificates import new_key
 from homebred_daemon.adapters.identity_files import CREDENTIAL, IdentityFiles
+from homebred_daemon.cli.fleet_checks import fleet_findings
 from homebred_daemon.errors import ConfigurationError, StateError
 from homebred_daemon.ports.identity import Identity
 
@@ -78,6 +81,35 @@ def test_the_generation_before_stays_for_those_that_use_it_and_older_ones_go(tmp
     assert not first.credentials.key.exists()
     assert second.credentials.key.is_file()
     assert IdentityFiles(tmp_path, {}).current() == third
+
+
+@needs_root
+def test_what_root_makes_belongs_to_whoever_owns_the_state_folder(tmp_path: Path) -> None:
+    state_dir = tmp_path / "state"
+    state_dir.mkdir()
+    os.chown(state_dir, STRANGER, STRANGER)
+    enrolled(state_dir)
+    IdentityFiles(state_dir, {}).pending_key(PURPOSE)
+    assert {path.stat().st_uid for path in state_dir.rglob("*")} == {STRANGER}
+
+
+@needs_root
+def test_who_may_not_look_is_told_so_and_hears_of_no_fault(tmp_path: Path) -> None:
+    state_dir = tmp_path / "state"
+    state_dir.mkdir(mode=0o700)
+    enrolled(state_dir)
+    tmp_path.chmod(0o755)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.setuid(STRANGER)
+        (found,) = fleet_findings(state_dir, {}, datetime.now(UTC))
+        os.write(writing, f"{found.check} {found.status}: {found.what}".encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 1000).decode() == f"identity warning: user {STRANGER} may not look at it"
+    os.close(reading)
+    os.close(writing)
 
 
 def test_forgetting_leaves_no_key(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tests.support.fleet_authority import Authority
 from tests.support.manual_clock import ManualClock
 
 from homebred_daemon.adapters.identity_files import IdentityFiles
+from homebred_daemon.errors import StateError
 from homebred_daemon.ports.identity import IdentityStore, Issued, PendingKey
 
 AUTHORITY = Authority()
@@ -64,6 +65,22 @@ def test_what_is_taken_up_is_in_force_and_has_a_generation_of_its_own(stand: Sta
     assert stand.store.current() == taken
     assert before is not None
     assert taken.generation > before.generation
+
+
+def test_a_renewal_of_what_was_replaced_or_forgotten_meanwhile_is_not_taken_up(stand: Stand) -> None:
+    before = stand.store.current()
+    assert before is not None
+    renewal = stand.store.pending_key("renewal")
+    another = stand.store.take_up(renewal, stand.issue(renewal, 2))
+    pending = stand.store.pending_key("renewal")
+    with pytest.raises(StateError):
+        stand.store.take_up(pending, stand.issue(pending, 3), follows=before)
+    assert stand.store.current() == another
+    stand.store.forget()
+    pending = stand.store.pending_key("renewal")
+    with pytest.raises(StateError):
+        stand.store.take_up(pending, stand.issue(pending, 4), follows=another)
+    assert stand.store.current() is None
 
 
 def test_what_is_forgotten_is_forgotten(stand: Stand) -> None:

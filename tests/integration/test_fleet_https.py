@@ -242,13 +242,24 @@ async def test_a_renewal_has_a_new_key_and_leaves_the_old_certificate_usable(tmp
         second = await renewed(there, tmp_path)
         assert second.certificate.serial != first.certificate.serial
         assert second.credentials.key.read_bytes() != first.credentials.key.read_bytes()
-        assert second.membership == replace(
-            first.membership, broker_host="broker.example", enrolled_at_s=second.membership.enrolled_at_s
-        )
+        assert second.membership == replace(first.membership, broker_host="broker.example")
         document = {digest_of(b"text"): b"text"}
         there.script.documents |= document
         fetched = await LINE.fetch(first, digest_of(b"text"), 4, tmp_path / "documents")
     assert fetched.read_bytes() == b"text"
+
+
+@pytest.mark.parametrize(("field", "other"), [("site", "clinic-west"), ("device_id", "clinic-east-00000000")])
+async def test_a_renewal_makes_no_other_device_of_it_and_moves_it_to_no_other_site(
+    tmp_path: Path, field: str, other: str
+) -> None:
+    with controller(tmp_path) as there:
+        held = await enrol(there, tmp_path)
+        told = {"device_id": DEVICE, "site": "clinic-east", "labels": {}, "broker_host": "b", "broker_port": 1}
+        there.script.welcome = told | {"server_time_s": 1, field: other}
+        with pytest.raises(FleetError):
+            await renewed(there, tmp_path)
+    assert IdentityFiles(tmp_path, {}).current() == held
 
 
 async def test_a_new_root_is_learnt_from_the_one_that_is_trusted(tmp_path: Path) -> None:

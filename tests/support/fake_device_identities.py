@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support.manual_clock import ManualClock
 
-from homebred_daemon.errors import HomebredError
+from homebred_daemon.errors import HomebredError, StateError
 from homebred_daemon.ports.identity import CertificateFacts, Identity, Issued, Membership, PendingKey
 from homebred_protocol.digests import digest_of
 from homebred_protocol.mqtt import Credentials
@@ -58,7 +58,9 @@ class FakeIdentities:
         key = b"key %d" % self.taken
         return self._pending.setdefault(purpose, PendingKey(key_pem=key, path=NOWHERE, request_der=key))
 
-    def take_up(self, pending: PendingKey, issued: Issued) -> Identity:
+    def take_up(self, pending: PendingKey, issued: Issued, *, follows: Identity | None = None) -> Identity:
+        if follows is not None and (self.held is None or self.held.generation != follows.generation):
+            raise StateError("replaced meanwhile", hint="restart")
         self._pending.clear()
         assert self.held is not None
         return replace(self.enrol(issued.facts), membership=issued.membership)

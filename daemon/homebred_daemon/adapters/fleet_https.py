@@ -12,7 +12,7 @@ import base64
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -89,7 +89,7 @@ class ControllerHttps:
         Raises:
             FleetError: it cannot be reached, or is not believed.
         """
-        context = fleet_tls.trusting(await asyncio.to_thread(identity.credentials.authorities.read_bytes))
+        context = fleet_tls.trusting_of(identity)
         answer = await self._call(context, "GET", f"{identity.membership.controller_url}{EST}/cacerts", {})
         return self._ahead_s(answer.headers)
 
@@ -121,16 +121,16 @@ class ControllerHttps:
         try:
             certificates, _ = await self._authorities(url, context)  # a new authority is learnt from a trusted one
         except ControllerUnreachableError:
-            held = await asyncio.to_thread(identity.credentials.authorities.read_bytes)
-            await self._authorities(url, fleet_tls.trusting(held))
+            await self._authorities(url, fleet_tls.trusting_of(identity))
             raise _certificate_refused("closed") from None  # it answers whoever shows none
         answer = await self._post_request(url, "simplereenroll", context, pending, {})
         from homebred_daemon.adapters.device_certificates import as_pem  # noqa: PLC0415
 
         issued = await self._issued(url, answer, as_pem(certificates), pending)
-        if issued.membership.device_id != identity.membership.device_id:
-            raise FleetError("the controller answered with another device's certificate")
-        return issued
+        before, after = identity.membership, issued.membership
+        if (after.device_id, after.site) != (before.device_id, before.site):  # what a site may be told hangs on both
+            raise FleetError("the controller answered for another device or site than this one was enrolled as")
+        return replace(issued, membership=replace(after, enrolled_at_s=before.enrolled_at_s))
 
     async def fetch(self, identity: Identity, digest: str, length: int, into: Path) -> Path:
         """As the port says."""

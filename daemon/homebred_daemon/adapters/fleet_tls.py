@@ -27,6 +27,14 @@ def trusting(authorities_pem: bytes) -> ssl.SSLContext:
     return context
 
 
+def trusting_of(identity: Identity) -> ssl.SSLContext:
+    """Trusts the identity's authorities, and shows no certificate. Raises StateError."""
+    try:
+        return trusting(identity.credentials.authorities.read_bytes())
+    except OSError as error:
+        raise StateError(f"the authorities {identity.credentials.authorities} cannot be read: {error}") from error
+
+
 def of_identity(identity: Identity) -> ssl.SSLContext:
     """The same with the device's own certificate. Raises StateError."""
     credentials = identity.credentials

@@ -107,13 +107,18 @@ class IdentityFiles:
         """The next certificate of this purpose is for another key."""
         (self._folder / f"pending-{purpose}.pem").unlink(missing_ok=True)
 
-    def take_up(self, pending: PendingKey, issued: Issued) -> Identity:
+    def take_up(self, pending: PendingKey, issued: Issued, *, follows: Identity | None = None) -> Identity:
         """As the port says; two processes that do so at once queue."""
         with self._in_our_words("written"), self._writing():
             make_folder(self._generations)
             before = None
             with suppress(StateError):  # a damaged pointer is about to be replaced
                 before = self._pointed()
+            if follows is not None and before != follows.generation:
+                raise StateError(
+                    "this device's identity was replaced or forgotten while its certificate was renewed",
+                    hint="restart the daemon, so that it takes up what holds now: systemctl restart homebred",
+                )
             name = f"{max(map(int, self._names()), default=0) + 1:06d}"
             self._write_generation(name, pending, issued)
             replace_alone(self._folder / _POINTER, f"{name}\n".encode())

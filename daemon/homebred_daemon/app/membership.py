@@ -68,7 +68,7 @@ async def membership(
         yield None
         return
     from homebred_daemon.adapters.fleet_https import ControllerHttps  # noqa: PLC0415  # only on an enrolled device
-    from homebred_daemon.adapters.store.commands import SqliteCommandStore  # noqa: PLC0415
+    from homebred_daemon.adapters.store.commands import opened_or_anew  # noqa: PLC0415
     from homebred_daemon.core.diagnostics import EventMemory  # noqa: PLC0415
     from homebred_daemon.services.fleet_commands import CommandDesk, Tools  # noqa: PLC0415
     from homebred_daemon.services.identity import IdentityKeeper  # noqa: PLC0415
@@ -91,7 +91,7 @@ async def membership(
         diagnostics=_diagnosing(settings, caretaker, clock, keeper, memory),
         version=version("homebred"),
     )
-    store = SqliteCommandStore(settings.paths.state_dir / COMMANDS_NAME)
+    store = opened_or_anew(settings.paths.state_dir / COMMANDS_NAME, lambda: journal.note(messages.COMMANDS_SET_ASIDE))
     try:
         desk = CommandDesk(store, tools, clock, journal, span=keeper.clock_span, receipts=receipts)
         async with keeper.running(), desk.running():

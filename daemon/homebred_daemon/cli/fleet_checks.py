@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +25,11 @@ def fleet_findings(state_dir: Path, environ: Mapping[str, str], now: datetime) -
     try:
         identity = IdentityFiles(state_dir, environ).current()
     except HomebredError as error:
-        yield Finding(check="identity", status=ERROR, what=error.message, why=WITHOUT, next=error.hint)
+        if isinstance(error.__cause__, PermissionError):
+            what, why = f"user {os.getuid()} may not look at it", "the daemon may run as another user, who may"
+            yield Finding(check="identity", status=WARNING, what=what, why=why, next="run this as root")
+        else:
+            yield Finding(check="identity", status=ERROR, what=error.message, why=WITHOUT, next=error.hint)
         return
     if identity is None:
         yield Finding(check="identity", status=OK, what="none: this device is in no fleet")

@@ -87,8 +87,17 @@ class IdentityStore(Protocol):
         """
         ...
 
-    def take_up(self, pending: PendingKey, issued: Issued) -> Identity:
-        """Makes the identity in force of it, as a whole: a kill leaves the old or the new one. Raises StateError."""
+    def take_up(self, pending: PendingKey, issued: Issued, *, follows: Identity | None = None) -> Identity:
+        """Makes the identity in force of it, as a whole: a kill leaves the old or the new one.
+
+        Args:
+            pending: the key that it was issued for.
+            issued: what the controller issued.
+            follows: the identity that it renews; None: whatever is in force is replaced.
+
+        Raises:
+            StateError: it cannot be kept; or another identity than `follows` is in force by now, or none: that stays.
+        """
         ...
 
     def forget(self) -> bool:

@@ -113,7 +113,7 @@ class IdentityKeeper:
         try:
             pending = await asyncio.to_thread(self._store.pending_key, PURPOSE)
             issued = await self._line.renew(self._identity, pending)
-            self._identity = await asyncio.to_thread(self._store.take_up, pending, issued)
+            self._identity = await asyncio.to_thread(self._store.take_up, pending, issued, follows=self._identity)
         except HomebredError as error:
             self._failures += 1
             self._problem = error

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,25 @@ class SqliteCommandStore:
                 f"the fleet's commands in {self._path} cannot be read: {error}",
                 hint="stop the daemon and move the file aside: commands that were not told of are then sent again",
             ) from error
+
+
+def opened_or_anew(path: Path, noted: Callable[[], None]) -> SqliteCommandStore:
+    """The store; a file that cannot be used is set aside, since a device that serves matters more than old commands.
+
+    Raises:
+        StateError: no new one could be made either.
+    """
+    try:
+        return SqliteCommandStore(path)
+    except StateError:
+        if not path.exists():
+            raise
+        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+            with suppress(FileNotFoundError):
+                path.with_name(name).rename(path.with_name(f"{name}.damaged"))
+        store = SqliteCommandStore(path)
+    noted()
+    return store
 
 
 def _row(result: CommandResult) -> dict[str, Any]:
