@@ -15,7 +15,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from homebred_daemon import messages
+from homebred_daemon import fleet_messages
 from homebred_daemon.adapters import last_resort
 from homebred_daemon.app.membership import Membership, Receipts
 from homebred_daemon.config import Settings
@@ -48,7 +48,7 @@ async def fleet_link(
             parts = _Parts(settings=settings, member=member, receipts=receipts, followed=followed, caretaker=caretaker)
             link = await _opened(stack, parts)
         except StateError as error:
-            followed.journal.note(messages.FLEET_HELD_UP, error_code=error.code)
+            followed.journal.note(fleet_messages.FLEET_HELD_UP, error_code=error.code)
             link = None
         yield link
 

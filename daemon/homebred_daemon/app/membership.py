@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from homebred_daemon import messages
+from homebred_daemon import fleet_messages
 from homebred_daemon.adapters.logs import StructuredJournal
 from homebred_daemon.config import Settings
 from homebred_daemon.errors import HomebredError
@@ -91,7 +91,9 @@ async def membership(
         diagnostics=_diagnosing(settings, caretaker, clock, keeper, memory),
         version=version("homebred"),
     )
-    store = opened_or_anew(settings.paths.state_dir / COMMANDS_NAME, lambda: journal.note(messages.COMMANDS_SET_ASIDE))
+    store = opened_or_anew(
+        settings.paths.state_dir / COMMANDS_NAME, lambda: journal.note(fleet_messages.COMMANDS_SET_ASIDE)
+    )
     try:
         desk = CommandDesk(store, tools, clock, journal, span=keeper.clock_span, receipts=receipts)
         async with keeper.running(), desk.running():
@@ -109,7 +111,7 @@ def _identity(settings: Settings, journal: StructuredJournal) -> tuple[IdentityF
     try:
         identity = files.current()
     except HomebredError as error:
-        journal.note(messages.IDENTITY_UNUSABLE, error_code=error.code)
+        journal.note(fleet_messages.IDENTITY_UNUSABLE, error_code=error.code)
         return None
     return None if identity is None else (files, identity)
 

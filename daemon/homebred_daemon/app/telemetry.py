@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
-from homebred_daemon import messages
+from homebred_daemon import fleet_messages
 from homebred_daemon.adapters import telemetry_wire
 from homebred_daemon.adapters.process_figures import process_figures
 from homebred_daemon.adapters.store.ledger_feed import SqliteFeed
@@ -34,7 +34,7 @@ def outbox_in(state_dir: Path, quota: Quota, clock: Clock, journal: Journal) -> 
     opened = open_outbox(state_dir, boot_id=secrets.token_hex(16), quota=quota, now_s=lambda: clock.now().timestamp())
     with closing(opened.outbox):
         if opened.set_aside:
-            journal.note(messages.OUTBOX_SET_ASIDE, count=opened.set_aside)
+            journal.note(fleet_messages.OUTBOX_SET_ASIDE, count=opened.set_aside)
         yield opened.outbox
 
 

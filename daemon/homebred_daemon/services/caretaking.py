@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from homebred_daemon import messages
+from homebred_daemon import fleet_messages, messages
 from homebred_daemon.core.sensitivity import ATTACHED_TYPES
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.errors import ConfigurationError, RequestError
@@ -124,7 +124,7 @@ class Caretaking:
             standing = await standing_of(site, self._store, self._recorder)
             await asyncio.to_thread(self._gazetteers.keep, path)
             self._site = site
-            self._journal.note(messages.GAZETTEER_CHANGED, gazetteer=offered.local.digest)
+            self._journal.note(fleet_messages.GAZETTEER_CHANGED, gazetteer=offered.local.digest)
             self._residency.take_up(standing)
 
     def drain(self, *, resume: bool = False) -> int:

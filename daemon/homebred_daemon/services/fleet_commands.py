@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from homebred_daemon import messages
+from homebred_daemon import fleet_messages
 from homebred_daemon.core.commands import (
     ClockSpan,
     Command,
@@ -104,7 +104,7 @@ class CommandDesk:
     async def take(self, command: Command, *, span: ClockSpan) -> None:
         """As the port says."""
         if not is_command(command):
-            self._journal.note(messages.COMMAND_DROPPED, error_code="no_id")
+            self._journal.note(fleet_messages.COMMAND_DROPPED, error_code="no_id")
             return
         async with self._turn:
             known = await self._stored(lambda: self._store.find(command.id))
@@ -115,9 +115,9 @@ class CommandDesk:
             waiting = sum(result.state is State.WAITING for _, result in await self._stored(self._store.unfinished))
             result = judged(command, now_s=self._now_s(), span=span, open_waiting=waiting)
             if not await self._stored(lambda: self._store.add(command, result)):
-                self._journal.note(messages.COMMAND_DROPPED, error_code="too_many")
+                self._journal.note(fleet_messages.COMMAND_DROPPED, error_code="too_many")
                 return
-        self._note(messages.COMMAND_KEPT, result)
+        self._note(fleet_messages.COMMAND_KEPT, result)
         if result.state is State.ACCEPTED:
             self._accepted.put_nowait(command.id)
         else:
@@ -166,7 +166,7 @@ class CommandDesk:
                 )
             await self._stored(lambda: self._store.change(after))
         self._journal.note(
-            messages.BUNDLE_DECIDED, command_id=command_id, command_state=after.state.value, principal=principal
+            fleet_messages.BUNDLE_DECIDED, command_id=command_id, command_state=after.state.value, principal=principal
         )
         self._ended(after)
         self._hear()
@@ -247,7 +247,7 @@ class CommandDesk:
         )
         await self._stored(lambda: self._store.change(after))
         if state is State.WAITING:
-            self._journal.note(messages.BUNDLE_WAITS, command_id=after.id)
+            self._journal.note(fleet_messages.BUNDLE_WAITS, command_id=after.id)
         else:
             self._ended(after)
         self._hear()
@@ -269,14 +269,14 @@ class CommandDesk:
         try:
             await work
         except StateError as error:
-            self._journal.note(messages.COMMAND_DROPPED, error_code=error.code)
+            self._journal.note(fleet_messages.COMMAND_DROPPED, error_code=error.code)
 
     async def _stored(self, act: Callable[[], T]) -> T:
         """On a thread: the disk may be slow. The store is not for two at once, and callers hold their turn."""
         return await asyncio.to_thread(act)
 
     def _ended(self, result: CommandResult) -> None:
-        self._note(messages.COMMAND_ENDED, result)
+        self._note(fleet_messages.COMMAND_ENDED, result)
         if self._receipts is not None:
             self._receipts.receipt("command", result.id, result.state.value, result.problem_code)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from homebred_daemon import messages
+from homebred_daemon import fleet_messages
 from homebred_daemon.core.commands import ClockSpan
 from homebred_daemon.core.desired_state import Apply, DesiredState, KeepDesired, KeepPart, Obtain, Outcome
 from homebred_daemon.core.fleet_messages import Facts, PartReport, PartState
@@ -327,7 +327,7 @@ class FleetSync:
         try:
             return await asyncio.to_thread(self._ask_outbox, want)
         except StateError as error:
-            self._means.journal.note(messages.FLEET_HELD_UP, error_code=error.code)
+            self._means.journal.note(fleet_messages.FLEET_HELD_UP, error_code=error.code)
             return [OutboxFailed()]
 
     def _ask_outbox(self, want: ReadOutbox | CutNext | Forget | CountRefused | TellFloor | ReadFloors) -> list[Event]:
@@ -364,7 +364,7 @@ class FleetSync:
                     await asyncio.to_thread(memory.keep_part, want.report, want.applied)
                     await self._means.documents.keep_only(self._session.desired.digests)
         except StateError as error:
-            self._means.journal.note(messages.FLEET_HELD_UP, error_code=error.code)
+            self._means.journal.note(fleet_messages.FLEET_HELD_UP, error_code=error.code)
             return (
                 [] if isinstance(want, KeepPart) else [Kept(want, ok=False)]
             )  # a part is done once more after a restart
@@ -378,13 +378,16 @@ class FleetSync:
             )
         match report.state:
             case PartState.APPLIED:
-                self._means.journal.note(messages.DESIRED_APPLIED, part=report.name, document=report.digest)
+                self._means.journal.note(fleet_messages.DESIRED_APPLIED, part=report.name, document=report.digest)
             case PartState.REFUSED:
                 self._means.journal.note(
-                    messages.DESIRED_REFUSED, part=report.name, document=report.digest, error_code=report.problem_code
+                    fleet_messages.DESIRED_REFUSED,
+                    part=report.name,
+                    document=report.digest,
+                    error_code=report.problem_code,
                 )
             case _:
-                self._means.journal.note(messages.DESIRED_LATER, part=report.name, error_code=report.problem_code)
+                self._means.journal.note(fleet_messages.DESIRED_LATER, part=report.name, error_code=report.problem_code)
 
     # --- Documents, beside all else -----------------------------------------------------------------------------------
 
@@ -415,7 +418,9 @@ class FleetSync:
         try:
             await self._means.commands.take(want.command, span=self._means.span())
         except StateError as error:
-            self._means.journal.note(messages.FLEET_HELD_UP, error_code=error.code)  # it comes again: not acknowledged
+            self._means.journal.note(
+                fleet_messages.FLEET_HELD_UP, error_code=error.code
+            )  # it comes again: not acknowledged
             return
         self._tell_broker(Acknowledge(want.receipt))
 
@@ -427,7 +432,7 @@ class FleetSync:
                 return []
             untold = await commands.untold()
         except StateError as error:
-            self._means.journal.note(messages.FLEET_HELD_UP, error_code=error.code)
+            self._means.journal.note(fleet_messages.FLEET_HELD_UP, error_code=error.code)
             return []
         waiting = tuple(CommandTold(each.result, each.result.id, each.revision) for each in untold)
         return [ResultsWait(waiting)] if waiting else []
@@ -438,19 +443,19 @@ class FleetSync:
         about, journal = dict(note.about), self._means.journal
         match note.what:
             case "connected":
-                journal.note(messages.FLEET_CONNECTED, count=about["connection"])
+                journal.note(fleet_messages.FLEET_CONNECTED, count=about["connection"])
             case "ended":
-                journal.note(messages.FLEET_LOST, cause=about["reason"], seconds=about["seconds"])
+                journal.note(fleet_messages.FLEET_LOST, cause=about["reason"], seconds=about["seconds"])
             case "ignored":
-                journal.note(messages.FLEET_IGNORED, part=about["kind"] or "unknown", cause=about["cause"])
+                journal.note(fleet_messages.FLEET_IGNORED, part=about["kind"] or "unknown", cause=about["cause"])
             case "held_back":
-                journal.note(messages.FLEET_HOLDS_BACK, cause=about["code"], seconds=about["seconds"])
+                journal.note(fleet_messages.FLEET_HOLDS_BACK, cause=about["code"], seconds=about["seconds"])
             case "impossible":
-                journal.note(messages.FLEET_IGNORED, part="tm-ack", cause="never_cut")
+                journal.note(fleet_messages.FLEET_IGNORED, part="tm-ack", cause="never_cut")
             case "taken":
-                journal.note(messages.DESIRED_TAKEN, count=about["version"])
+                journal.note(fleet_messages.DESIRED_TAKEN, count=about["version"])
             case "stop_order":
-                event = messages.FLEET_STOPPED if about["stopped"] else messages.FLEET_RESUMED
+                event = fleet_messages.FLEET_STOPPED if about["stopped"] else fleet_messages.FLEET_RESUMED
                 journal.note(event, count=about["epoch"])
 
     def _now(self) -> Now:

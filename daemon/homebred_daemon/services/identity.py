@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from homebred_daemon import messages
+from homebred_daemon import fleet_messages
 from homebred_daemon.core.commands import ClockSpan
 from homebred_daemon.core.renewal import Life, Plan, Standing, luck_of, plan, standing
 from homebred_daemon.errors import HomebredError
@@ -82,7 +82,7 @@ class IdentityKeeper:
         """Keeps it for as long as the context lasts."""
         membership = self._identity.membership
         self._journal.note(
-            messages.ENROLLED, device=membership.device_id, site=membership.site, days_left=self._days_left()
+            fleet_messages.ENROLLED, device=membership.device_id, site=membership.site, days_left=self._days_left()
         )
         async with beside(self.run()):
             yield
@@ -117,11 +117,11 @@ class IdentityKeeper:
         except HomebredError as error:
             self._failures += 1
             self._problem = error
-            self._journal.note(messages.CERTIFICATE_NOT_RENEWED, error_code=error.code, failures=self._failures)
+            self._journal.note(fleet_messages.CERTIFICATE_NOT_RENEWED, error_code=error.code, failures=self._failures)
             return
         self._failures, self._tried_at_s, self._problem, self._warned = 0, None, None, None
         serial = self._identity.certificate.serial
-        self._journal.note(messages.CERTIFICATE_RENEWED, days_left=self._days_left(), serial=serial)
+        self._journal.note(fleet_messages.CERTIFICATE_RENEWED, days_left=self._days_left(), serial=serial)
         if self._receipts is not None:
             self._receipts.receipt("identity", serial, "renewed", "")
         for heard in self._listeners:
@@ -135,11 +135,11 @@ class IdentityKeeper:
         self._warned = (stands, day)
         match stands:
             case Standing.ENDED:
-                self._journal.note(messages.CERTIFICATE_ENDED)
+                self._journal.note(fleet_messages.CERTIFICATE_ENDED)
             case Standing.NOT_YET:
-                self._journal.note(messages.CLOCK_DISBELIEVED)
+                self._journal.note(fleet_messages.CLOCK_DISBELIEVED)
             case _:
-                self._journal.note(messages.CERTIFICATE_ENDS, days_left=self._days_left())
+                self._journal.note(fleet_messages.CERTIFICATE_ENDS, days_left=self._days_left())
 
     def _days_left(self) -> int:
         return int((self._identity.certificate.ends_s - self._clock.now().timestamp()) // DAY_S)

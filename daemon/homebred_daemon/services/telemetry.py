@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from homebred_daemon import messages
+from homebred_daemon import fleet_messages
 from homebred_daemon.core.evidence import Occurrences, evidence_facts
 from homebred_daemon.core.telemetry import HealthFact, ReceiptFact, Route, Telling, route_fact
 from homebred_daemon.errors import StateError
@@ -205,12 +205,12 @@ class Telemetry:
                 await self._catch_up()
             except StateError as error:
                 if not wait_s:
-                    self._journal.note(messages.TELEMETRY_HELD_UP, error_code=error.code)
+                    self._journal.note(fleet_messages.TELEMETRY_HELD_UP, error_code=error.code)
                 wait_s = min(max(RETRY_S, 2 * wait_s), MOST_RETRY_S)
                 self._wake.set()
             else:
                 if wait_s:
-                    self._journal.note(messages.TELEMETRY_GOES_ON)
+                    self._journal.note(fleet_messages.TELEMETRY_GOES_ON)
                 wait_s = 0.0
             await asyncio.sleep(wait_s or GATHER_S)
 
@@ -220,7 +220,7 @@ class Telemetry:
         while True:
             depth = await self._depth()
             if lost_before is not None and depth.lost_events > lost_before:
-                self._journal.note(messages.TELEMETRY_LOST, count=depth.lost_events - lost_before)
+                self._journal.note(fleet_messages.TELEMETRY_LOST, count=depth.lost_events - lost_before)
             lost_before = max(lost_before or 0, depth.lost_events)
             self._keep("health", self._sources.forms.health_body(self._sources.health(depth), at_s=self._now_s()))
             await asyncio.sleep(HEALTH_EVERY_S)
@@ -262,7 +262,7 @@ class Telemetry:
         try:
             await asyncio.shield(self._catch_up())
         except StateError as error:
-            self._journal.note(messages.TELEMETRY_HELD_UP, error_code=error.code)
+            self._journal.note(fleet_messages.TELEMETRY_HELD_UP, error_code=error.code)
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

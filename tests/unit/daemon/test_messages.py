@@ -10,7 +10,7 @@ import pytest
 from tests.support.committed_files import ROOT, committed_files
 from tests.support.generated_documents import message_documents
 
-from homebred_daemon import messages
+from homebred_daemon import fleet_messages, messages
 from homebred_daemon.log_events import FIELDS, Event, Severity, fields_in
 from homebred_daemon.messages import EVENTS
 
@@ -19,7 +19,8 @@ by_name = pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
 
 
 def test_every_event_stands_in_the_list_under_its_own_name() -> None:
-    named = {name.lower(): value for name, value in vars(messages).items() if isinstance(value, Event)}
+    both = vars(messages) | vars(fleet_messages)
+    named = {name.lower(): value for name, value in both.items() if isinstance(value, Event)}
     assert named == {event.name: event for event in EVENTS}
 
 
