@@ -140,6 +140,9 @@ def test_a_policy_is_assigned_shown_and_given_back(ask: Ask, tmp_path: Path) -> 
     policy.write_text("version = 1\nverson = 2\n")
     wrong = ask("policy", "assign", policy, "--device", EAST)
     assert (wrong.status, "verson: is not a known key" in wrong.err) == (2, True)
+    policy.write_bytes(b"#" * (1024 * 1024 + 1))
+    assert "is larger than 1,048,576 bytes" in ask("policy", "assign", policy, "--device", EAST).err
+    assert "cannot be read: No such file" in ask("policy", "assign", tmp_path / "none", "--device", EAST).err
     assert ask("policy", "assign", policy).err.startswith("error: this needs one of --device, --filter and --cohort")
 
 

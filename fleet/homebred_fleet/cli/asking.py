@@ -68,9 +68,13 @@ def seconds(text: str) -> int:
     return found
 
 
-def body_of(file: Path) -> bytes:
-    """A file's bytes. Raises RequestError."""
+def body_of(file: Path, *, max_bytes: int) -> bytes:
+    """A file's bytes. Raises RequestError: it cannot be read, or the controller would not take so many."""
     try:
-        return file.read_bytes()
+        with file.open("rb") as opened:
+            body = opened.read(max_bytes + 1)
     except OSError as error:
         raise RequestError(f"{file} cannot be read: {error.strerror}", hint="correct the path") from error
+    if len(body) > max_bytes:
+        raise RequestError(f"{file} is larger than {max_bytes:,} bytes", hint="leave out what nothing needs")
+    return body

@@ -10,6 +10,7 @@ import typer
 from homebred_fleet.cli.asking import asking, body_of
 from homebred_fleet.cli.exits import write_json
 from homebred_fleet.cli.showing import short
+from homebred_fleet.core.site_documents import MAX_BYTES
 
 
 def assign(
@@ -19,7 +20,7 @@ def assign(
     client = asking(profile)
     digest = ""
     if file is not None:
-        digest = client.upload("documents", kind, body=body_of(file), site=site)["digest"]
+        digest = client.upload("documents", kind, body=body_of(file, max_bytes=MAX_BYTES[kind]), site=site)["digest"]
     found = client.send("POST", "assignments", body={"kind": kind, "digest": digest, **whom})
     if as_json:
         write_json(found)
