@@ -141,6 +141,14 @@ def test_an_admin_of_a_lesser_role_is_made_on_the_machine_and_held_to_it(control
     assert (refused.status, "needs the role admin" in refused.err) == (4, True)
     assert fleet_here("stop", "on", "--reason", "drill", "--profile", made["profile"], environ={}).status == 0
     assert ask("stop", "off", "--reason", "drill-over")["stopped"] is False
+    here = ("--config", settings, "--json")
+    admins = json.loads(fleet_here("admins", "list", *here, environ={}).out)["admins"]
+    assert admins == [{"name": "admin", "role": "admin"}, {"name": "ben", "role": "operator"}]
+    for was_one in (True, False):
+        assert json.loads(fleet_here("admins", "remove", "ben", *here, environ={}).out)["removed"] is was_one
+    out = fleet_here("devices", "list", "--profile", made["profile"], environ={})
+    assert (out.status, "no admin is known by this certificate" in out.err) == (4, True)
+    assert fleet_here("admins", "remove", "nobody", *here, environ={}).status == 2
     checked = ask("audit", "verify")
     assert checked["whole"] is True
     actors = {row["actor"] for row in ask("audit", "list")["audit"]}

@@ -17,7 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("homebred_fleet.cli.init", "Make a controller's folder: authority, keys, first admin, broker."),
     "serve": ("homebred_fleet.cli.serve", "Run the controller."),
     "broker": ("homebred_fleet.cli.broker", "Print or write the broker's configuration."),
-    "admins": ("homebred_fleet.cli.admins", "Give somebody an admin's certificate, on the controller's machine."),
+    "admins": ("homebred_fleet.cli.admins", "Say who administers the fleet, on the controller's machine."),
     "devices": ("homebred_fleet.cli.devices", "See who is in the fleet, how each device is, and why."),
     "tokens": ("homebred_fleet.cli.tokens", "Make, list and withdraw enrolment tokens."),
     "labels": ("homebred_fleet.cli.labels", "Set and remove labels of a device."),

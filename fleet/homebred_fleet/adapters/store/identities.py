@@ -195,6 +195,30 @@ def add_admin(connection: Connection, admin: Admin, *, fingerprint: str, by: str
     return True
 
 
+def remove_admin(connection: Connection, name: str, *, by: str, now_s: int) -> bool:
+    """Knows an admin no longer, from the next request on, with the audit's row; False: they were removed already.
+
+    Raises:
+        NotFoundError: there never was one of this name.
+    """
+    known = admin_table.c.name == name
+    removed = connection.execute(
+        update(admin_table).where(known, admin_table.c.removed_at_s.is_(None)).values(removed_at_s=now_s)
+    )
+    if removed.rowcount:
+        audit.append(connection, at_s=now_s, actor=by, action="admin.remove", target=name, details={})
+        return True
+    if connection.execute(select(admin_table.c.name).where(known)).one_or_none() is None:
+        raise NotFoundError(f"there is no admin {name!r}", hint="see `homebred-fleet admins list`")
+    return False
+
+
+def list_admins(connection: Connection) -> tuple[Admin, ...]:
+    """Those who are known, by name."""
+    known = select(admin_table.c.name, admin_table.c.role).where(admin_table.c.removed_at_s.is_(None))
+    return tuple(Admin(name=row.name, role=row.role) for row in connection.execute(known.order_by(admin_table.c.name)))
+
+
 def has_admins(connection: Connection) -> bool:
     """Whether there is any admin."""
     return connection.execute(select(admin_table.c.name).limit(1)).first() is not None
