@@ -1,7 +1,7 @@
 # `make demo` runs the main job, `make test` everything that can be checked; both set up what they need.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv model demo test test-all test-tools thorough-tools lint types imports hygiene protos unit suite bench booted deb lock
+.PHONY: help venv model broker demo test test-all test-tools thorough-tools lint types imports hygiene protos unit suite bench booted deb lock
 
 BIN := .venv/bin
 MODELS := .cache/models
@@ -23,6 +23,9 @@ $(MODEL): .venv/.made packaging/locks/embedded-model.lock
 # Thousands of short-lived processes are started by tests: none should compile the packages anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+broker:
+	@packaging/tools/install_broker.sh
+
 EXAMPLES := --hypothesis-profile=sample
 test-all: EXAMPLES :=
 
@@ -30,7 +33,7 @@ PROCESSES := 2
 BESIDE := --numprocesses $(PROCESSES) --dist loadgroup --max-worker-restart 0
 CHECKS := lint types imports hygiene protos unit
 
-demo: .venv/.made $(MODEL) ## the whole story on this machine, about three minutes
+demo: .venv/.made $(MODEL) broker ## the whole story on this machine, about three minutes
 	@$(BIN)/homebred demo --model $(MODEL) --apps docs/examples
 
 test: .venv/.made $(MODEL) ## lint, types, imports, every test

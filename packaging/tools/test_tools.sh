@@ -3,6 +3,7 @@
 # With --thorough also what only `make test-all` runs.
 set -eu
 cd "$(dirname "$0")/../.."
+packaging/tools/install_broker.sh
 
 if [ "${1:-}" = --thorough ] && [ ! -d .cache/xgrammar ]; then
     echo "== the tests need xgrammar, its compiled part alone: putting it into .cache/xgrammar"
@@ -11,8 +12,7 @@ if [ "${1:-}" = --thorough ] && [ ! -d .cache/xgrammar ]; then
 fi
 
 missing=""
-needs="strace:strace dbus-daemon:dbus-daemon mosquitto:mosquitto"
-PATH="$PATH:/usr/sbin" # where Debian has mosquitto
+needs="strace:strace dbus-daemon:dbus-daemon"
 [ "${1:-}" != --thorough ] || needs="$needs chromium:chromium"
 for need in $needs; do
     command -v "${need%%:*}" >/dev/null 2>&1 || missing="$missing ${need##*:}"
@@ -25,10 +25,3 @@ if [ "$(id -u)" = 0 ]; then as_root=""; else as_root="sudo"; fi
 $as_root apt-get update -q
 # shellcheck disable=SC2086 # one word for each package
 $as_root apt-get install -y -q --no-install-recommends $missing
-
-case " $missing " in *" mosquitto "*)
-    if systemctl is-active --quiet mosquitto 2>/dev/null; then
-        echo "== Debian has started the mosquitto just installed: ending it, the tests start their own"
-        $as_root systemctl disable --quiet --now mosquitto
-    fi
-esac

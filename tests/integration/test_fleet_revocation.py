@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from tests.support.broker import Broker, now_s, running_broker
-from tests.support.controller import Controller, running_controller
+from tests.support.controller import Controller, Device, running_controller
 from tests.support.fleet_journal import KeptJournal
 from tests.support.mqtt_client import Client, clients
 
@@ -156,6 +157,7 @@ def test_what_a_broker_missed_while_it_was_away_it_refuses_from_its_start(contro
         controller.broker.kill()
         revoking.revoke(device.id, reason="stolen", by="test")
         eventually(lambda: "revocation_not_in_force" in office.journal.names)
+        eventually(lambda: takes_back(controller, device))
         controller.broker.start()
         stays_out(make(device.id, device.credentials))
         eventually(lambda: "revocation_in_force" in office.journal.names)
@@ -233,6 +235,12 @@ async def test_lists_that_follow_each_other_are_read_in_their_order(tmp_path: Pa
                 while not await control.refuses(probe):  # noqa: ASYNC110  # another process's state
                     await asyncio.sleep(0.02)
             taken.append(Revocation(serial=f"{number + 1:x}", at_s=now_s()))
+
+
+def takes_back(controller: Controller, device: Device) -> bool:
+    """Whether the list that the broker reads at its start has the device's certificate."""
+    lists = x509.load_pem_x509_crl(controller.folder.revocation_list.read_bytes())
+    return lists.get_revoked_certificate_by_serial_number(device.certificate.serial_number) is not None
 
 
 def eventually(condition: Callable[[], bool], *, within_s: float = 10.0) -> None:

@@ -7,6 +7,7 @@ authorities only at its start. Another broker is told by whatever command `broke
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import ssl
@@ -30,6 +31,7 @@ from homebred_protocol.mqtt import (
     SessionTerms,
 )
 
+PROGRAM = "mosquitto"
 ANSWER_S = 0.5
 """A broker that lets somebody in waits for them to speak; one that does not says so at once."""
 CONNECT_S = 5.0
@@ -69,7 +71,10 @@ class BrokerOnThisMachine:
             await _run(self._reload_command)
             return
         try:
-            os.kill(int(self._pid_file.read_text()), signal.SIGHUP)
+            pid = int(self._pid_file.read_text())
+            if not _is_program(pid, PROGRAM):  # after a crash the number may be another's, which SIGHUP would end
+                raise ProcessLookupError(errno.ESRCH, f"process {pid} is no {PROGRAM}")
+            os.kill(pid, signal.SIGHUP)
         except (ValueError, OSError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is no number"
             raise BrokerError(
@@ -178,6 +183,11 @@ def _must_be(kind: type[Connected], happening: Happening) -> None:
     if not isinstance(happening, kind):
         why = happening.reason if isinstance(happening, Ended) else type(happening).__name__.lower()
         raise BrokerError(f"the broker did not let the controller take a device's place: {why}", code="broker_refused")
+
+
+def _is_program(pid: int, program: str) -> bool:
+    """Whether a process of this number runs it, as proc(5) names it."""
+    return Path(f"/proc/{pid}/comm").read_text().strip() == program
 
 
 async def _run(command: tuple[str, ...]) -> None:

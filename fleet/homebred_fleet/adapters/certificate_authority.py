@@ -115,14 +115,16 @@ class CertificateAuthority:
     def write_revocations(self, revoked: Iterable[Revocation], *, now_s: int) -> Probe:
         """See the port.
 
-        Of two lists with the same time OpenSSL keeps the first, and one from the future makes it refuse everybody: a
-        list is dated back, and at least a second after the one before it.
+        Of two lists that hold OpenSSL goes by the later one, of two with the same time by the first, and one from the
+        future makes it refuse everybody. So a list is dated back, and a second after the one before it, unless that one
+        is from the future itself: from a clock that has been put right since.
         """
         path = self._folder.revocation_list
         taken_back, probe = self._probe(PROBE_NAME, now_s)
         entries = [Revoked(serial=int(one.serial, 16), at_s=one.at_s) for one in revoked]
         entries.append(Revoked(serial=int(taken_back.serial, 16), at_s=now_s))
-        from_s = max(now_s - lifetimes.BACKDATED_S, _last_update_s(path) + 1)
+        after_s = _last_update_s(path) + 1
+        from_s = max(now_s - lifetimes.BACKDATED_S, after_s if after_s <= now_s else 0)
         validity = Validity(not_before_s=from_s, not_after_s=now_s + lifetimes.REVOCATION_LIST_S)
         lists = [making.revocation_list(one, entries, validity=validity, number=from_s) for one in self._issuers]
         try:

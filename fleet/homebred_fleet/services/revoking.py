@@ -29,6 +29,8 @@ class Pace:
     """A list that nobody renews runs out, and the broker would refuse everybody."""
     retry_s: float = 5.0
     """After a round that did not succeed."""
+    least_s: float = 1.0
+    """Between two lists: each is dated a second after the one before, and none may come to be from the future."""
     probe_s: float = 0.05
     patience_s: float = 2.0
     """How long a broker may take to read its files, before devices are thrown out all the same."""
@@ -92,6 +94,7 @@ class Revoking:
                 pass
             self._due.clear()
             wait_s = self._pace.daily_s if await self._round() else self._pace.retry_s
+            await asyncio.sleep(self._pace.least_s)
 
     async def _round(self) -> bool:
         """Whether all that was taken back is in force now."""

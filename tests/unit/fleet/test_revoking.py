@@ -16,7 +16,7 @@ from homebred_fleet.errors import BrokerError, NotFoundError
 from homebred_fleet.ports.authority import Probe
 from homebred_fleet.services.revoking import Pace, Revoking
 
-PACE = Pace(daily_s=3600.0, retry_s=0.0, probe_s=0.0, patience_s=3600.0)
+PACE = Pace(daily_s=3600.0, retry_s=0.0, least_s=0.0, probe_s=0.0, patience_s=3600.0)
 
 
 @dataclass
