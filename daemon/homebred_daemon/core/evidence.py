@@ -13,12 +13,15 @@ from enum import StrEnum
 
 from homebred_daemon.core.decision import Reason, Runtime
 from homebred_daemon.core.telemetry import (
+    MOST_ID_CHARACTERS,
     Route,
     Telling,
     classes_told,
+    counted,
     findings_told,
     is_guarded,
-    power_of_two,
+    millionths,
+    named,
     seconds,
     workflow_told,
 )
@@ -112,21 +115,19 @@ def _fact(route: Route, told: Telling, kind: Kind, occurrences: int) -> Evidence
     moment = said.at_utc if said is not None else ended.at_utc if ended is not None else route.created_at_utc
     may = told.policy.evidence.fields
     own = frozenset[str]() if guarded else may
-    count = power_of_two if guarded else round
-    confidence = ended.confidence if ended is not None else None
     return EvidenceFact(
         recorded_at_s=seconds(moment, guarded=guarded),
         guarded=guarded,
         created_at_s=seconds(route.created_at_utc, guarded=guarded),
         kind=kind,
-        route_id=route.route_id if "route_id" in own else "",
+        route_id=named(route.route_id, most=MOST_ID_CHARACTERS) if "route_id" in own else "",
         workflow=workflow_told(route, told),
-        specialist=ended.answered_by if ended is not None and "specialist" in own else "",
+        specialist=named(ended.answered_by) if ended is not None and "specialist" in own else "",
         reason=route.reason if "reason" in may else None,
         classes=classes_told(route) if "classes" in may else (),
         findings=findings_told(ended) if ended is not None and "findings" in may else (),
-        occurrences=count(occurrences),
-        total_ms=count(ended.total_ms) if ended is not None and "total_ms" in may else 0,
-        confidence_ppm=round(confidence * 1_000_000) if confidence is not None and "confidence" in own else None,
+        occurrences=counted(occurrences, guarded=guarded),
+        total_ms=counted(ended.total_ms, guarded=guarded) if ended is not None and "total_ms" in may else 0,
+        confidence_ppm=millionths(ended.confidence) if ended is not None and "confidence" in own else None,
         has_correction=said is not None and said.has_correction and "has_correction" in may,
     )

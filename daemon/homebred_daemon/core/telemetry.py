@@ -24,6 +24,12 @@ LOCAL_BRANCH = frozenset({Reason.LOCAL_ONLY, Reason.BELOW_FLOOR, Reason.NO_CANDI
 """Reasons that the local-only branch alone gives, and each of its decisions bears one (CONTRACT "The procedure")."""
 MOST_NAME_CHARACTERS = 128
 """A longer name of an administrator's is not told."""
+MOST_STACK_CHARACTERS = 1000
+"""Of a cascade, which names several."""
+MOST_ID_CHARACTERS = 64
+MOST_RESULT_CHARACTERS = 32
+MOST_COUNTED = 2**40
+"""Tokens or milliseconds (35 years): a controller refuses the batch of an event that counts more."""
 TOLD_FINDINGS = frozenset(
     {
         Finding.EMPTY,
@@ -165,10 +171,10 @@ class Telling:
 
 def telling(policy: Policy, registry: Registry) -> Telling:
     """By this policy, with the workflows that it or a specialist of this device names."""
-    named = set(policy.workflows)
-    named |= {name for specialist in registry.specialists for name in specialist.workflows}
-    named |= {name for profile in policy.callers.values() for name in profile.workflows or ()}
-    allowed = {name for name in named - {GENERALIST} if 0 < len(name) <= MOST_NAME_CHARACTERS}
+    found = set(policy.workflows)
+    found |= {name for specialist in registry.specialists for name in specialist.workflows}
+    found |= {name for profile in policy.callers.values() for name in profile.workflows or ()}
+    allowed = {name for name in found - {GENERALIST} if name and name == named(name)}
     return Telling(policy=policy, workflows=frozenset(allowed))
 
 
@@ -188,32 +194,41 @@ def route_fact(route: Route, told: Telling) -> RouteFact:
     if ended is None:
         raise ValueError("a route without an outcome is not told")
     guarded = is_guarded(route, told.policy)
-    count = power_of_two if guarded else round
-    confidence = None if guarded or ended.confidence is None else round(ended.confidence * 1_000_000)
     return RouteFact(
         recorded_at_s=seconds(ended.at_utc, guarded=guarded),
         runtime=route.runtime,
-        stack=_unless(guarded, route.stack),
-        local_reason=_unless(guarded, route.local_reason),
+        stack="" if guarded else named(route.stack, most=MOST_STACK_CHARACTERS),
+        local_reason="" if guarded else named(route.local_reason, most=MOST_STACK_CHARACTERS),
         redaction_required=route.redaction_required,
         evidence_required=route.evidence_required,
         fallback=route.fallback,
         created_at_s=seconds(route.created_at_utc, guarded=guarded),
         guarded=guarded,
         reason=route.reason,
-        route_id=_unless(guarded, route.route_id),
+        route_id="" if guarded else named(route.route_id, most=MOST_ID_CHARACTERS),
         workflow=workflow_told(route, told),
         status=ended.status,
-        answered_by=_unless(guarded, ended.answered_by),
+        answered_by="" if guarded else named(ended.answered_by),
         classes=classes_told(route),
         findings=findings_told(ended),
         link=route.link,
-        prompt_tokens=count(ended.prompt_tokens),
-        completion_tokens=count(ended.completion_tokens),
-        first_token_ms=None if ended.first_token_ms is None else count(ended.first_token_ms),
-        total_ms=count(ended.total_ms),
-        confidence_ppm=confidence,
-        policy_digest=_unless(guarded, route.policy_digest),
+        prompt_tokens=counted(ended.prompt_tokens, guarded=guarded),
+        completion_tokens=counted(ended.completion_tokens, guarded=guarded),
+        first_token_ms=None if ended.first_token_ms is None else counted(ended.first_token_ms, guarded=guarded),
+        total_ms=counted(ended.total_ms, guarded=guarded),
+        confidence_ppm=None if guarded else millionths(ended.confidence),
+        policy_digest="" if guarded else named(route.policy_digest, most=MOST_ID_CHARACTERS + len("sha256:")),
+    )
+
+
+def receipt_fact(kind: str, subject: str, result: str, problem_code: str, *, version: int) -> ReceiptFact:
+    """A receipt whose words every controller takes."""
+    return ReceiptFact(
+        kind=kind,
+        subject=named(subject),
+        version=version,
+        result=named(result, most=MOST_RESULT_CHARACTERS),
+        problem_code=named(problem_code, most=MOST_ID_CHARACTERS),
     )
 
 
@@ -235,6 +250,22 @@ def findings_told(ended: Ended) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
 
 
+def named(text: str, *, most: int = MOST_NAME_CHARACTERS) -> str:
+    """The text where every controller takes it, else `other`: one event must not cost the batch that it is in."""
+    return text if len(text) <= most and "\0" not in text else OTHER
+
+
+def counted(number: float, *, guarded: bool) -> int:
+    """A count or a duration; guarded: the least power of two that is no less."""
+    within = min(max(number, 0), MOST_COUNTED)
+    return power_of_two(within) if guarded else round(within)
+
+
+def millionths(share: float | None) -> int | None:
+    """A share of 1; None: there is none, or it is none."""
+    return round(share * 1_000_000) if share is not None and 0 <= share <= 1 else None
+
+
 def power_of_two(number: float) -> int:
     """The least power of two that is no less; 0 stays 0."""
     return 0 if number <= 0 else 1 << (ceil(number) - 1).bit_length()
@@ -244,10 +275,6 @@ def seconds(moment: datetime, *, guarded: bool) -> int:
     """Unix seconds, of the hour where guarded."""
     shown = moment.replace(minute=0, second=0, microsecond=0) if guarded else moment
     return (shown - _EPOCH) // timedelta(seconds=1)
-
-
-def _unless(guarded: bool, text: str) -> str:  # noqa: FBT001 - reads as a sentence
-    return "" if guarded else text
 
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from homebred_daemon import fleet_messages
 from homebred_daemon.core.evidence import Occurrences, evidence_facts
-from homebred_daemon.core.telemetry import HealthFact, ReceiptFact, Route, Telling, route_fact
+from homebred_daemon.core.telemetry import HealthFact, Route, Telling, receipt_fact, route_fact
 from homebred_daemon.errors import StateError
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.feed import Feed
@@ -99,7 +99,7 @@ class Carrier:
         for route in routes:
             try:
                 body = forms.route_body(route_fact(route, told)) if route.said is None else b""
-            except ValueError:
+            except (ArithmeticError, ValueError):
                 made.lost += 1
                 continue
             if body:
@@ -183,7 +183,7 @@ class Telemetry:
 
     def receipt(self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0) -> None:
         """Notes what the device did of what it was told; it is written within moments, or waits for a full disk."""
-        fact = ReceiptFact(kind=kind, subject=subject, version=version, result=result, problem_code=problem_code)
+        fact = receipt_fact(kind, subject, result, problem_code, version=version)
         self._keep("receipt", self._sources.forms.receipt_body(fact, at_s=self._now_s()))
 
     async def _run(self) -> None:
