@@ -12,7 +12,7 @@ from tests.support.sent_telemetry import events_of, receipt
 
 from homebred_daemon.adapters.store import outbox as outbox_module
 from homebred_daemon.adapters.store import outbox_file
-from homebred_daemon.adapters.store.outbox_file import ASIDE, COUNT, NAME, NEW, OpenedOutbox, open_outbox
+from homebred_daemon.adapters.store.outbox_file import ASIDE, MARK, NAME, NEW, OpenedOutbox, open_outbox
 from homebred_daemon.core.outbox import Quota
 from homebred_daemon.errors import StateError
 from homebred_protocol.v1 import fleet_pb2 as wire
@@ -21,8 +21,8 @@ QUOTA = Quota(max_events=10_000, max_bytes=10_000_000)
 CURSOR = "file:writer:17"
 
 
-def opened(folder: Path, number: int = 1, quota: Quota = QUOTA) -> OpenedOutbox:
-    return open_outbox(folder, boot_id=f"{number:032x}", quota=quota, now_s=lambda: 0)
+def opened(folder: Path, number: int = 1, quota: Quota = QUOTA, device: str = "kiosk-3") -> OpenedOutbox:
+    return open_outbox(folder, boot_id=f"{number:032x}", quota=quota, now_s=lambda: 0, device=device)
 
 
 def filled(folder: Path, *, routes: int = 300) -> None:
@@ -101,6 +101,17 @@ def test_a_file_that_somebody_removed_is_a_loss_too(tmp_path: Path) -> None:
         assert one.outbox.boot_number > 1
 
 
+def test_what_waited_under_another_name_is_forgotten_and_its_number_told(tmp_path: Path) -> None:
+    filled(tmp_path)
+    one = opened(tmp_path, 2, device="kiosk-4")
+    with closing(one.outbox) as outbox:
+        assert (one.forgotten, one.set_aside) == (307, 0)
+        assert (outbox.boot_number, outbox.cursor(), outbox.depth().events) == (1, "", 0)
+    one = opened(tmp_path, 3, device="kiosk-4")
+    one.outbox.close()
+    assert (one.forgotten, one.outbox.boot_number) == (0, 2)
+
+
 def test_a_kill_while_a_damaged_file_is_set_aside_loses_no_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,9 +145,12 @@ def test_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     assert not (tmp_path / ASIDE).exists()
 
 
-def test_a_start_number_that_cannot_be_read_is_done_without(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "body", ["seventeen", "17", "[]", '{"boot": 17}', '{"boot": -1, "device": ""}', '{"boot": "x"}']
+)
+def test_a_start_number_that_cannot_be_read_is_done_without(tmp_path: Path, body: str) -> None:
     filled(tmp_path)
-    (tmp_path / COUNT).write_text("seventeen")
+    (tmp_path / MARK).write_text(body)
     with closing(opened(tmp_path, 2).outbox) as outbox:
         assert outbox.boot_number == 2
 

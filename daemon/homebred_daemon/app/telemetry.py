@@ -25,16 +25,20 @@ from homebred_daemon.services.telemetry import Sources, Telemetry
 
 
 @contextmanager
-def outbox_in(state_dir: Path, quota: Quota, clock: Clock, journal: Journal) -> Iterator[Outbox]:
-    """The device's outbox, with this start registered in it.
+def outbox_in(state_dir: Path, quota: Quota, clock: Clock, journal: Journal, *, device: str = "") -> Iterator[Outbox]:
+    """The outbox of the device that the fleet knows by this name, with this start registered in it.
 
     Raises:
         StateError: its file cannot be had; try again later: nothing is lost that the ledger keeps.
     """
-    opened = open_outbox(state_dir, boot_id=secrets.token_hex(16), quota=quota, now_s=lambda: clock.now().timestamp())
+    opened = open_outbox(
+        state_dir, boot_id=secrets.token_hex(16), quota=quota, now_s=lambda: clock.now().timestamp(), device=device
+    )
     with closing(opened.outbox):
         if opened.set_aside:
-            journal.note(fleet_messages.OUTBOX_SET_ASIDE, count=opened.set_aside)
+            journal.note(messages.OUTBOX_SET_ASIDE, count=opened.set_aside)
+        if opened.forgotten:
+            journal.note(messages.OUTBOX_FORGOTTEN, count=opened.forgotten)
         yield opened.outbox
 
 

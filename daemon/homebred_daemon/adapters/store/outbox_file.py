@@ -1,8 +1,9 @@
 """Opens a device's outbox, whatever happened to its file: a damaged one is set aside, and what was in it is counted.
 
 The number of the start is kept beside the file too: were it counted from 1 again, a controller would take this device's
-presence for an old one's. What a damaged file still says of itself is used; where it says nothing, one event stands for
-all that was in it, since a gap of none would be no gap.
+presence for an old one's. So is the device's name: what waits under one is not told under another, whose controller
+would miss the batches before. What a damaged file still says of itself is used; where it says nothing, one event stands
+for all that was in it, since a gap of none would be no gap.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from homebred_daemon.adapters.durable_files import flush_folder, replace_alone
@@ -27,7 +28,9 @@ NAME = "outbox.sqlite"
 ASIDE = "outbox.damaged.sqlite"
 """The damaged file; a later one takes its place."""
 NEW = "outbox.new.sqlite"
-COUNT = "outbox.start"
+MARK = "outbox.json"
+AT_LEAST_ONE = {"route": 1}
+"""What was lost with a file that says nothing of it."""
 _MOST = 2**53
 """No number in a file that is read with distrust is larger."""
 
@@ -39,6 +42,8 @@ class OpenedOutbox:
     outbox: SqliteOutbox
     set_aside: int = 0
     """Events counted as lost with a damaged or missing file; 0: it was sound, or the first."""
+    forgotten: int = 0
+    """Events that waited under another name of the device, and are gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,40 +52,72 @@ class _Salvaged:
 
     boot_number: int = 0
     cursor: str = ""
-    events: Mapping[str, int] = field(default_factory=lambda: {"route": 1})
+    events: Mapping[str, int] = field(default_factory=dict)
     """By stream, those that wait; those of sent batches may have arrived."""
 
 
-def open_outbox(folder: Path, *, boot_id: str, quota: Quota, now_s: Callable[[], float]) -> OpenedOutbox:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mark:
+    """What is known beside the file."""
+
+    boot: int = 0
+    """The newest start that was counted; 0: none, or nobody knows."""
+    device: str = ""
+    """Whose outbox it is."""
+
+
+def open_outbox(
+    folder: Path, *, boot_id: str, quota: Quota, now_s: Callable[[], float], device: str = ""
+) -> OpenedOutbox:
     """The outbox in a folder, with this start registered.
+
+    Args:
+        folder: where it is.
+        boot_id: random, of this start.
+        quota: what it may hold.
+        now_s: Unix seconds.
+        device: the name that the fleet knows this device by; empty: as before.
 
     Raises:
         StateError: its file cannot be had, though it is not damaged; try again later.
     """
-    path, new, counted = folder / NAME, folder / NEW, _count(folder / COUNT)
+    path, new, mark = folder / NAME, folder / NEW, _mark(folder / MARK)
+    forgotten = 0
+    if mark.device and device and mark.device != device:
+        forgotten = sum(_salvaged(path).events.values()) if path.exists() else 0
+        forget_outbox(folder)
+        mark = _Mark()
     if new.exists() and not path.exists():  # a kill came between setting the old one aside and this
         new.replace(path)
     salvaged = _salvaged(path) if _is_damaged(path) else None
-    if counted and not path.exists():
-        salvaged = _Salvaged()
+    if mark.boot and not path.exists():
+        salvaged = _Salvaged(events=AT_LEAST_ONE)
     if salvaged is not None:
-        _begin(new, salvaged, Quota(max_events=1, max_bytes=1), now_s, after_boot=max(counted, salvaged.boot_number))
+        salvaged = salvaged if salvaged.events else replace(salvaged, events=AT_LEAST_ONE)
+        _begin(new, salvaged, Quota(max_events=1, max_bytes=1), now_s, after_boot=max(mark.boot, salvaged.boot_number))
         _take_its_place(new, path)
-    outbox = SqliteOutbox(path, boot_id=boot_id, quota=quota, now_s=now_s, after_boot=counted)
+    outbox = SqliteOutbox(path, boot_id=boot_id, quota=quota, now_s=now_s, after_boot=mark.boot)
     try:
-        _write_count(folder / COUNT, outbox.boot_number)
+        _write_mark(folder / MARK, _Mark(boot=outbox.boot_number, device=device or mark.device))
     except BaseException:
         outbox.close()
         raise
-    return OpenedOutbox(outbox=outbox, set_aside=sum(salvaged.events.values()) if salvaged is not None else 0)
+    set_aside = sum(salvaged.events.values()) if salvaged is not None else 0
+    return OpenedOutbox(outbox=outbox, set_aside=set_aside, forgotten=forgotten)
 
 
 def forget_outbox(folder: Path) -> None:
-    """Removes all of it: the device belongs to no fleet any more, or to another. Raises OSError."""
-    for name in (NAME, NEW, ASIDE):
-        _remove(folder / name)
-    (folder / COUNT).unlink(missing_ok=True)
-    flush_folder(folder)
+    """Removes all of it: the device belongs to no fleet any more, or to another. Raises StateError."""
+    try:
+        for name in (NAME, NEW, ASIDE):
+            _remove(folder / name)
+        (folder / MARK).unlink(missing_ok=True)
+        flush_folder(folder)
+    except OSError as error:
+        raise UnwritableError(
+            f"the outbox in {folder} could not be removed: {error.strerror}",
+            hint=f"remove the files {NAME}* there by hand",
+        ) from error
 
 
 def _begin(new: Path, salvaged: _Salvaged, quota: Quota, now_s: Callable[[], float], *, after_boot: int) -> None:
@@ -124,7 +161,7 @@ def _salvaged(path: Path) -> _Salvaged:
             )
             if waiting:
                 events[stream] = waiting
-        found = _Salvaged(boot_number=boot, cursor=cursor, events=events or found.events)
+        found = _Salvaged(boot_number=boot, cursor=cursor, events=events)
     return found
 
 
@@ -162,18 +199,19 @@ def _remove(path: Path) -> None:
         path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
-def _count(path: Path) -> int:
-    """Starts that were counted so far; 0: none, or nobody knows."""
+def _mark(path: Path) -> _Mark:
     try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return 0
-    return value if isinstance(value, int) and 0 <= value < _MOST else 0
+        found = json.loads(path.read_bytes())
+        boot, device = found["boot"], found["device"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return _Mark()
+    is_sound = isinstance(boot, int) and 0 <= boot < _MOST and isinstance(device, str)
+    return _Mark(boot=boot, device=device) if is_sound else _Mark()
 
 
-def _write_count(path: Path, number: int) -> None:
+def _write_mark(path: Path, mark: _Mark) -> None:
     try:
-        replace_alone(path, json.dumps(number).encode())
+        replace_alone(path, json.dumps(asdict(mark)).encode())
     except OSError as error:
         raise UnwritableError(
             f"the number of this start could not be written to {path}: {error.strerror}",
