@@ -138,43 +138,6 @@ RECOVERY_POSTPONED = Event(
     next_step="Free disk space, then restart the daemon; until there is room no task is taken.",
     fields=("error_code",),
 )
-TELEMETRY_HELD_UP = Event(
-    name="telemetry_held_up",
-    severity=Severity.WARNING,
-    message_id="49bfdfd9181949238a94a35d6bc36078",
-    sentence="What happens here cannot be noted for the fleet just now: {error_code}.",
-    next_step="Free disk space; meanwhile nothing is lost that the ledger keeps.",
-    fields=("error_code",),
-)
-TELEMETRY_GOES_ON = Event(
-    name="telemetry_goes_on",
-    severity=Severity.NOTICE,
-    message_id="8b2e5c1e1aab49d290fc26384898a347",
-    sentence="What happens here is noted for the fleet again.",
-)
-TELEMETRY_LOST = Event(
-    name="telemetry_lost",
-    severity=Severity.WARNING,
-    message_id="16254b468071453fb0b768e7a831e64c",
-    sentence="{count} events will not reach the fleet; they are counted in a gap.",
-    next_step="Restore the link to the controller, or give the outbox a larger quota.",
-    fields=("count",),
-)
-OUTBOX_FORGOTTEN = Event(
-    name="outbox_forgotten",
-    severity=Severity.NOTICE,
-    message_id="dd65297e6147431da0fa91ee0251bf1a",
-    sentence="The fleet knows this device by another name than before; {count} events for the one before are gone.",
-    fields=("count",),
-)
-OUTBOX_SET_ASIDE = Event(
-    name="outbox_set_aside",
-    severity=Severity.ERROR,
-    message_id="e4cbcf323f1641438db476c91c207797",
-    sentence="The outbox was damaged and set aside; {count} events in it count as lost.",
-    next_step="Check the disk; the damaged file lies beside the new one and may be removed.",
-    fields=("count",),
-)
 WORKER_STARTED = Event(
     name="worker_started",
     severity=Severity.INFO,
@@ -434,11 +397,6 @@ EVENTS: tuple[Event, ...] = (
     MANAGER_HEARS,
     RECOVERED,
     RECOVERY_POSTPONED,
-    TELEMETRY_HELD_UP,
-    TELEMETRY_GOES_ON,
-    TELEMETRY_LOST,
-    OUTBOX_FORGOTTEN,
-    OUTBOX_SET_ASIDE,
     WORKER_STARTED,
     WORKER_GONE,
     WORKER_ENDED,

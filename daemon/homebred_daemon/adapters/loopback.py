@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import closing, suppress
 from typing import Final
 
 ADDRESS: Final = "127.0.0.1"
@@ -32,3 +33,17 @@ def listener(address: str, port: int) -> socket.socket:
 async def connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection to a program of this device. Raises OSError where none listens at the port."""
     return await asyncio.open_connection(ADDRESS, port)
+
+
+def listens(port: int, within_s: float) -> bool:
+    """Whether a program of this device takes connections at a port; blocks for so long at most."""
+    with suppress(OSError), socket.create_connection((ADDRESS, port), within_s):
+        return True
+    return False
+
+
+def free_port() -> int:
+    """A port that nobody has at this moment."""
+    with closing(socket.socket()) as probe:
+        probe.bind((ADDRESS, 0))
+        return int(probe.getsockname()[1])

@@ -36,9 +36,9 @@ def outbox_in(state_dir: Path, quota: Quota, clock: Clock, journal: Journal, *, 
     )
     with closing(opened.outbox):
         if opened.set_aside:
-            journal.note(messages.OUTBOX_SET_ASIDE, count=opened.set_aside)
+            journal.note(fleet_messages.OUTBOX_SET_ASIDE, count=opened.set_aside)
         if opened.forgotten:
-            journal.note(messages.OUTBOX_FORGOTTEN, count=opened.forgotten)
+            journal.note(fleet_messages.OUTBOX_FORGOTTEN, count=opened.forgotten)
         yield opened.outbox
 
 

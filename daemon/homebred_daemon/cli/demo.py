@@ -22,6 +22,7 @@ class Chapter(StrEnum):
     ROUTE = "route"
     BOUNDARY = "boundary"
     DAEMON = "daemon"
+    FLEET = "fleet"
 
 
 @app.command()
@@ -46,9 +47,12 @@ def demo(
         elif chapter is Chapter.BOUNDARY:
             story.escalated()
         else:
-            story.answered()
-            story.escalated()
-            story.endured(apps)
+            with story.in_a_fleet():
+                story.answered()
+                if chapter is not Chapter.FLEET:
+                    story.escalated()
+                    story.endured(apps)
+                story.told_the_fleet()
             story.replayed()
         story.ended()
     if as_json:

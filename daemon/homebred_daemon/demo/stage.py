@@ -1,4 +1,4 @@
-"""The demo's stage: a temporary folder with a model store in it, and real daemon processes that live and die there."""
+"""The demo's stage: a temporary folder with two devices in it, whose daemons are real processes that live and die."""
 
 from __future__ import annotations
 
@@ -24,6 +24,13 @@ from homebred_protocol.client import Client, Control, DaemonUnreachableError
 READY_WITHIN_S = 30.0
 STOPPED_WITHIN_S = 15.0
 POLL_S = 0.2
+FLEET_SETTINGS = "[fleet]\naccept_unsigned_policies = true\n"
+CLOUD_SETTINGS = """
+[cloud.endpoints."cloud/default"]
+base_url = "{url}"
+wire_format = "openai_chat"
+model = "stand-in"
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,46 +50,34 @@ class RunningDaemon:
         self.process.wait()
 
 
-class Stage:
-    """A folder of our own; on leaving, nothing of it runs or remains."""
+class Device:
+    """One device of the story: a state folder of its own, and the daemons that live and die over it."""
 
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="homebred-demo-"))
-        self.state = self.folder / "state"
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.state = folder / "state"
         self.ledger = self.state / "ledger.sqlite"
-
-    def __enter__(self) -> Self:
-        """The stage itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Removes everything."""
-        shutil.rmtree(self.folder)
+        self.state.mkdir(mode=0o700, parents=True)
 
     def store(self) -> ModelStore:
         """The model store that its daemons serve from."""
-        self.state.mkdir(mode=0o700, exist_ok=True)
         return ModelStore(self.state / "models")
 
-    def _with_cloud(self, url: str) -> Path:
-        file = self.folder / "cloud.toml"
-        file.write_text(
-            f'[cloud.endpoints."cloud/default"]\nbase_url = "{url}"\nwire_format = "openai_chat"\nmodel = "stand-in"\n'
-        )
-        return file
+    def take_models_of(self, other: Device) -> None:
+        """Has the same models as another, which share their bytes with it on the disk."""
+        shutil.copytree(other.state / "models", self.state / "models", copy_function=os.link)
 
     @contextmanager
     def daemon(self, link: str, cloud_url: str = "") -> Iterator[RunningDaemon]:
-        """A daemon on this stage, with the link as it stands; stopped cleanly on leaving. No URL: it has no cloud.
+        """A daemon on this device, with the link as it stands; stopped cleanly on leaving. No URL: it has no cloud.
 
         Raises:
             HomebredError: it did not start or did not stop, with what it wrote.
         """
-        runtime, log = self.folder / "run", self.folder / "daemon.log"
+        runtime, log = self._folder / "run", self._folder / "daemon.log"
         command = [sys.executable, "-m", "homebred_daemon", "--state-dir", str(self.state)]
         command += ["--runtime-dir", str(runtime), "--policy", str(POLICY), "--link", link]
-        if cloud_url:
-            command += ["--config", str(self._with_cloud(cloud_url))]
+        command += ["--config", str(self._configured(cloud_url))]
         started_s = time.monotonic()
         with log.open("ab") as sink:
             process = subprocess.Popen(command, stdout=sink, stderr=sink, env=_environment())  # noqa: S603  # our own
@@ -94,6 +89,28 @@ class Stage:
                 yield RunningDaemon(client=client, control=control, socket=socket, ready_s=ready_s, process=process)
         finally:
             _stop(process, log)
+
+    def _configured(self, cloud_url: str) -> Path:
+        file = self._folder / "homebred.toml"
+        file.write_text(FLEET_SETTINGS + (CLOUD_SETTINGS.format(url=cloud_url) if cloud_url else ""))
+        return file
+
+
+class Stage:
+    """A folder of our own with two devices in it; on leaving, nothing of it runs or remains."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="homebred-demo-"))
+        self.clinic = Device(self.folder / "clinic")
+        self.factory = Device(self.folder / "factory")
+
+    def __enter__(self) -> Self:
+        """The stage itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Removes everything."""
+        shutil.rmtree(self.folder)
 
 
 def _environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The story, chapter by chapter: measure the specialists, decide, answer, escalate, go offline, decide all again.
+"""The story, chapter by chapter: measure the specialists, join a fleet, decide, answer, escalate, tell, decide again.
 
 Every part is real but the cloud: the model, the worker, the daemon process, its socket and its ledger. Nothing is typed
 in: fitness is measured on the spot, and the figures at the end are those of this run.
@@ -10,6 +10,8 @@ import asyncio
 import json
 import statistics
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -19,6 +21,7 @@ from rich.progress import Progress, TaskID
 
 from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.demo.content import ROWS, SceneTask, escalated_tasks, scene_tasks
+from homebred_daemon.demo.fleet import Fleet
 from homebred_daemon.demo.hardship import Hardship
 from homebred_daemon.demo.measuring import Measured, fill, measure_all
 from homebred_daemon.demo.screen import Screen
@@ -29,6 +32,7 @@ from homebred_daemon.services.replaying import replay
 from homebred_protocol.client import Answer, Decision, Outcome, Task
 
 MEGABYTE = 1_000_000
+AT_THE_FACTORY = "factory-"
 STAND_IN = (
     "No cloud is called: a server on this machine stands in for it, which speaks its protocol and keeps what it is "
     "sent. It is no model: it repeats what it was asked."
@@ -53,6 +57,8 @@ class Figures:
     """What was sent to the cloud's stand-in, and what was shown."""
     hardship: dict[str, Any] = field(default_factory=dict)
     """What people, applications and a power cut left behind."""
+    fleet: dict[str, Any] = field(default_factory=dict)
+    """What the fleet knew in the end."""
     replay: dict[str, int] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
@@ -68,6 +74,7 @@ class Figures:
             "daemon_mb": self.daemon_mb,
             "worker_mb": self.worker_mb,
             **{name: value for name, value in self.hardship.items() if name != "interrupted_route"},
+            **self.fleet,
             "replay": self.replay,
         }
 
@@ -79,13 +86,14 @@ class Story:
         self._stage = stage
         self._screen = screen
         self._model_file = model_file
+        self._fleet = Fleet(stage, screen)
         self.figures = Figures()
 
     def measured(self) -> None:
         """Chapter: the specialists prove themselves on their golden sets."""
         self._screen.chapter("Specialists prove themselves")
         self._screen.say("Fitness is measured now, on this machine, with the real model: no figure is typed in.")
-        store = self._stage.store()
+        store = self._stage.clinic.store()
         fill(store, self._model_file)
         runtime = self._stage.folder / "measuring"
         with self._screen.progress() as bars:
@@ -101,29 +109,43 @@ class Story:
         """Chapter: every task's route, without an answer."""
         self._screen.chapter("Where each task may go")
         for link, scenes in groupby(scene_tasks(), key=lambda scene: scene.link):
-            with self._stage.daemon(link) as daemon:
+            with self._stage.clinic.daemon(link) as daemon:
                 for scene in scenes:
                     self._show_task(scene)
                     self._show_decision(daemon.client.route(_task(scene)))
 
+    @contextmanager
+    def in_a_fleet(self) -> Iterator[None]:
+        """Chapter: two devices join a fleet; they are in it for as long as the context lasts."""
+        self._stage.factory.take_models_of(self._stage.clinic)
+        with self._fleet.joined():
+            yield
+
     def answered(self) -> None:
-        """Chapter: every task decided and answered by a running daemon; then the link goes away."""
-        self._screen.chapter("The daemon answers")
+        """Chapter: every task decided and answered by the device that it was asked of; then the link goes away."""
+        self._screen.chapter("The daemons answer")
         for link, scenes in groupby(scene_tasks(), key=lambda scene: scene.link):
             if link == "down":
                 self._screen.chapter("The cable is pulled")
-            with self._stage.daemon(link) as daemon:
-                self._screen.say(f"homebredd is up after {daemon.ready_s:.2f} s; the link is {link}.")
-                self.figures.ready_s.append(daemon.ready_s)
+            with self._stage.clinic.daemon(link) as clinic, self._stage.factory.daemon(link) as factory:
+                self._screen.say(f"homebredd is up after {clinic.ready_s:.2f} s; the link is {link}.")
+                self.figures.ready_s.append(clinic.ready_s)
                 for scene in scenes:
-                    self._answer(scene, daemon)
-                self._weigh(daemon)
+                    self._answer(scene, factory if scene.task["task_id"].startswith(AT_THE_FACTORY) else clinic)
+                self._weigh(clinic)
+
+    def told_the_fleet(self) -> None:
+        """Chapters: the fleet tells a device its policy, and knows of every task what it may."""
+        with self._stage.clinic.daemon("up"), self._stage.factory.daemon("up") as factory:
+            self._fleet.steered(factory)
+            self._fleet.told(factory)
+        self.figures.fleet = self._fleet.record
 
     def escalated(self) -> None:
         """Chapter: what a cloud model is sent, and what comes home."""
         self._screen.chapter("What leaves, and what comes home")
         self._screen.say(STAND_IN)
-        with StandInCloud() as cloud, self._stage.daemon("up", cloud.base_url) as daemon:
+        with StandInCloud() as cloud, self._stage.clinic.daemon("up", cloud.base_url) as daemon:
             for scene in escalated_tasks():
                 answer = self._answer(scene, daemon)
                 sent = json.loads(cloud.received[-1].body)["messages"][-1]["content"]
@@ -134,18 +156,18 @@ class Story:
     def endured(self, applications: Path | None) -> None:
         """Chapters: a person answers, applications call, the power fails, and nothing is lost."""
         hardship = Hardship(self._screen, self.figures.hardship)
-        with self._stage.daemon("up") as daemon:
+        with self._stage.clinic.daemon("up") as daemon:
             hardship.reviewed(daemon)
             if applications is not None:
                 hardship.visited(daemon, applications)
             hardship.killed(daemon)
-        with self._stage.daemon("up") as daemon:
+        with self._stage.clinic.daemon("up") as daemon:
             hardship.survived(daemon)
 
     def replayed(self) -> None:
         """Chapter: every decision of this run is decided again from the ledger."""
         self._screen.chapter("Every decision again, from the ledger")
-        ledger = SqliteLedger(self._stage.ledger)
+        ledger = SqliteLedger(self._stage.clinic.ledger)
         try:
             report = replay(ledger)
         finally:
