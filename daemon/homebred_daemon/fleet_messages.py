@@ -41,6 +41,13 @@ OUTBOX_SET_ASIDE = Event(
     next_step="Check the disk; the damaged file lies beside the new one and may be removed.",
     fields=("count",),
 )
+OUTBOX_FORGOTTEN = Event(
+    name="outbox_forgotten",
+    severity=Severity.NOTICE,
+    message_id="dd65297e6147431da0fa91ee0251bf1a",
+    sentence="The fleet knows this device by another name than before; {count} events for the one before are gone.",
+    fields=("count",),
+)
 ENROLLED = Event(
     name="enrolled",
     severity=Severity.NOTICE,

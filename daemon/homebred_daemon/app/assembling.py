@@ -113,7 +113,8 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
             clock=clock,
             journal=journal,
         )
-        await stack.enter_async_context(fleet_link(settings, member, receipts, followed, caretaker))
+        link = await stack.enter_async_context(fleet_link(settings, member, receipts, followed, caretaker))
+        caretaker.fleet = None if link is None else link.state
         services = Services(
             answering=answering,
             caretaker=caretaker,

@@ -32,7 +32,13 @@ def rates_between(before: Any, now: Any, elapsed_s: float) -> Rates:
 
 def status_lines(status: Any, *, now: datetime, rates: Rates | None = None) -> list[str]:
     """The whole state as lines."""
-    return [*_head(status, now, rates), *_reviews(status, now), *_specialists(status), *_workers(status)]
+    return [
+        *_head(status, now, rates),
+        *_fleet(status, now),
+        *_reviews(status, now),
+        *_specialists(status),
+        *_workers(status),
+    ]
 
 
 def _head(status: Any, now: datetime, rates: Rates | None) -> Iterator[str]:
@@ -46,6 +52,21 @@ def _head(status: Any, now: datetime, rates: Rates | None) -> Iterator[str]:
     yield f"link      {status.link}"
     outcomes = ", ".join(f"{number} {name}" for name, number in sorted(status.outcomes.items())) or "none yet"
     yield f"answering {status.streams} now{_rate_words(rates)}; recorded: {outcomes}"
+
+
+def _fleet(status: Any, now: datetime) -> Iterator[str]:
+    if not status.HasField("fleet"):
+        return
+    fleet = status.fleet
+    since = f" for {_span(now - datetime.fromtimestamp(fleet.since_s, UTC))}" if fleet.since_s else ""
+    how = f"connected{since}" if fleet.connected else f"not connected{since}: {fleet.problem or 'not tried yet'}"
+    lost = f", {fleet.lost_events} lost and counted" if fleet.lost_events else ""
+    yield f"fleet     {fleet.device_id}, {how}; {fleet.waiting_events} events wait{lost}"
+    if fleet.stopped:
+        yield "STOPPED   by the fleet: nothing new is taken up"
+    for part in fleet.parts:
+        problem = f": {part.problem}" if part.problem else ""
+        yield f"  {part.name} {part.digest[:SHORT_DIGEST]}… {part.state}{problem}"
 
 
 def _rate_words(rates: Rates | None) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from homebred_daemon.core.fleet_messages import PartReport
 from homebred_daemon.ports.policies import PolicyInForce, PolicyOrigin
 from homebred_engines import api
 
@@ -56,6 +57,25 @@ class ReviewsState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FleetState:
+    """How the link with the fleet stands."""
+
+    device_id: str
+    is_connected: bool
+    since_s: int
+    """Unix seconds of the last change; 0: there was none yet."""
+    problem: str
+    """Why there is no connection: a word of `homebred_protocol.mqtt.Ended`; empty: there is one, or none was tried."""
+    desired_version: int
+    parts: tuple[PartReport, ...]
+    stopped: bool
+    """Whether a stop order holds."""
+    waiting_events: int
+    """Of telemetry."""
+    lost_events: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonState:
     """The state of every part."""
 
@@ -74,6 +94,8 @@ class DaemonState:
     policy_origin: PolicyOrigin
     is_draining: bool
     """Whether no more tasks are taken."""
+    fleet: FleetState | None = None
+    """None: there is no link with a fleet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

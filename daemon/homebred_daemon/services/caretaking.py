@@ -6,6 +6,7 @@ It answers no task and loads no model.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,14 @@ from homebred_daemon import fleet_messages, messages
 from homebred_daemon.core.sensitivity import ATTACHED_TYPES
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.errors import ConfigurationError, RequestError
-from homebred_daemon.inbound.caretaking import DaemonState, PolicyChange, ReviewsState, SpecialistState, WorkerState
+from homebred_daemon.inbound.caretaking import (
+    DaemonState,
+    FleetState,
+    PolicyChange,
+    ReviewsState,
+    SpecialistState,
+    WorkerState,
+)
 from homebred_daemon.ports.gazetteers import GazetteerStore
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.policies import PolicyInForce, PolicyStore
@@ -60,6 +68,8 @@ class Caretaking:
         self._reviews = reviews
         self._journal = journal
         self._started_at_utc = started_at_utc
+        self.fleet: Callable[[], Awaitable[FleetState]] | None = None
+        """Says how the link with the fleet stands, once there is one."""
         self._changing = asyncio.Lock()
         """Held while what stands changes: two changes at once would each undo the other."""
 
@@ -177,6 +187,7 @@ class Caretaking:
             policy_origin=self._policy.origin,
             is_draining=self._answering.admission.is_draining,
             reviews=await self._reviews_state(),
+            fleet=None if self.fleet is None else await self.fleet(),
         )
 
     async def _reviews_state(self) -> ReviewsState:

@@ -52,12 +52,13 @@ from homebred_daemon.core.fleet_steps import (
 )
 from homebred_daemon.core.telemetry_window import CountRefused, CutNext, Forget, Send, TellFloor
 from homebred_daemon.errors import FleetError, HomebredError, StateError
+from homebred_daemon.inbound.caretaking import FleetState
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.fleet import Dial, FleetDocuments, FleetMemory, FleetWords
 from homebred_daemon.ports.fleet_commands import FleetCommands, OutcomeReceipts
 from homebred_daemon.ports.identity import Identity
 from homebred_daemon.ports.journal import Journal
-from homebred_daemon.ports.outbox import Floor, Outbox
+from homebred_daemon.ports.outbox import Floor, Outbox, OutboxDepth
 from homebred_daemon.services.background import beside
 from homebred_protocol.mqtt import Arrived, Connected, Ended, Happening, MqttConnection, SessionTerms, Will
 
@@ -100,22 +101,6 @@ class Means:
     """Hears of a fault of our own, which the device survives without its fleet."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkState:
-    """How the link stands."""
-
-    is_connected: bool
-    since_s: int
-    """Unix seconds of the last change; 0: there was none yet."""
-    problem: str
-    """Why there is no connection: a word of `homebred_protocol.mqtt.Ended`; empty: there is one, or none was tried."""
-    desired_version: int
-    parts: tuple[PartReport, ...]
-    stopped: bool
-    on_their_way: int
-    """Batches that the controller has not answered."""
-
-
 class FleetSync:
     """The link of one running daemon."""
 
@@ -156,17 +141,33 @@ class FleetSync:
         """The device's certificate was renewed."""
         self._put(NewCredentials())
 
-    def state(self) -> LinkState:
+    @property
+    def is_connected(self) -> bool:
+        """Whether the broker took this device in."""
+        return self._session.phase is Phase.HERE
+
+    @property
+    def problem(self) -> str:
+        """Why there is no connection; empty: there is one, or none was tried."""
+        return self._problem
+
+    async def state(self) -> FleetState:
         """How the link stands now."""
         session = self._session
-        return LinkState(
-            is_connected=session.phase is Phase.HERE,
+        try:
+            depth = await asyncio.to_thread(self._means.outbox.depth)
+        except StateError:
+            depth = OutboxDepth(events=0, size_bytes=0, lost_events=0)
+        return FleetState(
+            device_id=self._means.identity().membership.device_id,
+            is_connected=self.is_connected,
             since_s=self._changed_at_s,
             problem=self._problem,
             desired_version=session.desired.version,
             parts=session.desired.reports(stopped=session.stopping.stopped),
             stopped=session.stopping.stopped,
-            on_their_way=session.window.on_their_way,
+            waiting_events=depth.events,
+            lost_events=depth.lost_events,
         )
 
     @asynccontextmanager

@@ -216,6 +216,7 @@ class GetStatusResponse(_message.Message):
     LOG_LEVEL_FIELD_NUMBER: _builtins.int
     REVIEWS_FIELD_NUMBER: _builtins.int
     POLICY_ORIGIN_FIELD_NUMBER: _builtins.int
+    FLEET_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     policy_digest: _builtins.str
     ceiling_digest: _builtins.str
@@ -241,6 +242,10 @@ class GetStatusResponse(_message.Message):
 
     @_builtins.property
     def reviews(self) -> Global___ReviewStatus: ...
+    @_builtins.property
+    def fleet(self) -> Global___FleetStatus:
+        """absent: this device is in no fleet, or its link could not be opened"""
+
     def __init__(
         self,
         *,
@@ -259,14 +264,97 @@ class GetStatusResponse(_message.Message):
         log_level: _builtins.str = ...,
         reviews: Global___ReviewStatus | None = ...,
         policy_origin: _builtins.str = ...,
+        fleet: Global___FleetStatus | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["reviews", b"reviews", "started_at_utc", b"started_at_utc"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fleet", b"fleet", "reviews", b"reviews", "started_at_utc", b"started_at_utc"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ceiling_digest", b"ceiling_digest", "draining", b"draining", "link", b"link", "log_level", b"log_level", "outcomes", b"outcomes", "policy_digest", b"policy_digest", "policy_origin", b"policy_origin", "registry_digest", b"registry_digest", "resident_bytes", b"resident_bytes", "reviews", b"reviews", "specialists", b"specialists", "started_at_utc", b"started_at_utc", "streams", b"streams", "version", b"version", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ceiling_digest", b"ceiling_digest", "draining", b"draining", "fleet", b"fleet", "link", b"link", "log_level", b"log_level", "outcomes", b"outcomes", "policy_digest", b"policy_digest", "policy_origin", b"policy_origin", "registry_digest", b"registry_digest", "resident_bytes", b"resident_bytes", "reviews", b"reviews", "specialists", b"specialists", "started_at_utc", b"started_at_utc", "streams", b"streams", "version", b"version", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
+
+@_typing.final
+class FleetStatus(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    CONNECTED_FIELD_NUMBER: _builtins.int
+    SINCE_S_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    DESIRED_VERSION_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    STOPPED_FIELD_NUMBER: _builtins.int
+    WAITING_EVENTS_FIELD_NUMBER: _builtins.int
+    LOST_EVENTS_FIELD_NUMBER: _builtins.int
+    device_id: _builtins.str
+    connected: _builtins.bool
+    since_s: _builtins.int
+    """Unix seconds of the last change; 0: none yet"""
+    problem: _builtins.str
+    """why there is no connection: "unreachable", "tls", "unauthorised", …"""
+    desired_version: _builtins.int
+    stopped: _builtins.bool
+    """a stop order holds: nothing new is taken up"""
+    waiting_events: _builtins.int
+    """of telemetry"""
+    lost_events: _builtins.int
+    """each is told in a counted gap"""
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___FleetPart]: ...
+    def __init__(
+        self,
+        *,
+        device_id: _builtins.str = ...,
+        connected: _builtins.bool = ...,
+        since_s: _builtins.int = ...,
+        problem: _builtins.str = ...,
+        desired_version: _builtins.int = ...,
+        parts: _abc.Iterable[Global___FleetPart] | None = ...,
+        stopped: _builtins.bool = ...,
+        waiting_events: _builtins.int = ...,
+        lost_events: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connected", b"connected", "desired_version", b"desired_version", "device_id", b"device_id", "lost_events", b"lost_events", "parts", b"parts", "problem", b"problem", "since_s", b"since_s", "stopped", b"stopped", "waiting_events", b"waiting_events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FleetStatus: _TypeAlias = FleetStatus  # noqa: Y015
+
+@_typing.final
+class FleetPart(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PROBLEM_CODE_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"policy", "gazetteer" """
+    digest: _builtins.str
+    state: _builtins.str
+    """"applied", "refused", "fetching", "stopped" """
+    problem_code: _builtins.str
+    problem: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        digest: _builtins.str = ...,
+        state: _builtins.str = ...,
+        problem_code: _builtins.str = ...,
+        problem: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "name", b"name", "problem", b"problem", "problem_code", b"problem_code", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FleetPart: _TypeAlias = FleetPart  # noqa: Y015
 
 @_typing.final
 class ReloadModelsRequest(_message.Message):

@@ -74,3 +74,25 @@ def test_rates_are_those_between_two_looks_at_one_daemon() -> None:
     assert "(2.0 tasks/s, 100 tokens/s)" in "\n".join(
         status_lines(now, now=STARTED, rates=rates_between(before, now, 2.0))
     )
+
+
+def test_a_device_in_a_fleet_says_how_the_link_stands() -> None:
+    began_s = int(STARTED.timestamp())
+    part = wire.FleetPart(name="policy", digest="sha256:" + "c" * 64, state="refused", problem="line 1 is wrong")
+    fleet = wire.FleetStatus(
+        device_id="clinic-1",
+        problem="tls",
+        since_s=began_s,
+        waiting_events=7,
+        lost_events=3,
+        stopped=True,
+        parts=[part],
+    )
+    text = shown(state(fleet=fleet))
+    assert "fleet     clinic-1, not connected for 3 h 20 min: tls; 7 events wait, 3 lost and counted" in text
+    assert "STOPPED" in text
+    assert "policy sha256:cccccccccccc… refused: line 1 is wrong" in text
+    assert "fleet" not in shown(state())
+    assert "clinic-1, connected for" in shown(
+        state(fleet=wire.FleetStatus(device_id="clinic-1", connected=True, since_s=began_s))
+    )

@@ -51,7 +51,7 @@ def test_it_says_that_it_is_here_and_when_it_leaves() -> None:
         sync = stage.sync()
         async with sync.running():
             await stage.until(lambda: states(stage) == [(True, "birth")])
-            assert sync.state().is_connected
+            assert sync.is_connected
         assert states(stage) == [(True, "birth"), (False, "stopping")]
 
     stage = SyncStage()
@@ -62,7 +62,7 @@ def test_telemetry_is_sent_until_the_controller_has_committed_it() -> None:
     async def script() -> None:
         sync = stage.sync()
         async with sync.running():
-            await stage.until(lambda: sync.state().is_connected)
+            await stage.until(lambda: sync.is_connected)
             stage.outbox.append([NewEvent(stream="route", body=b"")] * 3, cursor="3")
             sync.expect_events()
             await stage.pass_s(1.5)
@@ -75,7 +75,7 @@ def test_telemetry_is_sent_until_the_controller_has_committed_it() -> None:
             )
             stage.controller.say(f"{OWN}/tm-ack", ack.SerializeToString())
             await stage.until(lambda: stage.outbox.depth().events == 0)
-            assert sync.state().on_their_way == 0
+            assert (await sync.state()).waiting_events == 0
 
     stage = SyncStage()
     run_with(stage.clock, script())
@@ -194,12 +194,12 @@ def test_a_lost_broker_is_connected_to_again() -> None:
     async def script() -> None:
         sync = stage.sync()
         async with sync.running():
-            await stage.until(lambda: sync.state().is_connected)
+            await stage.until(lambda: sync.is_connected)
             stage.broker.restart(remembers=False)
-            await stage.until(lambda: not sync.state().is_connected)
-            assert sync.state().problem == "lost"
+            await stage.until(lambda: not sync.is_connected)
+            assert sync.problem == "lost"
             await stage.pass_s(3)
-            await stage.until(lambda: sync.state().is_connected)
+            await stage.until(lambda: sync.is_connected)
 
     stage = SyncStage()
     run_with(stage.clock, script())
@@ -210,10 +210,10 @@ def test_no_file_left_to_open_is_an_unreachable_broker() -> None:
         stage.has_no_files = True
         sync = stage.sync()
         async with sync.running():
-            await stage.until(lambda: sync.state().problem == "unreachable")
+            await stage.until(lambda: sync.problem == "unreachable")
             stage.has_no_files = False
             await stage.pass_s(5)
-            await stage.until(lambda: sync.state().is_connected)
+            await stage.until(lambda: sync.is_connected)
 
     stage = SyncStage()
     run_with(stage.clock, script())
@@ -223,7 +223,7 @@ def test_a_renewed_certificate_is_used_at_once() -> None:
     async def script() -> None:
         sync = stage.sync()
         async with sync.running():
-            await stage.until(lambda: sync.state().is_connected)
+            await stage.until(lambda: sync.is_connected)
             stage.identity = identity("2")
             sync.renewed(stage.identity)
             await stage.until(lambda: [each.generation for each in stage.dialled] == ["1", "2"])
@@ -275,7 +275,7 @@ def test_a_fault_of_our_own_is_reported_and_the_link_begins_anew_with_a_newer_co
             await stage.until(lambda: bool(stage.defects))
             Broken.breaks = False
             await stage.pass_s(seconds)
-            await stage.until(lambda: sync.state().is_connected)
+            await stage.until(lambda: sync.is_connected)
             said = [wire.DeviceState.FromString(each) for each in stage.controller.of("state")]
             assert said[-1].connection >= 1
 

@@ -12,7 +12,14 @@ from typing_extensions import override
 from homebred_daemon.adapters.grpc_api.bundles import BundleFace, BundleRpcs
 from homebred_daemon.adapters.grpc_api.models import ModelsServicer, worker_message
 from homebred_daemon.adapters.grpc_api.reviews import ReviewFace, ReviewRpcs
-from homebred_daemon.inbound.caretaking import Caretaker, DaemonState, LogLevels, ReviewsState, SpecialistState
+from homebred_daemon.inbound.caretaking import (
+    Caretaker,
+    DaemonState,
+    FleetState,
+    LogLevels,
+    ReviewsState,
+    SpecialistState,
+)
 from homebred_daemon.inbound.residency import ModelKeeper
 from homebred_protocol.v1 import control_pb2 as wire
 
@@ -116,7 +123,32 @@ def _state(state: DaemonState, *, log_level: str) -> wire.GetStatusResponse:
         reviews=_reviews(state.reviews),
     )
     response.started_at_utc.FromDatetime(state.started_at_utc)
+    if state.fleet is not None:
+        response.fleet.CopyFrom(_fleet(state.fleet))
     return response
+
+
+def _fleet(fleet: FleetState) -> wire.FleetStatus:
+    return wire.FleetStatus(
+        device_id=fleet.device_id,
+        connected=fleet.is_connected,
+        since_s=fleet.since_s,
+        problem=fleet.problem,
+        desired_version=fleet.desired_version,
+        parts=[
+            wire.FleetPart(
+                name=part.name,
+                digest=part.digest,
+                state=part.state.value,
+                problem_code=part.problem_code,
+                problem=part.problem,
+            )
+            for part in fleet.parts
+        ],
+        stopped=fleet.stopped,
+        waiting_events=fleet.waiting_events,
+        lost_events=fleet.lost_events,
+    )
 
 
 def _specialist(specialist: SpecialistState) -> wire.SpecialistStatus:
