@@ -22,6 +22,7 @@ from homebred_fleet.adapters.store.tables import (
 )
 from homebred_fleet.adapters.store.tables import reported as reports
 from homebred_fleet.adapters.store.telemetry import TABLES
+from homebred_fleet.adapters.wire.event_rows import BOUNDS
 from homebred_fleet.adapters.wire.telemetry import STREAMS
 from homebred_fleet.core.ingest import Ack
 from homebred_fleet.errors import StoreBusyError, StoreError
@@ -85,8 +86,10 @@ def ack(up_to: int, *, refused: int = 0, code: str = "", stream: int = wire.STRE
     )
 
 
-def test_every_stream_has_its_table() -> None:
+def test_every_stream_has_its_table_and_a_bound_for_each_of_its_columns_in_their_order() -> None:
     assert set(STREAMS.values()) == set(TABLES)
+    for stream, table in TABLES.items():
+        assert list(BOUNDS[stream]) == [column.name for column in table.columns]
 
 
 def test_a_batch_becomes_a_row_per_event_with_typed_fields(controller: Controller) -> None:

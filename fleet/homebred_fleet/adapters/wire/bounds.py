@@ -45,13 +45,6 @@ def check_numbers(*numbers: int) -> None:
             raise MalformedError("number")
 
 
-def check_small(*numbers: int) -> None:
-    """Numbers of words and small counts."""
-    for number in numbers:
-        if not 0 <= number <= MAX_SMALL:
-            raise MalformedError("number")
-
-
 def check_times(*times_s: int) -> None:
     """Unix seconds of a calendar's years."""
     for time_s in times_s:
