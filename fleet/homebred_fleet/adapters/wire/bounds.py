@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -74,6 +75,11 @@ def bits(words: Sequence[int]) -> int:
     """A set of an enum's words as bits, one by number; what a newer device knows beyond 30 counts as OTHER (1)."""
     if len(words) > MAX_PAIRS:
         raise MalformedError("too-many-words")
+    return _bits(tuple(words[:]))  # a slice leaves protobuf's container at once, where iteration asks it word by word
+
+
+@lru_cache(maxsize=1_024)
+def _bits(words: tuple[int, ...]) -> int:
     found = 0
     for word in words:
         found |= 1 << word if 0 <= word <= 30 else 2  # noqa: PLR2004  # the highest bit of a 32-bit column without its sign
