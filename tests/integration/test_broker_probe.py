@@ -18,6 +18,7 @@ from homebred_daemon.ports.identity import CertificateFacts, Identity
 from homebred_fleet.ports.authority import Revocation
 from homebred_protocol.mqtt import Credentials
 
+pytestmark = pytest.mark.xdist_group("broker probe")
 FACTS = CertificateFacts(serial="1", begins_s=0, ends_s=1, digest="sha256:" + "0" * 64)
 
 

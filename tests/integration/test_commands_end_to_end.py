@@ -17,6 +17,7 @@ from tests.support.wire_client import DaemonClient
 
 from homebred_daemon.adapters.identity_files import IdentityFiles
 
+pytestmark = pytest.mark.xdist_group("commands end to end")
 DAY_S = 86_400
 PATIENCE_S = 40.0
 

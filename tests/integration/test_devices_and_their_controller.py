@@ -20,6 +20,7 @@ from homebred_daemon.ports.identity import Identity
 from homebred_fleet.adapters.blob_folder import BlobFolder
 from homebred_fleet.adapters.store.tables import documents
 
+pytestmark = pytest.mark.xdist_group("a real controller")
 LINE = ControllerHttps(SystemClock())
 
 
