@@ -21,6 +21,10 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 """Before the next try of a broker that does not answer; a random share of it."""
 STEADY_S = 60.0
 """A connection that held so long was a good one."""
+MAX_PACKET_BYTES = 2_097_152
+"""Above what the broker takes from a device: a message that it could not pass on would be dropped without a word."""
+RECEIVE_MAXIMUM = 128
+"""Messages that are not dealt with yet: two transactions' worth, so that the next is there when one is done."""
 SHARE = "$share/hb/"
 """Before a topic that several controllers take in turns."""
 SHARED = frozenset({Up.TELEMETRY, Up.REQUEST, Up.COMMAND_RESULT, Up.RECEIPT})
@@ -35,6 +39,7 @@ def terms(receive_maximum: int) -> SessionTerms:
         session_expiry_s=0,
         keepalive_s=30,
         receive_maximum=receive_maximum,
+        max_packet_bytes=MAX_PACKET_BYTES,
     )
 
 
@@ -59,7 +64,7 @@ class HubService:
         figures: Figures,
         *,
         random_share: Callable[[], float],
-        receive_maximum: int = 200,
+        receive_maximum: int = RECEIVE_MAXIMUM,
         is_shared: bool = False,
     ) -> None:
         """`random_share` gives a number from 0 to 1."""
@@ -92,6 +97,8 @@ class HubService:
                     await self._connect_again(happening)
                 else:
                     self._hand_on(happening, ingesting, reconciling)
+            if ingesting.has_caught_up() and self._connected_s is not None:
+                self._hub.subscribe(self._topics)  # the broker's queue may have run over: what it keeps is said again
 
     def _hand_on(self, happening: Happening, ingesting: Ingesting, reconciling: Reconciling) -> None:
         match happening:

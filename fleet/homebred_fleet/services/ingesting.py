@@ -20,7 +20,7 @@ from homebred_fleet.ports.intake import Arrival, Fate, Intake, Outcome
 from homebred_fleet.ports.journal import Journal
 from homebred_protocol.mqtt import Arrived
 
-MAX_GROUP = 100
+MAX_GROUP = 64
 """Messages of one transaction."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 """Between tries of a database that does not work."""
@@ -56,6 +56,8 @@ class Ingesting:
         self._noticed = noticed
         self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
+        self._was_away = False
+        self._has_caught_up = False
 
     def offer(self, arrived: Arrived) -> None:
         """A message came; the broker sends no more than its receive maximum before it hears of them."""
@@ -67,6 +69,11 @@ class Ingesting:
         """The connection ended: what was not begun is sent again by its devices, since nobody acknowledged it."""
         self._waiting.clear()
 
+    def has_caught_up(self) -> bool:
+        """Whether, since it was last asked, everything was taken that had waited for a database that was away."""
+        has, self._has_caught_up = self._has_caught_up, False
+        return has
+
     async def run(self) -> None:
         """Until cancelled."""
         while True:
@@ -76,6 +83,8 @@ class Ingesting:
                 self._arrived.clear()
             if group:
                 await self._take(group)
+            if self._was_away and not self._waiting:
+                self._was_away, self._has_caught_up = False, True
 
     async def _take(self, group: Sequence[_Waiting]) -> None:
         outcomes = await self._outcomes([one.arrival for one in group])
@@ -96,6 +105,7 @@ class Ingesting:
             try:
                 return await self._try(arrivals)
             except StoreError as error:
+                self._was_away = True
                 self._figures.store_failures += 1
                 self._journal.note(messages.STORE_FAILS, error_code=error.code, seconds=pause_s)
             await asyncio.sleep(pause_s)

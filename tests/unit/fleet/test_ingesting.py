@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 from tests.support.controller_stage import Stage, play
+from tests.support.fake_mqtt import Message
 from tests.support.telemetry_messages import routes, state
 
-from homebred_fleet.adapters.store.tables import quarantine, route_events
+from homebred_fleet.adapters.store.tables import devices, presence, quarantine, route_events
 from homebred_fleet.errors import StoreBusyError, StoreError
 
 
@@ -121,6 +122,29 @@ def test_a_database_that_refuses_even_to_set_aside_counts_as_one_that_is_away(tm
         raise StoreError
 
     play(tmp_path, scene)
+
+
+def test_after_an_outage_it_hears_again_what_the_broker_keeps_since_its_queue_may_have_run_over(
+    tmp_path: Path,
+) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.started()
+        device = stage.devices["clinic-1"]
+        device.connect()
+        stage.intake.failures = [StoreBusyError() for _ in range(3)]
+        device.say(routes("clinic-1", 1, 3))
+        await stage.until(lambda: len(stage.intake.failures) == 2)
+        unheard = state("clinic-1")
+        stage.broker.retained[unheard.topic] = Message(unheard.topic, unheard.payload, retain=True, expires_at_s=None)
+        await stage.later(lambda: online(stage) == {"clinic-1"})
+
+    play(tmp_path, scene)
+
+
+def online(stage: Stage) -> set[str]:
+    with stage.database.reading() as connection:
+        statement = select(devices.c.id).join(presence, presence.c.device == devices.c.number)
+        return set(connection.scalars(statement.where(presence.c.online)))
 
 
 def test_messages_that_wait_share_a_transaction(tmp_path: Path) -> None:
