@@ -22,6 +22,8 @@ SOCKET_VARIABLE = "HOMEBRED_SOCKET"
 NO_SETTINGS = frozenset({FILE_VARIABLE, SOCKET_VARIABLE, "HOMEBRED_DEMO_MODEL"})
 """Variables of the same prefix that set nothing of the daemon: its file, its callers' socket, the demo's model."""
 DELIMITER = "__"
+CONTROLLER_PREFIX = "HOMEBRED_FLEET_"
+"""Of the controller's variables, and its admins'; with the delimiter behind FLEET it is the daemon's own section."""
 SOCKET_NAME = "homebred.sock"
 DEFAULT_RUNTIME_DIR = Path("/run/homebred")
 
@@ -108,9 +110,14 @@ def parse_toml(path: Path, text: str) -> dict[str, Any]:
 def variables(environ: Mapping[str, str]) -> Iterator[Given]:
     """What `HOMEBRED_SECTION__KEY` variables give; an empty variable gives nothing."""
     for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in NO_SETTINGS and environ[name]:
+        if name.startswith(PREFIX) and name not in NO_SETTINGS and not _is_controllers(name) and environ[name]:
             key = tuple(name.removeprefix(PREFIX).lower().split(DELIMITER))
             yield Given(key=key, value=environ[name], kind="variable", place=name)
+
+
+def _is_controllers(name: str) -> bool:
+    """Whether a variable is for `homebred-fleet`, on a machine that has both."""
+    return name.startswith(CONTROLLER_PREFIX) and not name.startswith(f"{PREFIX}FLEET{DELIMITER}")
 
 
 def variable_of(key: Key) -> str:

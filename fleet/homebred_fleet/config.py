@@ -23,6 +23,8 @@ FILE_VARIABLE = "HOMEBRED_FLEET_CONFIG"
 PREFIX = "HOMEBRED_FLEET_"
 NO_SETTINGS = frozenset({FILE_VARIABLE, "HOMEBRED_FLEET_PROFILE"})
 """Variables of the same prefix that set nothing of the controller: its file, an admin's profile."""
+DEVICE_PREFIX = "HOMEBRED_FLEET__"
+"""Of what a daemon on the same machine has in its section [fleet]."""
 DEFAULT_FILES = (Path("fleet.toml"), Path("/etc/homebred-fleet/fleet.toml"))
 MAX_SHOWN = 60
 
@@ -95,7 +97,8 @@ def _filed(path: Path) -> dict[str, Any]:
 def _variables(environ: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], Any]]:
     """What variables give; an empty one gives nothing, and a list is written as JSON."""
     for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in NO_SETTINGS and environ[name]:
+        is_ours = name.startswith(PREFIX) and not name.startswith(DEVICE_PREFIX) and name not in NO_SETTINGS
+        if is_ours and environ[name]:
             text = environ[name]
             try:
                 value = json.loads(text) if text.startswith("[") else text

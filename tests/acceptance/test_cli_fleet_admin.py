@@ -112,7 +112,7 @@ def test_a_filter_that_cannot_be_read_says_where(ask: Ask) -> None:
 def test_labels_and_cohorts_are_set_and_removed(ask: Ask) -> None:
     assert ask("labels", "set", WEST, "role=press", "ward=2").out == f"{WEST}: role=press ward=2\n"
     assert ask("labels", "remove", WEST, "ward").out == f"{WEST}: role=press\n"
-    assert ask("cohorts", "set", "presses", "label.role==press").out == "presses means 1 devices now\n"
+    assert ask("cohorts", "set", "presses", "label.role==press").out == "presses means 1 device now\n"
     assert document(ask("cohorts", "list", "--json"))["cohorts"][0]["selector"] == "label.role==press"
     assert ask("cohorts", "remove", "presses").status == 0
     assert ask("cohorts", "remove", "presses").status == 2

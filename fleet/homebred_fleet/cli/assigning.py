@@ -10,6 +10,7 @@ import typer
 from homebred_fleet.cli.asking import asking, body_of
 from homebred_fleet.cli.exits import write_json
 from homebred_fleet.cli.showing import short
+from homebred_fleet.core.durations import counted
 from homebred_fleet.core.site_documents import MAX_BYTES
 
 
@@ -26,5 +27,5 @@ def assign(
         write_json(found)
         return
     what = f"{kind} {short(digest)} is assigned to" if digest else f"their own {kind} is given back to"
-    typer.echo(f"{what} {len(found['versions'])} devices")
+    typer.echo(f"{what} {counted(len(found['versions']), 'device')}")
     typer.echo("next: homebred-fleet devices list --filter 'not desired==in_step'")

@@ -9,7 +9,7 @@ import typer
 from homebred_fleet.cli.asking import LimitOption, ProfileOption, asking
 from homebred_fleet.cli.exits import Exit, write_json
 from homebred_fleet.cli.options import JsonOption
-from homebred_fleet.cli.showing import show_table, time_text
+from homebred_fleet.cli.showing import short, show_table, time_text
 
 app = typer.Typer(add_completion=False)
 
@@ -27,7 +27,14 @@ def list_(*, limit: LimitOption = 100, profile: ProfileOption = None, as_json: J
         write_json({"audit": found})
         return
     rows = [
-        (one["number"], time_text(one["at_s"]), one["actor"], one["action"], one["target"], json.dumps(one["details"]))
+        (
+            one["number"],
+            time_text(one["at_s"]),
+            one["actor"],
+            one["action"],
+            _target(one["target"]),
+            json.dumps(one["details"]),
+        )
         for one in found
     ]
     show_table(("", "when", "who", "what", "of what", "details"), rows, none="nothing was changed yet")
@@ -46,3 +53,7 @@ def verify(*, profile: ProfileOption = None, as_json: JsonOption = False) -> Non
         typer.echo(f"row {found['first_broken']} is not as it was written, or was put in or taken out")
     if not found["whole"]:
         raise typer.Exit(Exit.NEGATIVE)
+
+
+def _target(target: str) -> str:
+    return short(target) if target.startswith("sha256:") else target

@@ -10,6 +10,7 @@ from homebred_fleet.cli.asking import ProfileOption, asking
 from homebred_fleet.cli.exits import write_json
 from homebred_fleet.cli.options import JsonOption
 from homebred_fleet.cli.showing import show_table, time_text
+from homebred_fleet.core.durations import counted
 
 app = typer.Typer(add_completion=False)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits and . _ -")]
@@ -44,7 +45,7 @@ def set_(
     if as_json:
         write_json(found)
     else:
-        typer.echo(f"{name} means {found['devices']} devices now")
+        typer.echo(f"{name} means {counted(found['devices'], 'device')} now")
 
 
 @app.command()

@@ -74,9 +74,9 @@ def show(device: Device, *, profile: ProfileOption = None, as_json: JsonOption =
             "online": "yes" if found["online"] else "no",
             "software": found["software_version"],
             "certificate": f"ends {ago(found['certificate_ends_at_s'], now_s)}",
-            "desired": f"{found['desired']}: version {assigned.get('version')}, reported {found['reported_version']}",
-            "policy": f"assigned {short(assigned.get('policy_digest', ''))}, in force {short(found['policy_digest'])}",
-            "gazetteer": f"assigned {short(assigned.get('gazetteer_digest', ''))}",
+            "desired": _desired_text(found),
+            "policy": f"assigned {_digest(assigned, 'policy')}, in force {short(found['policy_digest']) or 'unknown'}",
+            "gazetteer": f"assigned {_digest(assigned, 'gazetteer')}",
             "lost events": ", ".join(f"{count} {reason}" for reason, count in found["lost_events"].items()) or "none",
             "quarantined": ", ".join(f"{count} {cause}" for cause, count in found["quarantined"].items()) or "nothing",
         }
@@ -87,6 +87,17 @@ def show(device: Device, *, profile: ProfileOption = None, as_json: JsonOption =
     typer.echo()
     show_table(("start", "stream", "up to", "events"), rows, none="no telemetry is stored")
     typer.echo(f"next: homebred-fleet devices why {found['id']}")
+
+
+def _desired_text(found: dict[str, Any]) -> str:
+    if found["assigned"] is None:
+        return f"{found['desired']}: nothing was assigned"
+    reported = "nothing yet" if found["reported_version"] is None else f"version {found['reported_version']}"
+    return f"{found['desired']}: version {found['assigned']['version']}, reported {reported}"
+
+
+def _digest(assigned: dict[str, Any], kind: str) -> str:
+    return short(str(assigned.get(f"{kind}_digest", ""))) or "none"
 
 
 @app.command()

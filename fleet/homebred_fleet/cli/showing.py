@@ -34,10 +34,11 @@ def show_table(head: Sequence[str], rows: Sequence[Sequence[Any]], *, none: str)
 
 
 def show_fields(fields: Mapping[str, Any]) -> None:
-    """A line for each."""
-    width = max(map(len, fields), default=0)
-    for name, value in fields.items():
-        typer.echo(f"{name:<{width}}  {printable(value)}".rstrip())
+    """A line for each that says something."""
+    said = {name: printable(value) for name, value in fields.items() if value not in {None, ""}}
+    width = max(map(len, said), default=0)
+    for name, value in said.items():
+        typer.echo(f"{name:<{width}}  {value}")
 
 
 def printable(value: object) -> str:

@@ -92,10 +92,15 @@ def _tell(found: dict[str, Any], rows: list[dict[str, Any]], *, as_json: bool, n
     if as_json:
         write_json(found)
         return
-    names = [name for name in (rows[0] if rows else {}) if name not in _UNSHOWN]
+    names = [name for name in (rows[0] if rows else {}) if name not in _UNSHOWN and _is_said(name, rows)]
     show_table(
         [name.removesuffix("_s").replace("_", " ") for name in names], [_cells(one, names) for one in rows], none=none
     )
+
+
+def _is_said(name: str, rows: list[dict[str, Any]]) -> bool:
+    """Whether a column has anything in it."""
+    return any(row[name] not in (None, "", []) for row in rows)
 
 
 def _cells(row: dict[str, Any], names: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from homebred_fleet.core.device_filters import DeviceFacts
-from homebred_fleet.core.durations import DAY_S, span
+from homebred_fleet.core.durations import DAY_S, counted, span
 
 SILENT_AFTER_S: Final = 2 * 3600 + 600
 """An idle device tells of its health once an hour; that it is connected is the broker's word, not a message."""
@@ -166,12 +166,12 @@ def _presence(record: DeviceRecord, now_s: int) -> Finding:
         "boot_number": record.boot_number,
     }
     if record.facts.online:
-        what = f"it is connected since {_ago(record.presence_changed_at_s, now_s)}, start {record.boot_number}"
+        what = f"it is connected{_for(record.presence_changed_at_s, now_s)}, start {record.boot_number}"
         return Finding(rule="presence", verdict=Verdict.OK, what=what, facts=told)
     if record.presence_changed_at_s is None:
         return Finding(rule="presence", verdict=Verdict.NOTE, what="it was never connected", facts=told)
     why = _GONE.get(record.presence_reason, record.presence_reason or "nobody said why")
-    what = f"it is offline since {_ago(record.presence_changed_at_s, now_s)}: {why}"
+    what = f"it is offline{_for(record.presence_changed_at_s, now_s)}: {why}"
     return Finding(rule="presence", verdict=Verdict.NOTE, what=what, facts=told)
 
 
@@ -248,10 +248,10 @@ def _gaps(record: DeviceRecord, _now_s: int) -> Finding:
     lost = sum(record.lost_events.values())
     told: Facts = {"stored_events": record.stored_events, **dict(record.lost_events)}
     if lost == 0:
-        what = f"{record.stored_events:,} events are stored, and none was lost"
+        what = f"{counted(record.stored_events, 'event')} stored, and none was lost"
         return Finding(rule="gaps", verdict=Verdict.OK, what=what, facts=told)
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(record.lost_events.items()))
-    what = f"{record.stored_events:,} events are stored, and {lost:,} were lost and counted: {reasons}"
+    what = f"{counted(record.stored_events, 'event')} stored, and {lost:,} lost and counted: {reasons}"
     hint = f"see `homebred-fleet telemetry gaps --filter 'id=={record.facts.id}'`"
     return Finding(rule="gaps", verdict=Verdict.NOTE, what=what, hint=hint, facts=told)
 
@@ -274,9 +274,13 @@ def _quarantine(record: DeviceRecord, _now_s: int) -> Finding:
 def _commands(record: DeviceRecord, _now_s: int) -> Finding:
     told: Facts = {"open": record.open_commands, "overdue": record.overdue_commands}
     if record.overdue_commands:
-        what = f"{record.overdue_commands} commands passed their deadline without an answer"
+        what = f"{counted(record.overdue_commands, 'command')} without an answer by the deadline"
         return Finding(rule="commands", verdict=Verdict.NOTE, what=what, facts=told)
-    what = f"{record.open_commands} commands wait for an answer" if record.open_commands else "no command is open"
+    what = (
+        f"{counted(record.open_commands, 'command')} without an answer yet"
+        if record.open_commands
+        else "no command is open"
+    )
     return Finding(rule="commands", verdict=Verdict.OK, what=what, facts=told)
 
 
@@ -298,3 +302,7 @@ def _ago(at_s: int | None, now_s: int) -> str:
     if at_s is None:
         return "at an unknown time"
     return f"{span(now_s - at_s)} ago" if at_s <= now_s else f"{span(at_s - now_s)} ahead of the controller's clock"
+
+
+def _for(since_s: int | None, now_s: int) -> str:
+    return f" for {span(now_s - since_s)}" if since_s is not None and since_s <= now_s else ""

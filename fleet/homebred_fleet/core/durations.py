@@ -1,4 +1,4 @@
-"""Lengths of time as people write and read them: `90s`, `15m`, `6h`, `2d`, `1w`, and back in the largest unit alone."""
+"""Lengths of time as people write them (`90s`, `15m`, `6h`, `2d`, `1w`) and say them, and how many of a thing."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ def duration_s(text: str) -> int | None:
         return None
     written_s = int(found[1]) * _UNITS_S[found[2]]
     return written_s if written_s <= MAX_S else None
+
+
+def counted(count: int, word: str) -> str:
+    """`1 device`, `2,000 devices`."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
 def span(seconds: int) -> str:

@@ -91,6 +91,13 @@ def test_the_annotated_tables_name_every_key_and_load_once_they_are_uncommented(
 ENDPOINT = '[cloud.endpoints."cloud/a"]\nbase_url = "https://a.example/v1"\nwire_format = "openai_chat"\nmodel = "m"\n'
 
 
+def test_the_controllers_variables_are_not_the_daemons_and_its_own_section_of_that_name_is() -> None:
+    environ = {"HOMEBRED_FLEET_PROFILE": "admin.toml", "HOMEBRED_FLEET_HTTP__PORT": "9443"}
+    assert Sources(environ=environ).loaded().settings == Settings()
+    environ["HOMEBRED_FLEET__ACCEPT_UNSIGNED_POLICIES"] = "true"
+    assert Sources(environ=environ).loaded().settings.fleet.accept_unsigned_policies
+
+
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [

@@ -39,6 +39,11 @@ def test_the_files_own_folder_is_the_controllers(tmp_path: Path) -> None:
     assert settings.broker_for_devices == ("127.0.0.1", 8883)
 
 
+def test_variables_of_a_daemon_on_the_same_machine_are_left_alone(tmp_path: Path) -> None:
+    environ = {"HOMEBRED_FLEET__ACCEPT_UNSIGNED_POLICIES": "true", "HOMEBRED_FLEET_PROFILE": "admin.toml"}
+    assert load(write(tmp_path, ""), {}, environ) == load(write(tmp_path, ""), {}, {})
+
+
 def test_the_variable_of_the_file_names_it_and_sets_nothing(tmp_path: Path) -> None:
     path = write(tmp_path, "[http]\nport = 1001\n")
     assert load(None, {}, {"HOMEBRED_FLEET_CONFIG": str(path), "HOMEBRED_FLEET_PROFILE": "x"}).http.port == 1001

@@ -104,7 +104,7 @@ def test_a_device_of_which_nothing_is_known_is_explained_too() -> None:
             {"online": False},
             {"presence_reason": "lost"},
             "note",
-            "offline since 3 h ago: the broker lost it",
+            "offline for 3 h: the broker lost it",
         ),
         ("presence", {"online": False}, {"presence_reason": ""}, "note", "nobody said why"),
         (
@@ -151,10 +151,16 @@ def test_a_device_of_which_nothing_is_known_is_explained_too() -> None:
             "note",
             "policy is fetching",
         ),
-        ("gaps", {}, {"lost_events": {"quota": 3, "disk": 2}}, "note", "5 were lost and counted: 2 disk, 3 quota"),
+        ("gaps", {}, {"lost_events": {"quota": 3, "disk": 2}}, "note", "5 lost and counted: 2 disk, 3 quota"),
         ("quarantine", {}, {"quarantined": {"unreadable": 2}}, "problem", "2 unreadable"),
-        ("commands", {}, {"open_commands": 2}, "ok", "2 commands wait"),
-        ("commands", {}, {"open_commands": 2, "overdue_commands": 1}, "note", "1 commands passed"),
+        ("commands", {}, {"open_commands": 2}, "ok", "2 commands without an answer yet"),
+        (
+            "commands",
+            {},
+            {"open_commands": 2, "overdue_commands": 1},
+            "note",
+            "1 command without an answer by the deadline",
+        ),
     ],
 )
 def test_a_rule_finds_what_is_not_well(

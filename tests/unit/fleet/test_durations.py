@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from homebred_fleet.core.durations import DAY_S, MAX_S, duration_s, span
+from homebred_fleet.core.durations import DAY_S, MAX_S, counted, duration_s, span
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,7 @@ def test_what_is_written_is_read(text: str, seconds: int | None) -> None:
 )
 def test_a_length_of_time_is_said_in_its_largest_unit(seconds: int, words: str) -> None:
     assert span(seconds) == words
+
+
+def test_one_of_a_thing_is_said_as_one() -> None:
+    assert [counted(number, "device") for number in (0, 1, 2000)] == ["0 devices", "1 device", "2,000 devices"]
