@@ -182,9 +182,9 @@ def test_a_command_may_reload_the_broker_and_one_that_does_not_is_noticed(contro
         stays_out(client)
 
 
-def test_the_controllers_own_process_puts_in_force_what_was_taken_back(tmp_path: Path) -> None:
-    with running_controller(tmp_path / "fleet") as controller, clients(controller.broker.port) as make:
-        old = controller.enrol()
+def test_the_controllers_own_process_puts_in_force_what_was_taken_back(controller: Controller) -> None:
+    old = controller.enrol()
+    with clients(controller.broker.port) as make:
         client = make(old.id, old.credentials)
         client.connected()
         started_s = time.monotonic()
@@ -194,9 +194,9 @@ def test_the_controllers_own_process_puts_in_force_what_was_taken_back(tmp_path:
         stays_out(client)
 
 
-def test_what_was_taken_back_before_a_crash_is_put_in_force_at_the_next_start(tmp_path: Path) -> None:
-    with running_controller(tmp_path / "fleet") as controller, clients(controller.broker.port) as make:
-        device = controller.enrol()
+def test_what_was_taken_back_before_a_crash_is_put_in_force_at_the_next_start(controller: Controller) -> None:
+    device = controller.enrol()
+    with clients(controller.broker.port) as make:
         client = make(device.id, device.credentials)
         client.connected()
         controller.kill()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -40,11 +41,16 @@ def mosquitto() -> str:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody has at this moment."""
-    with closing(socket.socket()) as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of loopback that nobody has at this moment, and that no connection is given by chance.
+
+    It is below those that the kernel gives to connections (ip(7): from 32768 on): a server that was killed finds it
+    free again. `random` would give all test processes the same.
+    """
+    while True:
+        port = 15_000 + secrets.randbelow(17_000)
+        with closing(socket.socket()) as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            return port
 
 
 def found(path: Path, *, broker_port: int, http_port: int = 0) -> FleetFolder:
