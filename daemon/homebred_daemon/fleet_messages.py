@@ -26,13 +26,6 @@ TELEMETRY_LOST = Event(
     next_step="Restore the link to the controller, or give the outbox a larger quota.",
     fields=("count",),
 )
-OUTBOX_FORGOTTEN = Event(
-    name="outbox_forgotten",
-    severity=Severity.NOTICE,
-    message_id="dd65297e6147431da0fa91ee0251bf1a",
-    sentence="The fleet knows this device by another name than before; {count} events for the one before are gone.",
-    fields=("count",),
-)
 OUTBOX_SET_ASIDE = Event(
     name="outbox_set_aside",
     severity=Severity.ERROR,

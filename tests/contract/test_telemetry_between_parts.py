@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.told_routes import TELLING, routes
@@ -18,7 +20,6 @@ from homebred_daemon.adapters.telemetry_wire import (
 from homebred_daemon.core.evidence import evidence_facts
 from homebred_daemon.core.outbox import RANKS, Gap, Loss
 from homebred_daemon.core.telemetry import HealthFact, Route, receipt_fact, route_fact
-from homebred_fleet.adapters.wire.event_rows import Row
 from homebred_fleet.adapters.wire.telemetry import read_batch, read_rows
 from homebred_fleet.core.ingest import Verdict, judge
 
@@ -39,7 +40,7 @@ long_routes = st.builds(
 counts = st.integers(0, 2**50)
 
 
-def rows_of(stream: str, bodies: list[bytes]) -> list[Row]:
+def rows_of(stream: str, bodies: list[bytes]) -> list[tuple[Any, ...]]:
     """The rows that a controller makes of a batch of these events."""
     events = [Numbered(seq=3 * number, body=body) for number, body in enumerate(bodies, start=1)]
     payload = batch_payload(boot_id=BOOT, boot_number=1, stream=stream, after_seq=0, events=events)

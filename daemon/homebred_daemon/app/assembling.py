@@ -126,7 +126,14 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
             measures=measures,
             room=StreamRoom(settings.requests.max_streams),
         )
-        measured = Measured(answering=answering, pool=pool, reviews=reviews, links=links.by_alias, site=site)
+        measured = Measured(
+            answering=answering,
+            pool=pool,
+            reviews=reviews,
+            links=links.by_alias,
+            site=site,
+            outbox=None if link is None else link.outbox_depth,
+        )
         await stack.enter_async_context(measuring.exposed(measured))
         await stack.enter_async_context(tracer.running())
         site.detector.detect(WARM_UP)

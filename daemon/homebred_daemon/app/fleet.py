@@ -70,7 +70,10 @@ async def _opened(stack: AsyncExitStack, parts: _Parts) -> FleetSync:
 
     settings, followed = parts.settings, parts.followed
     quota = Quota(max_events=settings.fleet.max_outbox_events, max_bytes=settings.fleet.max_outbox_mb * MEGABYTE)
-    outbox = stack.enter_context(outbox_in(settings.paths.state_dir, quota, followed.clock, followed.journal))
+    device = parts.member.keeper.identity.membership.device_id
+    outbox = stack.enter_context(
+        outbox_in(settings.paths.state_dir, quota, followed.clock, followed.journal, device=device)
+    )
     means = _means(stack, parts, outbox)
     link = FleetSync(means, accepts_unsigned=settings.fleet.accept_unsigned_policies)
     parts.receipts.taker = await stack.enter_async_context(telemetry(followed, outbox, tell=link.expect_events))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,7 +17,7 @@ from homebred_daemon.core.link import Link
 from homebred_daemon.core.measures import Given
 from homebred_daemon.errors import StateError
 from homebred_daemon.ports.measures import UNMEASURED, Measures
-from homebred_daemon.ports.outbox import NO_OUTBOX, OutboxDepth
+from homebred_daemon.ports.outbox import OutboxDepth
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.models import Site
@@ -38,8 +38,8 @@ class Measured:
     links: Callable[[], Mapping[str, Link]]
     site: Site
     """Whose detectors mask what leaves."""
-    outbox: Callable[[], OutboxDepth] = lambda: NO_OUTBOX
-    """What waits for the fleet."""
+    outbox: Callable[[], Awaitable[OutboxDepth]] | None
+    """What waits for the fleet; None: the device is in none."""
 
     @property
     def entity_types(self) -> frozenset[str]:
@@ -68,7 +68,7 @@ class Measuring:
         from homebred_daemon.adapters.metrics_server import MetricsServer  # noqa: PLC0415  # only where it is wanted
         from homebred_daemon.adapters.process_figures import process_figures  # noqa: PLC0415
         from homebred_daemon.core.exposition import CONTENT_TYPE, exposition  # noqa: PLC0415
-        from homebred_daemon.services.gauging import Gauging  # noqa: PLC0415
+        from homebred_daemon.services.gauging import Gauging, no_outbox  # noqa: PLC0415
 
         tally, release = self._tally, version("homebred")
         gauging = Gauging(
@@ -78,7 +78,7 @@ class Measuring:
             links=measured.links,
             process=process_figures,
             version=release,
-            outbox=measured.outbox,
+            outbox=measured.outbox or no_outbox,
         )
         tally.know(Given.SPECIALIST, lambda: measured.answering.standing.specialists)
         tally.know(Given.ALIAS, measured.links)

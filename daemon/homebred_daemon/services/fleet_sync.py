@@ -58,7 +58,7 @@ from homebred_daemon.ports.fleet import Dial, FleetDocuments, FleetMemory, Fleet
 from homebred_daemon.ports.fleet_commands import FleetCommands, OutcomeReceipts
 from homebred_daemon.ports.identity import Identity
 from homebred_daemon.ports.journal import Journal
-from homebred_daemon.ports.outbox import Floor, Outbox, OutboxDepth
+from homebred_daemon.ports.outbox import NO_OUTBOX, Floor, Outbox, OutboxDepth
 from homebred_daemon.services.background import beside
 from homebred_protocol.mqtt import Arrived, Connected, Ended, Happening, MqttConnection, SessionTerms, Will
 
@@ -153,11 +153,7 @@ class FleetSync:
 
     async def state(self) -> FleetState:
         """How the link stands now."""
-        session = self._session
-        try:
-            depth = await asyncio.to_thread(self._means.outbox.depth)
-        except StateError:
-            depth = OutboxDepth(events=0, size_bytes=0, lost_events=0)
+        session, depth = self._session, await self.outbox_depth()
         return FleetState(
             device_id=self._means.identity().membership.device_id,
             is_connected=self.is_connected,
@@ -169,6 +165,13 @@ class FleetSync:
             waiting_events=depth.events,
             lost_events=depth.lost_events,
         )
+
+    async def outbox_depth(self) -> OutboxDepth:
+        """What waits for the controller; nothing where the outbox cannot be read."""
+        try:
+            return await asyncio.to_thread(self._means.outbox.depth)
+        except StateError:
+            return NO_OUTBOX
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -6,7 +6,7 @@ would take the longer the more it holds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from homebred_daemon.core import measures
 from homebred_daemon.core.link import Link
@@ -18,6 +18,11 @@ from homebred_daemon.ports.review import ReviewCounts
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.review_desk import ReviewDesk
+
+
+async def no_outbox() -> OutboxDepth:
+    """What waits for its fleet on a device that is in none."""
+    return NO_OUTBOX
 
 
 class Gauging:
@@ -32,7 +37,7 @@ class Gauging:
         links: Callable[[], Mapping[str, Link]],
         process: Callable[[], ProcessFigures],
         version: str,
-        outbox: Callable[[], OutboxDepth] = lambda: NO_OUTBOX,
+        outbox: Callable[[], Awaitable[OutboxDepth]] = no_outbox,
     ) -> None:
         """`links` gives what the router sees of each cloud endpoint, by alias."""
         self._answering = answering
@@ -62,7 +67,7 @@ class Gauging:
                 for alias, link in self._links().items()
                 for state in Link
             ),
-            *_of_outbox(self._outbox()),
+            *_of_outbox(await self._outbox()),
             *_of_process(self._process()),
         ]
 

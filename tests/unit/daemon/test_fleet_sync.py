@@ -10,9 +10,9 @@ from typing_extensions import override
 
 from homebred_daemon.core.commands import CommandResult, State
 from homebred_daemon.core.fleet_messages import Facts, PartState
-from homebred_daemon.errors import ControllerUnreachableError, RequestError
+from homebred_daemon.errors import ControllerUnreachableError, RequestError, StateError
 from homebred_daemon.ports.fleet_commands import Untold
-from homebred_daemon.ports.outbox import CutBatch, NewEvent
+from homebred_daemon.ports.outbox import NO_OUTBOX, CutBatch, NewEvent, OutboxDepth
 from homebred_protocol.compression import compressed
 from homebred_protocol.digests import digest_of
 from homebred_protocol.schemas import CURRENT
@@ -76,6 +76,25 @@ def test_telemetry_is_sent_until_the_controller_has_committed_it() -> None:
             stage.controller.say(f"{OWN}/tm-ack", ack.SerializeToString())
             await stage.until(lambda: stage.outbox.depth().events == 0)
             assert (await sync.state()).waiting_events == 0
+
+    stage = SyncStage()
+    run_with(stage.clock, script())
+
+
+class UnreadableOutbox(MemoryOutbox):
+    """Its file is damaged."""
+
+    @override
+    def depth(self) -> OutboxDepth:
+        raise StateError("the outbox is damaged")
+
+
+def test_how_full_the_outbox_is_can_be_asked_and_one_that_cannot_be_read_counts_as_empty() -> None:
+    async def script() -> None:
+        stage.outbox.append([NewEvent(stream="route", body=b"")], cursor="1")
+        assert (await stage.sync().outbox_depth()).events == 1
+        stage.outbox = UnreadableOutbox()
+        assert await stage.sync().outbox_depth() == NO_OUTBOX
 
     stage = SyncStage()
     run_with(stage.clock, script())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from tests.support.answering_stage import Actor, Stage, review_desk
@@ -16,10 +17,17 @@ from homebred_daemon.core.link import Link
 from homebred_daemon.core.measures import Given
 from homebred_daemon.ports.measures import ProcessFigures
 from homebred_daemon.ports.outbox import OutboxDepth
-from homebred_daemon.services.gauging import Gauging
+from homebred_daemon.services.gauging import Gauging, no_outbox
 from homebred_daemon.services.tallying import Tally
 
 PROCESS = ProcessFigures(resident_bytes=65_000_000, cpu_s=1.5, open_files=20, most_files=1024, started_at_s=1.0e9)
+
+
+def outbox_with(depth: OutboxDepth) -> Callable[[], Awaitable[OutboxDepth]]:
+    async def asked() -> OutboxDepth:
+        return depth
+
+    return asked
 
 
 async def read(
@@ -39,7 +47,7 @@ async def read(
             links=lambda: {"cloud/default": Link.METERED},
             process=lambda: PROCESS,
             version="1.2.3",
-            **({} if outbox is None else {"outbox": lambda: outbox}),
+            outbox=no_outbox if outbox is None else outbox_with(outbox),
         )
         tally.know(Given.ALIAS, lambda: ["cloud/default"])
         tally.know(Given.VERSION, lambda: ["1.2.3"])
