@@ -35,12 +35,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--thorough", action="store_true", default=bool(os.environ.get("HOMEBRED_THOROUGH")))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A unit test has less time; and what is for a thorough run alone is skipped by name in any other.
 
-    Who may take longest begins first: side by side, the last test of all is then a short one.
+    Who may take longest begins first: side by side, the last test of all is then a short one. Tests that share what is
+    made once for their module keep together, or each process would make its own.
     """
     for item in items:
+        if _shares_with_its_module(item) and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if UNIT in item.path.parents and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(UNIT_TIMEOUT_S))
     items.sort(key=_limit_s, reverse=True)
@@ -94,6 +98,13 @@ def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
     """Pytest calls the end off when a test fails, and clearing up after it may take for ever as well."""
     if isinstance(node, pytest.Item):
         _end_late(node)
+
+
+def _shares_with_its_module(item: pytest.Item) -> bool:
+    if not isinstance(item, pytest.Function):
+        return False
+    made = item._fixtureinfo.name2fixturedefs.values()
+    return any(definition.scope in ("class", "module") for definitions in made for definition in definitions)
 
 
 def _end_late(item: pytest.Item) -> None:

@@ -21,7 +21,7 @@ from homebred_engines.api import (
     UnsupportedOptionError,
 )
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("adapters")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TEXT = "one two three four five six"
 

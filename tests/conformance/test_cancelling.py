@@ -15,7 +15,7 @@ from tests.conformance.engine_bench import Bench, Candidate, StartBench
 
 from homebred_engines.api import GenerateOptions, WorkerStats
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("cancelling")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BOUND_S = 3.0
 """Not the target of 0.2 s: this machine may be doing other things."""

@@ -7,7 +7,7 @@ from tests.conformance.engine_bench import Candidate, StartBench
 
 from homebred_engines.api import Capability, EngineStats
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("capability table")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SAID: dict[str, EngineStats] = {}
 CLAIMS = {

@@ -31,7 +31,7 @@ from homebred_engines.api import (
 )
 from homebred_protocol.v1 import engine_pb2
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("engines")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 WORDS = "one two three four five six seven eight nine ten eleven twelve"
 GREEDY = GenerateOptions(temperature=0, max_tokens=12)

@@ -20,7 +20,7 @@ from homebred_engines.api import (
     UnsupportedOptionError,
 )
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("tools")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ROOM = {"enum": ["hall", "kitchen"]}
 SCHEMAS = {
