@@ -27,7 +27,6 @@ broker:
 	@packaging/tools/install_broker.sh
 
 EXAMPLES := --hypothesis-profile=sample
-test-all: EXAMPLES :=
 
 PROCESSES := 2
 BESIDE := --numprocesses $(PROCESSES) --dist loadgroup --max-worker-restart 0
@@ -70,8 +69,10 @@ test-tools:
 thorough-tools: .venv/.made
 	@packaging/tools/test_tools.sh --thorough
 
-test-all: .venv/.made $(MODEL) thorough-tools $(CHECKS) ## everything, thoroughly: half an hour
-	$(BIN)/pytest -q -s --thorough --ignore tests/unit --ignore tests/architecture
+test-all: .venv/.made $(MODEL) thorough-tools ## everything, thoroughly: three quarters of an hour
+	@$(MAKE) --no-print-directory --jobs=$(PROCESSES) --output-sync=target EXAMPLES= $(CHECKS)
+	$(BIN)/pytest -q $(BESIDE) -m "not alone and not thorough" --ignore tests/unit --ignore tests/architecture
+	$(BIN)/pytest -q -s --thorough -m "alone or thorough" --ignore tests/unit --ignore tests/architecture
 
 bench: .venv/.made $(MODEL) ## figures against the targets, into bench.jsonl
 	$(BIN)/python -m tests.bench --model $(MODEL)
