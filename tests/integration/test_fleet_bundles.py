@@ -62,6 +62,9 @@ def test_a_bundle_is_made_shown_and_let_go_and_what_was_shown_is_what_leaves(tmp
     site = enrolled(tmp_path)
     with site.daemon():
         wait_for_bundle(site)
+        (status,) = homebred("status", "--socket", site.socket, "--json").lines
+        assert (status["membership"]["certificate"], status["membership"]["waiting_bundles"]) == ("good", 1)
+        assert status["membership"]["device_id"] == MEMBERSHIP.device_id
         shown = homebred("fleet", "diagnostics", "show", ASKED.id[:4], "--socket", site.socket)
         document = json.loads(shown.out)
         assert document["fleet"]["device_id"] == MEMBERSHIP.device_id

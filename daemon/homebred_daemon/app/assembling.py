@@ -115,6 +115,7 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
         )
         link = await stack.enter_async_context(fleet_link(settings, member, receipts, followed, caretaker))
         caretaker.fleet = None if link is None else link.state
+        caretaker.membership = None if member is None else member.state
         services = Services(
             answering=answering,
             caretaker=caretaker,

@@ -20,6 +20,7 @@ from homebred_daemon import fleet_messages
 from homebred_daemon.adapters.logs import StructuredJournal
 from homebred_daemon.config import Settings
 from homebred_daemon.errors import HomebredError
+from homebred_daemon.inbound.caretaking import MembershipState
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.fleet_commands import OutcomeReceipts
 from homebred_daemon.services.caretaking import Caretaking
@@ -40,6 +41,18 @@ class Membership:
 
     keeper: IdentityKeeper
     desk: CommandDesk
+
+    async def state(self) -> MembershipState:
+        """Who the device is in its fleet, and whether that lasts. Raises StateError."""
+        identity, problem = self.keeper.identity, self.keeper.problem
+        return MembershipState(
+            device_id=identity.membership.device_id,
+            site=identity.membership.site,
+            certificate_ends_s=identity.certificate.ends_s,
+            certificate=self.keeper.standing().value,
+            renewal_problem="" if problem is None else problem.code,
+            waiting_bundles=len(await self.desk.bundles()),
+        )
 
 
 class Receipts:

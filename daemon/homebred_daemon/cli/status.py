@@ -93,6 +93,8 @@ def _as_json(response: Any) -> dict[str, Any]:
         "log_level": response.log_level,
         "policy_origin": response.policy_origin,
         "reviews": _reviews(response.reviews),
+        "fleet": _fleet(response.fleet) if response.HasField("fleet") else None,
+        "membership": _fields(response.membership) if response.HasField("membership") else None,
         "specialists": [_fields(one) for one in response.specialists],
         "workers": [worker_json(one) for one in response.workers],
     }
@@ -100,6 +102,10 @@ def _as_json(response: Any) -> dict[str, Any]:
 
 def _fields(message: Any) -> dict[str, Any]:
     return {field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields}
+
+
+def _fleet(fleet: Any) -> dict[str, Any]:
+    return _fields(fleet) | {"parts": [_fields(part) for part in fleet.parts]}
 
 
 def _reviews(reviews: Any) -> dict[str, Any]:

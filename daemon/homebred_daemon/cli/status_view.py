@@ -35,6 +35,7 @@ def status_lines(status: Any, *, now: datetime, rates: Rates | None = None) -> l
     return [
         *_head(status, now, rates),
         *_fleet(status, now),
+        *_membership(status, now),
         *_reviews(status, now),
         *_specialists(status),
         *_workers(status),
@@ -52,6 +53,28 @@ def _head(status: Any, now: datetime, rates: Rates | None) -> Iterator[str]:
     yield f"link      {status.link}"
     outcomes = ", ".join(f"{number} {name}" for name, number in sorted(status.outcomes.items())) or "none yet"
     yield f"answering {status.streams} now{_rate_words(rates)}; recorded: {outcomes}"
+
+
+CERTIFICATES = {
+    "ends_soon": "the certificate ends in {left} and was not renewed so far",
+    "ends_very_soon": "THE CERTIFICATE ENDS in {left} and was not renewed so far",
+    "ended": "THE CERTIFICATE HAS ENDED: a new token is needed (homebred enroll URL --replace), if the clock is right",
+    "not_yet_valid": "THE CLOCK IS WRONG: it is before the beginning of the certificate",
+}
+"""What is said of a certificate that does not simply hold."""
+
+
+def _membership(status: Any, now: datetime) -> Iterator[str]:
+    """Only what somebody should do something about."""
+    if not status.HasField("membership"):
+        return
+    member = status.membership
+    if member.certificate in CERTIFICATES:
+        left = _span(datetime.fromtimestamp(member.certificate_ends_s, UTC) - now)
+        problem = f": {member.renewal_problem}" if member.renewal_problem else ""
+        yield f"          {CERTIFICATES[member.certificate].format(left=left)}{problem}"
+    if member.waiting_bundles:
+        yield f"          {member.waiting_bundles} bundles of diagnostics wait: homebred fleet diagnostics list"
 
 
 def _fleet(status: Any, now: datetime) -> Iterator[str]:

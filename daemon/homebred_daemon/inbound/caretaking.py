@@ -57,6 +57,21 @@ class ReviewsState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MembershipState:
+    """Who the device is in its fleet, and whether that lasts."""
+
+    device_id: str
+    site: str
+    certificate_ends_s: int
+    certificate: str
+    """A word of `core.renewal.Standing`."""
+    renewal_problem: str
+    """Code of why the last try at a renewal failed; empty: none did."""
+    waiting_bundles: int
+    """Of diagnostics, for somebody on the site to look at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FleetState:
     """How the link with the fleet stands."""
 
@@ -96,6 +111,8 @@ class DaemonState:
     """Whether no more tasks are taken."""
     fleet: FleetState | None = None
     """None: there is no link with a fleet."""
+    membership: MembershipState | None = None
+    """None: the device is in no fleet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from homebred_daemon.errors import ConfigurationError, RequestError
 from homebred_daemon.inbound.caretaking import (
     DaemonState,
     FleetState,
+    MembershipState,
     PolicyChange,
     ReviewsState,
     SpecialistState,
@@ -70,6 +71,8 @@ class Caretaking:
         self._started_at_utc = started_at_utc
         self.fleet: Callable[[], Awaitable[FleetState]] | None = None
         """Says how the link with the fleet stands, once there is one."""
+        self.membership: Callable[[], Awaitable[MembershipState]] | None = None
+        """Says who the device is in its fleet, where it is in one."""
         self._changing = asyncio.Lock()
         """Held while what stands changes: two changes at once would each undo the other."""
 
@@ -188,6 +191,7 @@ class Caretaking:
             is_draining=self._answering.admission.is_draining,
             reviews=await self._reviews_state(),
             fleet=None if self.fleet is None else await self.fleet(),
+            membership=None if self.membership is None else await self.membership(),
         )
 
     async def _reviews_state(self) -> ReviewsState:

@@ -217,6 +217,7 @@ class GetStatusResponse(_message.Message):
     REVIEWS_FIELD_NUMBER: _builtins.int
     POLICY_ORIGIN_FIELD_NUMBER: _builtins.int
     FLEET_FIELD_NUMBER: _builtins.int
+    MEMBERSHIP_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     policy_digest: _builtins.str
     ceiling_digest: _builtins.str
@@ -246,6 +247,10 @@ class GetStatusResponse(_message.Message):
     def fleet(self) -> Global___FleetStatus:
         """absent: this device is in no fleet, or its link could not be opened"""
 
+    @_builtins.property
+    def membership(self) -> Global___MembershipStatus:
+        """absent: this device is in no fleet"""
+
     def __init__(
         self,
         *,
@@ -265,14 +270,55 @@ class GetStatusResponse(_message.Message):
         reviews: Global___ReviewStatus | None = ...,
         policy_origin: _builtins.str = ...,
         fleet: Global___FleetStatus | None = ...,
+        membership: Global___MembershipStatus | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["fleet", b"fleet", "reviews", b"reviews", "started_at_utc", b"started_at_utc"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fleet", b"fleet", "membership", b"membership", "reviews", b"reviews", "started_at_utc", b"started_at_utc"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ceiling_digest", b"ceiling_digest", "draining", b"draining", "fleet", b"fleet", "link", b"link", "log_level", b"log_level", "outcomes", b"outcomes", "policy_digest", b"policy_digest", "policy_origin", b"policy_origin", "registry_digest", b"registry_digest", "resident_bytes", b"resident_bytes", "reviews", b"reviews", "specialists", b"specialists", "started_at_utc", b"started_at_utc", "streams", b"streams", "version", b"version", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ceiling_digest", b"ceiling_digest", "draining", b"draining", "fleet", b"fleet", "link", b"link", "log_level", b"log_level", "membership", b"membership", "outcomes", b"outcomes", "policy_digest", b"policy_digest", "policy_origin", b"policy_origin", "registry_digest", b"registry_digest", "resident_bytes", b"resident_bytes", "reviews", b"reviews", "specialists", b"specialists", "started_at_utc", b"started_at_utc", "streams", b"streams", "version", b"version", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
+
+@_typing.final
+class MembershipStatus(_message.Message):
+    """Who this device is in its fleet, and whether that lasts; there also where there is no link."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    SITE_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_ENDS_S_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    RENEWAL_PROBLEM_FIELD_NUMBER: _builtins.int
+    WAITING_BUNDLES_FIELD_NUMBER: _builtins.int
+    device_id: _builtins.str
+    site: _builtins.str
+    certificate_ends_s: _builtins.int
+    """Unix seconds"""
+    certificate: _builtins.str
+    """"good", "due", "ends_soon", "ends_very_soon", "ended", "not_yet_valid" """
+    renewal_problem: _builtins.str
+    """code of why the last try at a renewal failed; empty: none did"""
+    waiting_bundles: _builtins.int
+    """of diagnostics, for somebody on the site to look at"""
+    def __init__(
+        self,
+        *,
+        device_id: _builtins.str = ...,
+        site: _builtins.str = ...,
+        certificate_ends_s: _builtins.int = ...,
+        certificate: _builtins.str = ...,
+        renewal_problem: _builtins.str = ...,
+        waiting_bundles: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "certificate_ends_s", b"certificate_ends_s", "device_id", b"device_id", "renewal_problem", b"renewal_problem", "site", b"site", "waiting_bundles", b"waiting_bundles"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MembershipStatus: _TypeAlias = MembershipStatus  # noqa: Y015
 
 @_typing.final
 class FleetStatus(_message.Message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -96,3 +97,17 @@ def test_a_device_in_a_fleet_says_how_the_link_stands() -> None:
     assert "clinic-1, connected for" in shown(
         state(fleet=wire.FleetStatus(device_id="clinic-1", connected=True, since_s=began_s))
     )
+
+
+def test_a_certificate_that_ends_and_bundles_that_wait_are_said_and_what_is_well_is_not() -> None:
+    member: dict[str, Any] = {"device_id": "clinic-1", "certificate_ends_s": int(STARTED.timestamp()) + 4 * 86_400}
+    well = shown(state(membership=wire.MembershipStatus(certificate="good", **member)))
+    assert "certificate" not in well.lower()
+    ending = wire.MembershipStatus(
+        certificate="ends_very_soon", renewal_problem="controller_unreachable", waiting_bundles=2, **member
+    )
+    text = shown(state(membership=ending))
+    assert "THE CERTIFICATE ENDS in 3 d 20 h and was not renewed so far: controller_unreachable" in text
+    assert "2 bundles of diagnostics wait: homebred fleet diagnostics list" in text
+    for word, said in (("ended", "HAS ENDED"), ("not_yet_valid", "THE CLOCK IS WRONG")):
+        assert said in shown(state(membership=wire.MembershipStatus(certificate=word, **member)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -125,6 +126,8 @@ def _state(state: DaemonState, *, log_level: str) -> wire.GetStatusResponse:
     response.started_at_utc.FromDatetime(state.started_at_utc)
     if state.fleet is not None:
         response.fleet.CopyFrom(_fleet(state.fleet))
+    if state.membership is not None:
+        response.membership.CopyFrom(wire.MembershipStatus(**asdict(state.membership)))
     return response
 
 
