@@ -21,6 +21,7 @@ from homebred_fleet.cli.mounting import COMMANDS, loaded
 from homebred_fleet.core.device_filters import DesiredFacts, DeviceFacts
 from homebred_protocol.compression import compressed
 
+pytestmark = pytest.mark.xdist_group("the commands of admins")
 Ask = Callable[..., Ended]
 EAST, WEST = "clinic-east-00000001", "clinic-west-00000002"
 PLAIN = DeviceFacts(

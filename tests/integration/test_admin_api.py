@@ -26,6 +26,7 @@ from homebred_fleet.core.device_filters import DesiredFacts, DeviceFacts
 from homebred_fleet.errors import ConfigurationError, ControllerUnreachableError, FleetError
 from homebred_protocol.digests import digest_of
 
+pytestmark = pytest.mark.xdist_group("the admin API")
 EAST, WEST = "clinic-east-00000001", "clinic-west-00000002"
 POLICY = b"version = 1\n"
 NAMES = b'{"text": "Ada Nilsson", "class": "patient"}\n'

@@ -17,6 +17,7 @@ from tests.support.telemetry_messages import state
 from homebred_protocol.topics import DeviceTopic, Down, Up
 from homebred_protocol.v1 import fleet_pb2 as wire
 
+pytestmark = pytest.mark.xdist_group("an admin on a controller")
 POLICY = "version = 1\n# ours\n"
 NAMES = '{"text": "Ada Nilsson", "class": "patient"}\n'
 Ask = Callable[..., Any]
