@@ -29,9 +29,9 @@ class Faults:
     kinds: tuple[str, ...] = ()
     """The only faults there are; empty: all."""
     devices: int = 2
-    rounds: int = 14
+    rounds: int = 10
     """Faults that begin, one after the other."""
-    events: int = 60
+    events: int = 36
     """Of each device."""
 
 
