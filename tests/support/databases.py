@@ -56,7 +56,7 @@ class Server:
         """The address of a new one: empty, or a copy of another to which nobody is connected."""
         name = f"fleet_{os.getpid()}_{next(_numbers)}"
         with psycopg.connect(host=str(self.folder), user="postgres", dbname="postgres", autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {like} STRATEGY FILE_COPY".encode())
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}".encode())
         return f"postgresql://postgres@/{name}?host={self.folder}"
 
     def drop_database(self, url: str) -> None:

@@ -32,13 +32,14 @@ def append(
 
 def check(connection: Connection) -> int | None:
     """The number of the first row that was changed, taken out or put in; None: the chain is whole."""
-    rows = connection.execution_options(yield_per=1_000).execute(select(audit).order_by(audit.c.number))
-    return first_broken(
-        ChainedEntry(
-            number=row.number,
-            entry=Entry(at_s=row.at_s, actor=row.actor, action=row.action, target=row.target, details=row.details),
-            previous=row.previous,
-            digest=row.digest,
+    statement = select(audit).order_by(audit.c.number).execution_options(yield_per=1_000)
+    with connection.execute(statement) as rows:
+        return first_broken(
+            ChainedEntry(
+                number=row.number,
+                entry=Entry(at_s=row.at_s, actor=row.actor, action=row.action, target=row.target, details=row.details),
+                previous=row.previous,
+                digest=row.digest,
+            )
+            for row in rows
         )
-        for row in rows
-    )

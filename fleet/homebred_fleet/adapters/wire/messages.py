@@ -137,7 +137,9 @@ def read_result(payload: bytes, own_schema: int = CURRENT) -> Result:
     if len(attachment) > MAX_ATTACHMENT_BYTES:
         raise MalformedError("attachment-too-large")
     result.ClearField("attachment")
-    return Result(id=result.id, state=result.state, body=_json(result), attachment=attachment)
+    body = _json(result)
+    del body["attachment"]
+    return Result(id=result.id, state=result.state, body=body, attachment=attachment)
 
 
 def read_version(payload: bytes) -> int | None:

@@ -1,0 +1,203 @@
+"""What the reconciler reads of the database and notes in it, on SQLite and a real PostgreSQL; and the audit's rows."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Connection, insert, select, update
+from tests.support import telemetry_messages as made
+from tests.support.telemetry_messages import NOW_S
+
+from homebred_fleet.adapters.store import audit, commands, desired, stops
+from homebred_fleet.adapters.store import tables as kept
+from homebred_fleet.adapters.store.database import Database
+from homebred_fleet.adapters.store.intake import StoreIntake
+from homebred_fleet.adapters.store.intents import StoreIntents
+from homebred_fleet.core.commands import ANSWER_GRACE_S
+from homebred_fleet.ports.intake import Arrival
+from homebred_fleet.ports.intents import DesiredState, DocumentRef, Stop
+from homebred_protocol.v1 import fleet_pb2 as wire
+
+POLICY = "sha256:" + "a" * 64
+DEVICES = {"clinic-1": "enrolled", "factory-1": "enrolled", "gone-1": "revoked"}
+
+
+class Controller:
+    """A database with two devices and a revoked one."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.intents = StoreIntents(database)
+        with database.writing() as connection:
+            rows = [
+                {"id": name, "site": "a", "labels": {"role": name}, "state": state, "enrolled_at_s": 1}
+                for name, state in DEVICES.items()
+            ]
+            connection.execute(insert(kept.devices), rows)
+            document = {"digest": POLICY, "kind": "policy", "length": 12, "added_at_s": 1, "added_by": "ada"}
+            connection.execute(insert(kept.documents).values(document))
+
+    def assign(self, *numbers: int, policy: str | None = POLICY, gazetteer: str | None = None) -> dict[int, int]:
+        with self.database.writing() as connection:
+            return desired.assign(
+                connection,
+                device_numbers=numbers,
+                policy_digest=policy,
+                gazetteer_digest=gazetteer,
+                by="ada",
+                now_s=NOW_S,
+            )
+
+    def command(self, number: int = 1, *, deadline_s: int = 60) -> str:
+        with self.database.writing() as connection:
+            return commands.issue(
+                connection,
+                device_number=number,
+                op="ping",
+                parameters={"n": "1"},
+                deadline_s=NOW_S + deadline_s,
+                by="ada",
+                now_s=NOW_S,
+            )
+
+    def to_send(self, *, also_sent: bool = False, after_s: int = 0) -> list[str]:
+        found = self.intents.commands_to_send(now_s=NOW_S + after_s, also_sent=also_sent, max_commands=9)
+        return [one.id for one in found]
+
+    def published(self, *, versions: dict[str, int] | None = None, sent: tuple[str, ...] = ()) -> None:
+        self.intents.mark_published(versions=versions or {}, sent=sent, stop_epoch=None, now_s=NOW_S)
+
+
+@pytest.fixture
+def controller(database: Database) -> Controller:
+    return Controller(database)
+
+
+def test_a_change_gives_enrolled_devices_a_version_and_leaves_the_other_part_as_it_is(controller: Controller) -> None:
+    assert controller.assign(1, 2, 3) == {1: 1, 2: 1}
+    assert controller.assign(1, policy=None, gazetteer="sha256:g") == {1: 2}
+    (state,) = controller.intents.states_of(["clinic-1", "gone-1", "nobody"])
+    assert state == DesiredState(
+        device="clinic-1",
+        version=2,
+        issued_at_s=NOW_S,
+        policy=DocumentRef(digest=POLICY, length=12),
+        gazetteer=DocumentRef(digest="sha256:g", length=0),
+        labels={"role": "clinic-1"},
+    )
+    assert controller.intents.versions_in_force() == {"clinic-1": 2, "factory-1": 1}
+
+
+def test_an_empty_digest_gives_a_part_back_to_the_device(controller: Controller) -> None:
+    controller.assign(1)
+    controller.assign(1, policy="")
+    assert controller.intents.states_of(["clinic-1"])[0].policy is None
+
+
+def test_a_version_is_above_what_the_device_has_reported(controller: Controller) -> None:
+    StoreIntake(controller.database).take([made.reported("clinic-1", version=41)], now_s=NOW_S)
+    assert controller.assign(1) == {1: 42}
+
+
+def test_what_the_broker_took_is_no_longer_due_until_the_next_change(controller: Controller) -> None:
+    controller.assign(1, 2)
+    assert controller.intents.unpublished(max_devices=9) == ["clinic-1", "factory-1"]
+    assert controller.intents.unpublished(max_devices=1) == ["clinic-1"]
+    controller.published(versions={"clinic-1": 1})
+    assert controller.intents.unpublished(max_devices=9) == ["factory-1"]
+    controller.assign(1)
+    controller.published(versions={"clinic-1": 1})  # the broker's word of an older version comes late
+    assert set(controller.intents.unpublished(max_devices=9)) == {"factory-1", "clinic-1"}
+
+
+def test_a_revoked_device_is_told_nothing_more(controller: Controller) -> None:
+    controller.assign(1)
+    controller.command()
+    with controller.database.writing() as connection:
+        connection.execute(update(kept.devices).where(kept.devices.c.number == 1).values(state="revoked"))
+    assert controller.intents.unpublished(max_devices=9) == []
+    assert controller.intents.versions_in_force() == {}
+    assert controller.to_send(also_sent=True) == []
+
+
+def test_a_command_is_due_until_it_was_sent_and_again_where_a_broker_may_have_lost_it(controller: Controller) -> None:
+    first, second = controller.command(), controller.command(2)
+    assert sorted(controller.to_send()) == sorted([first, second])
+    controller.published(sent=(first,))
+    assert controller.to_send() == [second]
+    assert sorted(controller.to_send(also_sent=True)) == sorted([first, second])
+    assert controller.to_send(also_sent=True, after_s=60) == []
+
+
+def test_what_nobody_answered_is_given_up_once_the_answer_cannot_be_on_its_way(controller: Controller) -> None:
+    queued, sent = controller.command(), controller.command()
+    controller.published(sent=(sent,))
+    intents = controller.intents
+    assert [intents.expire_commands(now_s=NOW_S + after_s) for after_s in (59, 60, 60 + ANSWER_GRACE_S)] == [0, 1, 1]
+    with controller.database.reading() as connection:
+        assert states(connection) == {queued: "expired", sent: "expired"}
+
+
+def states(connection: Connection) -> dict[str, str]:
+    return {row.id: row.state for row in connection.execute(select(kept.commands.c.id, kept.commands.c.state))}
+
+
+def test_an_answer_is_kept_with_what_is_attached_and_belongs_to_its_device_alone(controller: Controller) -> None:
+    identity = controller.command()
+    intake = StoreIntake(controller.database)
+    outcomes = intake.take(
+        [
+            made.result("factory-1", identity),
+            made.result("clinic-1", identity, state="accepted"),
+            made.result("clinic-1", identity, attachment=b"bundle"),
+            made.result("clinic-1", identity, state="failed"),
+        ],
+        now_s=NOW_S,
+    )
+    assert [outcome.fate.value for outcome in outcomes] == ["quarantined", "stored", "stored", "duplicate"]
+    with controller.database.reading() as connection:
+        row = connection.execute(select(kept.commands)).one()
+    assert (row.state, row.attachment, row.answered_at_s) == ("done", b"bundle", NOW_S)
+    assert row.result["answer"] == {"uptime_s": "5"}
+    assert "attachment" not in row.result
+
+
+def test_the_newest_stop_order_holds_above_all_that_devices_have_seen(controller: Controller) -> None:
+    assert controller.intents.stop_in_force() is None
+    with controller.database.writing() as connection:
+        first = stops.order(connection, stopped=True, reason_code="drill", by="ada", now_s=NOW_S)
+    seen = wire.Reported(schema=1, boot_id=made.boot(), boot_number=1, revision=1, stop_epoch=7)
+    topic = "hb/1/default/d/clinic-1/reported"
+    arrival = Arrival(topic=topic, payload=seen.SerializeToString(), is_retained=False)
+    StoreIntake(controller.database).take([arrival], now_s=NOW_S)
+    with controller.database.writing() as connection:
+        second = stops.order(connection, stopped=False, reason_code="over", by="ada", now_s=NOW_S + 1)
+    assert (first, second) == (1, 8)
+    expected = Stop(epoch=8, stopped=False, reason_code="over", issued_at_s=NOW_S + 1, is_published=False)
+    assert controller.intents.stop_in_force() == expected
+    controller.intents.mark_published(versions={}, sent=(), stop_epoch=8, now_s=NOW_S)
+    found = controller.intents.stop_in_force()
+    assert found is not None
+    assert found.is_published
+
+
+def test_who_was_not_heard_of_is_turned_offline_and_only_they(controller: Controller) -> None:
+    StoreIntake(controller.database).take([made.state("clinic-1"), made.state("factory-1")], now_s=NOW_S)
+    assert controller.intents.note_unheard(heard=frozenset({"clinic-1"}), now_s=NOW_S + 9) == ["factory-1"]
+    assert controller.intents.note_unheard(heard=frozenset({"clinic-1"}), now_s=NOW_S + 9) == []
+    with controller.database.reading() as connection:
+        rows = connection.execute(select(kept.presence).order_by(kept.presence.c.device)).all()
+    assert [(row.online, row.reason) for row in rows] == [(True, "birth"), (False, "unheard")]
+
+
+def test_the_audits_chain_is_whole_until_somebody_changes_it(controller: Controller) -> None:
+    for step in range(3):
+        with controller.database.writing() as connection:
+            details = {"step": step, "name": "Zoë", "list": [1, "a"]}
+            audit.append(connection, at_s=NOW_S, actor="ada", action="assign", target=f"d{step}", details=details)
+    with controller.database.reading() as connection:
+        assert audit.check(connection) is None
+    with controller.database.writing() as connection:
+        connection.execute(update(kept.audit).where(kept.audit.c.target == "d1").values(actor="eve"))
+    with controller.database.reading() as connection:
+        second = connection.execute(select(kept.audit.c.number).where(kept.audit.c.target == "d1")).scalar_one()
+        assert audit.check(connection) == second
