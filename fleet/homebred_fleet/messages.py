@@ -87,6 +87,13 @@ ENROLMENT_REFUSED = Event(
     next_step="Nothing, where a technician mistyped a token; else see who is at that address.",
     fields=("address", "error_code"),
 )
+RENEWAL_REFUSED = Event(
+    name="renewal_refused",
+    severity=Severity.WARNING,
+    sentence="{device} gets no other certificate: {error_code}.",
+    next_step="See why the device does not keep those that it was given; a token made for it lets it in again.",
+    fields=("device", "error_code"),
+)
 REVOKED = Event(
     name="revoked",
     severity=Severity.NOTICE,
@@ -183,6 +190,7 @@ EVENTS: tuple[Event, ...] = (
     ENROLLED,
     RENEWED,
     ENROLMENT_REFUSED,
+    RENEWAL_REFUSED,
     REVOKED,
     REVOCATION_IN_FORCE,
     REVOCATION_NOT_IN_FORCE,

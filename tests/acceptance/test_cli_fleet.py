@@ -142,6 +142,10 @@ def test_a_fleet_is_looked_after_on_the_controllers_own_machine(tmp_path: Path) 
     assert profile["certificate"] == "admins/anna.pem"
     again = fleet("admins", "add", "anna", "--role", "admin", "--config", config)
     assert (again.status, "anna is an admin, or was" in again.err) == (Exit.REFUSED, True)
+    assert fleet("admins", "remove", "anna", "--config", config).status == 0
+    assert fleet("admins", "list", "--json", "--config", config).json == {
+        "admins": [{"name": "admin", "role": "admin"}]
+    }
 
 
 def test_serving_without_a_folder_is_refused_with_what_makes_one(tmp_path: Path) -> None:

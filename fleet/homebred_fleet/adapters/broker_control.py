@@ -13,7 +13,7 @@ import signal
 import ssl
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,6 +93,8 @@ class BrokerOnThisMachine:
                 reader, writer = await asyncio.open_connection(self._address.host, self._address.port, ssl=context)
         except ssl.SSLError as error:
             return _is_refusal(error)
+        except (ConnectionResetError, ConnectionAbortedError, BrokenPipeError):  # it closed before its alert was read
+            return True
         except (OSError, TimeoutError) as error:
             raise BrokerError(
                 f"the broker does not listen at {self._address.host}:{self._address.port}", code="broker_unreachable"
@@ -117,20 +119,12 @@ class BrokerOnThisMachine:
             loop.call_soon_threadsafe(happened.put_nowait, happening)
 
         with _as_files(takeover, self._address.authorities) as credentials:
-            connection = self._connect(Endpoint(self._address.host, self._address.port, credentials), hand_over)
             try:
-                connection.connect(
-                    SessionTerms(
-                        client_id=device, clean_start=True, session_expiry_s=0, keepalive_s=30, receive_maximum=10
-                    )
-                )
-                async with asyncio.timeout(CONNECT_S):
-                    _must_be(Connected, await happened.get())
-                    connection.disconnect()
-                    while not isinstance(await happened.get(), Ended):
-                        pass
-            except TimeoutError:
-                raise BrokerError("the broker did not answer in time", code="broker_unreachable") from None
+                connection = self._connect(Endpoint(self._address.host, self._address.port, credentials), hand_over)
+            except OSError as error:  # no file can be opened any more
+                raise BrokerError(f"no connection can be made: {error.strerror}", code="broker_not_told") from error
+            try:
+                await _come_and_go(connection, device, happened)
             finally:
                 connection.close()
 
@@ -155,15 +149,36 @@ class MarkFile:
             raise StateError(f"{self._path} cannot be written: {error.strerror}") from error
 
 
+async def _come_and_go(connection: MqttConnection, device: str, happened: asyncio.Queue[Happening]) -> None:
+    """Takes a device's place for a moment, and leaves nothing of its session. Raises BrokerError."""
+    terms = SessionTerms(client_id=device, clean_start=True, session_expiry_s=0, keepalive_s=30, receive_maximum=10)
+    connection.connect(terms)
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            _must_be(Connected, await happened.get())
+            connection.disconnect()
+            while not isinstance(await happened.get(), Ended):
+                pass
+    except TimeoutError:
+        raise BrokerError("the broker did not answer in time", code="broker_unreachable") from None
+
+
 @contextmanager
 def _as_files(probe: Probe, authorities: Path) -> Iterator[Credentials]:
     """For as long as somebody reads them; a kill leaves them in a folder of our own, and they hold for minutes."""
-    with tempfile.TemporaryDirectory(prefix="homebred-fleet-") as name:
-        folder = Path(name)
-        key, certificate = folder / "key.pem", folder / "certificate.pem"
-        key.touch(mode=0o600)
-        key.write_bytes(probe.key_pem)
-        certificate.write_bytes(probe.certificate_pem)
+    with ExitStack() as stack:
+        try:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="homebred-fleet-")))
+            key, certificate = folder / "key.pem", folder / "certificate.pem"
+            key.touch(mode=0o600)
+            key.write_bytes(probe.key_pem)
+            certificate.write_bytes(probe.certificate_pem)
+        except OSError as error:
+            raise BrokerError(
+                f"the broker cannot be tried: {tempfile.gettempdir()} cannot be written: {error.strerror}",
+                hint="free space there, or set TMPDIR",
+                code="broker_not_told",
+            ) from error
         yield Credentials(authorities=authorities, certificate=certificate, key=key)
 
 

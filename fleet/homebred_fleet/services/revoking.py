@@ -144,6 +144,13 @@ class Revoking:
             ) from None
 
     async def _throw_out(self, devices: tuple[str, ...]) -> None:
+        """One that cannot be thrown out holds up no other. Raises BrokerError: for the last of them."""
+        failed: BrokerError | None = None
         for device in devices:
             takeover = await asyncio.to_thread(self._authority.takeover_of, device, now_s=self._now_s())
-            await self._broker.throw_out(device, takeover)
+            try:
+                await self._broker.throw_out(device, takeover)
+            except BrokerError as error:
+                failed = error
+        if failed is not None:
+            raise failed

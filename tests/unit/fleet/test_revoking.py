@@ -29,6 +29,8 @@ class FakeBroker:
     down: int = 0
     """Times that it cannot be told."""
     did: list[str] = field(default_factory=list)
+    stubborn: list[str] = field(default_factory=list)
+    """Devices that cannot be thrown out at the first try."""
 
     async def reload(self) -> None:
         self.is_down = self.down > 0
@@ -48,6 +50,9 @@ class FakeBroker:
 
     async def throw_out(self, device: str, takeover: Probe) -> None:
         assert takeover.certificate_pem == device.encode()
+        if device in self.stubborn:
+            self.stubborn.remove(device)
+            raise BrokerError("no", code="broker_refused")
         if self.is_down:
             raise BrokerError("down", code="broker_unreachable")
         self.did.append(f"out {device}")
@@ -158,6 +163,17 @@ async def test_where_the_broker_does_not_read_the_list_the_device_is_thrown_out_
     assert stage.broker.did == ["read 1", "out clinic-1"]
     assert stage.journal.entries[0].fields == {"cause": "broker_not_reloaded"}
     assert stage.mark.at_s == 0
+
+
+async def test_one_that_cannot_be_thrown_out_holds_up_no_other_and_is_tried_again() -> None:
+    stage = Stage()
+    stage.broker.stubborn = ["clinic-1"]
+    for name in ("clinic-1", "clinic-2"):
+        stage.identities.revoke(name, reason="lost", by="anna", now_s=990)
+    async with stage.running():
+        await stage.settled()
+    assert stage.broker.did[:3] == ["read 1,2", "refuses", "out clinic-2"]
+    assert stage.broker.did[3:] == ["read 1,2", "refuses", "out clinic-1", "out clinic-2"]
 
 
 async def test_a_certificate_that_has_run_out_needs_no_place_on_the_list() -> None:

@@ -74,7 +74,7 @@ def est_router(parts: EstParts) -> APIRouter:
         try:
             enrolled = await run_in_threadpool(parts.enrolment.renew, device, asked)
         except RefusedError as error:
-            parts.journal.note(messages.ENROLMENT_REFUSED, address=device.id, error_code=error.code)
+            parts.journal.note(messages.RENEWAL_REFUSED, device=device.id, error_code=error.code)
             raise
         parts.journal.note(messages.RENEWED, device=device.id, serial=enrolled.issued.serial)
         return _answer(parts, enrolled)
