@@ -21,8 +21,12 @@ QUOTA = Quota(max_events=10_000, max_bytes=10_000_000)
 CURSOR = "file:writer:17"
 
 
-def opened(folder: Path, number: int = 1, quota: Quota = QUOTA, device: str = "kiosk-3") -> OpenedOutbox:
-    return open_outbox(folder, boot_id=f"{number:032x}", quota=quota, now_s=lambda: 0, device=device)
+def opened(
+    folder: Path, number: int = 1, quota: Quota = QUOTA, device: str = "kiosk-3", enrolled_at_s: int = 0
+) -> OpenedOutbox:
+    return open_outbox(
+        folder, boot_id=f"{number:032x}", quota=quota, now_s=lambda: 0, device=device, enrolled_at_s=enrolled_at_s
+    )
 
 
 def filled(folder: Path, *, routes: int = 300) -> None:
@@ -112,6 +116,14 @@ def test_what_waited_under_another_name_is_forgotten_and_its_number_told(tmp_pat
     assert (one.forgotten, one.outbox.boot_number) == (0, 2)
 
 
+def test_a_device_that_is_enrolled_anew_tells_nothing_of_the_time_between(tmp_path: Path) -> None:
+    filled(tmp_path)
+    for number, enrolled_at_s, cursor in ((2, 100, CURSOR), (3, 100, CURSOR), (4, 200, ""), (5, 200, "")):
+        one = opened(tmp_path, number, enrolled_at_s=enrolled_at_s)
+        with closing(one.outbox) as outbox:
+            assert (outbox.cursor(), outbox.depth().events, one.forgotten) == (cursor, 306, 0)
+
+
 def test_a_kill_while_a_damaged_file_is_set_aside_loses_no_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,7 +158,7 @@ def test_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["seventeen", "17", "[]", '{"boot": 17}', '{"boot": -1, "device": ""}', '{"boot": "x"}']
+    "body", ["seventeen", "17", "[]", '{"boot": 17}', '{"boot": -1, "device": "", "enrolled_at_s": 0}', '{"boot": "x"}']
 )
 def test_a_start_number_that_cannot_be_read_is_done_without(tmp_path: Path, body: str) -> None:
     filled(tmp_path)

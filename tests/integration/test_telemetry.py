@@ -33,7 +33,7 @@ from homebred_daemon.adapters.store.ledger_feed import SqliteFeed
 from homebred_daemon.adapters.store.outbox_file import forget_outbox, open_outbox
 from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.app.followed import Followed
-from homebred_daemon.app.telemetry import outbox_in, telemetry
+from homebred_daemon.app.telemetry import Owner, outbox_in, telemetry
 from homebred_daemon.core.outbox import Quota
 from homebred_daemon.core.telemetry import HealthFact
 from homebred_daemon.ports.outbox import Outbox
@@ -43,6 +43,7 @@ from homebred_daemon.services.telemetry import Sources, Telemetry
 from homebred_protocol.v1 import fleet_pb2 as wire
 
 QUOTA = Quota(max_events=100_000, max_bytes=100_000_000)
+OWNER = Owner(device="kiosk-3", enrolled_at_s=1)
 HEALTH = HealthFact(
     uptime_s=1,
     resident_bytes=1,
@@ -161,7 +162,7 @@ async def test_a_daemons_own_parts_make_it_up(tmp_path: Path) -> None:
     clock, journal = SystemClock(), RecordedJournal()
     stage, news = Stage({"a": Actor(plays=[says("fine")])}), asyncio.Event()
     with closing(SqliteLedger(tmp_path / "ledger.sqlite")) as ledger, ExitStack() as stack:
-        outbox = stack.enter_context(outbox_in(tmp_path, QUOTA, clock, journal))
+        outbox = stack.enter_context(outbox_in(tmp_path, QUOTA, clock, journal, owner=OWNER))
         recorder, desk = Recorder(ledger), review_desk(stage.reviews, stage.clock)
         means = replace(means_of(stage), recorder=recorder, new_route_id=lambda: "r1")
         async with recorder.running(), desk.running(), pool_of(Fleet.free()) as pool:

@@ -65,14 +65,15 @@ class _Parts:
 
 
 async def _opened(stack: AsyncExitStack, parts: _Parts) -> FleetSync:
-    from homebred_daemon.app.telemetry import outbox_in, telemetry  # noqa: PLC0415  # only on an enrolled device
+    from homebred_daemon.app.telemetry import Owner, outbox_in, telemetry  # noqa: PLC0415  # only on an enrolled device
     from homebred_daemon.services.fleet_sync import FleetSync  # noqa: PLC0415
 
     settings, followed = parts.settings, parts.followed
     quota = Quota(max_events=settings.fleet.max_outbox_events, max_bytes=settings.fleet.max_outbox_mb * MEGABYTE)
-    device = parts.member.keeper.identity.membership.device_id
+    enrolled = parts.member.keeper.identity.membership
+    owner = Owner(device=enrolled.device_id, enrolled_at_s=enrolled.enrolled_at_s)
     outbox = stack.enter_context(
-        outbox_in(settings.paths.state_dir, quota, followed.clock, followed.journal, device=device)
+        outbox_in(settings.paths.state_dir, quota, followed.clock, followed.journal, owner=owner)
     )
     means = _means(stack, parts, outbox)
     link = FleetSync(means, accepts_unsigned=settings.fleet.accept_unsigned_policies)

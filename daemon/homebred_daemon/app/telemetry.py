@@ -6,6 +6,7 @@ import secrets
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from homebred_daemon import fleet_messages
@@ -24,15 +25,29 @@ from homebred_daemon.services.health import Health
 from homebred_daemon.services.telemetry import Sources, Telemetry
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Whose outbox it is."""
+
+    device: str
+    """The name that the fleet knows this device by."""
+    enrolled_at_s: int
+
+
 @contextmanager
-def outbox_in(state_dir: Path, quota: Quota, clock: Clock, journal: Journal, *, device: str = "") -> Iterator[Outbox]:
-    """The outbox of the device that the fleet knows by this name, with this start registered in it.
+def outbox_in(state_dir: Path, quota: Quota, clock: Clock, journal: Journal, *, owner: Owner) -> Iterator[Outbox]:
+    """The outbox of an enrolled device, with this start registered in it.
 
     Raises:
         StateError: its file cannot be had; try again later: nothing is lost that the ledger keeps.
     """
     opened = open_outbox(
-        state_dir, boot_id=secrets.token_hex(16), quota=quota, now_s=lambda: clock.now().timestamp(), device=device
+        state_dir,
+        boot_id=secrets.token_hex(16),
+        quota=quota,
+        now_s=lambda: clock.now().timestamp(),
+        device=owner.device,
+        enrolled_at_s=owner.enrolled_at_s,
     )
     with closing(opened.outbox):
         if opened.set_aside:

@@ -64,10 +64,18 @@ class _Mark:
     """The newest start that was counted; 0: none, or nobody knows."""
     device: str = ""
     """Whose outbox it is."""
+    enrolled_at_s: int = 0
+    """When that device was enrolled."""
 
 
 def open_outbox(
-    folder: Path, *, boot_id: str, quota: Quota, now_s: Callable[[], float], device: str = ""
+    folder: Path,
+    *,
+    boot_id: str,
+    quota: Quota,
+    now_s: Callable[[], float],
+    device: str = "",
+    enrolled_at_s: int = 0,
 ) -> OpenedOutbox:
     """The outbox in a folder, with this start registered.
 
@@ -77,6 +85,7 @@ def open_outbox(
         quota: what it may hold.
         now_s: Unix seconds.
         device: the name that the fleet knows this device by; empty: as before.
+        enrolled_at_s: when it was enrolled; what ended before and was not noted then is not told; 0: as before.
 
     Raises:
         StateError: its file cannot be had, though it is not damaged; try again later.
@@ -98,7 +107,10 @@ def open_outbox(
         _take_its_place(new, path)
     outbox = SqliteOutbox(path, boot_id=boot_id, quota=quota, now_s=now_s, after_boot=mark.boot)
     try:
-        _write_mark(folder / MARK, _Mark(boot=outbox.boot_number, device=device or mark.device))
+        if enrolled_at_s and mark.enrolled_at_s not in {0, enrolled_at_s}:
+            outbox.append([], cursor=START)
+        owner = replace(mark, device=device or mark.device, enrolled_at_s=enrolled_at_s or mark.enrolled_at_s)
+        _write_mark(folder / MARK, replace(owner, boot=outbox.boot_number))
     except BaseException:
         outbox.close()
         raise
@@ -202,11 +214,12 @@ def _remove(path: Path) -> None:
 def _mark(path: Path) -> _Mark:
     try:
         found = json.loads(path.read_bytes())
-        boot, device = found["boot"], found["device"]
+        boot, device, enrolled_at_s = found["boot"], found["device"], found["enrolled_at_s"]
     except (OSError, ValueError, LookupError, TypeError):
         return _Mark()
-    is_sound = isinstance(boot, int) and 0 <= boot < _MOST and isinstance(device, str)
-    return _Mark(boot=boot, device=device) if is_sound else _Mark()
+    if not all(isinstance(each, int) and 0 <= each < _MOST for each in (boot, enrolled_at_s)):
+        return _Mark()
+    return _Mark(boot=boot, device=str(device), enrolled_at_s=enrolled_at_s)
 
 
 def _write_mark(path: Path, mark: _Mark) -> None:
