@@ -16,7 +16,7 @@ fi
 [ "$(cat "$tree/.complete" 2>/dev/null)" != "$packages" ] || exit 0
 
 echo "== making a Debian 12 tree in $tree (300 MB), once" >&2
-rm -rf "$tree" "$tree.partial"
+rm -rf --one-file-system "$tree" "$tree.partial" # one that was interrupted may still have /proc in it
 mkdir -p "$(dirname "$tree")"
 mmdebstrap --quiet --variant=minbase --include="$packages" bookworm "$tree.partial" >&2
 echo "$packages" > "$tree.partial/.complete"

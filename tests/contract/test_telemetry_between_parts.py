@@ -20,7 +20,6 @@ from homebred_daemon.adapters.telemetry_wire import (
 from homebred_daemon.core.evidence import evidence_facts
 from homebred_daemon.core.outbox import RANKS, Gap, Loss
 from homebred_daemon.core.telemetry import HealthFact, Route, receipt_fact, route_fact
-from homebred_fleet.adapters.wire.event_rows import Row
 from homebred_fleet.adapters.wire.telemetry import read_batch, read_rows
 from homebred_fleet.core.ingest import Verdict, judge
 
