@@ -16,11 +16,10 @@ from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.adapters.policy_files import PolicyFiles
 from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.adapters.worker_folders import remove_leftovers
-from homebred_daemon.app.fleet import fleet_link
+from homebred_daemon.app.fleet import InFleet, in_fleet
 from homebred_daemon.app.followed import Followed
 from homebred_daemon.app.gateway import gateway
 from homebred_daemon.app.measuring import Measured, Measuring
-from homebred_daemon.app.membership import Receipts, membership
 from homebred_daemon.app.serving import Services, api_server, listening, only_daemon_here
 from homebred_daemon.app.stores import open_recorder, open_reviews, recover_at_start
 from homebred_daemon.app.surroundings import Surroundings
@@ -70,9 +69,7 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
     site = _site(settings, policy, links, gazetteers)
     measuring = Measuring(settings.metrics)
     measures, tracer = measuring.measures, Tracer(settings.tracing, clock, measuring.measures)
-    access = resolve_access(
-        group=settings.access.group, operators=settings.access.operators, reviewers=settings.access.reviewers
-    )
+    access = _access(settings)
     async with AsyncExitStack() as stack:
         stack.enter_context(only_daemon_here(settings, owns_socket=around.inherited is None))
         stack.enter_context(names or nullcontext())
@@ -102,8 +99,6 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
             journal=journal,
             started_at_utc=clock.now(),
         )
-        receipts = Receipts()
-        member = await stack.enter_async_context(membership(settings, caretaker, clock, journal, receipts))
         followed = Followed(
             state_dir=settings.paths.state_dir,
             recorder=recorder,
@@ -113,29 +108,9 @@ async def daemon(settings: Settings, around: Surroundings) -> AsyncIterator[None
             clock=clock,
             journal=journal,
         )
-        link = await stack.enter_async_context(fleet_link(settings, member, receipts, followed, caretaker))
-        caretaker.fleet = None if link is None else link.state
-        caretaker.membership = None if member is None else member.state
-        services = Services(
-            answering=answering,
-            caretaker=caretaker,
-            bundles=None if member is None else member.desk,
-            residency=residency,
-            reviews=reviews,
-            embedding=Embedding(lambda: answering.standing, pool, answering.admission, measures),
-            feedback=Feedback(recorder, reviews, clock),
-            measures=measures,
-            room=StreamRoom(settings.requests.max_streams),
-        )
-        measured = Measured(
-            answering=answering,
-            pool=pool,
-            reviews=reviews,
-            links=links.by_alias,
-            site=site,
-            outbox=None if link is None else link.outbox_depth,
-        )
-        await stack.enter_async_context(measuring.exposed(measured))
+        fleet = await stack.enter_async_context(in_fleet(settings, followed, caretaker, journal))
+        services = _services(settings, followed, caretaker, fleet, residency=residency, measures=measures)
+        await stack.enter_async_context(measuring.exposed(_measured(followed, links, site, fleet)))
         await stack.enter_async_context(tracer.running())
         site.detector.detect(WARM_UP)
         await stack.enter_async_context(_serving(settings, around, access, services))
@@ -157,6 +132,45 @@ async def _serving(settings: Settings, around: Surroundings, access: Access, ser
         await server.start()
         await services.caretaker.reload_models()  # a model added while we started found nobody to tell
         yield
+
+
+def _services(
+    settings: Settings,
+    followed: Followed,
+    caretaker: Caretaking,
+    fleet: InFleet,
+    *,
+    residency: Residency,
+    measures: Measures,
+) -> Services:
+    answering, recorder, reviews = followed.answering, followed.recorder, followed.reviews
+    return Services(
+        answering=answering,
+        caretaker=caretaker,
+        bundles=fleet.bundles,
+        residency=residency,
+        reviews=reviews,
+        embedding=Embedding(lambda: answering.standing, followed.pool, answering.admission, measures),
+        feedback=Feedback(recorder, reviews, followed.clock),
+        measures=measures,
+        room=StreamRoom(settings.requests.max_streams),
+    )
+
+
+def _access(settings: Settings) -> Access:
+    access = settings.access
+    return resolve_access(group=access.group, operators=access.operators, reviewers=access.reviewers)
+
+
+def _measured(followed: Followed, links: Links, site: Site, fleet: InFleet) -> Measured:
+    return Measured(
+        answering=followed.answering,
+        pool=followed.pool,
+        reviews=followed.reviews,
+        links=links.by_alias,
+        site=site,
+        outbox=fleet.outbox_depth,
+    )
 
 
 def _policies(settings: Settings) -> PolicyFiles:

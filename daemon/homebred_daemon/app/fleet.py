@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from homebred_daemon import fleet_messages
 from homebred_daemon.adapters import last_resort
-from homebred_daemon.app.membership import Membership, Receipts
+from homebred_daemon.adapters.logs import StructuredJournal
+from homebred_daemon.app.membership import Membership, Receipts, membership
 from homebred_daemon.config import Settings
 from homebred_daemon.core.outbox import Quota
 from homebred_daemon.errors import StateError
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from homebred_daemon.app.followed import Followed
     from homebred_daemon.core.fleet_messages import Facts
     from homebred_daemon.ports.identity import Identity
-    from homebred_daemon.ports.outbox import Outbox
+    from homebred_daemon.ports.outbox import Outbox, OutboxDepth
+    from homebred_daemon.services.fleet_commands import CommandDesk
     from homebred_daemon.services.fleet_sync import FleetSync, Means
     from homebred_protocol.mqtt import HandOver, MqttConnection
 
@@ -35,20 +37,53 @@ FOLDER = "fleet"
 MEGABYTE = 1_000_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InFleet:
+    """The device's part in a fleet; of one that is in none, nothing."""
+
+    member: Membership | None = None
+    link: FleetSync | None = None
+
+    @property
+    def bundles(self) -> CommandDesk | None:
+        """Who has diagnostics bundles decided on the site."""
+        return None if self.member is None else self.member.desk
+
+    @property
+    def outbox_depth(self) -> Callable[[], Awaitable[OutboxDepth]] | None:
+        """What waits for the controller."""
+        return None if self.link is None else self.link.outbox_depth
+
+
 @asynccontextmanager
-async def fleet_link(
-    settings: Settings, member: Membership | None, receipts: Receipts, followed: Followed, caretaker: Caretaking
-) -> AsyncIterator[FleetSync | None]:
-    """The link for as long as the context lasts; None: there is none."""
-    if member is None:
-        yield None
-        return
+async def in_fleet(
+    settings: Settings, followed: Followed, caretaker: Caretaking, journal: StructuredJournal
+) -> AsyncIterator[InFleet]:
+    """Has the device take its part for as long as the context lasts; the caretaker tells of it.
+
+    Raises:
+        StateError: the commands that it knows cannot be read.
+    """
+    receipts = Receipts()
+    async with membership(settings, caretaker, followed.clock, journal, receipts) as member:
+        if member is None:
+            yield InFleet()
+            return
+        caretaker.membership = member.state
+        parts = _Parts(settings=settings, member=member, receipts=receipts, followed=followed, caretaker=caretaker)
+        async with _linked(parts) as link:
+            caretaker.fleet = None if link is None else link.state
+            yield InFleet(member=member, link=link)
+
+
+@asynccontextmanager
+async def _linked(parts: _Parts) -> AsyncIterator[FleetSync | None]:
+    """The link; None: its files cannot be used."""
     async with AsyncExitStack() as stack:
         try:
-            parts = _Parts(settings=settings, member=member, receipts=receipts, followed=followed, caretaker=caretaker)
             link = await _opened(stack, parts)
         except StateError as error:
-            followed.journal.note(fleet_messages.FLEET_HELD_UP, error_code=error.code)
+            parts.followed.journal.note(fleet_messages.FLEET_HELD_UP, error_code=error.code)
             link = None
         yield link
 
