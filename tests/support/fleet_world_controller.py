@@ -37,6 +37,10 @@ class Database:
     gaps: dict[str, int] = field(default_factory=dict)
     """What the controller lost or refused."""
     refused: set[tuple[str, str, int]] = field(default_factory=set)
+    refusals_told: list[tuple[str, str, int, int, int, int]] = field(default_factory=list)
+    """Device, boot, stream, first and last seq and number of events that the device says were refused."""
+    counted_here: list[tuple[tuple[str, str, int], int, int]] = field(default_factory=list)
+    """Device, boot and stream, and between which numbers events were counted as refused or lost here."""
     forgotten_gaps: dict[str, int] = field(default_factory=dict)
     """Records of gaps that a restored controller no longer has: how many is known, what they counted is not."""
     presence: dict[str, Told] = field(default_factory=dict)
@@ -163,6 +167,7 @@ class Controller:
         found = []
         rows = sum(1 for owner, _, _ in self.database.rows if owner == device.id)
         lost = self.database.lost.get(device.id, 0) + self.database.gaps.get(device.id, 0)
+        lost += self._refusals_of(device.id)
         unknown = self.database.forgotten_gaps.get(device.id, 0)
         if rows + lost > device.generated or (rows + lost < device.generated and not unknown):
             found.append(f"{device.generated} events, {rows} rows and {lost} counted as lost")
@@ -257,6 +262,7 @@ class Controller:
                 self.database.refused_events[device] = self.database.refused_events.get(device, 0) + lost
                 self._uncount_gaps(device, batch)
                 self.database.known_events[key] = self.database.known_events.get(key, 0) + lost
+                self.database.counted_here.append((key, watermark, batch.last_seq))
                 self.database.watermarks[key] = batch.last_seq
                 self.database.refused.add((device, batch.boot_id, batch.last_seq))
             case Verdict.LATER:
@@ -319,12 +325,24 @@ class Controller:
         """A refusal that the controller counted itself is not counted again; records of gaps are no task's events."""
         if gap.stream == wire.STREAM_GAP:
             return
-        counted = any(
-            owner == device and boot == gap.boot_id and gap.first_seq <= seq <= gap.last_seq
-            for owner, boot, seq in self.database.refused
-        )
-        if gap.reason != wire.GAP_REASON_REFUSED or not counted:
+        if gap.reason == wire.GAP_REASON_REFUSED:
+            self.database.refusals_told.append(
+                (device, gap.boot_id, gap.stream, gap.first_seq, gap.last_seq, gap.events)
+            )
+        else:
             self.database.lost[device] = self.database.lost.get(device, 0) + gap.events
+
+    def _refusals_of(self, device: str) -> int:
+        """Events of batches that the device says were refused, and that were not counted here."""
+        return sum(
+            events
+            for owner, boot_id, stream, first_seq, last_seq, events in self.database.refusals_told
+            if owner == device
+            and not any(
+                (owner, boot_id, stream) == key and after_seq < last_seq and up_to_seq >= first_seq
+                for key, after_seq, up_to_seq in self.database.counted_here
+            )
+        )
 
     def _hear_floor(self, device: str, payload: bytes) -> None:
         if self.world.faults.mutant == "hears no floors":
@@ -347,6 +365,8 @@ class Controller:
             else:
                 self.database.gaps[device] = self.database.gaps.get(device, 0) + lost
             self.database.known_events[key] = known + lost
+            watermark = self.database.watermarks.get(key, 0)
+            self.database.counted_here.append((key, watermark, told.acknowledged_seq))
             self.database.watermarks[key] = told.acknowledged_seq
         self._answer(device, told.boot_id, told.stream, self.database.watermarks.get(key, 0))
 

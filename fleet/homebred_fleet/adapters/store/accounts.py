@@ -67,7 +67,10 @@ def accounts(connection: Connection) -> list[Account]:
 
 
 def counts() -> ColumnElement[bool]:
-    """Whether a gap of a device, joined with its boot, counts: the controller has not counted the same batch itself."""
+    """Whether a gap of a device, joined with its boot, counts: the controller has not counted the same batch itself.
+
+    A refusal that an older copy of the database knows nothing of is in what the device's floor had counted as lost.
+    """
     lost_boot = boots.alias()
     is_counted_here = exists().where(
         and_(
@@ -75,7 +78,7 @@ def counts() -> ColumnElement[bool]:
             lost_boot.c.boot_id == gap_events.c.lost_boot_id,
             controller_gaps.c.boot == lost_boot.c.number,
             controller_gaps.c.stream == gap_events.c.stream,
-            controller_gaps.c.reason == wire.GAP_REASON_REFUSED,
+            controller_gaps.c.reason.in_((wire.GAP_REASON_REFUSED, wire.GAP_REASON_CONTROLLER)),
             controller_gaps.c.after_seq < gap_events.c.last_seq,
             controller_gaps.c.last_seq >= gap_events.c.first_seq,
         )
