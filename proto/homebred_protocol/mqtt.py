@@ -1,6 +1,7 @@
 """What an MQTT 5 connection is told and tells, as values; `mqtt_thread` makes it real, a fake needs no broker.
 
-Only QoS 1 is spoken. A connection that ended is not taken up again by itself: whoever owns it decides when.
+Only QoS 1 is spoken; what comes at another is dropped. A connection that ended is not taken up again by itself: whoever
+owns it decides when.
 """
 
 from __future__ import annotations

@@ -85,6 +85,14 @@ def test_garbage_ends_the_connection_and_nothing_else(threads: list[MqttThread],
             assert ends.next(Ended).reason in {"lost", "refused"}
 
 
+def test_what_comes_at_another_quality_than_1_is_dropped(threads: list[MqttThread]) -> None:
+    at_once, acknowledged = b"\x30\x05\x00\x01a\x00x", b"\x32\x07\x00\x01a\x00\x07\x00y"
+    with ScriptedBroker(answer(then=at_once + acknowledged, hold=True)) as broker:
+        ends = client(threads, plain(broker.port))
+        ends.connect()
+        assert ends.next(Arrived).payload == b"y"
+
+
 def test_a_broker_that_does_not_answer_is_given_up(threads: list[MqttThread]) -> None:
     with ScriptedBroker(answer(b"", hold=True)) as broker:
         ends = client(threads, plain(broker.port), connect_timeout_s=0.3)
