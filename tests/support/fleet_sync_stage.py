@@ -17,7 +17,7 @@ from homebred_daemon.core.commands import ClockSpan, Command
 from homebred_daemon.core.desired_state import KeptDesired, without_bodies
 from homebred_daemon.core.fleet_messages import Desired, Document, Facts, PartReport
 from homebred_daemon.core.stopping import Stopping
-from homebred_daemon.errors import HomebredError, UnwritableError
+from homebred_daemon.errors import UnwritableError
 from homebred_daemon.ports.fleet_commands import Untold
 from homebred_daemon.ports.identity import CertificateFacts, Identity, Membership
 from homebred_daemon.services.fleet_sync import FleetSync, Means
@@ -88,7 +88,7 @@ class ScriptedDocuments:
     """Fulfils `ports.fleet.FleetDocuments`."""
 
     done: list[tuple[str, str]] = field(default_factory=list)
-    failures: list[HomebredError] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
     """Raised by what comes next."""
     kept: frozenset[str] = frozenset()
 

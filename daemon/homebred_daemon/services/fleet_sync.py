@@ -202,18 +202,25 @@ class FleetSync:
 
     async def _kept_running(self) -> None:
         """A fault of our own in the link must not take the daemon with it: it is reported, and the link begins anew."""
-        while True:
+        while not self._has_left.is_set():
             try:
                 await self._run()
             except Exception as error:  # noqa: BLE001  # whatever it is, tasks are answered on
                 self._means.report_defect(error)
-            if self._has_left.is_set():
-                return
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+                await self._begin_anew()
+
+    async def _begin_anew(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        while True:
             await asyncio.sleep(ANEW_AFTER_S)
-            self._session = self._made_session(connections=self._session.connections)
+            try:
+                self._session = self._made_session(connections=self._session.connections)
+            except StateError as error:
+                self._means.journal.note(fleet_messages.FLEET_HELD_UP, error_code=error.code)
+            else:
+                return
 
     async def _run(self) -> None:
         await self._handle(TimePassed())
@@ -414,6 +421,10 @@ class FleetSync:
             return Outcome(name=want.name, digest=digest, problem_code=error.code, problem=_words(error), again=True)
         except HomebredError as error:
             return Outcome(name=want.name, digest=digest, problem_code=error.code, problem=_words(error))
+        except Exception as error:  # noqa: BLE001  # as in `_kept_running`
+            self._means.report_defect(error)
+            fault = f"homebred has a defect ({type(error).__name__}); its log says where"
+            return Outcome(name=want.name, digest=digest, problem_code="internal", problem=fault, again=True)
         return Outcome(name=want.name, digest=digest)
 
     # --- Commands -----------------------------------------------------------------------------------------------------

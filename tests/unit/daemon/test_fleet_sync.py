@@ -132,6 +132,20 @@ def test_a_policy_that_is_not_valid_here_is_refused_and_reported_with_its_compla
     run_with(stage.clock, script())
 
 
+def test_a_fault_of_our_own_while_a_document_is_taken_up_is_reported_and_it_is_tried_again() -> None:
+    async def script() -> None:
+        stage.controller.say(f"{OWN}/desired", desired(3), retain=True)
+        stage.documents.failures = [ZeroDivisionError()]
+        async with stage.sync().running():
+            await stage.until(lambda: has_reported(stage, PartState.FETCHING) and has_problem(stage))
+            assert [type(each) for each in stage.defects] == [ZeroDivisionError]
+            await stage.pass_s(61)
+            await stage.until(lambda: has_reported(stage, PartState.APPLIED))
+
+    stage = SyncStage()
+    run_with(stage.clock, script())
+
+
 def test_unsigned_documents_are_not_even_fetched_where_the_site_does_not_accept_them() -> None:
     async def script() -> None:
         stage.controller.say(f"{OWN}/desired", desired(3), retain=True)
