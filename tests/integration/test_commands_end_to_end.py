@@ -19,7 +19,7 @@ from homebred_daemon.adapters.identity_files import IdentityFiles
 
 pytestmark = pytest.mark.xdist_group("commands end to end")
 DAY_S = 86_400
-PATIENCE_S = 40.0
+PATIENCE_S = 90.0
 
 
 @pytest.fixture(scope="module")
