@@ -64,9 +64,11 @@ def settle(device: Device, books: Books, random: Random) -> Counter[Fate]:
             outcome = books.hears(batch, is_spoilt=key in spoilt)
             fates[outcome.fate] += 1
             assert outcome.ack is not None
-            if outcome.ack.refused_up_to_seq and random.random() < 0.8:
-                device.outbox.refuse(batch.boot_id, batch.stream, outcome.ack.refused_up_to_seq)
-            elif not outcome.ack.refused_up_to_seq and random.random() < 0.8:
+            if random.random() < 0.8:
+                for held in list(device.outbox.cut_batches()):
+                    if (held.boot_id, held.stream, held.last_seq) == (*key[:2], outcome.ack.refused_up_to_seq):
+                        device.outbox.acknowledge(batch.boot_id, batch.stream, held.after_seq)
+                        device.outbox.refuse(batch.boot_id, batch.stream, held.last_seq)
                 device.outbox.acknowledge(batch.boot_id, batch.stream, outcome.ack.up_to_seq)
 
 

@@ -272,8 +272,12 @@ class Controller:
             self.kill(2.0)
             return
         # A refusal whose answer was lost is said again: an acknowledgement would have a gap's record forgotten untold.
-        is_refused = (device, batch.boot_id, batch.last_seq) in self.database.refused
-        refused = (batch.last_seq, "refused") if is_refused else (0, refusal)
+        last = batch.last_seq
+        if number == wire.STREAM_GAP:  # nor may the answer to a later batch hide it
+            ends = [seq for key, _, seq in self.database.counted_here if key == (device, batch.boot_id, number)]
+            last = max((seq for seq in ends if (device, batch.boot_id, seq) in self.database.refused), default=last)
+        is_refused = (device, batch.boot_id, last) in self.database.refused
+        refused = (last, "refused") if is_refused else (0, refusal)
         self._answer(device, batch.boot_id, number, self.database.watermarks.get(key, 0), refused)
 
     def _judged(self, header: BatchHeader, stream: int, watermark: int) -> Verdict:

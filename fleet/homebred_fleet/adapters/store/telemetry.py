@@ -191,7 +191,8 @@ class TelemetryGroup:
             seqs = {"after_seq": header.after_seq, "last_seq": header.last_seq}
             self._routes.append({"device": sender.number, "boot": boot} | seqs)
         self._move(boot, header.stream, header.last_seq, new_events=len(rows))
-        ack = _ack(sender, header, header.last_seq)
+        refused = self._refused_gaps(boot, header)
+        ack = _ack(sender, header, header.last_seq, refused=refused, refusal_code="refused-before" if refused else "")
         return Outcome(fate=Fate.STORED, device=sender.id, events=len(rows), ack=ack)
 
     def _refuse(self, sender: Sender, header: BatchHeader, cause: str) -> Outcome:
@@ -206,15 +207,26 @@ class TelemetryGroup:
     def _again(self, sender: Sender, header: BatchHeader, watermark: int) -> Outcome:
         """A batch that was refused is refused again: its device must not take it for stored."""
         boot = self._boots[sender.number, header.boot_id]
-        refused = self._was_refused(boot, header)
-        ack = _ack(
-            sender,
-            header,
-            watermark,
-            refused=header.last_seq if refused else 0,
-            refusal_code="refused-before" if refused else "",
-        )
+        refused = header.last_seq if self._was_refused(boot, header) else self._refused_gaps(boot, header)
+        ack = _ack(sender, header, watermark, refused=refused, refusal_code="refused-before" if refused else "")
         return Outcome(fate=Fate.DUPLICATE, device=sender.id, ack=ack)
+
+    def _refused_gaps(self, boot: int, header: BatchHeader) -> int:
+        """The end of the last batch of gaps that was refused; 0: none was.
+
+        The answer to a later batch would hide a refusal whose own answer was lost, and the device would forget what the
+        gaps counted: it must hear of it once more. Other events were counted here.
+        """
+        if header.stream != wire.STREAM_GAP:
+            return 0
+        statement = select(func.coalesce(func.max(controller_gaps.c.last_seq), 0)).where(
+            controller_gaps.c.boot == boot,
+            controller_gaps.c.stream == header.stream,
+            controller_gaps.c.reason == wire.GAP_REASON_REFUSED,
+        )
+        wanted = (boot, header.stream, wire.GAP_REASON_REFUSED)
+        now = (gap["last_seq"] for gap in self._gaps if (gap["boot"], gap["stream"], gap["reason"]) == wanted)
+        return max(int(self.connection.execute(statement).scalar_one()), *now, 0)
 
     def _was_refused(self, boot: int, header: BatchHeader) -> bool:
         now = ((gap["boot"], gap["stream"], gap["last_seq"], gap["reason"]) for gap in self._gaps)
