@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Table
 
 Row = tuple[Any, ...]
+TOGETHER = 36
+"""Rows of one statement on SQLite: its driver lets other threads run at each, and then waits for them."""
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
@@ -21,8 +24,14 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
             for row in rows:
                 copy.write_row(row)
     else:
-        marks = ", ".join("?" * len(table.columns))
-        connection.exec_driver_sql(f"INSERT INTO {table.name} ({columns}) VALUES ({marks})", list(rows))  # noqa: S608
+        marks = f"({', '.join('?' * len(table.columns))})"
+        into = f"INSERT INTO {table.name} ({columns}) VALUES "  # noqa: S608  # names of our own tables
+        whole = len(rows) - len(rows) % TOGETHER
+        together = [tuple(chain.from_iterable(rows[at : at + TOGETHER])) for at in range(0, whole, TOGETHER)]
+        if together:
+            connection.exec_driver_sql(into + ", ".join([marks] * TOGETHER), together)
+        if whole < len(rows):
+            connection.exec_driver_sql(into + marks, list(rows[whole:]))
 
 
 def upsert(table: Table, *, adds: Sequence[str] = (), sets: Sequence[str] = ()) -> str:
