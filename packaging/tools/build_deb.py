@@ -19,6 +19,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -75,12 +76,14 @@ def libraries(architecture: str) -> Path:
     """A folder with everything in the lock, made once a lock."""
     folder = CACHE / f"{architecture}-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}"
     if not folder.exists():
-        partial = folder.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
+        CACHE.mkdir(parents=True, exist_ok=True)
         print(f"== installing the libraries of {LOCK.relative_to(ROOT)} for {architecture}, once", file=sys.stderr)
-        install(partial, *platform_flags(architecture), "--require-hashes", "-r", str(LOCK))
-        prune(partial)
-        partial.rename(folder)
+        with tempfile.TemporaryDirectory(prefix="partial-", dir=CACHE, ignore_cleanup_errors=True) as partial:
+            made = Path(partial) / "libraries"
+            install(made, *platform_flags(architecture), "--require-hashes", "-r", str(LOCK))
+            prune(made)
+            with suppress(OSError):  # somebody else was first
+                made.rename(folder)
     return folder
 
 

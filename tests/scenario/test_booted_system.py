@@ -23,6 +23,7 @@ from tests.support.tiny_gguf import write_tiny_gguf
 from homebred_daemon import messages
 
 pytestmark = [
+    pytest.mark.xdist_group("booted machine"),  # both install what they need from Debian
     pytest.mark.booted,
     pytest.mark.xdist_group("booted"),
     pytest.mark.slow,
