@@ -56,7 +56,7 @@ class HttpSettings(_Section):
     listen: str = Field(default="127.0.0.1", pattern=HOST, description="Address it binds; 0.0.0.0: every one.")
     port: int = Field(default=8443, ge=1, le=65_535, description="Port of the HTTPS server.")
     max_body_bytes: int = Field(
-        default=67_108_864, ge=65_536, le=1_073_741_824, description="Longest body of an admin's request, bytes."
+        default=67_108_864, ge=65_536, le=1_073_741_824, description="Longest document that an admin sends, bytes."
     )
     max_connections: int = Field(
         default=1000, ge=10, le=15_000, description="Connections at the same time, over all callers."

@@ -1,19 +1,19 @@
-"""The application that the HTTPS server runs: routers, one form of errors, bounded bodies.
+"""The application that the HTTPS server runs: routers, one form of errors, bounded bodies (bodies.py).
 
 Every refusal is `{"error": {"code", "message", "hint"}}`. No words of an exception that was not meant for people leave.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any
 
-from fastapi import APIRouter, FastAPI, HTTPException, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from homebred_fleet.adapters.http_api.access import Access
+from homebred_fleet.adapters.http_api.bodies import DOCUMENTS_WITHIN_S, Bound, BoundedBodies
 from homebred_fleet.errors import FleetError, OverloadedError, RequestError
 
 STATUS = {
@@ -33,21 +33,14 @@ STATUS = {
     "store_busy": HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """HTTP status by error code; a request's own error of another code is 400, every other is 500."""
-SMALL_BODY_BYTES = 32_768
-"""Of whoever is not an admin."""
-ADMIN_PREFIX = "/api/"
 HTTP_ERRORS = {
     HTTPStatus.BAD_REQUEST: "bad_request",
     HTTPStatus.NOT_FOUND: "not_found",
     HTTPStatus.METHOD_NOT_ALLOWED: "bad_request",
+    HTTPStatus.REQUEST_TIMEOUT: "bad_request",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too_long",
 }
 """What FastAPI itself refuses."""
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 def make_app(access: Access, routers: Iterable[APIRouter], *, max_body_bytes: int) -> FastAPI:
@@ -56,7 +49,7 @@ def make_app(access: Access, routers: Iterable[APIRouter], *, max_body_bytes: in
     Args:
         access: recognises devices and admins (`access.device_of`, `access.admin_of`).
         routers: the paths, with their own prefixes.
-        max_body_bytes: longest body of a request under /api/.
+        max_body_bytes: longest document that an admin sends.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.state.access = access
@@ -67,34 +60,13 @@ def make_app(access: Access, routers: Iterable[APIRouter], *, max_body_bytes: in
     for status in HTTP_ERRORS:
         app.add_exception_handler(status, _http_error)
     app.add_exception_handler(Exception, _defect)
-    app.add_middleware(BoundedBodies, max_body_bytes=max_body_bytes)
+    app.add_middleware(
+        BoundedBodies,
+        recognise=access.admin,
+        refused=_fleet_error,
+        documents=Bound(max_bytes=max_body_bytes, within_s=DOCUMENTS_WITHIN_S),
+    )
     return app
-
-
-class BoundedBodies:
-    """Refuses a body once it is too long, whatever its head has promised."""
-
-    def __init__(self, app: Application, max_body_bytes: int) -> None:
-        self._app = app
-        self._max_body_bytes = max_body_bytes
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """ASGI's."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        bound = self._max_body_bytes if scope["path"].startswith(ADMIN_PREFIX) else SMALL_BODY_BYTES
-        received = 0
-
-        async def bounded() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > bound:
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body may have {bound} bytes")
-            return message
-
-        await self._app(scope, bounded, send)
 
 
 def error_response(status: int, code: str, message: str, hint: str) -> JSONResponse:
@@ -124,7 +96,9 @@ def _invalid(_request: Request, error: Exception) -> JSONResponse:
 def _http_error(_request: Request, error: Exception) -> JSONResponse:
     status, detail = HTTPStatus(getattr(error, "status_code", 400)), str(getattr(error, "detail", error))
     hint = "see docs/fleet.md for what can be asked"
-    return error_response(status, HTTP_ERRORS.get(status, "bad_request"), detail, hint)
+    response = error_response(status, HTTP_ERRORS.get(status, "bad_request"), detail, hint)
+    response.headers.update(getattr(error, "headers", None) or {})
+    return response
 
 
 def _defect(_request: Request, error: Exception) -> JSONResponse:
