@@ -158,6 +158,22 @@ def test_a_retry_adds_a_certificate_and_changes_nothing_else(held: Held) -> None
     assert not held.identities.admit(retry, token, "clinic-1", key="k1", issued=issued(3, 1040), now_s=1040)
 
 
+@pytest.mark.parametrize("is_revoked", [True, False], ids=["revoked", "re-enrolled at once"])
+def test_a_device_that_came_back_with_a_new_key_is_not_answered_by_what_the_old_key_has_used(
+    held: Held, *, is_revoked: bool
+) -> None:
+    stolen = held.token()
+    held.admit("clinic-1", 1, token=stolen)
+    if is_revoked:
+        held.identities.revoke("clinic-1", reason="stolen", by="anna", now_s=1020)
+    fresh, again = held.token(device="clinic-1", now_s=1030), KnownDevice(id="clinic-1", is_retry=False)
+    assert held.identities.admit(again, fresh, "clinic-1", key="k2", issued=issued(2, 1040), now_s=1040)
+    retry = KnownDevice(id="clinic-1", is_retry=True)
+    assert not held.identities.admit(retry, stolen, "clinic-1", key="k1", issued=issued(3, 1050), now_s=1050)
+    assert not held.identities.admit(retry, fresh, "clinic-1", key="k1", issued=issued(3, 1050), now_s=1050)
+    assert held.identities.admit(retry, fresh, "clinic-1", key="k2", issued=issued(4, 1050), now_s=1050)
+
+
 def test_revoking_takes_back_every_certificate_and_every_token_that_was_made_for_it(held: Held) -> None:
     held.admit("clinic-1", 1)
     held.identities.renew("clinic-1", issued(2, 1020), now_s=1020)

@@ -45,10 +45,12 @@ class FakeIdentities:
         (token_hash,) = [one for one, known in self.tokens.items() if known.id == token.id]
         is_retry = isinstance(admission, KnownDevice) and admission.is_retry
         known = self.tokens[token_hash]
-        is_good = known.used_at_s is None and known.withdrawn_at_s is None and known.expires_at_s > now_s
-        if not (is_retry or is_good) or not self._let_in(admission, device, now_s):
+        is_unused = known.used_at_s is None and known.expires_at_s > now_s
+        is_good = known.withdrawn_at_s is None and (known.used_key == key if is_retry else is_unused)
+        if not is_good or not self._let_in(admission, device, now_s):
             return False
         if not is_retry:
+            self._end_tokens_of(device, now_s)
             self.tokens[token_hash] = replace(known, used_at_s=now_s, used_by=device, used_key=key)
         self._keep(device, issued)
         return True
@@ -105,6 +107,12 @@ class FakeIdentities:
         changed = replace(self.devices[device], state=state, revoked_at_s=now_s)  # type: ignore[arg-type]
         self.devices[device] = changed
         self._take_back(device, now_s)
+        self._end_tokens_of(device, now_s)
+
+    def _end_tokens_of(self, device: str, now_s: int) -> None:
+        for token_hash, token in self.tokens.items():
+            if token.used_by == device and token.withdrawn_at_s is None:
+                self.tokens[token_hash] = replace(token, withdrawn_at_s=now_s)
 
     def _take_back(self, device: str, now_s: int) -> None:
         for serial, (name, fingerprint, one) in self.certificates.items():

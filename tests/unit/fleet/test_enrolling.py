@@ -137,7 +137,19 @@ def test_the_answer_that_was_lost_is_not_given_to_a_device_that_was_revoked_mean
     token = desk.token()
     device = desk.enrol(token).device
     desk.identities.revoke(device, reason="lost", by="anna", now_s=desk.now_s)
-    assert refusal(lambda: desk.enrol(token)) == "device_revoked"
+    assert refusal(lambda: desk.enrol(token)) == "token_used"
+
+
+def test_a_stolen_key_does_not_come_back_by_the_token_that_it_has_used() -> None:
+    desk = Desk()
+    used = desk.token(life_s=1000)
+    device = desk.enrol(used, "stolen").device
+    desk.now_s += 1
+    desk.identities.revoke(device, reason="stolen", by="anna", now_s=desk.now_s)
+    fresh = desk.token(device=device)
+    desk.enrol(fresh, "two")
+    assert refusal(lambda: desk.enrol(used, "stolen")) == "token_used"
+    assert desk.enrol(fresh, "two").device == device
 
 
 def test_a_replacement_takes_site_and_labels_and_the_old_device_is_out() -> None:

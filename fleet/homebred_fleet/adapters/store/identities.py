@@ -127,6 +127,7 @@ def revoke(connection: Connection, device: str, *, reason: str, by: str, now_s: 
     if row["state"] != "enrolled":
         return False
     _take_out(connection, row["number"], state="revoked", reason=reason, now_s=now_s)
+    _end_tokens_of(connection, device, now_s=now_s)
     connection.execute(
         update(tokens)
         .where(tokens.c.device == device, tokens.c.used_at_s.is_(None), tokens.c.withdrawn_at_s.is_(None))
@@ -234,13 +235,32 @@ def token_of(row: RowMapping) -> Token:
 def _admit(
     connection: Connection, admission: Admission, token: Token, device: str, *, key: str, issued: Issued, now_s: int
 ) -> None:
-    is_retry = isinstance(admission, KnownDevice) and admission.is_retry
-    if not is_retry and not _use(connection, token, device=device, key=key, now_s=now_s):
-        raise _NotDoneError
+    if isinstance(admission, KnownDevice) and admission.is_retry:
+        if not _still_answers(connection, token, key=key):
+            raise _NotDoneError
+    else:
+        _end_tokens_of(connection, device, now_s=now_s)  # before it uses this one, which may be asked for again
+        if not _use(connection, token, device=device, key=key, now_s=now_s):
+            raise _NotDoneError
     number = _let_in(connection, admission, device, now_s=now_s)
     _keep(connection, number, issued, now_s=now_s)
     details = {"token": token.id, "created_by": token.created_by, "serial": issued.serial}
     audit.append(connection, at_s=now_s, actor=ENROLMENT, action=_action(admission), target=device, details=details)
+
+
+def _still_answers(connection: Connection, token: Token, *, key: str) -> bool:
+    """Whether a token that was used still answers the key that used it."""
+    query = select(tokens.c.id).where(
+        tokens.c.id == token.id, tokens.c.used_key == key, tokens.c.withdrawn_at_s.is_(None)
+    )
+    return connection.execute(query).first() is not None
+
+
+def _end_tokens_of(connection: Connection, device: str, *, now_s: int) -> None:
+    """Has the tokens that a device has used answer nobody: whoever has its old key is not the device any more."""
+    connection.execute(
+        update(tokens).where(tokens.c.used_by == device, tokens.c.withdrawn_at_s.is_(None)).values(withdrawn_at_s=now_s)
+    )
 
 
 def _use(connection: Connection, token: Token, *, device: str, key: str, now_s: int) -> bool:
@@ -285,6 +305,7 @@ def _new_device(connection: Connection, admission: NewDevice, device: str, *, no
     number = int(connection.execute(insert(devices).values(**values).returning(devices.c.number)).scalar_one())
     if old is not None:
         _take_out(connection, old["number"], state="replaced", reason="replaced", now_s=now_s, by_device=device)
+        _end_tokens_of(connection, old["id"], now_s=now_s)
         _inherit_desired(connection, old["number"], number, now_s=now_s)
     return number
 
