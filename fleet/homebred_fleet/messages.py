@@ -91,7 +91,7 @@ RENEWAL_REFUSED = Event(
     name="renewal_refused",
     severity=Severity.WARNING,
     sentence="{device} gets no other certificate: {error_code}.",
-    next_step="See why the device does not keep those that it was given; a token made for it lets it in again.",
+    next_step="Nothing, where it was to be taken out; else a token made for it lets it in again.",
     fields=("device", "error_code"),
 )
 REVOKED = Event(

@@ -64,6 +64,12 @@ class Held:
         certificate = issued(number, now_s)
         return self.identities.admit(NEW, token, device, key=f"k{number}", issued=certificate, now_s=now_s)
 
+    def renew(self, device: str, number: int, *, makes_room: bool = False, now_s: int) -> bool:
+        """The certificate of a number for a device that has shown its first."""
+        shown = issued(1, 0).fingerprint
+        certificate = issued(number, now_s)
+        return self.identities.renew(device, certificate, shown=shown, makes_room=makes_room, now_s=now_s)
+
 
 @pytest.fixture(params=["memory", *KINDS])
 def held(request: pytest.FixtureRequest, migrated: Callable[[str], str]) -> Iterator[Held]:
@@ -174,9 +180,29 @@ def test_a_device_that_came_back_with_a_new_key_is_not_answered_by_what_the_old_
     assert held.identities.admit(retry, fresh, "clinic-1", key="k2", issued=issued(4, 1050), now_s=1050)
 
 
+def test_a_renewal_that_makes_room_takes_back_all_but_the_certificate_that_was_shown(held: Held) -> None:
+    held.admit("clinic-1", 1)
+    held.admit("clinic-2", 9)
+    held.renew("clinic-1", 2, now_s=1020)
+    held.renew("clinic-1", 3, now_s=1020)
+    assert held.renew("clinic-1", 4, makes_room=True, now_s=1030)
+    assert [one.revocation.serial for one in held.identities.taken_back(now_s=1030)] == ["2", "3"]
+    assert held.identities.live_certificates("clinic-1", now_s=1030) == 2
+    assert held.identities.live_certificates("clinic-2", now_s=1030) == 1
+
+
+def test_a_retry_that_makes_room_takes_back_all_that_were_never_shown(held: Held) -> None:
+    token = held.token()
+    held.admit("clinic-1", 1, token=token)
+    retry = KnownDevice(id="clinic-1", is_retry=True, makes_room=True)
+    assert held.identities.admit(retry, token, "clinic-1", key="k1", issued=issued(2, 1020), now_s=1020)
+    assert [one.revocation.serial for one in held.identities.taken_back(now_s=1020)] == ["1"]
+    assert held.identities.live_certificates("clinic-1", now_s=1020) == 1
+
+
 def test_revoking_takes_back_every_certificate_and_every_token_that_was_made_for_it(held: Held) -> None:
     held.admit("clinic-1", 1)
-    held.identities.renew("clinic-1", issued(2, 1020), now_s=1020)
+    held.renew("clinic-1", 2, now_s=1020)
     held.token(device="clinic-1")
     assert held.identities.revoke("clinic-1", reason="lost", by="anna", now_s=1030)
     assert not held.identities.revoke("clinic-1", reason="lost", by="anna", now_s=1040)
@@ -185,7 +211,7 @@ def test_revoking_takes_back_every_certificate_and_every_token_that_was_made_for
     withdrawn = held.identities.token(held.hash)
     assert withdrawn is not None
     assert withdrawn.withdrawn_at_s == 1030
-    assert not held.identities.renew("clinic-1", issued(3, 1040), now_s=1040)
+    assert not held.renew("clinic-1", 3, now_s=1040)
 
 
 def test_a_certificate_that_has_run_out_is_on_no_list(held: Held) -> None:

@@ -55,9 +55,11 @@ class FakeIdentities:
         self._keep(device, issued)
         return True
 
-    def renew(self, device: str, issued: Issued, *, now_s: int) -> bool:
+    def renew(self, device: str, issued: Issued, *, shown: str, makes_room: bool, now_s: int) -> bool:
         if device not in self.devices or self.devices[device].state != "enrolled":
             return False
+        if makes_room:
+            self._take_back(device, now_s, but=shown)
         self._keep(device, issued)
         return True
 
@@ -91,9 +93,11 @@ class FakeIdentities:
                     site, labels = old.site, {**old.labels, **labels}
                     self._take_out(replaces, "replaced", now_s)
                 self.devices[device] = Device(id=device, site=site, labels=labels, state="enrolled")
-            case KnownDevice(is_retry=is_retry):
+            case KnownDevice(is_retry=is_retry, makes_room=makes_room):
                 if there is None or there.state == "replaced" or (is_retry and there.state != "enrolled"):
                     return False
+                if makes_room:
+                    self._take_back(device, now_s)
                 if not is_retry:
                     self._take_back(device, now_s)
                     self.devices[device] = replace(there, state="enrolled", revoked_at_s=None)
@@ -114,9 +118,9 @@ class FakeIdentities:
             if token.used_by == device and token.withdrawn_at_s is None:
                 self.tokens[token_hash] = replace(token, withdrawn_at_s=now_s)
 
-    def _take_back(self, device: str, now_s: int) -> None:
+    def _take_back(self, device: str, now_s: int, *, but: str = "") -> None:
         for serial, (name, fingerprint, one) in self.certificates.items():
-            if name == device and one.revoked_at_s is None:
+            if name == device and one.revoked_at_s is None and fingerprint != but:
                 self.certificates[serial] = (name, fingerprint, replace(one, revoked_at_s=now_s))
 
 

@@ -15,7 +15,7 @@ NAME_HEX = 8
 MAX_LABELS = 32
 MAX_TOKEN_LIFE_S = 30 * 86_400
 MAX_LIVE_CERTIFICATES = 8
-"""Of one device: a lost answer is asked for again, and nobody may ask for ever."""
+"""Of one device: lost answers are asked for again. One more takes the place of those that it does not show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +86,8 @@ class KnownDevice:
     id: str
     is_retry: bool
     """It asks again with the key that the token was used with: an answer was lost. Nothing else changes."""
+    makes_room: bool = False
+    """It asked so often that the certificates whose answers were lost are taken back."""
 
 
 Admission = NewDevice | KnownDevice
@@ -109,11 +111,6 @@ UNKNOWN_CERTIFICATE = Refusal(
     code="certificate_needed",
     message="no device is known by this certificate",
     hint="enrol the device with a token",
-)
-TOO_MANY = Refusal(
-    code="too_many_certificates",
-    message=f"the device has {MAX_LIVE_CERTIFICATES} certificates that have not run out",
-    hint="see why the device does not keep them; a token made for this device lets it in again",
 )
 
 
@@ -160,9 +157,13 @@ def judge_certificate(device: Device | None, certificate: Certificate | None, no
     return None
 
 
-def judge_renewal(live_certificates: int) -> Refusal | None:
-    """Whether a device that may come in may have one more certificate."""
-    return TOO_MANY if live_certificates >= MAX_LIVE_CERTIFICATES else None
+def makes_room(live_certificates: int) -> bool:
+    """Whether one more certificate takes the place of those that the device does not show.
+
+    A device is never refused for having too many: where answers were lost, or its clock was wrong, it has kept none of
+    them, and the one that it shows may run out before they do.
+    """
+    return live_certificates >= MAX_LIVE_CERTIFICATES
 
 
 def device_name(site: str, random: bytes) -> str:

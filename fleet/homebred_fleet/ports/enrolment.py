@@ -37,11 +37,11 @@ class Enrolment(Protocol):
         """
         ...
 
-    def renew(self, device: Device, request: bytes) -> Enrolled:
-        """One more certificate for a device that has shown one which holds.
+    def renew(self, device: Device, request: bytes, *, shown: str) -> Enrolled:
+        """One more certificate for a device that has shown one which holds, and goes on holding: its fingerprint.
 
         Raises:
-            RefusedError: it has too many, or was taken out meanwhile.
+            RefusedError: it was taken out meanwhile.
             RequestError: the request is none.
         """
         ...

@@ -57,8 +57,11 @@ class Identities(Protocol):
         """
         ...
 
-    def renew(self, device: str, issued: Issued, *, now_s: int) -> bool:
-        """Keeps one more certificate of a device that is enrolled; False: it is so no more."""
+    def renew(self, device: str, issued: Issued, *, shown: str, makes_room: bool, now_s: int) -> bool:
+        """Keeps one more certificate of a device that is enrolled; False: it is so no more.
+
+        Where it makes room, those that it had are taken back with this, but for the one whose fingerprint was shown.
+        """
         ...
 
     def revoke(self, device: str, *, reason: str, by: str, now_s: int) -> bool:

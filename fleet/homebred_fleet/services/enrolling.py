@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 
 from homebred_fleet.core import enrolment
 from homebred_fleet.core.enrolment import Admission, Device, KnownDevice, NewDevice, Refusal, Token
@@ -57,29 +58,31 @@ class Enrolling:
                 return enrolled
         raise RefusedError(enrolment.USED)
 
-    def renew(self, device: Device, request: bytes) -> Enrolled:
+    def renew(self, device: Device, request: bytes, *, shown: str) -> Enrolled:
         """See the port."""
         now_s = self._now_s()
         self._key_of(request)
-        refusal = enrolment.judge_renewal(self._identities.live_certificates(device.id, now_s=now_s))
-        if refusal is not None:
-            raise RefusedError(refusal)
+        makes_room = self._makes_room(device.id, now_s)
         issued = self._issue(request, device.id, now_s)
-        if not self._identities.renew(device.id, issued, now_s=now_s):
+        if not self._identities.renew(device.id, issued, shown=shown, makes_room=makes_room, now_s=now_s):
             raise RefusedError(enrolment.REVOKED)
+        if makes_room:
+            self._taken_back()
         return Enrolled(device=device.id, issued=issued)
 
     def _admitted(self, admission: Admission, token: Token, request: bytes, *, key: str, now_s: int) -> Enrolled | None:
         """What the device gets; None: the database no longer saw it so."""
-        device = self._name(admission, token, now_s=now_s)
+        device = self._name(admission, token)
+        if isinstance(admission, KnownDevice) and admission.is_retry:
+            admission = replace(admission, makes_room=self._makes_room(device, now_s))
         issued = self._issue(request, device, now_s)
         if not self._identities.admit(admission, token, device, key=key, issued=issued, now_s=now_s):
             return None
-        if token.replaces or (isinstance(admission, KnownDevice) and not admission.is_retry):
+        if token.replaces or (isinstance(admission, KnownDevice) and (admission.makes_room or not admission.is_retry)):
             self._taken_back()
         return Enrolled(device=device, issued=issued)
 
-    def _name(self, admission: Admission, token: Token, *, now_s: int) -> str:
+    def _name(self, admission: Admission, token: Token) -> str:
         match admission:
             case NewDevice(replaces=""):
                 return self._new_name(admission.site)
@@ -91,11 +94,12 @@ class Enrolling:
             case KnownDevice(id=name, is_retry=is_retry):
                 device = self._identities.device(name)
                 refusal = enrolment.judge_known(token, device, is_retry=is_retry)
-                if refusal is None and is_retry:
-                    refusal = enrolment.judge_renewal(self._identities.live_certificates(name, now_s=now_s))
                 if refusal is not None:
                     raise RefusedError(refusal)
                 return name
+
+    def _makes_room(self, device: str, now_s: int) -> bool:
+        return enrolment.makes_room(self._identities.live_certificates(device, now_s=now_s))
 
     def _new_name(self, site: str) -> str:
         return enrolment.device_name(site, self._random_bytes(enrolment.NAME_HEX // 2))

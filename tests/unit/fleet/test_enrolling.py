@@ -51,6 +51,9 @@ class Desk:
     def enrol(self, token: str, key: str = "one") -> Enrolled:
         return self.enrolling.enrol(token, f"key:{key}".encode())
 
+    def renew(self, first: Enrolled) -> Enrolled:
+        return self.enrolling.renew(self.device(first.device), b"key:two", shown=first.issued.fingerprint)
+
     def device(self, name: str) -> Device:
         found = self.identities.device(name)
         assert found is not None
@@ -84,12 +87,17 @@ def test_asking_again_with_the_same_key_brings_another_certificate_for_the_same_
     assert len(desk.identities.devices) == 1
 
 
-def test_asking_again_for_ever_is_refused() -> None:
+def test_asking_again_for_ever_is_answered_and_what_was_never_shown_is_taken_back() -> None:
     desk = Desk()
     token = desk.token()
-    for _ in range(MAX_LIVE_CERTIFICATES):
+    device = desk.enrol(token).device
+    for _ in range(MAX_LIVE_CERTIFICATES - 1):
         desk.enrol(token)
-    assert refusal(lambda: desk.enrol(token)) == "too_many_certificates"
+    assert (desk.told, len(desk.identities.taken_back(now_s=desk.now_s))) == (0, 0)
+    last = desk.enrol(token)
+    assert (desk.told, len(desk.identities.taken_back(now_s=desk.now_s))) == (1, MAX_LIVE_CERTIFICATES)
+    assert last.device == device
+    assert desk.identities.live_certificates(device, now_s=desk.now_s) == 1
 
 
 @pytest.mark.parametrize("text", ["", "hbt_", "hbt_" + "a" * 52, "no token"])
@@ -165,24 +173,26 @@ def test_a_replacement_takes_site_and_labels_and_the_old_device_is_out() -> None
 def test_a_renewal_leaves_the_old_certificate_as_it_is() -> None:
     desk = Desk()
     first = desk.enrol(desk.token())
-    renewed = desk.enrolling.renew(desk.device(first.device), b"key:two")
+    renewed = desk.renew(first)
     assert renewed.device == first.device
     assert desk.identities.live_certificates(first.device, now_s=desk.now_s) == 2
     assert desk.told == 0
 
 
-def test_renewing_for_ever_is_refused_until_the_old_ones_have_run_out() -> None:
+def test_a_device_that_loses_every_answer_is_renewed_for_ever_and_keeps_the_certificate_that_it_shows() -> None:
     desk = Desk()
-    device = desk.device(desk.enrol(desk.token()).device)
-    for _ in range(MAX_LIVE_CERTIFICATES - 1):
-        desk.enrolling.renew(device, b"key:two")
-    assert refusal(lambda: desk.enrolling.renew(device, b"key:two")) == "too_many_certificates"
-    desk.now_s += 1000
-    assert desk.enrolling.renew(device, b"key:two").device == device.id
+    first = desk.enrol(desk.token())
+    for _ in range(10 * MAX_LIVE_CERTIFICATES):
+        assert desk.renew(first).device == first.device
+        assert desk.identities.live_certificates(first.device, now_s=desk.now_s) <= MAX_LIVE_CERTIFICATES
+    shown = desk.identities.shown(first.issued.fingerprint)
+    assert shown is not None
+    assert shown.certificate.revoked_at_s is None
+    assert 10 <= desk.told <= 10 * MAX_LIVE_CERTIFICATES // 6
 
 
 def test_a_device_that_was_revoked_while_it_asked_gets_nothing() -> None:
     desk = Desk()
-    device = desk.device(desk.enrol(desk.token()).device)
-    desk.identities.revoke(device.id, reason="lost", by="anna", now_s=desk.now_s)
-    assert refusal(lambda: desk.enrolling.renew(device, b"key:two")) == "device_revoked"
+    first = desk.enrol(desk.token())
+    desk.identities.revoke(first.device, reason="lost", by="anna", now_s=desk.now_s)
+    assert refusal(lambda: desk.renew(first)) == "device_revoked"

@@ -13,7 +13,6 @@ from homebred_fleet.core.enrolment import (
     MAX_LIVE_CERTIFICATES,
     MAX_TOKEN_LIFE_S,
     REVOKED,
-    TOO_MANY,
     UNKNOWN,
     UNKNOWN_CERTIFICATE,
     USED,
@@ -27,8 +26,8 @@ from homebred_fleet.core.enrolment import (
     device_name,
     judge_certificate,
     judge_known,
-    judge_renewal,
     judge_token,
+    makes_room,
     problems_of_token,
 )
 from homebred_protocol.ids import is_device_id
@@ -140,9 +139,9 @@ def test_a_certificate_counts_while_the_database_says_so(
     assert judge_certificate(device, certificate, now_s=500) == refusal
 
 
-def test_a_device_that_never_keeps_its_certificate_gets_no_more_of_them() -> None:
-    assert judge_renewal(MAX_LIVE_CERTIFICATES - 1) is None
-    assert judge_renewal(MAX_LIVE_CERTIFICATES) == TOO_MANY
+def test_a_device_that_never_keeps_its_certificate_gets_each_in_the_place_of_others_from_some_number_on() -> None:
+    assert not makes_room(MAX_LIVE_CERTIFICATES - 1)
+    assert makes_room(MAX_LIVE_CERTIFICATES)
 
 
 @given(random=st.binary(min_size=4, max_size=4))

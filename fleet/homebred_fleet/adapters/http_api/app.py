@@ -28,7 +28,6 @@ STATUS = {
     "not_found": HTTPStatus.NOT_FOUND,
     "conflict": HTTPStatus.CONFLICT,
     "not_replaceable": HTTPStatus.CONFLICT,
-    "too_many_certificates": HTTPStatus.TOO_MANY_REQUESTS,
     "rate_limited": HTTPStatus.TOO_MANY_REQUESTS,
     "store_busy": HTTPStatus.SERVICE_UNAVAILABLE,
 }

@@ -20,7 +20,7 @@ from fastapi.concurrency import run_in_threadpool
 from homebred_fleet import messages
 from homebred_fleet.adapters.certificate_authority import CertificateAuthority
 from homebred_fleet.adapters.http_api.access import device_of
-from homebred_fleet.adapters.http_api.connection import address_of
+from homebred_fleet.adapters.http_api.connection import address_of, peer_fingerprint
 from homebred_fleet.core.attempts import Attempts
 from homebred_fleet.core.enrolment import Device
 from homebred_fleet.errors import OverloadedError, RequestError, UnauthenticatedError
@@ -72,7 +72,7 @@ def est_router(parts: EstParts) -> APIRouter:
     async def renew(request: Request, device: Annotated[Device, Depends(device_of)]) -> Response:
         asked = await _request_of(request)
         try:
-            enrolled = await run_in_threadpool(parts.enrolment.renew, device, asked)
+            enrolled = await run_in_threadpool(parts.enrolment.renew, device, asked, shown=peer_fingerprint(request))
         except RefusedError as error:
             parts.journal.note(messages.RENEWAL_REFUSED, device=device.id, error_code=error.code)
             raise

@@ -90,12 +90,14 @@ class IdentityStore:
             return False
         return True
 
-    def renew(self, device: str, issued: Issued, *, now_s: int) -> bool:
+    def renew(self, device: str, issued: Issued, *, shown: str, makes_room: bool, now_s: int) -> bool:
         """See the port."""
         with self._database.writing() as connection:
             row = _device_row(connection, device)
             if row is None or row["state"] != "enrolled":
                 return False
+            if makes_room:
+                _take_back(connection, row["number"], now_s=now_s, but=shown)
             _keep(connection, row["number"], issued, now_s=now_s)
         return True
 
@@ -285,6 +287,8 @@ def _let_in(connection: Connection, admission: Admission, device: str, *, now_s:
     row = _device_row(connection, device)
     if row is None or row["state"] == "replaced" or (admission.is_retry and row["state"] != "enrolled"):
         raise _NotDoneError
+    if admission.makes_room:
+        _take_back(connection, row["number"], now_s=now_s)
     if not admission.is_retry:
         _take_back(connection, row["number"], now_s=now_s)  # whoever has the old key is not the device any more
         fresh = {"state": "enrolled", "revoked_at_s": None, "revoke_reason": ""}
@@ -325,10 +329,15 @@ def _take_out(connection: Connection, number: int, *, state: str, reason: str, n
     _take_back(connection, number, now_s=now_s)
 
 
-def _take_back(connection: Connection, number: int, *, now_s: int) -> None:
+def _take_back(connection: Connection, number: int, *, now_s: int, but: str = "") -> None:
+    """Every certificate of a device, but for the one of a fingerprint; whatever the clock says of their ends."""
     connection.execute(
         update(certificates)
-        .where(certificates.c.device == number, certificates.c.revoked_at_s.is_(None))
+        .where(
+            certificates.c.device == number,
+            certificates.c.fingerprint != but,
+            certificates.c.revoked_at_s.is_(None),
+        )
         .values(revoked_at_s=now_s)
     )
 
