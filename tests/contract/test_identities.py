@@ -214,6 +214,18 @@ def test_revoking_takes_back_every_certificate_and_every_token_that_was_made_for
     assert not held.renew("clinic-1", 3, now_s=1040)
 
 
+def test_of_what_was_taken_back_each_certificate_says_whether_it_is_out(held: Held) -> None:
+    held.admit("clinic-1", 1)
+    held.renew("clinic-1", 2, now_s=1020)
+    held.identities.revoke("clinic-1", reason="lost", by="anna", now_s=1030)
+    held.identities.note_out((), now_s=1040)
+    held.identities.note_out(("2",), now_s=1040)
+    assert [(one.revocation.serial, one.is_out) for one in held.identities.taken_back(now_s=1040)] == [
+        ("1", False),
+        ("2", True),
+    ]
+
+
 def test_a_certificate_that_has_run_out_is_on_no_list(held: Held) -> None:
     held.admit("clinic-1", 1)
     held.identities.revoke("clinic-1", reason="lost", by="anna", now_s=1030)

@@ -16,7 +16,7 @@ from tests.support.controller import Controller, Device, running_controller
 from tests.support.fleet_journal import KeptJournal
 from tests.support.mqtt_client import Client, clients
 
-from homebred_fleet.adapters.broker_control import Address, BrokerOnThisMachine, MarkFile
+from homebred_fleet.adapters.broker_control import Address, BrokerOnThisMachine
 from homebred_fleet.adapters.certificate_authority import CertificateAuthority
 from homebred_fleet.adapters.store.identities import IdentityStore
 from homebred_fleet.errors import BrokerError
@@ -39,13 +39,10 @@ class Office:
         folder = controller.folder
         self.database = controller.database()
         self.journal = KeptJournal()
-        self.mark = MarkFile(folder.path / "state" / "settled-by-test")
-        self.mark.write(now_s())
         self.revoking = Revoking(
             IdentityStore(self.database),
             CertificateAuthority.opened(folder),
             control_of(controller.broker, reload_command),
-            self.mark,
             self.journal,
             now_s=now_s,
             pace=pace,

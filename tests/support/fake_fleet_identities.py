@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from homebred_fleet.core.admins import Admin
@@ -21,6 +21,8 @@ class FakeIdentities:
     devices: dict[str, Device] = field(default_factory=dict)
     certificates: dict[str, tuple[str, str, Certificate]] = field(default_factory=dict)
     """By serial: device, fingerprint, certificate."""
+    out: set[str] = field(default_factory=set)
+    """Serials."""
 
     def token(self, token_hash: str) -> Token | None:
         return self.tokens.get(token_hash)
@@ -76,11 +78,14 @@ class FakeIdentities:
 
     def taken_back(self, *, now_s: int) -> tuple[Taken, ...]:
         taken = [
-            Taken(device=device, revocation=Revocation(serial=serial, at_s=one.revoked_at_s))
+            Taken(device=device, revocation=Revocation(serial=serial, at_s=one.revoked_at_s), is_out=serial in self.out)
             for serial, (device, _, one) in self.certificates.items()
             if one.revoked_at_s is not None and one.not_after_s > now_s
         ]
         return tuple(sorted(taken, key=lambda one: (one.revocation.at_s, one.revocation.serial)))
+
+    def note_out(self, serials: Collection[str], *, now_s: int) -> None:
+        self.out.update(serials)
 
     def _let_in(self, admission: Admission, device: str, now_s: int) -> bool:
         there = self.devices.get(device)

@@ -13,12 +13,11 @@ import signal
 import ssl
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from homebred_fleet.adapters.durable_files import PUBLIC, replace
-from homebred_fleet.errors import BrokerError, StateError
+from homebred_fleet.errors import BrokerError
 from homebred_fleet.ports.authority import Probe
 from homebred_protocol.mqtt import (
     Connected,
@@ -127,26 +126,6 @@ class BrokerOnThisMachine:
                 await _come_and_go(connection, device, happened)
             finally:
                 connection.close()
-
-
-class MarkFile:
-    """Fulfils `ports.broker.SettledMark`: a number in a file."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def read(self) -> int:
-        """See the port; a file that cannot be read says that nothing is known."""
-        with suppress(OSError, ValueError):
-            return int(self._path.read_text())
-        return 0
-
-    def write(self, up_to_s: int) -> None:
-        """See the port."""
-        try:
-            replace(self._path, f"{up_to_s}\n".encode(), mode=PUBLIC)
-        except OSError as error:
-            raise StateError(f"{self._path} cannot be written: {error.strerror}") from error
 
 
 async def _come_and_go(connection: MqttConnection, device: str, happened: asyncio.Queue[Happening]) -> None:

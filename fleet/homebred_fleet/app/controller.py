@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 
 from homebred_fleet.adapters.blob_folder import BlobFolder
-from homebred_fleet.adapters.broker_control import Address, BrokerOnThisMachine, MarkFile
+from homebred_fleet.adapters.broker_control import Address, BrokerOnThisMachine
 from homebred_fleet.adapters.certificate_authority import CertificateAuthority
 from homebred_fleet.adapters.fleet_folder import FleetFolder
 from homebred_fleet.adapters.http_api.access import Access
@@ -168,5 +168,4 @@ def _revoking(
         reload_command=broker.reload_command,
         connect=MqttThread,
     )
-    mark = MarkFile(settings.paths.state_dir / "revocations-settled")
-    return Revoking(identities, authority, control, mark, journal, now_s=unix_s)
+    return Revoking(identities, authority, control, journal, now_s=unix_s)

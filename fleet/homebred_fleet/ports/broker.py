@@ -33,15 +33,3 @@ class BrokerControl(Protocol):
             BrokerError: it could not be done.
         """
         ...
-
-
-class SettledMark(Protocol):
-    """Up to which moment everything that was taken back is known to be in force; outlives the process."""
-
-    def read(self) -> int:
-        """Unix seconds; 0: nothing is known."""
-        ...
-
-    def write(self, up_to_s: int) -> None:
-        """Raises StateError."""
-        ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,6 +25,8 @@ class Taken:
 
     device: str
     revocation: Revocation
+    is_out: bool
+    """The broker was seen to refuse it, and the connection that it may have had was ended."""
 
 
 class Identities(Protocol):
@@ -74,4 +77,8 @@ class Identities(Protocol):
 
     def taken_back(self, *, now_s: int) -> tuple[Taken, ...]:
         """Every certificate that was taken back and has not run out."""
+        ...
+
+    def note_out(self, serials: Collection[str], *, now_s: int) -> None:
+        """These certificates are out of the broker."""
         ...

@@ -3,7 +3,8 @@
 Over HTTPS a device is out with the database's commit. At the broker a list must be written and read, and a connection
 that stands must be ended: mosquitto looks at the list only when somebody connects. The list takes back one certificate
 more, made for it alone; once the broker turns that away it has read the list, and whoever is thrown out then stays out.
-What was begun is taken up again after a crash: a mark on the disk says up to when all was done.
+What was begun is taken up again after a crash: the database knows of each certificate whether it is out. No two moments
+are compared, since clocks step back, and who takes something back may wait for the database.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from homebred_fleet import messages
 from homebred_fleet.errors import BrokerError, FleetError
 from homebred_fleet.ports.authority import Authority, Probe
-from homebred_fleet.ports.broker import BrokerControl, SettledMark
+from homebred_fleet.ports.broker import BrokerControl
 from homebred_fleet.ports.identities import Identities
 from homebred_fleet.ports.journal import Journal
 
@@ -44,7 +45,6 @@ class Revoking:
         identities: Identities,
         authority: Authority,
         broker: BrokerControl,
-        mark: SettledMark,
         journal: Journal,
         *,
         now_s: Callable[[], int],
@@ -53,7 +53,6 @@ class Revoking:
         self._identities = identities
         self._authority = authority
         self._broker = broker
-        self._mark = mark
         self._journal = journal
         self._now_s = now_s
         self._pace = pace or Pace()
@@ -111,8 +110,8 @@ class Revoking:
     async def _enforce(self) -> None:
         started_s, now_s = time.monotonic(), self._now_s()
         taken_back = await asyncio.to_thread(self._identities.taken_back, now_s=now_s)
-        settled_s = self._mark.read()
-        due = tuple(dict.fromkeys(one.device for one in taken_back if one.revocation.at_s >= settled_s))
+        to_throw_out = tuple(one for one in taken_back if not one.is_out)
+        due = tuple(dict.fromkeys(one.device for one in to_throw_out))
         revocations = tuple(one.revocation for one in taken_back)
         probe = await asyncio.to_thread(self._authority.write_revocations, revocations, now_s=now_s)
         try:
@@ -121,7 +120,8 @@ class Revoking:
             await self._throw_out(due)  # it may come back; until the list is read this is all that can be done
             raise
         await self._throw_out(due)
-        self._mark.write(now_s)
+        serials = tuple(one.revocation.serial for one in to_throw_out)
+        await asyncio.to_thread(self._identities.note_out, serials, now_s=now_s)
         if due:
             self._journal.note(
                 messages.REVOCATION_IN_FORCE,

@@ -58,17 +58,6 @@ class FakeBroker:
         self.did.append(f"out {device}")
 
 
-@dataclass
-class FakeMark:
-    at_s: int = 0
-
-    def read(self) -> int:
-        return self.at_s
-
-    def write(self, up_to_s: int) -> None:
-        self.at_s = up_to_s
-
-
 async def until(condition: Callable[[], bool]) -> None:
     """Lets everything else run until it is so."""
     while not condition():  # noqa: ASYNC110  # a fake's state, in virtual time
@@ -78,7 +67,7 @@ async def until(condition: Callable[[], bool]) -> None:
 class Stage:
     """Revoking with everything around it."""
 
-    def __init__(self, *, slow: int = 0, down: int = 0, pace: Pace = PACE, mark_s: int = 0) -> None:
+    def __init__(self, *, slow: int = 0, down: int = 0, pace: Pace = PACE) -> None:
         self.now_s = 1000
         self.identities = FakeIdentities()
         for number, name in enumerate(("clinic-1", "clinic-2"), start=1):
@@ -87,12 +76,10 @@ class Stage:
         self.authority = FakeAuthority()
         self.broker = FakeBroker(self.authority, slow=slow, down=down)
         self.journal = KeptJournal()
-        self.mark = FakeMark(mark_s)
         self.revoking = Revoking(
             self.identities,
             self.authority,
             self.broker,
-            self.mark,
             self.journal,
             now_s=lambda: self.now_s,
             pace=pace,
@@ -107,7 +94,13 @@ class Stage:
 
     async def settled(self) -> None:
         """Until all that was taken back is known to be in force."""
-        await until(lambda: self.mark.at_s == self.now_s)
+        await until(self._is_settled)
+
+    def _is_settled(self) -> bool:
+        taken_back = self.identities.taken_back(now_s=self.now_s)
+        if not taken_back:
+            return self.broker.did[-2:] == ["read ", "refuses"]
+        return self.journal.names[-1:] == ["revocation_in_force"] and all(one.is_out for one in taken_back)
 
 
 async def test_at_its_start_the_list_is_made_anew_and_proven_to_be_read() -> None:
@@ -138,12 +131,25 @@ async def test_revoking_twice_is_once() -> None:
 
 
 async def test_what_was_begun_before_a_crash_is_done_at_the_next_start() -> None:
-    stage = Stage(mark_s=950)
-    stage.identities.revoke("clinic-1", reason="lost", by="anna", now_s=940)
-    stage.identities.revoke("clinic-2", reason="lost", by="anna", now_s=960)
+    stage = Stage()
+    for name in ("clinic-1", "clinic-2"):
+        stage.identities.revoke(name, reason="lost", by="anna", now_s=940)
+    stage.identities.note_out(("1",), now_s=950)
     async with stage.running():
         await stage.settled()
     assert stage.broker.did == ["read 1,2", "refuses", "out clinic-2"]
+
+
+@pytest.mark.parametrize("by_s", [-90, 0], ids=["a clock that stepped back", "one who waited for the database"])
+async def test_what_was_taken_back_before_the_last_round_by_its_time_is_thrown_out_all_the_same(by_s: int) -> None:
+    stage = Stage()
+    async with stage.running():
+        await stage.settled()
+        stage.now_s += by_s
+        stage.identities.revoke("clinic-1", reason="lost", by="anna", now_s=stage.now_s - 1)
+        stage.revoking.wake()
+        await stage.settled()
+    assert stage.broker.did[2:] == ["read 1", "refuses", "out clinic-1"]
 
 
 async def test_a_broker_that_is_away_is_tried_until_it_is_there_and_this_is_said_once() -> None:
@@ -162,7 +168,7 @@ async def test_where_the_broker_does_not_read_the_list_the_device_is_thrown_out_
         await until(lambda: bool(stage.journal.names))
     assert stage.broker.did == ["read 1", "out clinic-1"]
     assert stage.journal.entries[0].fields == {"cause": "broker_not_reloaded"}
-    assert stage.mark.at_s == 0
+    assert not any(one.is_out for one in stage.identities.taken_back(now_s=stage.now_s))
 
 
 async def test_one_that_cannot_be_thrown_out_holds_up_no_other_and_is_tried_again() -> None:

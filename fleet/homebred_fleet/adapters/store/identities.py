@@ -5,9 +5,10 @@ A token is used by one UPDATE that finds it unused: of any number that race, one
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, and_, bindparam, func, insert, select, update
 
 from homebred_fleet.adapters.store import audit
 from homebred_fleet.adapters.store.database import Database
@@ -109,7 +110,7 @@ class IdentityStore:
     def taken_back(self, *, now_s: int) -> tuple[Taken, ...]:
         """See the port."""
         query = (
-            select(devices.c.id, certificates.c.serial, certificates.c.revoked_at_s)
+            select(devices.c.id, certificates.c.serial, certificates.c.revoked_at_s, certificates.c.out_at_s)
             .join(certificates, certificates.c.device == devices.c.number)
             .where(certificates.c.revoked_at_s.is_not(None), certificates.c.not_after_s > now_s)
             .order_by(certificates.c.revoked_at_s, certificates.c.serial)
@@ -117,8 +118,21 @@ class IdentityStore:
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
         return tuple(
-            Taken(device=row.id, revocation=Revocation(serial=row.serial, at_s=row.revoked_at_s)) for row in rows
+            Taken(
+                device=row.id,
+                revocation=Revocation(serial=row.serial, at_s=row.revoked_at_s),
+                is_out=row.out_at_s is not None,
+            )
+            for row in rows
         )
+
+    def note_out(self, serials: Collection[str], *, now_s: int) -> None:
+        """See the port."""
+        if not serials:
+            return
+        statement = update(certificates).where(certificates.c.serial == bindparam("one")).values(out_at_s=now_s)
+        with self._database.writing() as connection:
+            connection.execute(statement, [{"one": serial} for serial in serials])
 
 
 def revoke(connection: Connection, device: str, *, reason: str, by: str, now_s: int) -> bool:

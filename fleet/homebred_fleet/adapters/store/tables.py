@@ -60,6 +60,7 @@ certificates = Table(
     Column("not_after_s", BigInteger, nullable=False),
     Column("issued_at_s", BigInteger, nullable=False),
     Column("revoked_at_s", BigInteger),
+    Column("out_at_s", BigInteger),  # revoked, and since then the broker refuses it and has ended its connection
 )
 
 tokens = Table(

@@ -47,6 +47,7 @@ def _identities() -> None:
         sa.Column("not_after_s", sa.BigInteger(), nullable=False),
         sa.Column("issued_at_s", sa.BigInteger(), nullable=False),
         sa.Column("revoked_at_s", sa.BigInteger(), nullable=True),
+        sa.Column("out_at_s", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["device"], ["devices.number"], name=op.f("fk_certificates_device_devices")),
         sa.PrimaryKeyConstraint("serial", name=op.f("pk_certificates")),
     )
