@@ -168,6 +168,14 @@ DESIRED_PUBLISHED_AGAIN = Event(
     sentence="The broker had lost what {devices} devices should be like; it was published again.",
     fields=("devices",),
 )
+STOP_TAKEN_OVER = Event(
+    name="stop_taken_over",
+    severity=Severity.ERROR,
+    sentence="A {source} had a stop order that the database did not know of; the order {order} of epoch {epoch} holds.",
+    next_step="Where the database was replaced by an older copy, that is right: see `homebred-fleet stop status`, and "
+    "order anew what should hold. Else somebody else publishes stop orders: see who may write to the broker.",
+    fields=("source", "order", "epoch"),
+)
 DEVICES_UNHEARD = Event(
     name="devices_unheard",
     severity=Severity.WARNING,
@@ -202,5 +210,6 @@ EVENTS: tuple[Event, ...] = (
     MESSAGE_SET_ASIDE,
     NOT_RECONCILED,
     DESIRED_PUBLISHED_AGAIN,
+    STOP_TAKEN_OVER,
     DEVICES_UNHEARD,
 )

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from homebred_fleet.adapters.wire.messages import command_bytes, desired_bytes, read_epoch, read_version, stop_bytes
+from homebred_fleet.adapters.wire.messages import command_bytes, desired_bytes, read_stop, read_version, stop_bytes
 from homebred_fleet.adapters.wire.telemetry import ack_bytes
 from homebred_fleet.core.ingest import Ack
 from homebred_fleet.ports.intents import CommandOrder, DesiredState, Stop
@@ -80,9 +80,9 @@ class MqttHub:
         """The version of a desired state that the broker keeps."""
         return read_version(payload)
 
-    def epoch_kept(self, payload: bytes) -> int | None:
-        """The epoch of a stop order that the broker keeps."""
-        return read_epoch(payload)
+    def stop_kept(self, payload: bytes) -> Stop | None:
+        """The stop order that the broker keeps."""
+        return read_stop(payload)
 
     def close(self) -> None:
         """Ends the connection."""

@@ -56,8 +56,8 @@ class Hub(Protocol):
         """The version of a desired state that the broker keeps; None: it keeps none that can be read."""
         ...
 
-    def epoch_kept(self, payload: bytes) -> int | None:
-        """The epoch of a stop order that the broker keeps; None: it keeps none that can be read."""
+    def stop_kept(self, payload: bytes) -> Stop | None:
+        """The stop order that the broker keeps; None: it keeps none that can be read."""
         ...
 
     def close(self) -> None:

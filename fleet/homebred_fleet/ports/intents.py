@@ -78,6 +78,14 @@ class Intents(Protocol):
         """The newest stop order; None: there never was one."""
         ...
 
+    def follow_stop(self, kept: Stop, *, now_s: int) -> bool:
+        """Takes the broker's stop order over where it is newer, so that none is taken back; whether that was so."""
+        ...
+
+    def stop_where_told(self, *, now_s: int) -> bool:
+        """Stops the fleet where a device heeds a stop that is newer than all that are known; whether that was so."""
+        ...
+
     def mark_published(
         self, *, versions: Mapping[str, int], sent: Iterable[str], stop_epoch: int | None, now_s: int
     ) -> None:

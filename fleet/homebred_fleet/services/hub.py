@@ -117,7 +117,7 @@ class HubService:
     def _arrived(self, arrived: Arrived, ingesting: Ingesting, reconciling: Reconciling) -> None:
         """What the broker keeps for devices is for the reconciler, everything else for the database."""
         if arrived.topic == STOP:
-            reconciling.heard_stop(self._hub.epoch_kept(arrived.payload))
+            reconciling.heard_stop(self._hub.stop_kept(arrived.payload))
             self._hub.acknowledge(arrived.receipt)
             return
         topic = topics.read(arrived.topic)

@@ -20,7 +20,7 @@ from homebred_fleet.core.figures import Figures
 from homebred_fleet.core.presence import UNHEARD_AFTER_S
 from homebred_fleet.errors import FleetError
 from homebred_fleet.ports.hub import Documents, Hub
-from homebred_fleet.ports.intents import CommandOrder, DesiredState, Intents
+from homebred_fleet.ports.intents import CommandOrder, DesiredState, Intents, Stop
 from homebred_fleet.ports.journal import Journal
 
 LOOK_EVERY_S = 5.0
@@ -42,7 +42,12 @@ class _Connection:
     """When something that it keeps was last heard."""
     versions: dict[str, int] = field(default_factory=dict)
     """Of the desired states that it keeps."""
-    stop_epoch: int | None = None
+    stop: Stop | None = None
+    """The order that it keeps."""
+    newest_stop: Stop | None = None
+    """The newest order heard that the database does not follow yet: the broker may keep it no longer."""
+    had_no_stop: bool = False
+    """It kept no order when it was connected to: it may have lost one, and devices say what they heed."""
     present: set[str] = field(default_factory=set)
     """Devices whose state was heard."""
     compared_s: float | None = None
@@ -117,10 +122,14 @@ class Reconciling:
             else:
                 self._connection.versions[device] = version
 
-    def heard_stop(self, epoch: int | None) -> None:
-        """The broker keeps a stop order."""
+    def heard_stop(self, stop: Stop | None) -> None:
+        """The broker keeps a stop order, or none that can be read."""
         if self._connection is not None:
-            self._connection.stop_epoch = epoch
+            self._connection.stop = stop
+            newest = self._connection.newest_stop
+            if stop is not None and (newest is None or stop.epoch >= newest.epoch):
+                self._connection.newest_stop = stop
+            self._news.set()
 
     def heard_state(self, device: str) -> None:
         """A device's state was heard on this connection, online or not."""
@@ -156,7 +165,8 @@ class Reconciling:
         connection = self._connection
         if connection is None:
             return
-        await self._tell_stop(connection)
+        if connection.stop is not None or self._is_settled(connection):
+            await self._tell_stop(connection)
         if self._is_settled(connection):
             await self._tell_unpublished(connection)
             await self._compare(connection)
@@ -186,17 +196,42 @@ class Reconciling:
         )
 
     async def _tell_stop(self, connection: _Connection) -> None:
+        """What the broker keeps holds where it is newer: an order that is in force is not taken back (I8)."""
+        kept, newest = connection.stop, connection.newest_stop
+        if newest is not None:
+            if await asyncio.to_thread(self._intents.follow_stop, newest, now_s=self._now_s()):
+                await self._note_stop("broker")
+            if connection.newest_stop is newest:
+                connection.newest_stop = None
+        elif self._may_have_lost_stop(connection) and await self._stops_where_told():
+            await self._note_stop("device")
         stop = await asyncio.to_thread(self._intents.stop_in_force)
-        if stop is None or connection.stop_epoch == stop.epoch:
+        if stop is None or (kept is not None and (kept.epoch, kept.stopped) == (stop.epoch, stop.stopped)):
             return
         token, answer = self._awaited()
         self._hub.tell_stop(stop, token=token)
         if await answer:
-            connection.stop_epoch = stop.epoch
+            if connection.stop is kept:
+                connection.stop = stop
             self._figures.published += 1
             await asyncio.to_thread(
                 self._intents.mark_published, versions={}, sent=(), stop_epoch=stop.epoch, now_s=self._now_s()
             )
+
+    @staticmethod
+    def _may_have_lost_stop(connection: _Connection) -> bool:
+        """Whether the devices' word counts: until they have come back to a broker that kept no order."""
+        connection.had_no_stop |= connection.stop is None and connection.compared_s is None
+        return connection.had_no_stop and asyncio.get_running_loop().time() - connection.since_s < UNHEARD_AFTER_S
+
+    async def _stops_where_told(self) -> bool:
+        return await asyncio.to_thread(self._intents.stop_where_told, now_s=self._now_s())
+
+    async def _note_stop(self, source: str) -> None:
+        stop = await asyncio.to_thread(self._intents.stop_in_force)
+        if stop is not None:
+            order = "stop" if stop.stopped else "go"
+            self._journal.note(messages.STOP_TAKEN_OVER, source=source, order=order, epoch=stop.epoch)
 
     async def _tell_unpublished(self, connection: _Connection) -> None:
         """What was changed since; until nothing is left, or the broker takes no more."""

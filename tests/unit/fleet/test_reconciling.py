@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select, update
 from tests.support.controller_stage import Stage, number_of, play
-from tests.support.telemetry_messages import reported, result, state
+from tests.support.telemetry_messages import boot, reported, result, state
 
 from homebred_fleet.adapters.store import commands, desired, stops
 from homebred_fleet.adapters.store import tables as kept
 from homebred_fleet.errors import StoreBusyError
 from homebred_protocol.compression import compressed
+from homebred_protocol.topics import STOP
 from homebred_protocol.v1 import fleet_pb2 as wire
 
 DIGEST = "sha256:" + "d" * 64
@@ -234,6 +235,65 @@ def test_a_stop_is_said_at_once_and_the_newest_order_holds(tmp_path: Path) -> No
         told = [wire.StopOrder.FromString(one) for one in device.payloads("stop")]
         assert [(one.epoch, one.stopped) for one in told] == [(epochs[0], True), (epochs[1], False)]
         assert epochs[1] > epochs[0]
+
+    play(tmp_path, scene)
+
+
+def keep_stop(stage: Stage, epoch: int, *, stopped: bool) -> None:
+    """What the broker keeps of a controller that knew more."""
+    order = wire.StopOrder(schema=1, epoch=epoch, stopped=stopped, reason_code="fire", issued_at_s=5)
+    stage.devices["factory-1"].connect()
+    stage.devices["factory-1"].connection.publish(STOP, order.SerializeToString(), token=1, retain=True)
+
+
+def in_force(stage: Stage) -> tuple[int, bool]:
+    found = stage.intents.stop_in_force()
+    assert found is not None
+    return found.epoch, found.stopped
+
+
+def stops_told(stage: Stage) -> list[tuple[int, bool]]:
+    published = [wire.StopOrder.FromString(body) for who, topic, body in stage.broker.published if topic == STOP]
+    return [(one.epoch, one.stopped) for one in published]
+
+
+def test_a_controller_that_was_restored_takes_no_stop_back_that_is_in_force(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        stop(stage, stopped=False)
+        keep_stop(stage, 7, stopped=True)
+        await stage.started()
+        await stage.pass_s(30, step_s=1)
+        assert stops_told(stage) == [(7, True)]
+        assert in_force(stage) == (7, True)
+        assert stage.journal.names.count("stop_taken_over") == 1
+        stop(stage, stopped=False)
+        await stage.later(lambda: stops_told(stage)[-1] == (8, False))
+
+    play(tmp_path, scene)
+
+
+def test_a_stop_that_nobody_heard_yet_holds_over_what_the_broker_kept(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        stop(stage)
+        keep_stop(stage, 7, stopped=False)
+        await stage.started()
+        await stage.until(lambda: stops_told(stage)[-1] == (8, True))
+
+    play(tmp_path, scene)
+
+
+def test_where_the_broker_lost_the_stop_too_what_a_device_heeds_stops_the_fleet(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        stop(stage, stopped=False)
+        await stage.started()
+        await stage.until(lambda: stops_told(stage) == [(1, False)])
+        heeds = wire.Reported(schema=1, boot_id=boot(), boot_number=1, revision=1, stop_epoch=7, stopped=True)
+        stage.devices["clinic-1"].connect()
+        stage.devices["clinic-1"].connection.publish(
+            "hb/1/default/d/clinic-1/reported", heeds.SerializeToString(), token=1, retain=True
+        )
+        await stage.later(lambda: stops_told(stage)[-1] == (8, True))
+        assert "stop_taken_over" in stage.journal.names
 
     play(tmp_path, scene)
 

@@ -41,6 +41,16 @@ class StoreIntents:
         with self._database.reading() as connection:
             return stops.in_force(connection)
 
+    def follow_stop(self, kept: Stop, *, now_s: int) -> bool:
+        """Takes the broker's stop order over where it is newer."""
+        with self._database.writing() as connection:
+            return stops.follow(connection, kept, now_s=now_s)
+
+    def stop_where_told(self, *, now_s: int) -> bool:
+        """Stops the fleet where a device heeds a stop that is newer than all that are known."""
+        with self._database.writing() as connection:
+            return stops.stop_where_told(connection, now_s=now_s)
+
     def mark_published(
         self, *, versions: Mapping[str, int], sent: Iterable[str], stop_epoch: int | None, now_s: int
     ) -> None:

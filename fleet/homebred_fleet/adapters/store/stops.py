@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from homebred_fleet.adapters.store.tables import reported, stop_orders
+from homebred_fleet.adapters.store.tables import devices, reported, stop_orders
+from homebred_fleet.core.stop_orders import Held, Step, step_after
 from homebred_fleet.ports.intents import Stop
+from homebred_protocol.limits import MAX_CLAIMED
+
+CONTROLLER = "controller"
+"""Who ordered what no administrator did."""
+BROKER = "broker"
+"""Who ordered what only the broker still knew of."""
+RESTORED = "restored"
+"""The reason of a stop that the controller orders by itself: it cannot know whether one is in force."""
 
 
 def order(connection: Connection, *, stopped: bool, reason_code: str, by: str, now_s: int) -> int:
@@ -18,8 +27,57 @@ def order(connection: Connection, *, stopped: bool, reason_code: str, by: str, n
 
 
 def _highest_seen(connection: Connection) -> int:
-    """Of a controller that was restored from a copy, devices may have heard more than it knows of."""
-    return connection.execute(select(func.max(reported.c.stop_epoch))).scalar_one_or_none() or 0
+    """Of a controller that was restored from a copy, devices may have heard more than it knows of.
+
+    Devices that are not of the fleet have no say, and one that claims too much is not believed: another one's report
+    would have no room above it.
+    """
+    believed = (
+        select(func.max(reported.c.stop_epoch))
+        .join(devices, devices.c.number == reported.c.device)
+        .where(devices.c.state == "enrolled", reported.c.stop_epoch <= MAX_CLAIMED)
+    )
+    return connection.execute(believed).scalar_one_or_none() or 0
+
+
+def follow(connection: Connection, kept: Stop, *, now_s: int) -> bool:
+    """Takes the broker's order over where it is newer than all that are known; whether that was so."""
+    own = in_force(connection)
+    step = step_after(
+        None if own is None else Held(epoch=own.epoch, stopped=own.stopped),
+        Held(epoch=kept.epoch, stopped=kept.stopped),
+        own_is_published=own is not None and own.is_published,
+    )
+    if step is Step.NOTHING:
+        return False
+    if own is None or kept.epoch > own.epoch:
+        values = {
+            "epoch": kept.epoch,
+            "stopped": kept.stopped,
+            "reason_code": kept.reason_code,
+            "published_at_s": now_s,
+        }
+        connection.execute(insert(stop_orders).values(issued_at_s=kept.issued_at_s, issued_by=BROKER, **values))
+    if step is not Step.ADOPT:
+        stopped = step is Step.STOP_ABOVE or (own is not None and own.stopped)
+        order(connection, stopped=stopped, reason_code=RESTORED, by=CONTROLLER, now_s=now_s)
+    return True
+
+
+def stop_where_told(connection: Connection, *, now_s: int) -> bool:
+    """Stops the fleet where an enrolled device heeds a stop that is newer than all that are known."""
+    given = connection.execute(select(func.max(stop_orders.c.epoch))).scalar_one_or_none() or 0
+    heeding = (
+        select(reported.c.device)
+        .join(devices, devices.c.number == reported.c.device)
+        .where(devices.c.state == "enrolled", reported.c.stop_epoch > given, reported.c.stop_epoch <= MAX_CLAIMED)
+        .where(reported.c.body["stopped"].as_boolean())
+        .limit(1)
+    )
+    if connection.execute(heeding).one_or_none() is None:
+        return False
+    order(connection, stopped=True, reason_code=RESTORED, by=CONTROLLER, now_s=now_s)
+    return True
 
 
 def in_force(connection: Connection) -> Stop | None:

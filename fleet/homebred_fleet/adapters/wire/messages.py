@@ -32,6 +32,7 @@ MAX_VERSION = 2**62
 """Of a desired state: there must be room above whatever a device claims to have seen."""
 MAX_SENTENCE = 1_000
 _MAX_WORD = 64
+_MAX_REASON = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,12 +151,24 @@ def read_version(payload: bytes) -> int | None:
         return None
 
 
-def read_epoch(payload: bytes) -> int | None:
-    """The epoch of a stop order that a broker keeps; None: it keeps none that can be read."""
+def read_stop(payload: bytes) -> Stop | None:
+    """The stop order that a broker keeps; None: it keeps none that can be read."""
     try:
-        return int(parsed(wire.StopOrder, payload).epoch) if payload else None
+        order = parsed(wire.StopOrder, payload)
+        check_numbers(order.epoch)
+        check_times(order.issued_at_s)
+        check_texts(_MAX_REASON, order.reason_code)
     except MalformedError:
         return None
+    if not order.epoch:
+        return None
+    return Stop(
+        epoch=order.epoch,
+        stopped=order.stopped,
+        reason_code=order.reason_code,
+        issued_at_s=order.issued_at_s,
+        is_published=True,
+    )
 
 
 def _check_schema(schema: int, own_schema: int) -> None:

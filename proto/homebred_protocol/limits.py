@@ -1,0 +1,11 @@
+"""Bounds that a device and its controller share: what the one may say is what the other takes.
+
+What a bound of one side alone is stands with that side.
+"""
+
+from __future__ import annotations
+
+MAX_CLAIMED = 2**62
+"""Of a desired state's version or a stop's epoch, as somebody else claims to have seen it: it leaves room above."""
+MAX_GIVEN = 2**62 + 2**61
+"""Of a version or an epoch that a controller gives: what is more is malformed."""
