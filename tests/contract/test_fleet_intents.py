@@ -180,6 +180,58 @@ def test_the_newest_stop_order_holds_above_all_that_devices_have_seen(controller
     assert found.is_published
 
 
+@pytest.mark.parametrize(("number", "claimed"), [(1, 2**62 + 1), (1, 2**63 - 1), (3, 50)])
+def test_no_device_can_raise_the_epochs_out_of_the_others_reach(
+    controller: Controller, number: int, claimed: int
+) -> None:
+    device = list(DEVICES)[number - 1]
+    with controller.database.writing() as connection:
+        connection.execute(update(kept.devices).where(kept.devices.c.number == number).values(state="enrolled"))
+    StoreIntake(controller.database).take([heeding(device, claimed)], now_s=NOW_S)
+    with controller.database.writing() as connection:
+        connection.execute(update(kept.devices).where(kept.devices.c.id == device).values(state=DEVICES[device]))
+        epoch = stops.order(connection, stopped=True, reason_code="drill", by="ada", now_s=NOW_S)
+    assert epoch == 1
+
+
+@pytest.mark.parametrize("epoch", [7, 2**62, 2**62 + 1, 2**63 - 1])
+def test_a_device_that_heeds_whatever_epoch_is_heard(controller: Controller, epoch: int) -> None:
+    """The next order after the highest that is believed must not silence those who follow it."""
+    (outcome,) = StoreIntake(controller.database).take([heeding("clinic-1", epoch)], now_s=NOW_S)
+    assert outcome.fate.value == "stored"
+
+
+def heeding(device: str, epoch: int, *, stopped: bool = True) -> Arrival:
+    told = wire.Reported(schema=1, boot_id=made.boot(), boot_number=1, revision=1, stop_epoch=epoch, stopped=stopped)
+    return Arrival(topic=f"hb/1/default/d/{device}/reported", payload=told.SerializeToString(), is_retained=False)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "stopped", "state", "stops_fleet"),
+    [
+        (7, True, "enrolled", True),
+        (7, False, "enrolled", False),
+        (5, True, "enrolled", False),
+        (2**62 + 1, True, "enrolled", False),
+        (7, True, "revoked", False),
+    ],
+)
+def test_a_newer_stop_that_a_device_of_the_fleet_heeds_stops_the_fleet(
+    controller: Controller, epoch: int, *, stopped: bool, state: str, stops_fleet: bool
+) -> None:
+    with controller.database.writing() as connection:
+        for _ in range(5):
+            stops.order(connection, stopped=False, reason_code="over", by="ada", now_s=NOW_S)
+    StoreIntake(controller.database).take([heeding("clinic-1", epoch, stopped=stopped)], now_s=NOW_S)
+    with controller.database.writing() as connection:
+        connection.execute(update(kept.devices).where(kept.devices.c.number == 1).values(state=state))
+    assert controller.intents.stop_where_told(now_s=NOW_S) is stops_fleet
+    found = controller.intents.stop_in_force()
+    assert found is not None
+    assert (found.epoch, found.stopped) == ((8, True) if stops_fleet else (5, False))
+    assert not controller.intents.stop_where_told(now_s=NOW_S)
+
+
 def test_who_was_not_heard_of_is_turned_offline_and_only_they(controller: Controller) -> None:
     StoreIntake(controller.database).take([made.state("clinic-1"), made.state("factory-1")], now_s=NOW_S)
     assert controller.intents.note_unheard(heard=frozenset({"clinic-1"}), now_s=NOW_S + 9) == ["factory-1"]

@@ -23,13 +23,12 @@ from homebred_fleet.core.desired import Part
 from homebred_fleet.core.presence import Told, fault_of_state
 from homebred_fleet.ports.intents import CommandOrder, DesiredState, DocumentRef, Stop
 from homebred_protocol.ids import is_boot_id, is_command_id
+from homebred_protocol.limits import MAX_CLAIMED
 from homebred_protocol.schemas import CURRENT, is_readable
 from homebred_protocol.v1 import fleet_pb2 as wire
 
 MAX_ATTACHMENT_BYTES = 256 * 1024
 """Compressed; a bundle has 200 KB."""
-MAX_VERSION = 2**62
-"""Of a desired state: there must be room above whatever a device claims to have seen."""
 MAX_SENTENCE = 1_000
 _MAX_WORD = 64
 _MAX_REASON = 32
@@ -89,7 +88,7 @@ def read_report(payload: bytes, own_schema: int = CURRENT) -> Report:
     if not is_boot_id(report.boot_id):
         raise MalformedError("boot-id")
     check_numbers(report.boot_number, report.revision, report.stop_epoch)
-    if max(report.desired_version, report.highest_version, report.stop_epoch) > MAX_VERSION:
+    if max(report.desired_version, report.highest_version) > MAX_CLAIMED:
         raise MalformedError("number")
     check_times(report.at_s, report.certificate_ends_at_s)
     check_texts(_MAX_WORD, report.software_version, report.architecture)
