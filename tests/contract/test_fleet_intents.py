@@ -14,7 +14,7 @@ from homebred_fleet.adapters.store.intake import StoreIntake
 from homebred_fleet.adapters.store.intents import StoreIntents
 from homebred_fleet.core.commands import ANSWER_GRACE_S
 from homebred_fleet.ports.intake import Arrival
-from homebred_fleet.ports.intents import DesiredState, DocumentRef, Stop
+from homebred_fleet.ports.intents import CommandOrder, DesiredState, DocumentRef, Stop, WantedCommands
 from homebred_protocol.v1 import fleet_pb2 as wire
 
 POLICY = "sha256:" + "a" * 64
@@ -59,9 +59,9 @@ class Controller:
                 now_s=NOW_S,
             )
 
-    def to_send(self, *, also_sent: bool = False, after_s: int = 0) -> list[str]:
-        found = self.intents.commands_to_send(now_s=NOW_S + after_s, also_sent=also_sent, max_commands=9)
-        return [one.id for one in found]
+    def to_send(self, *, also_sent: bool = False, after_s: int = 0, of: tuple[str, ...] | None = None) -> list[str]:
+        wanted = WantedCommands(now_s=NOW_S + after_s, also_sent=also_sent, of=of)
+        return [one.id for one in self.intents.commands_to_send(wanted, after=None, max_commands=9)]
 
     def published(self, *, versions: dict[str, int] | None = None, sent: tuple[str, ...] = ()) -> None:
         self.intents.mark_published(versions=versions or {}, sent=sent, stop_epoch=None, now_s=NOW_S)
@@ -126,6 +126,33 @@ def test_a_command_is_due_until_it_was_sent_and_again_where_a_broker_may_have_lo
     assert controller.to_send() == [second]
     assert sorted(controller.to_send(also_sent=True)) == sorted([first, second])
     assert controller.to_send(also_sent=True, after_s=60) == []
+
+
+@pytest.mark.parametrize("word", ["accepted", "waiting"])
+def test_what_a_device_has_begun_is_asked_about_until_its_last_word_came(controller: Controller, word: str) -> None:
+    identity = controller.command()
+    controller.published(sent=(identity,))
+    intake = StoreIntake(controller.database)
+    intake.take([made.result("clinic-1", identity, state=word)], now_s=NOW_S)
+    assert controller.to_send() == []
+    assert controller.to_send(also_sent=True, after_s=10**7) == [identity]
+    intake.take([made.result("clinic-1", identity)], now_s=NOW_S)
+    assert controller.to_send(also_sent=True) == []
+
+
+def test_every_open_command_is_found_page_by_page_and_those_of_some_devices_alone(controller: Controller) -> None:
+    made_ids = [controller.command(number) for number in (1, 2) * 4]
+    found: list[str] = []
+    after: CommandOrder | None = None
+    while True:
+        page = controller.intents.commands_to_send(WantedCommands(now_s=NOW_S), after=after, max_commands=3)
+        found += [order.id for order in page]
+        if len(page) < 3:
+            break
+        after = page[-1]
+    assert sorted(found) == sorted(made_ids)
+    assert len(found) == 8
+    assert sorted(controller.to_send(of=("factory-1",))) == sorted(made_ids[1::2])
 
 
 def test_what_nobody_answered_is_given_up_once_the_answer_cannot_be_on_its_way(controller: Controller) -> None:

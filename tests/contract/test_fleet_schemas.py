@@ -141,7 +141,9 @@ def test_older_and_newer_devices_read_what_this_controller_says(version: str) ->
     assert (desired.device_id, desired.version, desired.policy.body) == (DEVICE, 3, b"body")
     ack = Ack(device=DEVICE, boot_id=boot(), stream=4, up_to_seq=9, refused_up_to_seq=9, refusal_code="count")
     assert others.read(f"{version}.TelemetryAck", ack_bytes(ack)).up_to_seq == 9
-    order = CommandOrder(id="0" * 32, device=DEVICE, op="ping", deadline_s=5, issued_by="ada", parameters={"a": "b"})
+    order = CommandOrder(
+        id="0" * 32, device=DEVICE, op="ping", issued_at_s=1, deadline_s=5, issued_by="ada", parameters={"a": "b"}
+    )
     assert others.read(f"{version}.Command", command_bytes(order)).deadline_s == 5
     stop = Stop(epoch=4, stopped=True, reason_code="drill", issued_at_s=1, is_published=False)
     assert others.read(f"{version}.StopOrder", stop_bytes(stop)).stopped

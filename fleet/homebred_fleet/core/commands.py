@@ -10,6 +10,8 @@ from __future__ import annotations
 
 QUEUED = "queued"
 SENT = "sent"
+BEGUN = ("accepted", "waiting")
+"""A device's word that is not its last one."""
 EXPIRED = "expired"
 OPERATIONS = ("ping", "diagnostics", "log-level", "drain", "resume")
 ORDER = {QUEUED: 0, SENT: 1, "accepted": 2, "waiting": 3, "done": 4, "failed": 4, "refused": 4, EXPIRED: 4}
@@ -40,5 +42,8 @@ def is_expired(state: str, *, deadline_s: int, now_s: int) -> bool:
 
 
 def expiry_s(*, deadline_s: int, now_s: int) -> int:
-    """How long the broker may keep it for a device that is away; 0: it is too late to send it."""
-    return max(0, deadline_s - now_s)
+    """How long the broker may keep it for a device that is away.
+
+    After its deadline a device is only asked what became of it.
+    """
+    return deadline_s - now_s if deadline_s > now_s else ANSWER_GRACE_S

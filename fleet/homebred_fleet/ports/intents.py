@@ -37,10 +37,23 @@ class CommandOrder:
     id: str
     device: str
     op: str
+    issued_at_s: int
     deadline_s: int
     """Not begun after it."""
     issued_by: str
     parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedCommands:
+    """Which commands devices should hear."""
+
+    now_s: int
+    """What has not begun by its deadline is not among them."""
+    also_sent: bool = False
+    """Those too that a broker may have lost, and those that a device has begun: its last word may have been lost."""
+    of: tuple[str, ...] | None = None
+    """Of these devices; None: of all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +83,10 @@ class Intents(Protocol):
         """Their desired states; those that are not enrolled are left out."""
         ...
 
-    def commands_to_send(self, *, now_s: int, also_sent: bool, max_commands: int) -> Sequence[CommandOrder]:
-        """Those that a device should hear; with `also_sent` those that a broker may have lost too."""
+    def commands_to_send(
+        self, wanted: WantedCommands, *, after: CommandOrder | None, max_commands: int
+    ) -> Sequence[CommandOrder]:
+        """Commands that devices should hear, oldest first; those after one that was read."""
         ...
 
     def stop_in_force(self) -> Stop | None:

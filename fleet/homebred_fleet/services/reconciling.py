@@ -20,7 +20,7 @@ from homebred_fleet.core.figures import Figures
 from homebred_fleet.core.presence import UNHEARD_AFTER_S
 from homebred_fleet.errors import FleetError
 from homebred_fleet.ports.hub import Documents, Hub
-from homebred_fleet.ports.intents import CommandOrder, DesiredState, Intents, Stop
+from homebred_fleet.ports.intents import CommandOrder, DesiredState, Intents, Stop, WantedCommands
 from homebred_fleet.ports.journal import Journal
 
 LOOK_EVERY_S = 5.0
@@ -170,17 +170,16 @@ class Reconciling:
         if self._is_settled(connection):
             await self._tell_unpublished(connection)
             await self._compare(connection)
-        await self._tell_commands(also_sent=False, of=None)
-        if self._born:
-            born, self._born = self._born, set()
-            await self._tell_commands(also_sent=True, of=born)
+        await self._tell_commands(connection)
+        while self._born and connection is self._connection:
+            await self._tell_born(connection, tuple(sorted(self._born)[:AT_ONCE]))
         await self._note_silence(connection)
 
     async def _compare(self, connection: _Connection) -> None:
         """Holds what the broker keeps against the database, at first and now and then."""
         now = asyncio.get_running_loop().time()
         if connection.compared_s is None:
-            await self._tell_commands(also_sent=True, of=None)
+            await self._tell_commands(connection, also_sent=True)
         elif now - connection.compared_s < COMPARE_EVERY_S:
             return
         await self._tell_lost(connection)
@@ -292,18 +291,34 @@ class Reconciling:
         for answer in answers:
             await answer
 
-    async def _tell_commands(self, *, also_sent: bool, of: set[str] | None) -> None:
-        now_s = self._now_s()
-        orders = await asyncio.to_thread(
-            self._intents.commands_to_send, now_s=now_s, also_sent=also_sent, max_commands=AT_ONCE
-        )
+    async def _tell_commands(
+        self, connection: _Connection, *, also_sent: bool = False, of: tuple[str, ...] | None = None
+    ) -> None:
+        """However many there are, some at a time."""
+        after: CommandOrder | None = None
+        while connection is self._connection:
+            wanted = WantedCommands(now_s=self._now_s(), also_sent=also_sent, of=of)
+            orders = await asyncio.to_thread(self._intents.commands_to_send, wanted, after=after, max_commands=AT_ONCE)
+            await self._tell_orders(orders, now_s=wanted.now_s)
+            if len(orders) < AT_ONCE:
+                return
+            after = orders[-1]
+
+    async def _tell_born(self, connection: _Connection, born: tuple[str, ...]) -> None:
+        self._born.difference_update(born)
+        try:
+            await self._tell_commands(connection, also_sent=True, of=born)
+        except FleetError:
+            self._born.update(born)  # at the next look
+            raise
+
+    async def _tell_orders(self, orders: Sequence[CommandOrder], *, now_s: int) -> None:
         answers: list[tuple[CommandOrder, asyncio.Future[bool]]] = []
         for order in orders:
+            token, answer = self._awaited()
+            answers.append((order, answer))
             keeps_s = expiry_s(deadline_s=order.deadline_s, now_s=now_s)
-            if keeps_s and (of is None or order.device in of):
-                token, answer = self._awaited()
-                answers.append((order, answer))
-                self._hub.tell_command(order, expiry_s=keeps_s, token=token)
+            self._hub.tell_command(order, expiry_s=keeps_s, token=token)
         taken = [order.id for order, answer in answers if await answer]
         self._figures.published += len(taken)
         if taken:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -219,6 +220,53 @@ def test_a_device_that_comes_back_hears_its_commands_again_and_not_another_devic
         stage.devices["factory-1"].say(state("factory-1"))
         await stage.pass_s(2)
         assert device.commands == [identity]
+
+    play(tmp_path, scene)
+
+
+def test_a_device_that_comes_back_hears_its_commands_however_many_others_are_open(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.started()
+        with stage.database.writing() as connection:
+            numbers = {name: number_of(stage.database, name) for name in stage.devices}
+            rows = [
+                {"id": f"s-{n}", "site": "s", "labels": {}, "state": "enrolled", "enrolled_at_s": 1} for n in range(250)
+            ]
+            connection.execute(insert(kept.devices), rows)
+            others = connection.scalars(select(kept.devices.c.number).where(kept.devices.c.site == "s"))
+            give = partial(
+                commands.issue_to_all,
+                connection,
+                op="ping",
+                parameters={},
+                deadline_s=stage.now_s() + 600,
+                by="ada",
+            )
+            issued = give(device_numbers=list(others), now_s=stage.now_s() - 1)
+            (own,) = give(device_numbers=[numbers["clinic-1"]], now_s=stage.now_s()).values()
+            commands.mark_sent(connection, [*issued.values(), own], now_s=stage.now_s())
+        device = stage.devices["clinic-1"]
+        device.connect(clean_start=True)
+        device.say(state("clinic-1"))
+        await stage.later(lambda: device.commands == [own])
+
+    play(tmp_path, scene)
+
+
+def test_a_device_is_asked_again_for_a_last_word_that_was_lost(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.started()
+        device = stage.devices["clinic-1"]
+        device.connect()
+        identity = command(stage, deadline_s=10)
+        await stage.later(lambda: device.commands == [identity])
+        device.say(result("clinic-1", identity, state="waiting"))
+        await stage.until(lambda: state_of(stage, identity) == "waiting")
+        await stage.pass_s(300, step_s=5)
+        device.say(state("clinic-1"))
+        await stage.later(lambda: device.commands == [identity, identity])
+        device.say(result("clinic-1", identity))
+        await stage.until(lambda: state_of(stage, identity) == "done")
 
     play(tmp_path, scene)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, and_, insert, or_, select, tuple_, update
 
 from homebred_fleet.adapters.store.tables import commands, devices
-from homebred_fleet.core.commands import ANSWER_GRACE_S, EXPIRED, QUEUED, SENT, after_result
-from homebred_fleet.ports.intents import CommandOrder
+from homebred_fleet.core.commands import ANSWER_GRACE_S, BEGUN, EXPIRED, QUEUED, SENT, after_result
+from homebred_fleet.ports.intents import CommandOrder, WantedCommands
 
 
 def issue(
@@ -62,21 +62,32 @@ def issue_to_all(
     return identities
 
 
-def to_send(connection: Connection, *, now_s: int, also_sent: bool, max_commands: int) -> list[CommandOrder]:
-    """Those that a device should hear, oldest first; with `also_sent` those that a broker may have lost too."""
-    states = [QUEUED, SENT] if also_sent else [QUEUED]
+def to_send(
+    connection: Connection, wanted: WantedCommands, *, after: CommandOrder | None, max_commands: int
+) -> list[CommandOrder]:
+    """Those that devices should hear, oldest first; those after one that was read.
+
+    A device tells again what became of a command that it has begun, whatever its deadline.
+    """
+    states = [QUEUED, SENT] if wanted.also_sent else [QUEUED]
+    is_due = and_(commands.c.state.in_(states), commands.c.deadline_s > wanted.now_s)
     statement = (
         select(commands, devices.c.id.label("device_id"))
         .join(devices, devices.c.number == commands.c.device)
-        .where(commands.c.state.in_(states), commands.c.deadline_s > now_s, devices.c.state == "enrolled")
+        .where(or_(is_due, commands.c.state.in_(BEGUN)) if wanted.also_sent else is_due, devices.c.state == "enrolled")
         .order_by(commands.c.issued_at_s, commands.c.id)
         .limit(max_commands)
     )
+    if wanted.of is not None:
+        statement = statement.where(devices.c.id.in_(wanted.of))
+    if after is not None:
+        statement = statement.where(tuple_(commands.c.issued_at_s, commands.c.id) > (after.issued_at_s, after.id))
     return [
         CommandOrder(
             id=row.id,
             device=row.device_id,
             op=row.op,
+            issued_at_s=row.issued_at_s,
             deadline_s=row.deadline_s,
             issued_by=row.issued_by,
             parameters=dict(row.parameters),

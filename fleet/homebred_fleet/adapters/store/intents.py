@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from homebred_fleet.adapters.store import commands, desired, stops
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.adapters.store.standing import note_unheard
-from homebred_fleet.ports.intents import CommandOrder, DesiredState, Stop
+from homebred_fleet.ports.intents import CommandOrder, DesiredState, Stop, WantedCommands
 
 
 class StoreIntents:
@@ -31,10 +31,12 @@ class StoreIntents:
         with self._database.reading() as connection:
             return desired.states_of(connection, device_ids)
 
-    def commands_to_send(self, *, now_s: int, also_sent: bool, max_commands: int) -> Sequence[CommandOrder]:
-        """Those that a device should hear."""
+    def commands_to_send(
+        self, wanted: WantedCommands, *, after: CommandOrder | None, max_commands: int
+    ) -> Sequence[CommandOrder]:
+        """Commands that devices should hear, oldest first."""
         with self._database.reading() as connection:
-            return commands.to_send(connection, now_s=now_s, also_sent=also_sent, max_commands=max_commands)
+            return commands.to_send(connection, wanted, after=after, max_commands=max_commands)
 
     def stop_in_force(self) -> Stop | None:
         """The newest stop order."""
