@@ -9,3 +9,5 @@ MAX_CLAIMED = 2**62
 """Of a desired state's version or a stop's epoch, as somebody else claims to have seen it: it leaves room above."""
 MAX_GIVEN = 2**62 + 2**61
 """Of a version or an epoch that a controller gives: what is more is malformed."""
+MAX_SEQ = 2**40
+"""Of an event within a boot, and of what a gap counts: a thousand a second for 35 years."""

@@ -8,13 +8,15 @@ from tests.support import telemetry_messages as made
 from tests.support.hostile_messages import hostile, real_messages
 from tests.support.telemetry_messages import NOW_S
 
+from homebred_fleet.adapters.store.accounts import accounts
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.adapters.store.intake import StoreIntake
 from homebred_fleet.adapters.store.quarantine import SAMPLE_BYTES
-from homebred_fleet.adapters.store.tables import devices, quarantine, route_events
+from homebred_fleet.adapters.store.tables import boots, controller_gaps, devices, quarantine, route_events, watermarks
 from homebred_fleet.ports.intake import Fate
 from homebred_protocol import topics
 from homebred_protocol.topics import WITH_NAME, Up
+from homebred_protocol.v1 import fleet_pb2 as wire
 
 
 def enrol(database: Database, *names: str) -> StoreIntake:
@@ -55,3 +57,33 @@ def test_no_message_of_a_hostile_device_raises_or_touches_another_devices_fate(d
     assert names == {"bad-1"}
     assert longest <= SAMPLE_BYTES
     assert rows >= good_seq
+
+
+def test_no_device_can_spoil_the_books_of_all(database: Database) -> None:
+    intake = enrol(database, "bad-1", "good-1")
+    claims = [made.floor("bad-1", 2**62, 2**62, stream=stream) for stream in made.WORDS]
+    claims += [made.sent("bad-1", made.batch([made.gap(1, events=2**62)], stream=wire.STREAM_GAP))]
+    outcomes = intake.take([*claims, made.routes("good-1", 1, 3)], now_s=NOW_S)
+    assert [one.fate for one in outcomes] == [Fate.QUARANTINED] * 5 + [Fate.REFUSED, Fate.STORED]
+    assert intake.take([made.floor("bad-1", 2**40, 2**40)], now_s=NOW_S)[0].fate is Fate.STORED
+    with database.reading() as connection:
+        books = accounts(connection)
+    assert [(one.device, one.rows, one.lost_on_device, one.lost_here) for one in books] == [
+        ("bad-1", 0, 0, 2**40 + 1),
+        ("good-1", 3, 0, 0),
+    ]
+
+
+def test_losses_beyond_what_a_database_adds_up_are_no_error(database: Database) -> None:
+    enrol(database, "bad-1")
+    gap = {"stream": wire.STREAM_ROUTE, "events": 2**62 + 3, "reason": wire.GAP_REASON_CONTROLLER, "noted_at_s": 1}
+    with database.writing() as connection:
+        boot = {"number": 1, "device": 1, "boot_id": made.boot(), "boot_number": 1, "first_heard_at_s": 1}
+        connection.execute(insert(boots).values(boot))
+        mark = {"boot": 1, "stream": wire.STREAM_ROUTE, "up_to_seq": 5, "events": 5, "changed_at_s": 1}
+        connection.execute(insert(watermarks).values(mark))
+        connection.execute(
+            insert(controller_gaps), [{"boot": 1, "after_seq": n, "last_seq": n + 1, **gap} for n in range(3)]
+        )
+        (account,) = accounts(connection)
+    assert account.lost_here >= 2**63 - 1

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from homebred_protocol.ids import is_boot_id
+from homebred_protocol.limits import MAX_SEQ
 from homebred_protocol.schemas import CURRENT, is_readable
 
 MAX_EVENTS = 2_000
@@ -97,7 +98,7 @@ def fault_of_numbers(header: BatchHeader, *, stream_of_topic: int) -> str:
         return "stream"
     if not 1 <= header.boot_number <= MAX_NUMBER:
         return "boot-number"
-    if not 0 <= header.after_seq < header.last_seq <= MAX_NUMBER:
+    if not 0 <= header.after_seq < header.last_seq <= MAX_SEQ:
         return "numbers"
     return ""
 
@@ -147,6 +148,6 @@ def fault_of_floor(floor: Floor) -> str:
         return "boot-id"
     if not 1 <= floor.boot_number <= MAX_NUMBER:
         return "boot-number"
-    if not 1 <= floor.acknowledged_seq <= MAX_NUMBER or floor.acknowledged_events > floor.acknowledged_seq:
+    if not 1 <= floor.acknowledged_seq <= MAX_SEQ or floor.acknowledged_events > floor.acknowledged_seq:
         return "numbers"
     return ""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
 
+from homebred_fleet.adapters.store.rows import total
 from homebred_fleet.adapters.store.tables import boots, controller_gaps, devices, gap_events, watermarks
 from homebred_protocol.v1 import fleet_pb2 as wire
 
@@ -30,19 +31,19 @@ class Account:
 def accounts(connection: Connection) -> list[Account]:
     """Every device that was ever heard of, by name."""
     rows = (
-        select(boots.c.device, func.sum(watermarks.c.events).label("events"))
+        select(boots.c.device, total(watermarks.c.events).label("events"))
         .join(watermarks, watermarks.c.boot == boots.c.number)
         .group_by(boots.c.device)
         .subquery()
     )
     here = (
-        select(boots.c.device, func.sum(controller_gaps.c.events).label("events"))
+        select(boots.c.device, total(controller_gaps.c.events).label("events"))
         .join(controller_gaps, controller_gaps.c.boot == boots.c.number)
         .group_by(boots.c.device)
         .subquery()
     )
     there = (
-        select(boots.c.device, func.sum(gap_events.c.events).label("events"))
+        select(boots.c.device, total(gap_events.c.events).label("events"))
         .join(gap_events, gap_events.c.boot == boots.c.number)
         .where(counts())
         .group_by(boots.c.device)

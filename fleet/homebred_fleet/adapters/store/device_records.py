@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping, Table, case, func, select
 
 from homebred_fleet.adapters import words
 from homebred_fleet.adapters.store.devices import facts_of
+from homebred_fleet.adapters.store.rows import total
 from homebred_fleet.adapters.store.tables import (
     boots,
     certificates,
@@ -45,9 +46,7 @@ def record_of(connection: Connection, device: str, now_s: int) -> DeviceRecord |
     body = _reported(connection, number)
     published = _one(connection, desired, desired.c.device == number)
     still_open, overdue = _open_commands(connection, number, now_s)
-    stored = select(func.sum(watermarks.c.events)).select_from(
-        watermarks.join(boots, boots.c.number == watermarks.c.boot)
-    )
+    stored = select(total(watermarks.c.events)).select_from(watermarks.join(boots, boots.c.number == watermarks.c.boot))
     return DeviceRecord(
         facts=facts,
         enrolled_at_s=own["enrolled_at_s"],

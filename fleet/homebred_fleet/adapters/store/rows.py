@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import ColumnElement, Connection, Table, func
 
 Row = tuple[Any, ...]
+_PART = 2**20
 TOGETHER = 36
 """Rows of one statement on SQLite: its driver lets other threads run at each, and then waits for them."""
 
@@ -32,6 +33,14 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
             connection.exec_driver_sql(into + ", ".join([marks] * TOGETHER), together)
         if whole < len(rows):
             connection.exec_driver_sql(into + marks, list(rows[whole:]))
+
+
+def total(column: ColumnElement[int]) -> ColumnElement[int]:
+    """A sum that is exact as long as the database's whole numbers reach, and no error beyond.
+
+    SQLite's own sum fails where it overflows, and with it whatever was asked of all devices because of what one said.
+    """
+    return func.sum(column // _PART) * _PART + func.sum(column % _PART)
 
 
 def upsert(table: Table, *, adds: Sequence[str] = (), sets: Sequence[str] = ()) -> str:

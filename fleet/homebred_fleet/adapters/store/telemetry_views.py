@@ -26,6 +26,7 @@ from sqlalchemy import (
 from homebred_fleet.adapters import words
 from homebred_fleet.adapters.store import accounts
 from homebred_fleet.adapters.store.device_conditions import WITH_STATES, condition
+from homebred_fleet.adapters.store.rows import total
 from homebred_fleet.adapters.store.tables import (
     boots,
     controller_gaps,
@@ -198,11 +199,11 @@ def gaps(connection: Connection, tree: Tree, *, now_s: int) -> list[dict[str, An
     both = union_all(by_device, by_controller).subquery()
     keys = (devices.c.id, both.c.stream, both.c.reason, both.c.counted_by)
     asked = (
-        select(*keys, func.sum(both.c.events).label("events"), func.max(both.c.at_s).label("last_at_s"))
+        select(*keys, total(both.c.events).label("events"), func.max(both.c.at_s).label("last_at_s"))
         .select_from(WITH_STATES.join(both, both.c.device == devices.c.number))
         .where(condition(tree, now_s))
         .group_by(*keys)
-        .order_by(func.sum(both.c.events).desc(), *keys)
+        .order_by(total(both.c.events).desc(), *keys)
         .limit(MAX_ROWS)
     )
     return [
@@ -223,7 +224,7 @@ def lost_by_reason(connection: Connection, device: int) -> dict[str, int]:
     lost: dict[str, int] = {}
     for table in (gap_events, controller_gaps):
         counted = (
-            select(table.c.reason, func.sum(table.c.events))
+            select(table.c.reason, total(table.c.events))
             .select_from(table.join(boots, boots.c.number == table.c.boot))
             .where(boots.c.device == device)
             .group_by(table.c.reason)

@@ -22,6 +22,7 @@ from homebred_fleet.adapters.wire.bounds import (
     bits,
 )
 from homebred_protocol.ids import is_boot_id
+from homebred_protocol.limits import MAX_SEQ
 from homebred_protocol.v1 import fleet_pb2 as wire
 
 Row = tuple[Any, ...]
@@ -81,6 +82,7 @@ class Flags:
 Bound = Numbers | Texts | Flags
 NUMBER = Numbers(0, MAX_NUMBER)
 SMALL = Numbers(0, MAX_SMALL)
+SEQ = Numbers(0, MAX_SEQ)
 SUMMED = Numbers(0, MAX_SUMMED)
 TIME = Numbers(EARLIEST_S, LATEST_S, "time")
 MAYBE_SUMMED = Numbers(0, MAX_SUMMED, is_optional=True)
@@ -152,9 +154,9 @@ BOUNDS: Mapping[int, Mapping[str, Bound]] = {
         **HEAD,
         "lost_boot_id": Texts(32),
         "stream": SMALL,
-        "first_seq": NUMBER,
-        "last_seq": NUMBER,
-        "events": NUMBER,
+        "first_seq": SEQ,
+        "last_seq": SEQ,
+        "events": SEQ,
         "reason": SMALL,
     },
 }
