@@ -1,7 +1,8 @@
 """What an MQTT 5 connection is told and tells, as values; `mqtt_thread` makes it real, a fake needs no broker.
 
-Only QoS 1 is spoken; what comes at another is dropped. A connection that ended is not taken up again by itself: whoever
-owns it decides when.
+Only QoS 1 is spoken; what comes at QoS 0 is dropped. A broker that sends at QoS 2, larger packets than it was told, or
+far more at once than the receive maximum, loses the connection before that costs memory. A connection that ended is not
+taken up again by itself: whoever owns it decides when.
 """
 
 from __future__ import annotations

@@ -31,6 +31,8 @@ MOST_ON_THEIR_WAY = 8192
 """Publications without an acknowledgement; more are refused."""
 MOST_IN_FLIGHT = 512
 """Of those, the ones already on the wire, where the broker allows it."""
+MOST_UNACKNOWLEDGED = 8192
+"""Messages that came, and were not acknowledged: far above a receive maximum, which mosquitto 2.0 itself oversteps."""
 LONGEST_WAIT_S = 5.0
 """Between two looks at the keepalive."""
 READS_IN_A_ROW = 100
@@ -40,6 +42,11 @@ UNAUTHORISED = frozenset({134, 135, 138, 140})
 """Reason codes (MQTT 5 §2.4): bad user name, not authorized, banned, bad authentication method."""
 TAKEN_OVER = 142
 WITH_WILL = 4
+
+PUBLISH = 3
+QOS_BITS, QOS_1 = 0b0110, 0b0010
+FROM_BROKER = frozenset({2, PUBLISH, 4, 9, 13, 14})
+"""CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP, DISCONNECT (MQTT 5 §2.1.2): all that a broker has to say at QoS 1."""
 
 _receipts = itertools.count(1)
 """Of all connections: a packet id is used again by the next."""
@@ -70,6 +77,7 @@ class PahoConnection:
         """Publications for which the broker has no room yet (its Receive Maximum, MQTT 5 §3.2.2.3.3)."""
         self._messages: dict[int, MQTTMessage] = {}
         """By receipt: what the broker waits for."""
+        self._unacknowledged_bytes = 0
         self._connected = False
         self._ended = False
         self._deadline_s: float | None = None
@@ -123,6 +131,7 @@ class PahoConnection:
         """Sends the PUBACK of a message of this connection."""
         message = self._messages.pop(receipt, None)
         if message is not None:
+            self._unacknowledged_bytes -= len(message.payload)
             self._guarded(lambda: self._client.ack(message.mid, message.qos))
 
     def say_goodbye(self, *, with_will: bool) -> None:
@@ -209,6 +218,8 @@ class PahoConnection:
             act()
         except _HandOverError:
             raise
+        except _BreachError as error:
+            self.end("lost", str(error))
         except Exception as error:  # noqa: BLE001 - paho raises whatever its parsing met
             self.end("lost", f"{type(error).__name__}: {error}")
 
@@ -226,6 +237,7 @@ class PahoConnection:
             reconnect_on_failure=False,
             manual_ack=True,
         )
+        client.max_packet_bytes = self._terms.max_packet_bytes
         client.connect_timeout = self._timeout_s
         client.max_inflight_messages_set(65_535)  # it keeps no queue of its own: see `_unsent`
         client.on_connect = self._on_connect
@@ -312,6 +324,11 @@ class PahoConnection:
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         if message.qos != 1:
             return  # nobody here publishes otherwise, and no receive maximum would hold it back
+        self._unacknowledged_bytes += len(message.payload)
+        most_bytes = self._terms.receive_maximum * self._terms.max_packet_bytes
+        if len(self._messages) >= MOST_UNACKNOWLEDGED or self._unacknowledged_bytes > most_bytes:
+            held = f"{len(self._messages)} messages and {self._unacknowledged_bytes} bytes wait unacknowledged"
+            raise _BreachError(f"the broker does not keep to the receive maximum: {held}")
         receipt = next(_receipts)
         self._messages[receipt] = message
         try:
@@ -325,9 +342,18 @@ class _HandOverError(Exception):
     """Whoever is handed over to failed: its fault ends the thread, not as the broker's."""
 
 
-class _Client(Client):
-    """paho's, which leaves a socket open where its handshake fails, and tries proxies of the environment."""
+class _BreachError(Exception):
+    """The broker does not keep to what it was told at CONNECT; the connection ends before that costs memory."""
 
+
+class _Client(Client):
+    """paho's, held to what was agreed.
+
+    paho itself leaves a socket open where its handshake fails, tries proxies of the environment, buffers packets of any
+    length, and keeps QoS 2 messages and answers for as long as the broker wants.
+    """
+
+    max_packet_bytes = 0
     _context: ssl.SSLContext | None = None
 
     def use_tls(self, context: ssl.SSLContext) -> None:
@@ -344,6 +370,20 @@ class _Client(Client):
             return self._context.wrap_socket(plain, server_hostname=self.host)
         finally:
             plain.close()  # TLS has its own, or there is none
+
+    @override
+    def _sock_recv(self, bufsize: int) -> bytes:
+        """As much as it asks for is what a packet still lacks: at its beginning, its whole length."""
+        if bufsize > self.max_packet_bytes:
+            raise _BreachError(f"the broker sent a packet of {bufsize} bytes, above the {self.max_packet_bytes} told")
+        return super()._sock_recv(bufsize)
+
+    @override
+    def _packet_handle(self) -> MQTTErrorCode:
+        first = self._in_packet["command"]
+        if first >> 4 not in FROM_BROKER or (first >> 4 == PUBLISH and first & QOS_BITS > QOS_1):
+            raise _BreachError(f"the broker sent a packet that nobody asked for, 0x{first:02x}")
+        return super()._packet_handle()
 
 
 def _word(reason: ReasonCode, otherwise: str) -> str:

@@ -85,12 +85,69 @@ def test_garbage_ends_the_connection_and_nothing_else(threads: list[MqttThread],
             assert ends.next(Ended).reason in {"lost", "refused"}
 
 
-def test_what_comes_at_another_quality_than_1_is_dropped(threads: list[MqttThread]) -> None:
+def test_what_comes_at_quality_0_is_dropped(threads: list[MqttThread]) -> None:
     at_once, acknowledged = b"\x30\x05\x00\x01a\x00x", b"\x32\x07\x00\x01a\x00\x07\x00y"
     with ScriptedBroker(answer(then=at_once + acknowledged, hold=True)) as broker:
         ends = client(threads, plain(broker.port))
         ends.connect()
         assert ends.next(Arrived).payload == b"y"
+
+
+def test_a_packet_above_the_size_told_ends_the_connection_before_its_body_is_read(threads: list[MqttThread]) -> None:
+    cut_off: list[bool] = []
+
+    def script(broker_end: socket.socket) -> None:
+        read_packet(broker_end)
+        broker_end.sendall(CONNACK + b"\x32\x80\xc2\xd7\x2f")  # and 100 MB are to follow
+        try:
+            for _ in range(100):
+                broker_end.sendall(b"\0" * 1_000_000)
+        except OSError:
+            cut_off.append(True)
+
+    with ScriptedBroker(script) as broker:
+        ends = client(threads, plain(broker.port))
+        before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        ends.connect()
+        ended = ends.next(Ended)
+    assert ended.reason == "lost"
+    assert "100000000 bytes" in ended.detail
+    assert cut_off
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 16_384
+
+
+def test_more_bytes_than_the_terms_allow_unacknowledged_end_the_connection(threads: list[MqttThread]) -> None:
+    """Bytes, not messages: mosquitto 2.0 sends some 90 small ones where it was told 20."""
+    five = b"".join(b"\x32\x6a\x00\x01a\x00" + bytes([packet_id, 0]) + b"y" * 100 for packet_id in range(1, 6))
+    with ScriptedBroker(answer(then=five, hold=True)) as broker:
+        ends = client(threads, plain(broker.port))
+        ends.connect(replace(terms(receive_maximum=3), max_packet_bytes=150))
+        assert "receive maximum: 4 messages and 500 bytes" in ends.next(Ended).detail
+    assert len(ends.heard) == 4
+
+
+def test_a_flood_of_small_messages_ends_the_connection(threads: list[MqttThread]) -> None:
+    flood = b"".join(b"\x32\x06\x00\x01a" + struct.pack(">H", number) + b"\x00" for number in range(1, 10_000))
+    with ScriptedBroker(answer(then=flood, hold=True)) as broker:
+        ends = client(threads, plain(broker.port))
+        ends.connect()
+        assert "8192 messages" in ends.next(Ended).detail
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"\x34\x07\x00\x01a\x00\x07\x00y",  # PUBLISH at QoS 2, which paho would keep
+        b"\x50\x02\x00\x07",  # PUBREC, PUBREL, PINGREQ: paho would queue an answer to each
+        b"\x62\x02\x00\x07",
+        b"\xc0\x00",
+    ],
+)
+def test_what_no_broker_has_to_say_at_qos_1_ends_the_connection(threads: list[MqttThread], packet: bytes) -> None:
+    with ScriptedBroker(answer(then=packet, hold=True)) as broker:
+        ends = client(threads, plain(broker.port))
+        ends.connect()
+        assert "nobody asked for" in ends.next(Ended).detail
 
 
 def test_a_broker_that_does_not_answer_is_given_up(threads: list[MqttThread]) -> None:
