@@ -38,6 +38,11 @@ MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 MAX_INLINE_BYTES = 4 * 1024 * 1024
 """Of a document that stands in a message, once it is decompressed."""
 MAX_TEXT = 1024
+MAX_NUMBER = 2**62 + 2**61
+"""Of a version or an epoch, which is a floor once it is taken: one above this would leave no room for a later one.
+
+It is above all that a controller gives out, since that counts on from at most 2**62, and the store's integers hold it.
+"""
 MAX_LABELS = 64
 DIGEST_LENGTH = len("sha256:") + 64
 _Reader = Callable[[bytes], Said]
@@ -142,7 +147,7 @@ def _ack(payload: bytes) -> TelemetryAck:
 def _stop(payload: bytes) -> StopOrder:
     said = wire.StopOrder.FromString(payload)
     _require_schema(said.schema)
-    _require(said.epoch > 0 and len(said.reason_code) <= MAX_TEXT)
+    _require(0 < said.epoch <= MAX_NUMBER and len(said.reason_code) <= MAX_TEXT)
     return StopOrder(epoch=said.epoch, stopped=said.stopped, reason_code=said.reason_code)
 
 
@@ -150,7 +155,8 @@ def _desired(payload: bytes) -> Desired:
     said = wire.Desired.FromString(payload)
     _require_schema(said.schema)
     labels = dict(said.labels)
-    _require(said.version > 0 and len(labels) <= MAX_LABELS and all(map(is_label, [*labels, *labels.values()])))
+    _require(0 < said.version <= MAX_NUMBER)
+    _require(len(labels) <= MAX_LABELS and all(map(is_label, [*labels, *labels.values()])))
     return Desired(
         device_id=said.device_id,
         version=said.version,
