@@ -21,6 +21,7 @@ from homebred_fleet.core.filters import parse
 from homebred_fleet.core.tokens import token_hash
 from homebred_fleet.errors import ConflictError, FleetError, NotFoundError, RequestError
 from homebred_protocol.digests import digest_of
+from homebred_protocol.limits import MAX_LABELS
 
 ADA = Admin(name="ada", role="admin")
 EAST, WEST, GONE = "clinic-east-00000001", "clinic-west-00000002", "clinic-east-00000003"
@@ -75,6 +76,14 @@ def test_a_label_reaches_the_device_with_a_new_version(stage: Stage) -> None:
     with stage.database.reading() as connection:
         assert [(one.version, one.labels) for one in desired.states_of(connection, [EAST])] == [(1, {"ward": "2"})]
     assert (stage.audited(), stage.wakes) == ([("device.label", EAST)], 1)
+
+
+def test_a_device_gets_no_more_labels_than_it_takes(stage: Stage) -> None:
+    most = {f"k{number}": "v" for number in range(MAX_LABELS)}
+    assert stage.administering.relabel(ADA, EAST, {"role": None, **most}) == most
+    with pytest.raises(RequestError, match="65 labels"):
+        stage.administering.relabel(ADA, EAST, {"more": "v"})
+    assert stage.administering.relabel(ADA, EAST, {"more": "v", "k0": None}).keys() == {"more", *most} - {"k0"}
 
 
 def test_a_policy_is_assigned_to_the_enrolled_devices_of_a_filter_above_what_they_have_seen(stage: Stage) -> None:

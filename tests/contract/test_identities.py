@@ -27,6 +27,7 @@ from homebred_fleet.core.enrolment import KnownDevice, NewDevice, Token
 from homebred_fleet.core.tokens import NewToken, new_token
 from homebred_fleet.errors import NotFoundError
 from homebred_fleet.ports.identities import Identities
+from homebred_protocol.limits import MAX_LABELS
 
 NEW = NewDevice(site="clinic", labels={"role": "kiosk"})
 
@@ -242,6 +243,9 @@ def test_a_replacement_inherits_and_the_old_one_is_out_for_good(held: Held) -> N
     assert dict(new.labels) == {"role": "kiosk", "floor": "2"}
     assert state_of(held, "clinic-1") == "replaced"
     assert [one.revocation.serial for one in held.identities.taken_back(now_s=1020)] == ["1"]
+    many = NewDevice(site="clinic", labels={f"k{n}": "v" for n in range(MAX_LABELS)}, replaces="clinic-2")
+    token = held.token(replaces="clinic-2")
+    assert not held.identities.admit(many, token, "clinic-3", key="k3", issued=issued(3, 1020), now_s=1020)
     late = held.token(replaces="clinic-1")
     assert not held.identities.admit(taking, late, "clinic-3", key="k3", issued=issued(3, 1020), now_s=1020)
     back = KnownDevice(id="clinic-1", is_retry=False)

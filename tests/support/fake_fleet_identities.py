@@ -7,7 +7,15 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from homebred_fleet.core.admins import Admin
-from homebred_fleet.core.enrolment import Admission, Certificate, Device, KnownDevice, NewDevice, Token
+from homebred_fleet.core.enrolment import (
+    Admission,
+    Certificate,
+    Device,
+    KnownDevice,
+    NewDevice,
+    Token,
+    labels_in_place_of,
+)
 from homebred_fleet.errors import NotFoundError
 from homebred_fleet.ports.authority import BadRequestError, Issued, Probe, Revocation
 from homebred_fleet.ports.identities import Shown, Taken
@@ -95,7 +103,10 @@ class FakeIdentities:
                 if there is not None or (replaces and (old is None or old.state == "replaced")):
                     return False
                 if old is not None:
-                    site, labels = old.site, {**old.labels, **labels}
+                    together = labels_in_place_of(old.labels, labels)
+                    if together is None:
+                        return False
+                    site, labels = old.site, together
                     self._take_out(replaces, "replaced", now_s)
                 self.devices[device] = Device(id=device, site=site, labels=labels, state="enrolled")
             case KnownDevice(is_retry=is_retry, makes_room=makes_room):

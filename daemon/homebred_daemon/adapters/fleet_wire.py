@@ -28,6 +28,7 @@ from homebred_protocol import topics
 from homebred_protocol.compression import CompressionError, decompressed
 from homebred_protocol.digests import digest_of
 from homebred_protocol.ids import is_boot_id, is_label
+from homebred_protocol.limits import MAX_GIVEN, MAX_LABELS, MAX_SENTENCE
 from homebred_protocol.schemas import CURRENT, is_readable
 from homebred_protocol.topics import STREAMS, DeviceTopic, Down, Up
 from homebred_protocol.v1 import fleet_pb2 as wire
@@ -37,13 +38,6 @@ MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 """As a gazetteer may be; a policy's own limit is its reader's."""
 MAX_INLINE_BYTES = 4 * 1024 * 1024
 """Of a document that stands in a message, once it is decompressed."""
-MAX_TEXT = 1024
-MAX_NUMBER = 2**62 + 2**61
-"""Of a version or an epoch, which is a floor once it is taken: one above this would leave no room for a later one.
-
-It is above all that a controller gives out, since that counts on from at most 2**62, and the store's integers hold it.
-"""
-MAX_LABELS = 64
 DIGEST_LENGTH = len("sha256:") + 64
 _Reader = Callable[[bytes], Said]
 
@@ -134,7 +128,7 @@ def _require(condition: bool) -> None:  # noqa: FBT001  # reads as the condition
 def _ack(payload: bytes) -> TelemetryAck:
     said = wire.TelemetryAck.FromString(payload)
     _require_schema(said.schema)
-    _require(is_boot_id(said.boot_id) and 1 <= said.stream <= len(STREAMS) and len(said.refusal_code) <= MAX_TEXT)
+    _require(is_boot_id(said.boot_id) and 1 <= said.stream <= len(STREAMS) and len(said.refusal_code) <= MAX_SENTENCE)
     return TelemetryAck(
         boot_id=said.boot_id,
         stream=STREAMS[said.stream - 1],
@@ -147,7 +141,7 @@ def _ack(payload: bytes) -> TelemetryAck:
 def _stop(payload: bytes) -> StopOrder:
     said = wire.StopOrder.FromString(payload)
     _require_schema(said.schema)
-    _require(0 < said.epoch <= MAX_NUMBER and len(said.reason_code) <= MAX_TEXT)
+    _require(0 < said.epoch <= MAX_GIVEN and len(said.reason_code) <= MAX_SENTENCE)
     return StopOrder(epoch=said.epoch, stopped=said.stopped, reason_code=said.reason_code)
 
 
@@ -155,7 +149,7 @@ def _desired(payload: bytes) -> Desired:
     said = wire.Desired.FromString(payload)
     _require_schema(said.schema)
     labels = dict(said.labels)
-    _require(0 < said.version <= MAX_NUMBER)
+    _require(0 < said.version <= MAX_GIVEN)
     _require(len(labels) <= MAX_LABELS and all(map(is_label, [*labels, *labels.values()])))
     return Desired(
         device_id=said.device_id,
@@ -186,7 +180,7 @@ def _command(op: str, payload: bytes) -> Command:
     _require_schema(said.schema)
     parameters = dict(said.parameters)
     _require(said.op == op and len(parameters) <= MAX_PARAMETERS)
-    _require(all(len(text) <= MAX_TEXT for text in (said.issued_by, *parameters, *parameters.values())))
+    _require(all(len(text) <= MAX_SENTENCE for text in (said.issued_by, *parameters, *parameters.values())))
     return Command(id=said.id, op=said.op, deadline_s=said.deadline_s, issued_by=said.issued_by, parameters=parameters)
 
 
@@ -217,7 +211,7 @@ def _reported(told: Reported) -> wire.Reported:
                 digest=part.digest,
                 state=part.state.value,
                 problem_code=part.problem_code,
-                problem=part.problem[:MAX_TEXT],
+                problem=part.problem[:MAX_SENTENCE],
             )
             for part in told.parts
         ],
@@ -250,7 +244,7 @@ def _result(told: CommandResult) -> wire.CommandResult:
         op=told.op,
         state=told.state.value,
         problem_code=told.problem_code,
-        problem=told.problem,
+        problem=told.problem[:MAX_SENTENCE],
         answer=told.answer,
         attachment=told.attachment,
         at_s=told.at_s,

@@ -10,11 +10,11 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from homebred_protocol.ids import is_device_id, is_label, is_site
+from homebred_protocol.limits import MAX_LABELS
 
 TOKEN: Final = re.compile(r"hbt_[A-Za-z2-7]{26,120}")
 """`homebred-fleet tokens create` prints one: base32 of random bytes."""
 HOST: Final = re.compile(r"[A-Za-z0-9:]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?")
-MAX_LABELS: Final = 64
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 
 

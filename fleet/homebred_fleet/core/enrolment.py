@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from homebred_protocol.ids import is_device_id, is_label, is_site
+from homebred_protocol.limits import MAX_LABELS
 
 NAME_HEX = 8
-MAX_LABELS = 32
 MAX_TOKEN_LIFE_S = 30 * 86_400
 MAX_LIVE_CERTIFICATES = 8
 """Of one device: lost answers are asked for again. One more takes the place of those that it does not show."""
@@ -107,6 +107,11 @@ NOT_REPLACEABLE = Refusal(
     message="the device whose place the token gives away is not there, or was replaced already",
     hint=ASK_ADMIN,
 )
+TOO_MANY_LABELS = Refusal(
+    code="too_many_labels",
+    message=f"with the labels of the device whose place it takes it would have more than {MAX_LABELS}",
+    hint="ask the fleet's administrator to remove some of that device (`homebred-fleet labels`), and try again",
+)
 UNKNOWN_CERTIFICATE = Refusal(
     code="certificate_needed",
     message="no device is known by this certificate",
@@ -131,6 +136,12 @@ def judge_token(token: Token | None, *, key: str, now_s: int) -> Admission | Ref
     if token.device:
         return KnownDevice(id=token.device, is_retry=False)
     return NewDevice(site=token.site, labels=token.labels, replaces=token.replaces)
+
+
+def labels_in_place_of(old: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str] | None:
+    """The labels of a device that takes another one's place; None: they are too many."""
+    labels = {**old, **own}
+    return labels if len(labels) <= MAX_LABELS else None
 
 
 def judge_known(token: Token, device: Device | None, *, is_retry: bool) -> Refusal | None:

@@ -86,10 +86,12 @@ class Enrolling:
         match admission:
             case NewDevice(replaces=""):
                 return self._new_name(admission.site)
-            case NewDevice(replaces=replaces):
+            case NewDevice(replaces=replaces, labels=labels):
                 old = self._identities.device(replaces)
                 if old is None or old.state == "replaced":
                     raise RefusedError(enrolment.NOT_REPLACEABLE)
+                if enrolment.labels_in_place_of(old.labels, labels) is None:
+                    raise RefusedError(enrolment.TOO_MANY_LABELS)
                 return self._new_name(old.site)
             case KnownDevice(id=name, is_retry=is_retry):
                 device = self._identities.device(name)

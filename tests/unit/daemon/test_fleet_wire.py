@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homebred_daemon.adapters.fleet_wire import MAX_MESSAGE_BYTES, MAX_NUMBER, FleetWire
+from homebred_daemon.adapters.fleet_wire import MAX_MESSAGE_BYTES, FleetWire
 from homebred_daemon.adapters.store.fleet_state import SqliteFleetMemory
 from homebred_daemon.core.commands import Command
 from homebred_daemon.core.fleet_messages import (
@@ -26,6 +26,7 @@ from homebred_daemon.core.fleet_messages import (
 from homebred_daemon.core.stopping import Stopping
 from homebred_protocol.compression import compressed
 from homebred_protocol.digests import digest_of
+from homebred_protocol.limits import MAX_GIVEN
 from homebred_protocol.schemas import AFTER, CURRENT
 from homebred_protocol.topics import STOP
 from homebred_protocol.v1 import fleet_pb2 as wire
@@ -69,7 +70,7 @@ def test_a_document_that_is_to_be_fetched_has_no_bytes() -> None:
         desired(policy=document(digest="../../etc/passwd")),
         desired(policy=document(digest=digest_of(b"\0" * 10), length=10, body=compressed(b"\0" * 10_000_000))),
         desired(version=0),
-        desired(version=MAX_NUMBER + 1),
+        desired(version=MAX_GIVEN + 1),
         desired(labels={"Role": "kiosk"}),
         desired(labels={f"k{n}": "v" for n in range(65)}),
         b"\xff",
@@ -93,21 +94,21 @@ def test_an_answer_a_stop_order_and_a_command_are_read() -> None:
     assert isinstance(WORDS.read(f"{OWN_TOPICS}/cmd/drain", command.SerializeToString()), Unreadable)
 
 
-@pytest.mark.parametrize("epoch", [0, MAX_NUMBER + 1, 2**63 - 1, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("epoch", [0, MAX_GIVEN + 1, 2**63 - 1, 2**63, 2**64 - 1])
 def test_an_epoch_above_which_none_could_follow_says_nothing(epoch: int) -> None:
     order = wire.StopOrder(schema=CURRENT, epoch=epoch, stopped=False)
     assert WORDS.read(STOP, order.SerializeToString()) == Unreadable(kind="stop", cause="malformed")
 
 
 def test_the_highest_numbers_are_read_and_kept(tmp_path: Path) -> None:
-    order = WORDS.read(STOP, wire.StopOrder(schema=CURRENT, epoch=MAX_NUMBER, stopped=True).SerializeToString())
-    newest = WORDS.read(f"{OWN_TOPICS}/desired", desired(version=MAX_NUMBER))
+    order = WORDS.read(STOP, wire.StopOrder(schema=CURRENT, epoch=MAX_GIVEN, stopped=True).SerializeToString())
+    newest = WORDS.read(f"{OWN_TOPICS}/desired", desired(version=MAX_GIVEN))
     assert isinstance(order, StopOrder)
     assert isinstance(newest, Desired)
     memory = SqliteFleetMemory(tmp_path / "fleet.db", "dev-1")
     memory.keep_stop(Stopping().heard(order))
     memory.keep_desired(newest)
-    assert (memory.stopping().epoch, memory.desired().highest_version) == (MAX_NUMBER, MAX_NUMBER)
+    assert (memory.stopping().epoch, memory.desired().highest_version) == (MAX_GIVEN, MAX_GIVEN)
     memory.close()
 
 

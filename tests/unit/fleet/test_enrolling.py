@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from tests.support.fake_fleet_identities import FakeAuthority, FakeIdentities
@@ -13,6 +13,7 @@ from homebred_fleet.core.tokens import new_token
 from homebred_fleet.errors import RequestError
 from homebred_fleet.ports.enrolment import Enrolled, RefusedError
 from homebred_fleet.services.enrolling import Enrolling
+from homebred_protocol.limits import MAX_LABELS
 
 
 @dataclass
@@ -168,6 +169,18 @@ def test_a_replacement_takes_site_and_labels_and_the_old_device_is_out() -> None
     assert (desk.device(new).site, desk.device(new).labels) == ("clinic", {"role": "kiosk"})
     assert desk.told == 1
     assert refusal(lambda: desk.enrol(desk.token(replaces=old), "three")) == "not_replaceable"
+
+
+def test_a_replacement_with_more_labels_than_a_device_takes_is_refused_and_its_token_stays_good() -> None:
+    desk = Desk()
+    old = desk.enrol(desk.token()).device
+    many = {f"k{number}": "v" for number in range(MAX_LABELS)}
+    desk.identities.devices[old] = replace(desk.device(old), labels=many)
+    token = desk.token(replaces=old)
+    assert refusal(lambda: desk.enrol(token, "two")) == "too_many_labels"
+    del many["k0"]
+    new = desk.enrol(token, "two").device
+    assert desk.device(new).labels == {"role": "kiosk", **many}
 
 
 def test_a_renewal_leaves_the_old_certificate_as_it_is() -> None:

@@ -24,6 +24,7 @@ from homebred_fleet.core.filters import EVERY, And, Comparison, FilterError, Tre
 from homebred_fleet.core.tokens import new_token
 from homebred_fleet.errors import ConflictError, NotFoundError, RequestError, StateError
 from homebred_protocol.ids import is_label, is_site
+from homebred_protocol.limits import MAX_LABELS
 
 MAX_DEVICES: Final = 50_000
 """Of one change."""
@@ -80,6 +81,10 @@ class Administering:
             number = devices.number_of(connection, device)
             if labels is None or number is None:
                 raise _no_device(device)
+            _refuse(
+                [f"{device} would have {len(labels)} labels; {MAX_LABELS} are taken"] * (len(labels) > MAX_LABELS),
+                "remove some that nobody needs",
+            )
             desired.assign(connection, device_numbers=[number], by=doer.name, now_s=self._clock())
             self._note(connection, doer, "device.label", device, {"labels": dict(changes)})
         self._wake()

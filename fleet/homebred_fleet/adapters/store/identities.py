@@ -15,7 +15,15 @@ from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.adapters.store.tables import admins as admin_table
 from homebred_fleet.adapters.store.tables import certificates, desired, devices, tokens
 from homebred_fleet.core.admins import Admin
-from homebred_fleet.core.enrolment import Admission, Certificate, Device, KnownDevice, NewDevice, Token
+from homebred_fleet.core.enrolment import (
+    Admission,
+    Certificate,
+    Device,
+    KnownDevice,
+    NewDevice,
+    Token,
+    labels_in_place_of,
+)
 from homebred_fleet.errors import NotFoundError
 from homebred_fleet.ports.authority import Issued, Revocation
 from homebred_fleet.ports.identities import Shown, Taken
@@ -313,12 +321,14 @@ def _let_in(connection: Connection, admission: Admission, device: str, *, now_s:
 def _new_device(connection: Connection, admission: NewDevice, device: str, *, now_s: int) -> int:
     if _device_row(connection, device) is not None:
         raise _NotDoneError
-    site, labels = admission.site, dict(admission.labels)
+    site, labels = admission.site, labels_in_place_of({}, admission.labels)
     old = _device_row(connection, admission.replaces) if admission.replaces else None
     if admission.replaces and (old is None or old["state"] == "replaced"):
         raise _NotDoneError
     if old is not None:
-        site, labels = old["site"], {**old["labels"], **labels}
+        site, labels = old["site"], labels_in_place_of(old["labels"], admission.labels)
+    if labels is None:
+        raise _NotDoneError
     values = {"id": device, "site": site, "labels": labels, "state": "enrolled", "enrolled_at_s": now_s}
     number = int(connection.execute(insert(devices).values(**values).returning(devices.c.number)).scalar_one())
     if old is not None:

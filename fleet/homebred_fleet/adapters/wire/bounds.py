@@ -62,9 +62,9 @@ def check_texts(max_characters: int, *texts: str) -> None:
             raise MalformedError("text")
 
 
-def checked_pairs(pairs: Mapping[str, str], *, max_characters: int) -> dict[str, str]:
+def checked_pairs(pairs: Mapping[str, str], *, max_characters: int, max_pairs: int = MAX_PAIRS) -> dict[str, str]:
     """A table of texts."""
-    if len(pairs) > MAX_PAIRS:
+    if len(pairs) > max_pairs:
         raise MalformedError("too-many-pairs")
     found = dict(pairs)
     check_texts(max_characters, *found, *found.values())

@@ -23,13 +23,12 @@ from homebred_fleet.core.desired import Part
 from homebred_fleet.core.presence import Told, fault_of_state
 from homebred_fleet.ports.intents import CommandOrder, DesiredState, DocumentRef, Stop
 from homebred_protocol.ids import is_boot_id, is_command_id
-from homebred_protocol.limits import MAX_CLAIMED
+from homebred_protocol.limits import MAX_CLAIMED, MAX_LABELS, MAX_SENTENCE
 from homebred_protocol.schemas import CURRENT, is_readable
 from homebred_protocol.v1 import fleet_pb2 as wire
 
 MAX_ATTACHMENT_BYTES = 256 * 1024
 """Compressed; a bundle has 200 KB."""
-MAX_SENTENCE = 1_000
 _MAX_WORD = 64
 _MAX_REASON = 32
 
@@ -93,7 +92,7 @@ def read_report(payload: bytes, own_schema: int = CURRENT) -> Report:
     check_times(report.at_s, report.certificate_ends_at_s)
     check_texts(_MAX_WORD, report.software_version, report.architecture)
     check_texts(MAX_DIGEST, report.policy_digest, report.registry_digest)
-    checked_pairs(report.labels, max_characters=_MAX_WORD)
+    checked_pairs(report.labels, max_characters=_MAX_WORD, max_pairs=MAX_LABELS)
     return Report(
         boot_id=report.boot_id,
         boot_number=report.boot_number,

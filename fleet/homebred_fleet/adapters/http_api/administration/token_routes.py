@@ -12,6 +12,7 @@ from homebred_fleet.adapters.http_api.administration.context import May, Parts
 from homebred_fleet.adapters.store import identities
 from homebred_fleet.core.admins import Admin
 from homebred_fleet.core.enrolment import Token
+from homebred_protocol.limits import MAX_LABELS
 
 router = APIRouter()
 
@@ -22,7 +23,7 @@ class TokenRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     site: str = Field(default="", max_length=32)
-    labels: dict[str, str] = Field(default_factory=dict, max_length=32)
+    labels: dict[str, str] = Field(default_factory=dict, max_length=MAX_LABELS)
     device: str = Field(default="", max_length=63)
     replaces: str = Field(default="", max_length=63)
     life_s: int = 86_400
