@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import Connection, insert, select, update
 from tests.support import telemetry_messages as made
@@ -13,6 +15,7 @@ from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.adapters.store.intake import StoreIntake
 from homebred_fleet.adapters.store.intents import StoreIntents
 from homebred_fleet.core.commands import ANSWER_GRACE_S
+from homebred_fleet.core.presence import SignsOfLife
 from homebred_fleet.ports.intake import Arrival
 from homebred_fleet.ports.intents import CommandOrder, DesiredState, DocumentRef, Stop, WantedCommands
 from homebred_protocol.v1 import fleet_pb2 as wire
@@ -261,11 +264,37 @@ def test_a_newer_stop_that_a_device_of_the_fleet_heeds_stops_the_fleet(
 
 def test_who_was_not_heard_of_is_turned_offline_and_only_they(controller: Controller) -> None:
     StoreIntake(controller.database).take([made.state("clinic-1"), made.state("factory-1")], now_s=NOW_S)
-    assert controller.intents.note_unheard(heard=frozenset({"clinic-1"}), now_s=NOW_S + 9) == ["factory-1"]
-    assert controller.intents.note_unheard(heard=frozenset({"clinic-1"}), now_s=NOW_S + 9) == []
+    signs = SignsOfLife(heard=frozenset({"clinic-1"}), kept=frozenset({"factory-1"}), kept_counts_from_s=NOW_S)
+    assert controller.intents.note_unheard(signs, now_s=NOW_S + 9) == []
+    signs = replace(signs, kept_counts_from_s=NOW_S + 1)
+    assert controller.intents.note_unheard(signs, now_s=NOW_S + 9) == ["factory-1"]
+    assert controller.intents.note_unheard(signs, now_s=NOW_S + 9) == []
     with controller.database.reading() as connection:
         rows = connection.execute(select(kept.presence).order_by(kept.presence.c.device)).all()
     assert [(row.online, row.reason) for row in rows] == [(True, "birth"), (False, "unheard")]
+
+
+@pytest.mark.parametrize(
+    ("said", "is_there", "reason"),
+    [
+        ([made.routes("clinic-1", 1, 2)], True, "heard"),
+        ([made.state("clinic-1", is_retained=True)], False, "unheard"),
+        ([made.state("clinic-1")], True, "birth"),
+        ([made.state("clinic-1", online=False, reason="lost")], False, "unheard"),
+        ([made.routes("clinic-1", 1, 2), made.state("clinic-1", online=False, reason="lost")], False, "lost"),
+    ],
+)
+def test_a_device_that_was_taken_for_gone_is_there_once_it_speaks_itself(
+    controller: Controller, said: list[Arrival], *, is_there: bool, reason: str
+) -> None:
+    intake = StoreIntake(controller.database)
+    intake.take([made.state("clinic-1")], now_s=NOW_S)
+    nobody = SignsOfLife(heard=frozenset(), kept=frozenset(), kept_counts_from_s=0)
+    assert controller.intents.note_unheard(nobody, now_s=NOW_S) == ["clinic-1"]
+    intake.take(said, now_s=NOW_S + 9)
+    with controller.database.reading() as connection:
+        row = connection.execute(select(kept.presence)).one()
+    assert (row.online, row.reason) == (is_there, reason)
 
 
 def test_the_audits_chain_is_whole_until_somebody_changes_it(controller: Controller) -> None:

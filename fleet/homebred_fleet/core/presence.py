@@ -15,6 +15,9 @@ UNHEARD = "unheard"
 """The controller's own conclusion: a broker that lost its memory never says a will."""
 UNHEARD_AFTER_S = 300
 """After the controller's connection to a broker: the slowest device has come back by then, twice over."""
+KEPT_COUNTS_S = 70 * 60
+"""How long a birth that the broker kept stands for its device without another word of it, which tells of its health
+every hour: a broker that was killed together with the device kept its birth, and never says its will."""
 MAX_NUMBER = 2**63 - 1
 
 
@@ -38,6 +41,22 @@ class Judgement:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignsOfLife:
+    """What was heard of devices since a connection to a broker was made."""
+
+    heard: frozenset[str]
+    """They spoke, or the broker in their place: it says a will of theirs too."""
+    kept: frozenset[str]
+    """The broker kept a state of theirs, and nothing more was heard of it."""
+    kept_counts_from_s: int
+    """A state that was kept stands only for a device that was heard of since then."""
+
+    def show(self, device: str, *, heard_at_s: int) -> bool:
+        """Whether a device is there, as far as is known."""
+        return device in self.heard or (device in self.kept and heard_at_s >= self.kept_counts_from_s)
+
+
 def fault_of_state(told: Told) -> str:
     """Why a state message cannot be used; empty: it can."""
     if not is_boot_id(told.boot_id):
@@ -55,7 +74,7 @@ def judge_state(known: Told | None, told: Told, *, is_retained: bool, is_new_boo
     if known is None:
         return Judgement(holds=True, reason="first")
     if known.boot_id == told.boot_id:
-        return _judge_same_boot(known, told)
+        return _judge_same_boot(known, told, is_retained=is_retained)
     if told.boot_number > known.boot_number:
         return Judgement(holds=True, reason="newer-boot")
     if told.online and is_new_boot and not is_retained:
@@ -63,7 +82,7 @@ def judge_state(known: Told | None, told: Told, *, is_retained: bool, is_new_boo
     return Judgement(holds=False, reason="stale-boot")
 
 
-def _judge_same_boot(known: Told, told: Told) -> Judgement:
+def _judge_same_boot(known: Told, told: Told, *, is_retained: bool) -> Judgement:
     if told.connection != known.connection:
         is_newer = told.connection > known.connection
         return Judgement(holds=is_newer, reason="newer-connection" if is_newer else "stale-connection")
@@ -71,4 +90,6 @@ def _judge_same_boot(known: Told, told: Told) -> Judgement:
         return Judgement(holds=False, reason="known")
     if told.online and known.reason != UNHEARD:
         return Judgement(holds=False, reason="ended-already")
+    if told.online and is_retained:
+        return Judgement(holds=False, reason="kept-alone")  # it was not believed any more
     return Judgement(holds=True, reason="ended" if known.online else "heard-after-all")

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from homebred_fleet.core.presence import SignsOfLife
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentRef:
@@ -111,6 +113,6 @@ class Intents(Protocol):
         """Gives up what nobody answered in time; how many."""
         ...
 
-    def note_unheard(self, *, heard: frozenset[str], now_s: int) -> Sequence[str]:
-        """Turns every device offline that is online here and not among those heard of; those that it turned."""
+    def note_unheard(self, signs: SignsOfLife, *, now_s: int) -> Sequence[str]:
+        """Turns every device offline that is online here without a sign of life; those that it turned."""
         ...

@@ -126,7 +126,7 @@ class HubService:
             self._hub.acknowledge(arrived.receipt)
             return
         if topic is not None and topic.kind is Up.STATE:
-            reconciling.heard_state(topic.device)
+            reconciling.heard_state(topic.device, is_retained=arrived.retained)
         ingesting.offer(arrived)
 
     async def _connect_again(self, ended: Ended) -> None:

@@ -17,7 +17,7 @@ from homebred_fleet import messages
 from homebred_fleet.core.commands import expiry_s
 from homebred_fleet.core.desired import lost_by_broker
 from homebred_fleet.core.figures import Figures
-from homebred_fleet.core.presence import UNHEARD_AFTER_S
+from homebred_fleet.core.presence import KEPT_COUNTS_S, UNHEARD_AFTER_S, SignsOfLife
 from homebred_fleet.errors import FleetError
 from homebred_fleet.ports.hub import Documents, Hub
 from homebred_fleet.ports.intents import CommandOrder, DesiredState, Intents, Stop, WantedCommands
@@ -50,9 +50,11 @@ class _Connection:
     """It kept no order when it was connected to: it may have lost one, and devices say what they heed."""
     present: set[str] = field(default_factory=set)
     """Devices whose state was heard."""
+    kept: set[str] = field(default_factory=set)
+    """Devices whose state it kept: nobody knows since when."""
     compared_s: float | None = None
     """When all that it keeps was last held against the database; None: not yet."""
-    is_silence_noted: bool = False
+    silence_noted_s: float | None = None
 
 
 class Reconciling:
@@ -131,10 +133,10 @@ class Reconciling:
                 self._connection.newest_stop = stop
             self._news.set()
 
-    def heard_state(self, device: str) -> None:
+    def heard_state(self, device: str, *, is_retained: bool) -> None:
         """A device's state was heard on this connection, online or not."""
         if self._connection is not None:
-            self._connection.present.add(device)
+            (self._connection.kept if is_retained else self._connection.present).add(device)
 
     def born(self, device: str) -> None:
         """A device is there that was not: its commands may have been lost with its session."""
@@ -328,11 +330,17 @@ class Reconciling:
 
     async def _note_silence(self, connection: _Connection) -> None:
         """Devices that have not come back although the broker has been there for long are not there."""
-        if connection.is_silence_noted or asyncio.get_running_loop().time() - connection.since_s < UNHEARD_AFTER_S:
+        now, last = asyncio.get_running_loop().time(), connection.silence_noted_s
+        if now - (connection.since_s if last is None else last) < UNHEARD_AFTER_S:
             return
-        present = frozenset(connection.present)
-        silent = await asyncio.to_thread(self._intents.note_unheard, heard=present, now_s=self._now_s())
-        connection.is_silence_noted = True
+        could_be_heard = now - connection.since_s >= KEPT_COUNTS_S
+        signs = SignsOfLife(
+            heard=frozenset(connection.present),
+            kept=frozenset(connection.kept),
+            kept_counts_from_s=self._now_s() - KEPT_COUNTS_S if could_be_heard else 0,
+        )
+        silent = await asyncio.to_thread(self._intents.note_unheard, signs, now_s=self._now_s())
+        connection.silence_noted_s = now
         if silent:
             self._journal.note(messages.DEVICES_UNHEARD, devices=len(silent))
 

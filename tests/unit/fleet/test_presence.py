@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homebred_fleet.core.presence import UNHEARD, Told, fault_of_state, judge_state
+from homebred_fleet.core.presence import UNHEARD, SignsOfLife, Told, fault_of_state, judge_state
 
 BIRTH = Told(online=True, boot_id="a" * 32, boot_number=3, connection=2, reason="birth")
 WILL = replace(BIRTH, online=False, reason="lost")
@@ -38,6 +38,20 @@ def test_a_message_counts_where_it_is_newer_than_what_is_known(
     known: Told | None, told: Told, expected: tuple[bool, str]
 ) -> None:
     assert judged(known, told) == expected
+
+
+def test_a_birth_that_a_broker_kept_brings_nobody_back_who_was_taken_for_gone() -> None:
+    gone = replace(WILL, reason=UNHEARD)
+    assert judged(gone, BIRTH, retained=True) == (False, "kept-alone")
+    assert judged(gone, replace(BIRTH, connection=3), retained=True) == (True, "newer-connection")
+
+
+def test_a_state_that_was_kept_stands_for_its_device_only_while_that_is_heard() -> None:
+    signs = SignsOfLife(heard=frozenset({"a"}), kept=frozenset({"b"}), kept_counts_from_s=100)
+    assert signs.show("a", heard_at_s=0)
+    assert signs.show("b", heard_at_s=100)
+    assert not signs.show("b", heard_at_s=99)
+    assert not signs.show("c", heard_at_s=100)
 
 
 def test_a_device_that_lost_its_count_of_boots_is_believed_when_it_is_born_before_our_eyes() -> None:

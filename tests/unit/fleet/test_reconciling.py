@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select, update
 from tests.support.controller_stage import Stage, number_of, play
-from tests.support.telemetry_messages import boot, reported, result, state
+from tests.support.telemetry_messages import boot, reported, result, routes, state
 
 from homebred_fleet.adapters.store import commands, desired, stops
 from homebred_fleet.adapters.store import tables as kept
@@ -382,6 +382,30 @@ def test_devices_that_do_not_come_back_to_a_broker_that_lost_their_wills_count_a
         stage.devices["factory-1"].connect()
         stage.devices["factory-1"].say(state("factory-1"))
         await stage.until(lambda: online(stage) == {"clinic-1", "factory-1"})
+
+    play(tmp_path, scene)
+
+
+def test_a_device_that_died_together_with_the_broker_is_online_no_longer_than_its_kept_birth_counts(
+    tmp_path: Path,
+) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.started()
+        for name in ("clinic-1", "factory-1"):
+            stage.devices[name].connect()
+            stage.devices[name].say(state(name))
+        await stage.until(lambda: online(stage) == {"clinic-1", "factory-1"})
+        stage.broker.restart(remembers=True)
+        stage.devices["clinic-1"].connect()
+        for hour in range(2):
+            await stage.pass_s(3_500, step_s=20)
+            stage.devices["clinic-1"].say(routes("clinic-1", 2 * hour + 1, 2 * hour + 2, after_seq=2 * hour))
+            await stage.settle()
+            assert online(stage) == ({"clinic-1", "factory-1"} if hour == 0 else {"clinic-1"})
+        assert stage.journal.names.count("devices_unheard") == 1
+        stage.broker.restart(remembers=True)
+        await stage.pass_s(60, step_s=5)
+        assert online(stage) == {"clinic-1"}
 
     play(tmp_path, scene)
 

@@ -144,7 +144,7 @@ class _Group:
         if not isinstance(sender, Sender):
             return Outcome(fate=Fate.QUARANTINED, device=one.topic.device, cause=sender)
         if not one.arrival.is_retained:
-            self._standing.hear(sender)
+            self._standing.hear(sender, is_own_word=not isinstance(one.message, Told))
         match one.message:
             case _Batch(stream, header, events):
                 return self._telemetry.take(sender, stream, header, events)

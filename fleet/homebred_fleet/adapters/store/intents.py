@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from homebred_fleet.adapters.store import commands, desired, stops
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.adapters.store.standing import note_unheard
+from homebred_fleet.core.presence import SignsOfLife
 from homebred_fleet.ports.intents import CommandOrder, DesiredState, Stop, WantedCommands
 
 
@@ -68,7 +69,7 @@ class StoreIntents:
         with self._database.writing() as connection:
             return commands.expire(connection, now_s=now_s)
 
-    def note_unheard(self, *, heard: frozenset[str], now_s: int) -> Sequence[str]:
-        """Turns every device offline that is online here and not among those heard of."""
+    def note_unheard(self, signs: SignsOfLife, *, now_s: int) -> Sequence[str]:
+        """Turns every device offline that is online here without a sign of life."""
         with self._database.writing() as connection:
-            return note_unheard(connection, heard=heard, now_s=now_s)
+            return note_unheard(connection, signs, now_s=now_s)

@@ -16,7 +16,7 @@ from homebred_fleet.adapters.store.tables import desired, devices, presence, rep
 from homebred_fleet.adapters.store.telemetry import Sender, TelemetryGroup
 from homebred_fleet.adapters.wire.messages import Report
 from homebred_fleet.core.desired import ReportOrder, is_newer_report, must_jump, standing
-from homebred_fleet.core.presence import UNHEARD, Told, judge_state
+from homebred_fleet.core.presence import UNHEARD, SignsOfLife, Told, judge_state
 from homebred_fleet.ports.intake import Fate, Outcome
 
 HEARD_EVERY_S = 30
@@ -25,6 +25,8 @@ JUMP_PAUSE_S = 60
 """Between two new versions because of what a device reports: one that reports nonsense makes no storm."""
 CONTROLLER = "controller"
 """Who set a desired state that nobody changed: its version alone rose."""
+HEARD = "heard"
+"""Why a device that was taken for gone is online again: it spoke."""
 _PRESENCE = text(
     upsert(
         presence,
@@ -46,14 +48,19 @@ class StandingGroup:
     _refused: dict[str, str] = field(default_factory=dict)
     """Why a known device may not speak."""
     _heard: set[int] = field(default_factory=set)
+    _unheard: set[int] = field(default_factory=set)
+    """Devices that are taken for gone because nothing was heard of them."""
 
     def load(self, device_ids: Iterable[str]) -> None:
         """Reads who may speak."""
         wanted = sorted(set(device_ids))
         for start in range(0, len(wanted), 500):
             part = wanted[start : start + 500]
-            statement = select(devices.c.id, devices.c.number, devices.c.state).where(devices.c.id.in_(part))
-            for row in self.connection.execute(statement):
+            known = select(devices.c.id, devices.c.number, devices.c.state, presence.c.reason)
+            known = known.select_from(devices.outerjoin(presence, presence.c.device == devices.c.number))
+            for row in self.connection.execute(known.where(devices.c.id.in_(part))):
+                if row.reason == UNHEARD:
+                    self._unheard.add(row.number)
                 if row.state == "enrolled":
                     self._senders[row.id] = Sender(row.number, row.id)
                 else:
@@ -64,9 +71,16 @@ class StandingGroup:
         found = self._senders.get(device_id)
         return found if found is not None else self._refused.get(device_id, "unknown-device")
 
-    def hear(self, sender: Sender) -> None:
-        """Notes that a device was heard just now."""
+    def hear(self, sender: Sender, *, is_own_word: bool) -> None:
+        """Notes that a device was heard just now; where it spoke itself (a will is the broker's word), it is there."""
         self._heard.add(sender.number)
+        if is_own_word and sender.number in self._unheard:
+            self._unheard.discard(sender.number)
+            self.connection.execute(
+                update(presence)
+                .where(presence.c.device == sender.number, presence.c.reason == UNHEARD)
+                .values(online=True, reason=HEARD, changed_at_s=self.now_s)
+            )
 
     def note_state(self, sender: Sender, told: Told, *, is_retained: bool, telemetry: TelemetryGroup) -> Outcome:
         """A birth, a good-bye or a will."""
@@ -162,11 +176,13 @@ def _told(row: Row[tuple[object, ...]]) -> Told:
     )
 
 
-def note_unheard(connection: Connection, *, heard: frozenset[str], now_s: int) -> list[str]:
-    """Turns every device offline that is online here and not among those heard of; those that it turned."""
-    statement = select(devices.c.number, devices.c.id).join(presence, presence.c.device == devices.c.number)
+def note_unheard(connection: Connection, signs: SignsOfLife, *, now_s: int) -> list[str]:
+    """Turns every device offline that is online here without a sign of life; those that it turned."""
+    statement = select(devices.c.number, devices.c.id, presence.c.heard_at_s).join(
+        presence, presence.c.device == devices.c.number
+    )
     online = connection.execute(statement.where(presence.c.online)).all()
-    silent = [row for row in online if row.id not in heard]
+    silent = [row for row in online if not signs.show(row.id, heard_at_s=row.heard_at_s)]
     for row in silent:
         connection.execute(
             update(presence)
