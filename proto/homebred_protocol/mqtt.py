@@ -90,6 +90,8 @@ class Delivered:
     token: int
     ok: bool
     """False: the broker refused it (its access rules, a quota), or it was never sent."""
+    heard: bool = True
+    """False: the broker says that nobody subscribes to it, so that it went nowhere (MQTT 5 §3.4.2.1, reason 0x10)."""
 
 
 Happening = Connected | Ended | Arrived | Delivered

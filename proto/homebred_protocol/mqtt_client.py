@@ -41,6 +41,7 @@ READS_IN_A_ROW = 100
 UNAUTHORISED = frozenset({134, 135, 138, 140})
 """Reason codes (MQTT 5 §2.4): bad user name, not authorized, banned, bad authentication method."""
 TAKEN_OVER = 142
+NO_SUBSCRIBERS = 16
 WITH_WILL = 4
 
 PUBLISH = 3
@@ -318,7 +319,7 @@ class PahoConnection:
     ) -> None:
         token = self._tokens.pop(mid, None)
         if token is not None:
-            self._tell(Delivered(token, ok=not reason.is_failure))
+            self._tell(Delivered(token, ok=not reason.is_failure, heard=reason.value != NO_SUBSCRIBERS))
             self._send_more()
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:

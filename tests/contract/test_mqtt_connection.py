@@ -39,6 +39,19 @@ def test_a_publication_is_delivered_and_arrives(stage: Stage) -> None:
     assert (arrived.topic, arrived.payload, arrived.retained) == (TOPIC, b"hello", False)
 
 
+@pytest.mark.parametrize("retain", [False, True])
+def test_a_publication_that_nobody_subscribes_to_says_so(stage: Stage, *, retain: bool) -> None:
+    sender, reader = stage.client(), stage.client()
+    sender.connect(terms("sender"))
+    sender.connection.publish(TOPIC, b"hello", token=7, retain=retain)
+    assert sender.next(Delivered) == Delivered(7, ok=True, heard=False)
+    reader.connect(terms("reader"))
+    reader.connection.subscribe((f"$share/hb/{TOPIC}",))
+    reader.quiet()
+    sender.connection.publish(TOPIC, b"hello", token=8, retain=retain)
+    assert sender.next(Delivered) == Delivered(8, ok=True, heard=True)
+
+
 def test_what_is_published_without_a_connection_is_refused_and_never_sent_later(stage: Stage) -> None:
     sender, reader = stage.client(), stage.client()
     reader.connect(terms("reader"))

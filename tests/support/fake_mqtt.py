@@ -154,9 +154,8 @@ class FakeBroker:
         """PUBLISH at QoS 1, and its PUBACK."""
         client = connection.terms.client_id if connection.terms is not None else None
         allowed = client is not None and self._may_do(client, "write", message.topic)
-        if client is not None and allowed:
-            self._take(client, message)
-        connection.tell(Delivered(token, ok=allowed))
+        heard = client is None or not allowed or self._take(client, message)
+        connection.tell(Delivered(token, ok=allowed, heard=heard))
 
     def acknowledge(self, connection: FakeConnection, receipt: int) -> None:
         """PUBACK; makes room for the next."""
@@ -200,7 +199,8 @@ class FakeBroker:
             self._take(owner, Message(will.topic, will.payload, retain=True, expires_at_s=None))
         self._wills = [will for will in self._wills if will[1] != client]
 
-    def _take(self, client: str, message: Message) -> None:
+    def _take(self, client: str, message: Message) -> bool:
+        """Whether anybody subscribes to it."""
         self.published.append((client, message.topic, message.payload))
         if message.retain:
             if message.payload:
@@ -208,6 +208,7 @@ class FakeBroker:
             else:
                 self.retained.pop(message.topic, None)
         groups: dict[str, list[Session]] = {}
+        heard = False
         for session in list(self.sessions.values()):
             plain = False
             for subscription in session.subscriptions:
@@ -215,7 +216,7 @@ class FakeBroker:
                     if matches(subscription.split("/", 2)[2], message.topic):
                         groups.setdefault(subscription, []).append(session)
                 elif not plain and matches(subscription, message.topic):
-                    plain = True
+                    plain = heard = True
                     session.waiting.append((message, False))
                     self._send(session)
         for group, members in groups.items():
@@ -223,6 +224,7 @@ class FakeBroker:
             chosen = members[turn % len(members)]
             chosen.waiting.append((message, False))
             self._send(chosen)
+        return heard or bool(groups)
 
     def _send(self, session: Session) -> None:
         connection = session.connection

@@ -26,7 +26,7 @@ from homebred_protocol.mqtt_thread import MqttThread
 H = TypeVar("H", bound=Happening)
 PATIENCE_S = 10.0
 MARKER = 2**40
-MARKED = Delivered(MARKER, ok=True)
+MARKED = Delivered(MARKER, ok=True, heard=False)
 
 
 def terms(

@@ -73,6 +73,8 @@ So the device tells what it was acknowledged, at a boot's first connection and a
 """
 AGAIN_AFTER_S = 60.0
 """Before what the broker did not take, or the outbox could not do, is tried again."""
+LONGEST_AGAIN_S = 960.0
+"""Between two tries at telling results to a controller that is away; doubled up to there, since bundles are large."""
 
 
 class Phase(Enum):
@@ -114,6 +116,7 @@ class FleetSession:
         self._goodbye_by_s: float | None = None
         self._read_outbox_at_s: float | None = 0.0
         self._read_results_at_s: float | None = None
+        self._results_again_after_s = AGAIN_AFTER_S
         self._report_at_s = 0.0
         self._tell_floors_at_s = 0.0
         self._awaited: dict[int, object] = {}
@@ -244,7 +247,7 @@ class FleetSession:
         self._reconnecting.connected(now.monotonic_s)
         if self._renewed_meanwhile:
             return self._come_back(now)
-        self._read_results_at_s = now.monotonic_s
+        self._read_results_at_s, self._results_again_after_s = now.monotonic_s, AGAIN_AFTER_S
         birth = self._publish(self._presence(now, online=True, reason="birth"))
         present = int(connected.session_present)
         return [Subscribe(), birth, Note("connected", (("connection", self._connection), ("session_present", present)))]
@@ -291,10 +294,11 @@ class FleetSession:
             case Presence(reason="stopping"):
                 self._goodbye_by_s = None
                 return [Disconnect(with_will=not delivered.ok)]
-            case CommandTold() if delivered.ok:
+            case CommandTold() if delivered.ok and delivered.heard:
+                self._results_again_after_s = AGAIN_AFTER_S
                 return [what]
             case CommandTold():
-                self._read_results_at_s = now.monotonic_s + AGAIN_AFTER_S
+                self._tell_results_later(now)
             case Reported() if not delivered.ok:
                 self._told, self._report_at_s = None, now.monotonic_s + AGAIN_AFTER_S
             case Presence(reason="birth") if not delivered.ok:
@@ -394,6 +398,12 @@ class FleetSession:
                 self._awaited[self._tokens] = result
                 wants.append(Publish(result.told, self._tokens))
         return wants
+
+    def _tell_results_later(self, now: Now) -> None:
+        """The broker did not take one, or had nobody to give it to: the controller is away."""
+        if self._read_results_at_s is None:
+            self._read_results_at_s = now.monotonic_s + self._results_again_after_s
+            self._results_again_after_s = min(2 * self._results_again_after_s, LONGEST_AGAIN_S)
 
     def _presence(self, now: Now, *, online: bool, reason: str) -> Presence:
         return Presence(

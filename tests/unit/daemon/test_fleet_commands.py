@@ -192,6 +192,24 @@ def test_a_command_that_a_restart_interrupted_is_gone_on_with_while_it_is_in_tim
     run(story)
 
 
+def test_a_known_command_is_answered_after_its_deadline_and_after_the_clock_was_set_too() -> None:
+    async def story(device: Device) -> None:
+        async with device.running() as desk:
+            first = await sent(desk, command(1, "drain"))
+            for one in await desk.untold():
+                await desk.told(one.result.id, one.revision)
+            device.clock.pass_s(86_400)
+            assert await sent(desk, command(1, "drain")) == first
+            for one in await desk.untold():
+                await desk.told(one.result.id, one.revision)
+            nowhere = ClockSpan(begins_s=0, ends_s=1)
+            await desk.take(command(1, "drain"), span=nowhere)
+            assert [one.result for one in await desk.untold()] == [first]
+        assert device.drained == [False]
+
+    run(story)
+
+
 def test_a_command_that_cannot_be_kept_is_not_taken_so_that_it_comes_again() -> None:
     async def story(device: Device) -> None:
         async with device.running() as desk:

@@ -284,6 +284,22 @@ def test_a_result_that_the_broker_did_not_take_is_told_again() -> None:
     the(ReadResults, script.after(AGAIN_AFTER_S))
 
 
+def test_a_result_that_no_controller_heard_is_told_again_after_ever_longer() -> None:
+    script = Script()
+    script.connected()
+    waiting = CommandTold(CommandResult(id="c" * 32, op="ping", state=State.DONE, at_s=0), "c" * 32, 1)
+    for wait_s in (60, 120, 240, 480, 960, 960):
+        unheard = Delivered(token_of(CommandResult, script >> ResultsWait((waiting,))), ok=True, heard=False)
+        assert script >> unheard == []
+        assert not any(isinstance(want, ReadResults) for want in script.after(wait_s - 1))
+        the(ReadResults, script.after(1))
+    script >> Ended("lost")
+    script.after(120)
+    the(ReadResults, script >> Connected(session_present=True))
+    wants = script >> ResultsWait((waiting,))
+    assert script >> Delivered(token_of(CommandResult, wants), ok=True) == [waiting]
+
+
 def test_what_cannot_be_read_is_noted_and_not_sent_again() -> None:
     script = Script()
     script.connected()
