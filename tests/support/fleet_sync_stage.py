@@ -90,7 +90,8 @@ class ScriptedDocuments:
     done: list[tuple[str, str]] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
     """Raised by what comes next."""
-    kept: frozenset[str] = frozenset()
+    kept: list[frozenset[str]] = field(default_factory=list)
+    """What was to stay, each time that all else was to go."""
 
     async def obtain(self, document: Document) -> None:
         self._note("obtain", document.digest)
@@ -99,7 +100,7 @@ class ScriptedDocuments:
         self._note(name, digest)
 
     async def keep_only(self, digests: frozenset[str]) -> None:
-        self.kept = digests
+        self.kept.append(digests)
 
     def _note(self, what: str, digest: str) -> None:
         if self.failures:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from homebred_daemon.adapters.durable_files import make_folder, replace_durably
+from homebred_daemon.adapters.partial_document import part_of
 from homebred_daemon.errors import StateError
 from homebred_protocol.digests import digest_of
 
@@ -43,8 +44,8 @@ class FleetDocumentFolder:
             raise self._failure("kept", error) from error
 
     def forget_all_but(self, digests: frozenset[str]) -> None:
-        """As the port says; half of one that is still fetched goes with the others."""
-        kept = {self._place(digest).name for digest in digests}
+        """As the port says."""
+        kept = {name for digest in digests for name in (self._place(digest).name, part_of(self._place(digest)).name)}
         try:
             for each in self._path.iterdir():
                 if each.name not in kept:

@@ -20,7 +20,7 @@ class PartialDocument:
         self._digest = digest
         self._length = length
         self._whole = into / digest.removeprefix("sha256:")
-        self._part = self._whole.with_suffix(".part")
+        self._part = part_of(self._whole)
 
     def held(self) -> int:
         """Bytes of it that came so far; more than it has are none."""
@@ -65,3 +65,8 @@ class PartialDocument:
         self._part.rename(self._whole)
         flush_folder(self._whole.parent)
         return self._whole
+
+
+def part_of(whole: Path) -> Path:
+    """Where what came so far of a document waits for the rest."""
+    return whole.with_suffix(".part")

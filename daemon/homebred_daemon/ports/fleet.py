@@ -59,7 +59,7 @@ class DocumentFolder(Protocol):
         ...
 
     def forget_all_but(self, digests: frozenset[str]) -> None:
-        """Removes every other one."""
+        """Removes every other one; what came so far of these stays, so that they are gone on with."""
         ...
 
 

@@ -373,7 +373,8 @@ class FleetSync:
                 case KeepPart():
                     self._tell_part(want.report)
                     await asyncio.to_thread(memory.keep_part, want.report, want.applied)
-                    await self._means.documents.keep_only(self._session.desired.digests)
+                    if want.report.state in (PartState.APPLIED, PartState.REFUSED):
+                        await self._means.documents.keep_only(self._session.desired.digests)
         except StateError as error:
             self._means.journal.note(fleet_messages.FLEET_HELD_UP, error_code=error.code)
             return (

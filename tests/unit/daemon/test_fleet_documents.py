@@ -7,6 +7,7 @@ import pytest
 from tests.support.fleet_sync_stage import identity
 
 from homebred_daemon.adapters.document_folder import FleetDocumentFolder
+from homebred_daemon.adapters.partial_document import PartialDocument
 from homebred_daemon.core.fleet_messages import Document
 from homebred_daemon.errors import ControllerUnreachableError, RequestError, StateError
 from homebred_daemon.inbound.caretaking import PolicyChange
@@ -115,3 +116,16 @@ async def test_what_is_neither_wanted_nor_holds_is_removed(house: House) -> None
     await house.desk.keep_only(frozenset({other}))
     assert house.folder.find(DIGEST) is None
     assert house.folder.find(other) is not None
+
+
+async def test_what_came_so_far_of_a_wanted_document_stays_and_of_any_other_goes(house: House) -> None:
+    other = digest_of(b"other")
+    wanted_part = PartialDocument(house.folder.path, DIGEST, len(BODY))
+    other_part = PartialDocument(house.folder.path, other, 5)
+    wanted_part.append(BODY[:10])
+    other_part.append(b"oth")
+    await house.desk.keep_only(frozenset({DIGEST}))
+    assert (wanted_part.held(), other_part.held()) == (10, 0)
+    wanted_part.append(BODY[10:])
+    wanted_part.finish()
+    assert house.folder.find(DIGEST) is not None

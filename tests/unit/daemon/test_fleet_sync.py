@@ -108,7 +108,7 @@ def test_a_desired_policy_is_kept_obtained_applied_reported_and_noted() -> None:
             assert stage.documents.done == [("obtain", digest_of(POLICY)), ("policy", digest_of(POLICY))]
             assert stage.memory.kept.highest_version == 3
             assert stage.memory.kept.applied == {"policy": digest_of(POLICY)}
-            await stage.until(lambda: stage.documents.kept == {digest_of(POLICY)})
+            await stage.until(lambda: stage.documents.kept == [{digest_of(POLICY)}])
             assert ("desired", digest_of(POLICY), "applied", 3) in stage.receipts.noted
             assert (reported(stage).desired_version, reported(stage).highest_version) == (3, 3)
 
@@ -123,8 +123,10 @@ def test_a_policy_that_is_not_valid_here_is_refused_and_reported_with_its_compla
         stage.documents.failures.insert(0, ControllerUnreachableError())
         async with stage.sync().running():
             await stage.until(lambda: has_reported(stage, PartState.FETCHING) and has_problem(stage))
+            assert stage.documents.kept == []  # what came so far is gone on with
             await stage.pass_s(61)
             await stage.until(lambda: has_reported(stage, PartState.REFUSED))
+            await stage.until(lambda: stage.documents.kept == [{digest_of(POLICY)}])
             [part] = reported(stage).parts
             assert (part.problem_code, part.problem) == ("bad_request", "line 1 is wrong; correct it")
 
