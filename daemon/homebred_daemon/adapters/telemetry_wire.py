@@ -6,12 +6,12 @@ It chooses nothing: what may stand in an event is decided in the cores, how many
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from homebred_daemon.core.decision import Fallback, Runtime
 from homebred_daemon.core.evidence import EvidenceFact
 from homebred_daemon.core.outbox import Gap, Loss
-from homebred_daemon.core.telemetry import HealthFact, ReceiptFact, RouteFact
+from homebred_daemon.core.telemetry import HealthFact, ReceiptFact, RouteFact, counted
 from homebred_protocol.compression import compressed
 from homebred_protocol.schemas import CURRENT
 from homebred_protocol.v1 import fleet_pb2 as wire
@@ -141,8 +141,9 @@ def receipt_body(fact: ReceiptFact, *, at_s: int) -> bytes:
 
 
 def health_body(fact: HealthFact, *, at_s: int) -> bytes:
-    """How the device stands as an Event without its number."""
-    return wire.Event(recorded_at_s=at_s, health=wire.HealthEvent(**asdict(fact))).SerializeToString()
+    """How the device stands as an Event without its number; waiting reviews may be of guarded tasks (I4)."""
+    told = replace(fact, reviews_waiting=counted(fact.reviews_waiting, guarded=True))
+    return wire.Event(recorded_at_s=at_s, health=wire.HealthEvent(**asdict(told))).SerializeToString()
 
 
 def _stream(word: str) -> wire.Stream.ValueType:

@@ -20,6 +20,7 @@ from homebred_daemon.core.telemetry import (
     ReceiptFact,
     Route,
     Said,
+    counted,
     route_fact,
 )
 from homebred_daemon.core.verification import Finding
@@ -105,11 +106,11 @@ def test_every_kind_of_receipt_has_its_number(kind: str) -> None:
 
 
 @given(st.builds(HealthFact, **dict.fromkeys(HealthFact.__slots__, st.integers(0, 2**31))))
-def test_health_arrives_as_it_stands(fact: HealthFact) -> None:
+def test_health_arrives_as_it_stands_with_waiting_reviews_in_powers_of_two(fact: HealthFact) -> None:
     event = wire.Event.FromString(health_body(fact, at_s=17))
     assert {name: getattr(event.health, name) for name in HealthFact.__slots__} == {
-        name: getattr(fact, name) for name in HealthFact.__slots__
-    }
+        name: getattr(fact, name) for name in HealthFact.__slots__ if name != "reviews_waiting"
+    } | {"reviews_waiting": counted(fact.reviews_waiting, guarded=True)}
 
 
 def test_a_correction_is_told_with_what_it_is_of() -> None:
@@ -123,3 +124,12 @@ def test_a_correction_is_told_with_what_it_is_of() -> None:
         wire.ROUTE_REASON_MARGIN_MET,
     )
     assert (evidence.fingerprint, evidence.confidence_ppm) == (b"", 750_000)
+
+
+@pytest.mark.parametrize(("waiting", "told"), [(0, 0), (1, 1), (3, 4), (5, 8), (8, 8), (9, 16)])
+def test_waiting_reviews_are_told_as_a_power_of_two_since_guarded_tasks_may_be_among_them(
+    waiting: int, told: int
+) -> None:
+    health = replace(HealthFact(**dict.fromkeys(HealthFact.__slots__, 5)), reviews_waiting=waiting)
+    event = wire.Event.FromString(health_body(health, at_s=17))
+    assert (event.health.reviews_waiting, event.health.loaded_models) == (told, 5)
