@@ -8,6 +8,7 @@ import pytest
 from tests.support.fleet_chaos import Rhythm, run
 
 
+@pytest.mark.thorough("half a minute of kills; test_fleet_link and test_fleet_controller kill each once in `make test`")
 def test_kills_of_controller_and_broker_lose_nothing_uncounted_and_double_nothing(tmp_path: Path) -> None:
     rhythm = Rhythm(seconds=24, controller_every_s=5, broker_every_s=11, pause_s=0.02, away_s=8)
     report = run(tmp_path, rhythm, number=2)
