@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import delete, func, insert, select
 from tests.support import telemetry_messages as made
 from tests.support.broker import HOST, Broker, running_broker
 from tests.support.controller_stage import NotedJournal, number_of
@@ -19,7 +19,7 @@ from tests.support.telemetry_messages import routes
 from homebred_fleet.adapters.blob_folder import BlobFolder
 from homebred_fleet.adapters.store import desired, stops
 from homebred_fleet.adapters.store.database import Database
-from homebred_fleet.adapters.store.tables import devices, documents, quarantine, route_events
+from homebred_fleet.adapters.store.tables import devices, documents, quarantine, route_events, stop_orders
 from homebred_fleet.app.linking import Link, linked
 from homebred_fleet.ports.intake import Arrival
 from homebred_protocol.mqtt import Arrived, Connected, Delivered, Endpoint, Happening, SessionTerms
@@ -168,6 +168,34 @@ async def test_a_broker_that_was_killed_and_forgot_is_told_again_what_devices_sh
         assert link.figures.republished == 1
         device.say(routes("clinic-1", 1, 3))
         await until(lambda: device.acks() == [3])
+
+
+async def test_a_stop_that_only_the_broker_still_knows_of_stays_in_force(fleet: Fleet) -> None:
+    device = fleet.devices["clinic-1"]
+    device.connect()
+    async with fleet.controller() as link:
+        for stopped in (False, True):
+            with fleet.database.writing() as connection:
+                epoch = stops.order(connection, stopped=stopped, reason_code="drill", by="ada", now_s=made.NOW_S)
+            link.reconciling.wake()
+            await until(lambda: len(heard_epochs(device)) == epoch)  # noqa: B023  # it is awaited here
+    with fleet.database.writing() as connection:
+        connection.execute(delete(stop_orders).where(stop_orders.c.epoch == 2))  # an older copy
+    async with fleet.controller():
+        late = fleet.devices["factory-1"]
+        late.connect()
+        await until(lambda: bool(late.payloads("/stop")))
+    assert [(one.epoch, one.stopped) for one in map(wire.StopOrder.FromString, late.payloads("/stop"))] == [(2, True)]
+    assert heard_epochs(device) == [1, 2]
+    assert fleet.journal.names.count("stop_taken_over") == 1
+    with fleet.database.reading() as connection:
+        found = stops.in_force(connection)
+    assert found is not None
+    assert (found.epoch, found.stopped, found.reason_code) == (2, True, "drill")
+
+
+def heard_epochs(device: Device) -> list[int]:
+    return [wire.StopOrder.FromString(payload).epoch for payload in device.payloads("/stop")]
 
 
 async def test_whatever_a_hostile_device_sends_on_every_topic_is_counted_and_the_hub_keeps_up(fleet: Fleet) -> None:
