@@ -298,6 +298,7 @@ def test_a_refused_batch_becomes_a_gap(start: Start) -> None:
     assert floor is not None
     assert (floor.seq, floor.events) == (2, 2)
     assert list(outbox.floors(1)) == [floor]
+    assert list(outbox.floors(1, skip=1)) == []
 
 
 def test_a_refused_gap_is_told_again_and_itself_counted(start: Start) -> None:

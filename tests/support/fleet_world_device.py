@@ -28,6 +28,7 @@ from homebred_daemon.core.fleet_steps import (
     Event,
     EventsWait,
     FloorFound,
+    FloorsRead,
     Heard,
     KeepStop,
     Kept,
@@ -47,7 +48,7 @@ from homebred_daemon.core.outbox import Quota
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.core.telemetry_window import CountRefused, CutNext, Forget, Send, TellFloor
 from homebred_daemon.errors import UnwritableError
-from homebred_daemon.ports.outbox import NewEvent
+from homebred_daemon.ports.outbox import Floor, NewEvent
 from homebred_protocol.mqtt import Arrived, Delivered, Ended, Happening, SessionTerms, Will
 from homebred_protocol.topics import STOP, STREAMS, DeviceTopic, Down, Up, read, subscriptions_of_device
 from homebred_protocol.v1 import fleet_pb2 as wire
@@ -249,10 +250,7 @@ class Device:
                 if self._line is not None:
                     self._send(self._line, want)
             case ReadFloors():
-                return [
-                    FloorFound(each.boot_id, each.boot_number, each.stream, each.seq, each.events)
-                    for each in self.outbox.floors(32)
-                ]
+                return [FloorsRead(tuple(map(_found, self.outbox.floors(4, skip=want.skip))))]
             case ReadOutbox():
                 return [OutboxRead(self.outbox.cut_batches())]
             case CutNext() | Forget() | CountRefused() | TellFloor():
@@ -289,8 +287,7 @@ class Device:
                 case TellFloor():
                     floor = self.outbox.floor(want.boot_id, want.stream)
                     if floor is not None:
-                        numbers = (floor.boot_id, floor.boot_number, floor.stream, floor.seq, floor.events)
-                        return [FloorFound(*numbers)]
+                        return [_found(floor)]
         except UnwritableError:
             return [OutboxFailed()]
         return []
@@ -403,3 +400,7 @@ class Device:
         if self.outbox.depth().events:
             found.append(f"{self.outbox.depth().events} events wait")
         return found
+
+
+def _found(floor: Floor) -> FloorFound:
+    return FloorFound(floor.boot_id, floor.boot_number, floor.stream, floor.seq, floor.events)

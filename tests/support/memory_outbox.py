@@ -158,7 +158,7 @@ class MemoryOutbox:
         found = self._stream(boot_id, stream)
         return Floor(boot_id=boot_id, boot_number=number, stream=stream, seq=found.gone_seq, events=found.gone)
 
-    def floors(self, limit: int) -> Sequence[Floor]:
+    def floors(self, limit: int, *, skip: int = 0) -> Sequence[Floor]:
         numbers = {boot_id: number for number, boot_id in self.disk.boots.items()}
         found = [
             Floor(
@@ -171,7 +171,7 @@ class MemoryOutbox:
             for (boot_id, stream), each in self.disk.streams.items()
             if boot_id in numbers and each.gone_seq
         ]
-        return sorted(found, key=lambda floor: (-floor.boot_number, STREAMS.index(floor.stream)))[:limit]
+        return sorted(found, key=lambda floor: (-floor.boot_number, STREAMS.index(floor.stream)))[skip : skip + limit]
 
     def depth(self) -> OutboxDepth:
         sent = sum(each.batch.count for each in self.disk.sent)

@@ -37,6 +37,7 @@ from homebred_daemon.core.fleet_steps import (
     EventsWait,
     FactsAre,
     FloorFound,
+    FloorsRead,
     Heard,
     KeepStop,
     Kept,
@@ -58,19 +59,15 @@ from homebred_daemon.core.fleet_steps import (
     Want,
     WasCut,
 )
+from homebred_daemon.core.floor_telling import FloorTelling
 from homebred_daemon.core.reconnecting import Reconnecting
 from homebred_daemon.core.stopping import Stopping
-from homebred_daemon.core.telemetry_window import HeldBack, Impossible, Send, Step, TelemetryWindow
+from homebred_daemon.core.telemetry_window import HeldBack, Impossible, Send, Step, TelemetryWindow, TellFloor
 from homebred_protocol.mqtt import Connected, Delivered, Ended
 
 KEEPALIVE_S = (60, 120)
 """Each connection draws its own, so that a fleet does not ping in step."""
 GOODBYE_WITHIN_S = 3.0
-FLOORS_EVERY_S = 6 * 3600.0
-"""A controller restored from an older copy may lack events of boots of which nothing waits here any more.
-
-So the device tells what it was acknowledged, at a boot's first connection and again and again.
-"""
 AGAIN_AFTER_S = 60.0
 """Before what the broker did not take, or the outbox could not do, is tried again."""
 LONGEST_AGAIN_S = 960.0
@@ -118,7 +115,7 @@ class FleetSession:
         self._read_results_at_s: float | None = None
         self._results_again_after_s = AGAIN_AFTER_S
         self._report_at_s = 0.0
-        self._tell_floors_at_s = 0.0
+        self._floors = FloorTelling()
         self._awaited: dict[int, object] = {}
         """What was published in this connection and not acknowledged by the broker, by token."""
         self._tokens = 0
@@ -150,7 +147,7 @@ class FleetSession:
         if self.phase is Phase.AWAY:
             waits.append(self._connect_at_s)
         if self.phase is Phase.HERE:
-            waits += [self.window.due_s(), self._read_results_at_s, self._report_due_s(), self._tell_floors_at_s]
+            waits += [self.window.due_s(), self._read_results_at_s, self._report_due_s(), self._floors.due_s()]
         known = [each for each in waits if each is not None]
         return min(known) if known and self.phase is not Phase.GONE else None
 
@@ -172,10 +169,13 @@ class FleetSession:
             case OutboxFailed():
                 self.window.could_not_cut(at_s)
                 self._read_outbox_at_s = at_s + AGAIN_AFTER_S
+                self._floors.could_not_be_read(at_s)
             case EventsWait():
                 self.window.expect_more(at_s)
             case FloorFound():
-                return self._tell_floor(event)
+                return [self._tell_floor(event)] if self.phase is Phase.HERE else []
+            case FloorsRead():
+                return self._tell_floors(event, at_s)
             case Kept():
                 return self._kept(event, now)
             case Outcome():
@@ -219,9 +219,8 @@ class FleetSession:
         if self._read_results_at_s is not None and now.monotonic_s >= self._read_results_at_s:
             self._read_results_at_s = None
             wants.append(ReadResults())
-        if now.monotonic_s >= self._tell_floors_at_s:
-            self._tell_floors_at_s = now.monotonic_s + FLOORS_EVERY_S
-            wants.append(ReadFloors())
+        if (skip := self._floors.next_page(now.monotonic_s)) is not None:
+            wants.append(ReadFloors(skip))
         reported = self._reported(now)
         if not _is_same(reported, self._told) and now.monotonic_s >= self._report_at_s:
             self._revision += 1
@@ -256,6 +255,7 @@ class FleetSession:
         self._awaited.clear()
         self._told = None
         self.window.lose_sight()
+        self._floors.lose_sight(now.monotonic_s)
         if self.phase is Phase.LEAVING:
             self.phase, self._goodbye_by_s = Phase.GONE, None
             return [Left()]
@@ -303,6 +303,9 @@ class FleetSession:
                 self._told, self._report_at_s = None, now.monotonic_s + AGAIN_AFTER_S
             case Presence(reason="birth") if not delivered.ok:
                 return [Note("ignored", (("kind", "state"), ("cause", "broker_refused")))]
+            case FloorReport():
+                heard = delivered.ok and delivered.heard
+                self._floors.was_delivered(delivered.token, now.monotonic_s, heard=heard)
             case Send() if not delivered.ok:
                 self.window.was_turned_away(what.batch, now.monotonic_s)
         return []
@@ -325,7 +328,10 @@ class FleetSession:
                 return [Note("ignored", (("kind", said.kind), ("cause", said.cause))), Acknowledge(receipt)]
 
     def _answered(self, ack: TelemetryAck, now: Now) -> list[Want]:
-        return self._moves(self.window.answered(ack, now.monotonic_s))
+        steps = self.window.answered(ack, now.monotonic_s)
+        if any(isinstance(step, TellFloor) for step in steps):
+            self._floors.tell_all(now.monotonic_s)
+        return self._moves(steps)
 
     def _moves(self, steps: Iterable[Step]) -> list[Want]:
         wants: list[Want] = []
@@ -373,20 +379,23 @@ class FleetSession:
         self._awaited[self._tokens] = told
         return Publish(told, self._tokens)
 
-    def _tell_floor(self, floor: FloorFound) -> list[Want]:
+    def _tell_floor(self, floor: FloorFound) -> Publish:
+        return self._publish(
+            FloorReport(
+                boot_id=floor.boot_id,
+                boot_number=floor.boot_number,
+                stream=floor.stream,
+                acknowledged_seq=floor.seq,
+                acknowledged_events=floor.events,
+            )
+        )
+
+    def _tell_floors(self, read: FloorsRead, at_s: float) -> list[Want]:
         if self.phase is not Phase.HERE:
             return []
-        return [
-            self._publish(
-                FloorReport(
-                    boot_id=floor.boot_id,
-                    boot_number=floor.boot_number,
-                    stream=floor.stream,
-                    acknowledged_seq=floor.seq,
-                    acknowledged_events=floor.events,
-                )
-            )
-        ]
+        published = [self._tell_floor(floor) for floor in read.page]
+        self._floors.was_read([each.token for each in published], at_s)
+        return [*published]
 
     def _tell_results(self, waiting: ResultsWait) -> list[Want]:
         if self.phase is not Phase.HERE:

@@ -70,6 +70,13 @@ class FloorFound:
 
 
 @dataclass(frozen=True, slots=True)
+class FloorsRead:
+    """A page of them, the newest first; empty: there are no more."""
+
+    page: tuple[FloorFound, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """Whether a `KeepDesired` or `KeepStop` is on the disk."""
 
@@ -121,6 +128,7 @@ Event = (
     | OutboxFailed
     | EventsWait
     | FloorFound
+    | FloorsRead
     | Kept
     | Outcome
     | ResultsWait
@@ -208,7 +216,9 @@ class ReadResults:
 
 @dataclass(frozen=True, slots=True)
 class ReadFloors:
-    """`FloorFound` follows for each of the newest that the outbox remembers."""
+    """`FloorsRead` follows: what the outbox remembers, the newest first, without the first `skip`."""
+
+    skip: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,8 +115,8 @@ class Outbox(Protocol):
         """What was acknowledged or refused of a stream; None: nothing is known of that boot."""
         ...
 
-    def floors(self, limit: int) -> Sequence[Floor]:
-        """What was acknowledged of the newest boots' streams, the newest first; where nothing was, it is left out."""
+    def floors(self, limit: int, *, skip: int = 0) -> Sequence[Floor]:
+        """What was acknowledged of the boots' streams, the newest first; where nothing was, it is left out."""
         ...
 
     def depth(self) -> OutboxDepth:

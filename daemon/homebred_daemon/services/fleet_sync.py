@@ -29,6 +29,7 @@ from homebred_daemon.core.fleet_steps import (
     EventsWait,
     FactsAre,
     FloorFound,
+    FloorsRead,
     Heard,
     KeepStop,
     Kept,
@@ -68,7 +69,7 @@ WILL_DELAY_S = 30
 """So that a short flap of the network makes nobody look for the device."""
 MAX_BATCH_EVENTS = 200
 MAX_BATCH_BYTES = 98_304
-MOST_FLOORS = 32
+FLOORS_ON_A_PAGE = 32
 LOOK_EVERY_S = 60.0
 """At what is reported of the device, where nothing happens."""
 GOODBYE_S = 5.0
@@ -358,7 +359,8 @@ class FleetSync:
                 floor = outbox.floor(want.boot_id, want.stream)
                 return [_found(floor)] if floor is not None else []
             case ReadFloors():
-                return [_found(floor) for floor in outbox.floors(MOST_FLOORS)]
+                floors = outbox.floors(FLOORS_ON_A_PAGE, skip=want.skip)
+                return [FloorsRead(tuple(map(_found, floors)))]
 
     async def _keep(self, want: KeepDesired | KeepStop | KeepPart) -> list[Event]:
         memory, receipts = self._means.memory, self._means.receipts

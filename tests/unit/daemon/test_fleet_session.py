@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import pytest
 
+from homebred_daemon.core import floor_telling
 from homebred_daemon.core.commands import Command, CommandResult, State
 from homebred_daemon.core.desired_state import Apply, DesiredState, KeepDesired, KeepPart, KeptDesired, Obtain, Outcome
 from homebred_daemon.core.fleet_messages import (
@@ -22,7 +23,6 @@ from homebred_daemon.core.fleet_messages import (
 )
 from homebred_daemon.core.fleet_session import (
     AGAIN_AFTER_S,
-    FLOORS_EVERY_S,
     GOODBYE_WITHIN_S,
     KEEPALIVE_S,
     FleetSession,
@@ -37,6 +37,7 @@ from homebred_daemon.core.fleet_steps import (
     EventsWait,
     FactsAre,
     FloorFound,
+    FloorsRead,
     Heard,
     KeepStop,
     Kept,
@@ -59,7 +60,7 @@ from homebred_daemon.core.fleet_steps import (
     WasCut,
 )
 from homebred_daemon.core.stopping import Stopping
-from homebred_daemon.core.telemetry_window import CutNext, Forget, Send
+from homebred_daemon.core.telemetry_window import CutNext, Forget, Send, TellFloor
 from homebred_daemon.ports.outbox import CutBatch
 from homebred_protocol.mqtt import Connected, Delivered, Ended
 
@@ -204,11 +205,29 @@ def test_floors_are_told_at_the_first_connection_and_now_and_then() -> None:
     assert told(script >> found) == [
         FloorReport(boot_id=BOOT, boot_number=3, stream="route", acknowledged_seq=5, acknowledged_events=5)
     ]
+    page = (found, FloorFound(BOOT, 3, "health", 6, 6))
+    reports = [want for want in script >> FloorsRead(page) if isinstance(want, Publish)]
+    script >> Delivered(reports[0].token, ok=True)
+    assert the(ReadFloors, script >> Delivered(reports[1].token, ok=True)) == ReadFloors(2)
+    script >> FloorsRead(())
     script >> Ended("lost")
     assert told(script >> found) == []
+    assert told(script >> FloorsRead(page)) == []
     script.after(200)
     assert not [w for w in script >> Connected(session_present=True) if isinstance(w, ReadFloors)]
-    the(ReadFloors, script.after(FLOORS_EVERY_S))
+    assert the(ReadFloors, script.after(floor_telling.EVERY_S)) == ReadFloors(0)
+
+
+def test_an_answer_below_what_was_acknowledged_has_all_floors_told() -> None:
+    script = Script()
+    script.connected()
+    script >> FloorsRead(())
+    batch = CutBatch(boot_id=BOOT, stream="route", after_seq=5, last_seq=6, payload=b"", count=1)
+    script >> OutboxRead((batch,))
+    script.after(floor_telling.ALL_EVERY_S)
+    wants = script >> Heard(TelemetryAck(boot_id=BOOT, stream="route", up_to_seq=2), 1)
+    the(TellFloor, wants)
+    assert the(ReadFloors, wants) == ReadFloors(0)
 
 
 def test_a_desired_state_goes_to_the_disk_before_anything_of_it_happens_and_its_end_is_reported() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from tests.support.fleet_sync_stage import OWN, SyncStage, identity
 from tests.support.manual_clock import run_with
-from tests.support.memory_outbox import MemoryOutbox
+from tests.support.memory_outbox import Disk, MemoryOutbox
 from typing_extensions import override
 
 from homebred_daemon.core.commands import CommandResult, State
@@ -78,6 +78,26 @@ def test_telemetry_is_sent_until_the_controller_has_committed_it() -> None:
             assert (await sync.state()).waiting_events == 0
 
     stage = SyncStage()
+    run_with(stage.clock, script())
+
+
+def test_what_was_acknowledged_of_a_hundred_starts_is_told_at_the_first_connection() -> None:
+    async def script() -> None:
+        async with stage.sync().running():
+            await stage.until(lambda: len(told()) == 100)
+        assert told() == {(f"{number:032x}", 1) for number in range(1, 101)}
+
+    def told() -> set[tuple[str, int]]:
+        floors = map(wire.TelemetryFloor.FromString, stage.controller.of("rq/telemetry-floor"))
+        return {(floor.boot_id, floor.acknowledged_seq) for floor in floors}
+
+    disk = Disk()
+    for number in range(1, 101):
+        outbox = MemoryOutbox(disk=disk, boot_id=f"{number:032x}")
+        outbox.append([NewEvent(stream="route", body=b"")], cursor="")
+        outbox.cut(max_events=1, max_bytes=1000)
+        outbox.acknowledge(outbox.boot_id, "route", 1)
+    stage = SyncStage(outbox=MemoryOutbox(disk=disk, boot_id="f" * 32))
     run_with(stage.clock, script())
 
 

@@ -158,10 +158,10 @@ class SqliteOutbox:
             events=row["gone_events"] if row is not None else 0,
         )
 
-    def floors(self, limit: int) -> Sequence[Floor]:
-        """What was acknowledged of the newest boots' streams, the newest first."""
+    def floors(self, limit: int, *, skip: int = 0) -> Sequence[Floor]:
+        """What was acknowledged of the boots' streams, the newest first."""
         with self._reading():
-            rows = self._sql.rows("floors", limit=limit)
+            rows = self._sql.rows("floors", limit=limit, skip=skip)
         return [
             Floor(
                 boot_id=row["boot_id"],

@@ -67,9 +67,9 @@ DELETE FROM events WHERE stream = :stream AND boot = :boot AND seq <= :seq;
 SELECT cut_seq, gone_seq, gone_events FROM streams WHERE boot = :boot AND stream = :stream;
 
 -- name: floors
--- What has gone of the newest starts' streams.
+-- What has gone of the starts' streams, the newest first.
 SELECT streams.*, boots.id AS boot_id FROM streams JOIN boots ON boots.number = streams.boot WHERE gone_seq > 0
-ORDER BY boot DESC, stream LIMIT :limit;
+ORDER BY boot DESC, stream LIMIT :limit OFFSET :skip;
 
 -- name: set_cut
 -- A batch was cut.
