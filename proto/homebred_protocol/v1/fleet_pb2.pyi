@@ -658,6 +658,7 @@ class HealthEvent(_message.Message):
     worker_failures: _builtins.int
     """since the boot"""
     reviews_waiting: _builtins.int
+    """the least power of two that is no less"""
     def __init__(
         self,
         *,
