@@ -80,8 +80,8 @@ bench: .venv/.made $(MODEL) ## figures against the targets, into bench.jsonl
 deb: .venv/.made ## dist/homebred_VERSION_ARCH.deb; ARCH=arm64 for a device of another kind
 	@$(BIN)/python packaging/tools/build_deb.py $(if $(ARCH),--arch $(ARCH))
 
-booted: .venv/.made ## the package in a machine that systemd runs; part of `make test` (needs root)
-	$(BIN)/pytest -q -s -m booted tests/scenario
+booted: .venv/.made ## the package in a machine that systemd runs; part of `make test-all` (needs root)
+	$(BIN)/pytest -q -s --thorough -m booted tests/scenario
 
 lock: ## resolves requirements.lock and packaging/locks/*.lock of Python packages anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --extra daemon --extra fleet --extra postgresql \

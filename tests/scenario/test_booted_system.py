@@ -23,8 +23,8 @@ from tests.support.tiny_gguf import write_tiny_gguf
 from homebred_daemon import messages
 
 pytestmark = [
-    pytest.mark.xdist_group("booted machine"),  # both install what they need from Debian
     pytest.mark.booted,
+    pytest.mark.thorough("a machine is made and booted: three minutes"),
     pytest.mark.xdist_group("booted"),
     pytest.mark.slow,
     pytest.mark.timeout(600),

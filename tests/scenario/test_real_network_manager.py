@@ -20,7 +20,6 @@ from tests.support.committed_files import ROOT
 from tests.support.system_bus import NAME, PATH, PROPERTIES
 
 pytestmark = [
-    pytest.mark.xdist_group("booted machine"),  # both install what they need from Debian
     pytest.mark.booted,
     pytest.mark.xdist_group("booted"),
     pytest.mark.slow,
