@@ -85,6 +85,7 @@ def chance() -> Iterator[random.Random]:
     sys.stdout.write(f"seed {seed}\n")
 
 
+@pytest.mark.thorough("many kills; test_fleet_controller crashes it once in `make test`")
 def test_a_controller_that_is_killed_again_and_again_has_every_acknowledged_event_once(
     tmp_path: Path, chance: random.Random, *, thorough: bool
 ) -> None:

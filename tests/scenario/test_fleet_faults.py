@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 from tests.support.fleet_world import Faults, World
 
-SEEDS = 400
+SEEDS = 200
 THOROUGH_SEEDS = 5_000
 CHUNK = 100
 

@@ -99,6 +99,7 @@ def test_a_planted_fault_is_caught(mutant: Mutant, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough("half a minute; the whole comparison of the sound router runs in test_contract")
 def test_the_sound_router_survives_the_thinned_comparison(tmp_path: Path) -> None:
     unchanged = Mutant(CORE + "routing.py", "RULES", "RULES")
     found = comparison(planted(unchanged, tmp_path))
