@@ -60,7 +60,7 @@ unit: .venv/.made ## the unit suite alone, in seconds, with a fifth of the examp
 	$(BIN)/pytest -q $(EXAMPLES) tests/unit tests/architecture
 
 suite: .venv/.made $(MODEL) test-tools
-	$(BIN)/pytest -q $(BESIDE) -m "not alone" --ignore tests/unit --ignore tests/architecture
+	$(BIN)/pytest -q $(BESIDE) -m "not alone and not slow" --ignore tests/unit --ignore tests/architecture
 	$(BIN)/pytest -q -m alone --ignore tests/unit --ignore tests/architecture
 
 test-tools:
@@ -71,8 +71,8 @@ thorough-tools: .venv/.made
 
 test-all: .venv/.made $(MODEL) thorough-tools ## everything, thoroughly: three quarters of an hour
 	@$(MAKE) --no-print-directory --jobs=$(PROCESSES) --output-sync=target EXAMPLES= $(CHECKS)
-	$(BIN)/pytest -q $(BESIDE) -m "not alone and not thorough" --ignore tests/unit --ignore tests/architecture
-	$(BIN)/pytest -q -s --thorough -m "alone or thorough" --ignore tests/unit --ignore tests/architecture
+	$(BIN)/pytest -q $(BESIDE) -m "not alone and not slow and not thorough" --ignore tests/unit --ignore tests/architecture
+	$(BIN)/pytest -q -s --thorough -m "alone or slow or thorough" --ignore tests/unit --ignore tests/architecture
 
 bench: .venv/.made $(MODEL) ## figures against the targets, into bench.jsonl
 	$(BIN)/python -m tests.bench --model $(MODEL)
