@@ -20,6 +20,8 @@ from tests.support.stand_in_package import tensorrt_edgellm_facts, write_stand_i
 
 from homebred_engines.package_facts import PackageFacts
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = ROOT / "tests" / "support" / "edge_contract_run.py"
 INSPECTION = """
 import json, tensorrt_edgellm.runtime as runtime

@@ -10,6 +10,8 @@ import pytest
 from tests.support.power_cuts import REPOSITORY, prove, recorded
 from tests.support.store_scenarios import SCENARIOS
 
+pytestmark = pytest.mark.slow
+
 SEED = 20261123
 
 

@@ -24,6 +24,8 @@ from tests.support.stand_in_package import tensorrt_llm_facts, write_stand_in
 from homebred_engines.package_facts import ClassFacts, PackageFacts, drift
 from homebred_engines.package_source import open_source
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = ROOT / "tests" / "support" / "contract_run.py"
 INSTALLED = find_spec("tensorrt_llm")
 
