@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -218,9 +218,8 @@ def settle(controller: Controller, made: Sequence[Sender]) -> float:
     """Waits until the books agree, at most SETTLED_WITHIN_S; how long it took."""
     begun_s = time.monotonic()
     while time.monotonic() - begun_s < SETTLED_WITHIN_S:
-        with suppress(AssertionError):
-            if not waiting(made) and all(books(controller, sender).agree for sender in made):
-                break
+        if not waiting(made) and all(books(controller, sender).agree for sender in made):
+            break
         time.sleep(0.5)
     return time.monotonic() - begun_s
 

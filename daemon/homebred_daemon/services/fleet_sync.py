@@ -219,7 +219,7 @@ class FleetSync:
             try:
                 self._session = self._made_session(connections=self._session.connections)
             except StateError as error:
-                self._means.journal.note(fleet_messages.FLEET_HELD_UP, error_code=error.code)
+                self._held_up(error)
             else:
                 return
 
@@ -339,7 +339,7 @@ class FleetSync:
         try:
             return await asyncio.to_thread(self._ask_outbox, want)
         except StateError as error:
-            self._means.journal.note(fleet_messages.FLEET_HELD_UP, error_code=error.code)
+            self._held_up(error)
             return [OutboxFailed()]
 
     def _ask_outbox(self, want: ReadOutbox | CutNext | Forget | CountRefused | TellFloor | ReadFloors) -> list[Event]:
@@ -363,26 +363,34 @@ class FleetSync:
                 return [FloorsRead(tuple(map(_found, floors)))]
 
     async def _keep(self, want: KeepDesired | KeepStop | KeepPart) -> list[Event]:
-        memory, receipts = self._means.memory, self._means.receipts
+        memory = self._means.memory
+        if isinstance(want, KeepPart):
+            await self._keep_part(want)
+            return []
         try:
-            match want:
-                case KeepDesired():
-                    await asyncio.to_thread(memory.keep_desired, want.desired)
-                case KeepStop():
-                    await asyncio.to_thread(memory.keep_stop, want.stopping)
-                    done = "stopped" if want.stopping.stopped else "resumed"
-                    receipts.receipt("stop", "", done, "", version=want.stopping.epoch)
-                case KeepPart():
-                    self._tell_part(want.report)
-                    await asyncio.to_thread(memory.keep_part, want.report, want.applied)
-                    if want.report.state in (PartState.APPLIED, PartState.REFUSED):
-                        await self._means.documents.keep_only(self._session.desired.digests)
+            if isinstance(want, KeepDesired):
+                await asyncio.to_thread(memory.keep_desired, want.desired)
+            else:
+                await asyncio.to_thread(memory.keep_stop, want.stopping)
+                done = "stopped" if want.stopping.stopped else "resumed"
+                self._means.receipts.receipt("stop", "", done, "", version=want.stopping.epoch)
         except StateError as error:
-            self._means.journal.note(fleet_messages.FLEET_HELD_UP, error_code=error.code)
-            return (
-                [] if isinstance(want, KeepPart) else [Kept(want, ok=False)]
-            )  # a part is done once more after a restart
-        return [] if isinstance(want, KeepPart) else [Kept(want, ok=True)]
+            self._held_up(error)
+            return [Kept(want, ok=False)]
+        return [Kept(want, ok=True)]
+
+    async def _keep_part(self, want: KeepPart) -> None:
+        """What the disk does not take of it is done once more after a restart."""
+        try:
+            self._tell_part(want.report)
+            await asyncio.to_thread(self._means.memory.keep_part, want.report, want.applied)
+            if want.report.state in (PartState.APPLIED, PartState.REFUSED):
+                await self._means.documents.keep_only(self._session.desired.digests)
+        except StateError as error:
+            self._held_up(error)
+
+    def _held_up(self, error: StateError) -> None:
+        self._means.journal.note(fleet_messages.FLEET_HELD_UP, error_code=error.code)
 
     def _tell_part(self, report: PartReport) -> None:
         version = self._session.desired.version
@@ -436,10 +444,8 @@ class FleetSync:
         try:
             await self._means.commands.take(want.command, span=self._means.span())
         except StateError as error:
-            self._means.journal.note(
-                fleet_messages.FLEET_HELD_UP, error_code=error.code
-            )  # it comes again: not acknowledged
-            return
+            self._held_up(error)
+            return  # it comes again: not acknowledged
         self._tell_broker(Acknowledge(want.receipt))
 
     async def _with_commands(self, want: CommandTold | ReadResults) -> list[Event]:
@@ -450,7 +456,7 @@ class FleetSync:
                 return []
             untold = await commands.untold()
         except StateError as error:
-            self._means.journal.note(fleet_messages.FLEET_HELD_UP, error_code=error.code)
+            self._held_up(error)
             return []
         waiting = tuple(CommandTold(each.result, each.result.id, each.revision) for each in untold)
         return [ResultsWait(waiting)] if waiting else []
