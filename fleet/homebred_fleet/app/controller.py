@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
@@ -28,6 +27,7 @@ from homebred_fleet.adapters.store.administering import Administering
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.adapters.store.document_files import DocumentFiles
 from homebred_fleet.adapters.store.identities import IdentityStore
+from homebred_fleet.adapters.system_clock import unix_s
 from homebred_fleet.app.linking import Link, linked
 from homebred_fleet.core.attempts import Attempts
 from homebred_fleet.services.enrolling import Enrolling
@@ -39,11 +39,6 @@ from homebred_protocol.mqtt_thread import MqttThread
 
 Part = Callable[[], Coroutine[None, None, None]]
 """Runs until it is cancelled; what it raises ends the controller."""
-
-
-def unix_s() -> int:
-    """Whole Unix seconds."""
-    return time.time_ns() // 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
 import typer
 
+from homebred_fleet.adapters.system_clock import unix_s
 from homebred_fleet.app.appointing import appoint, appointed, dismiss
 from homebred_fleet.cli.exits import write_json
 from homebred_fleet.cli.options import ConfigOption, JsonOption, loaded
@@ -30,7 +30,7 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Make an admin's key, certificate and profile; hand the three files over, and remove them here."""
-    made = appoint(loaded(config), Admin(name=name, role=role), time.time_ns() // 1_000_000_000)
+    made = appoint(loaded(config), Admin(name=name, role=role), unix_s())
     if as_json:
         write_json({"name": name, "role": role, "profile": str(made.profile)})
     else:
@@ -55,7 +55,7 @@ def remove(
     as_json: JsonOption = False,
 ) -> None:
     """Have the controller know an admin no longer: it refuses their next request."""
-    was_one = dismiss(loaded(config), name, time.time_ns() // 1_000_000_000)
+    was_one = dismiss(loaded(config), name, unix_s())
     if as_json:
         write_json({"name": name, "removed": was_one})
     else:

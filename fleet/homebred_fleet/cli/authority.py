@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import typer
 
 from homebred_fleet.adapters.certificate_authority import CertificateAuthority
 from homebred_fleet.adapters.fleet_folder import FleetFolder
+from homebred_fleet.adapters.system_clock import unix_s
 from homebred_fleet.app.rollover import new_issuer
 from homebred_fleet.cli.exits import write_json
 from homebred_fleet.cli.options import ConfigOption, JsonOption, loaded
@@ -36,7 +35,7 @@ def show(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
 def renew(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Make another issuer, which issues from now on; needs the root's key. Both are trusted until the old one ends."""
     folder = FleetFolder(loaded(config).paths.folder)
-    number = new_issuer(folder, time.time_ns() // 1_000_000_000)
+    number = new_issuer(folder, unix_s())
     if as_json:
         write_json({"issuer": number})
     else:

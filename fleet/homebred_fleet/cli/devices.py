@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Any
 
 import typer
 
+from homebred_fleet.adapters.system_clock import unix_s
 from homebred_fleet.cli.asking import FilterOption, LimitOption, ProfileOption, asking
 from homebred_fleet.cli.exits import write_json
 from homebred_fleet.cli.options import JsonOption
@@ -35,7 +35,7 @@ def list_(
     if as_json:
         write_json({"devices": found})
         return
-    now_s = time.time_ns() // 1_000_000_000
+    now_s = unix_s()
     head = ("device", "site", "state", "online", "heard", "desired", "version", "policy", "labels")
     show_table(head, [_cells(one, now_s) for one in found], none="no device fits")
 
@@ -61,7 +61,7 @@ def show(device: Device, *, profile: ProfileOption = None, as_json: JsonOption =
     if as_json:
         write_json(found)
         return
-    now_s = time.time_ns() // 1_000_000_000
+    now_s = unix_s()
     assigned, reported = found["assigned"] or {}, found["reported"] or {}
     show_fields(
         {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from homebred_fleet.adapters.fleet_folder import FleetFolder
+from homebred_fleet.adapters.system_clock import unix_s
 from homebred_fleet.app.founding import Founded, Plan, found
 from homebred_fleet.cli.exits import write_json
 from homebred_fleet.cli.options import JsonOption
@@ -40,7 +40,7 @@ def init(
         hosts=tuple(host or ()), http_port=http_port, broker_port=broker_port, admin=admin, broker_user=broker_user
     )
     there = FleetFolder(folder.absolute())
-    founded = found(there, plan, time.time_ns() // 1_000_000_000)
+    founded = found(there, plan, unix_s())
     if as_json:
         made = [str(path) for path in founded.made]
         write_json({"folder": str(there.path), "fingerprint": founded.root_fingerprint, "made": made})

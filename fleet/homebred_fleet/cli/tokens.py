@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import Annotated
 
 import typer
 
+from homebred_fleet.adapters.system_clock import unix_s
 from homebred_fleet.cli.asking import ProfileOption, asking, pairs, seconds
 from homebred_fleet.cli.exits import write_json
 from homebred_fleet.cli.options import JsonOption
@@ -50,7 +50,7 @@ def list_(*, profile: ProfileOption = None, as_json: JsonOption = False) -> None
     if as_json:
         write_json(found)
         return
-    now_s = time.time_ns() // 1_000_000_000
+    now_s = unix_s()
     rows = [
         (
             one["id"],
