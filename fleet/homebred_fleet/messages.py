@@ -162,6 +162,26 @@ NOT_RECONCILED = Event(
     next_step="See to the database and the documents' folder; it is tried again within seconds.",
     fields=("error_code",),
 )
+OLD_FORGOTTEN = Event(
+    name="old_forgotten",
+    severity=Severity.INFO,
+    sentence="{count} {kind} older than {days} days were deleted.",
+    fields=("kind", "count", "days"),
+)
+SURPLUS_FORGOTTEN = Event(
+    name="surplus_forgotten",
+    severity=Severity.WARNING,
+    sentence="The oldest {count} {kind} of {device} were deleted: there were more than {most}, and it had most.",
+    next_step="Find out why that device tells so much, or raise what [telemetry] allows if the disk has room.",
+    fields=("device", "kind", "count", "most"),
+)
+NOT_FORGOTTEN = Event(
+    name="not_forgotten",
+    severity=Severity.ERROR,
+    sentence="Telemetry that is too old or too much could not be deleted: {error_code}.",
+    next_step="See to the database; it is tried again within seconds while telemetry comes, else in an hour.",
+    fields=("error_code",),
+)
 DESIRED_PUBLISHED_AGAIN = Event(
     name="desired_published_again",
     severity=Severity.NOTICE,
@@ -209,6 +229,9 @@ EVENTS: tuple[Event, ...] = (
     STORE_FAILS,
     MESSAGE_SET_ASIDE,
     NOT_RECONCILED,
+    OLD_FORGOTTEN,
+    SURPLUS_FORGOTTEN,
+    NOT_FORGOTTEN,
     DESIRED_PUBLISHED_AGAIN,
     STOP_TAKEN_OVER,
     DEVICES_UNHEARD,

@@ -100,6 +100,25 @@ class IdentitySettings(_Section):
     )
 
 
+class TelemetrySettings(_Section):
+    """How much of what devices tell is kept, and how long; what goes is counted."""
+
+    event_days: int = Field(default=90, ge=1, le=3_650, description="Life of an event, days since it came.")
+    max_events: int = Field(
+        default=20_000_000,
+        ge=10_000,
+        le=10_000_000_000,
+        description="Events of all devices together, about 250 bytes each; then those go of whom there are most.",
+    )
+    hour_days: int = Field(default=400, ge=1, le=36_500, description="Life of an hour's sums, days.")
+    max_hours: int = Field(
+        default=10_000_000,
+        ge=10_000,
+        le=10_000_000_000,
+        description="Hours' sums of all devices together, about 100 bytes each; then likewise.",
+    )
+
+
 class LogSettings(_Section):
     """What the controller writes about itself."""
 
@@ -119,6 +138,7 @@ class Settings(BaseSettings):
     http: HttpSettings = Field(default_factory=HttpSettings)
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     identity: IdentitySettings = Field(default_factory=IdentitySettings)
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
     @property

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 from tests.support import telemetry_messages as telling
+from tests.support.broker import now_s as unix_s
 from tests.support.controller import Controller, Device, running_controller
 from tests.support.mqtt_client import Client, clients
 
 from homebred_fleet.adapters.blob_folder import BlobFolder
 from homebred_fleet.adapters.store import desired, documents, stops
+from homebred_fleet.adapters.store.intake import StoreIntake
 from homebred_fleet.adapters.store.tables import boots, devices, presence, route_events
 from homebred_protocol.compression import decompressed
 from homebred_protocol.topics import STOP, DeviceTopic, Down, Up
@@ -141,3 +143,16 @@ def test_a_device_is_seen_online_and_offline(controller: Controller) -> None:
 def sees(controller: Controller, device: Device, is_online: object) -> bool:
     online = select(presence.c.online).select_from(presence.join(devices)).where(devices.c.id == device.id)
     return asked(controller, online) is is_online
+
+
+def test_what_is_too_old_is_deleted_from_the_start_on(controller: Controller) -> None:
+    device = controller.enrol()
+    controller.stop()
+    database, now_s = controller.database(), unix_s()
+    taken = [telling.routes(device.id, 1, 4), telling.routes(device.id, 5, 6, after_seq=4)]
+    for arrival, days in zip(taken, (91, 89), strict=True):
+        StoreIntake(database).take([arrival], now_s=now_s - days * 86_400)
+    database.close()
+    controller.start()
+    eventually(lambda: rows(controller, device) == 2)
+    eventually(lambda: any(one["event"] == "old_forgotten" and one["count"] == 4 for one in controller.log))

@@ -20,6 +20,7 @@ from homebred_fleet.adapters.blob_folder import BlobFolder
 from homebred_fleet.adapters.certificate_authority import CertificateAuthority, make_issuing, make_root
 from homebred_fleet.adapters.store.tables import documents
 from homebred_fleet.adapters.x509_making import Issuer, Validity
+from homebred_fleet.core.enrolment import CERTIFICATES_A_DAY
 from homebred_protocol.mqtt import Credentials
 
 RACERS = 64
@@ -274,6 +275,19 @@ def test_who_is_refused_too_often_is_told_to_wait_others_are_not_and_the_log_nam
     assert len(statuses) > REFUSED_PER_MINUTE
     assert controller.enrol().id
     assert "hbt_" not in controller.log_file.read_text()
+
+
+def test_no_device_and_no_token_is_given_certificates_without_end_and_others_are_let_in(controller: Controller) -> None:
+    key, token = making.new_key(), controller.token()
+    device = controller.enrol(token, key)
+    renewals = [renew(controller, device, key) for _ in range(CERTIFICATES_A_DAY + 1)]
+    assert ([reply.status for reply in renewals[:-1]], renewals[-1].status) == ([200] * CERTIFICATES_A_DAY, 429)
+    assert int(renewals[-1].headers["retry-after"]) > 600
+    newest = controller.device(key, renewals[-2])
+    assert controller.ask("GET", WHOAMI, credentials=newest.credentials).status == 200
+    again = [controller.ask_to_enrol(token, key).status for _ in range(CERTIFICATES_A_DAY)]
+    assert (again[0], again[-1]) == (200, 429)
+    assert controller.enrol().id
 
 
 def test_what_was_committed_outlives_a_crash(controller: Controller) -> None:

@@ -94,9 +94,8 @@ class IdentityFiles:
 
         path = self._credential or self._folder / f"pending-{purpose}.pem"
         with self._in_our_words("written"):
-            if self._credential is None:
-                make_folder(self._folder)
-                if not path.exists():
+            if self._credential is None and not path.exists():
+                with self._writing():  # whoever takes one up removes what others left aside
                     create_durably(path, new_key())
                     self._hand_over(path)
             self._require_private(path)

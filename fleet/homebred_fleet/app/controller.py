@@ -27,11 +27,14 @@ from homebred_fleet.adapters.store.administering import Administering
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.adapters.store.document_files import DocumentFiles
 from homebred_fleet.adapters.store.identities import IdentityStore
+from homebred_fleet.adapters.store.retained import RetainedEvents, RetainedHours, RetainedStarts
 from homebred_fleet.adapters.system_clock import unix_s
 from homebred_fleet.app.linking import Link, linked
-from homebred_fleet.core.attempts import Attempts
+from homebred_fleet.core.attempts import DAY_S, Attempts
+from homebred_fleet.core.enrolment import CERTIFICATES_A_DAY
 from homebred_fleet.services.enrolling import Enrolling
 from homebred_fleet.services.renewing import Renewing
+from homebred_fleet.services.retaining import Bound, Retaining
 from homebred_fleet.services.revoking import Revoking
 from homebred_fleet.settings import Settings
 from homebred_protocol.mqtt import Credentials, Endpoint
@@ -64,7 +67,16 @@ class Controller:
 
         own = OwnCertificatesInFolder(self.folder, self.settings.identity.names)
         renewing = Renewing(own, self.journal, renewed=renewed, now_s=unix_s)
-        return (self.revoking.run, renewing.run, self.link.run)
+        return (self.revoking.run, renewing.run, self.link.run, self._retaining().run)
+
+    def _retaining(self) -> Retaining:
+        kept = self.settings.telemetry
+        events, hours = RetainedEvents(self.database), RetainedHours(self.database)
+        bounds = (
+            Bound(kind="events", rows=events, days=kept.event_days, most=kept.max_events),
+            Bound(kind="hours", rows=hours, days=kept.hour_days, most=kept.max_hours),
+        )
+        return Retaining(bounds, RetainedStarts(self.database), self.journal, self.link.figures, now_s=unix_s)
 
     def routers(self) -> tuple[APIRouter, ...]:
         """What the HTTPS server serves."""
@@ -72,6 +84,7 @@ class Controller:
             enrolment=self.enrolling,
             authority=lambda: CertificateAuthority.opened(self.folder),
             attempts=Attempts(self.settings.identity.refused_per_minute),
+            issued=Attempts(CERTIFICATES_A_DAY, window_s=DAY_S),
             journal=self.journal,
         )
         devices = DeviceParts(

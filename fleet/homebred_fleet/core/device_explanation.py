@@ -87,6 +87,8 @@ class DeviceRecord:
     parts: tuple[PartFacts, ...] = ()
     stop: StopFacts = StopFacts(epoch=0, stopped=False, reason_code="", reported_epoch=0, reported_stopped=False)
     stored_events: int = 0
+    forgotten_events: int = 0
+    """Of them, those that were deleted again."""
     lost_events: Mapping[str, int] = field(default_factory=dict)
     """By reason, of the device and of the controller."""
     quarantined: Mapping[str, int] = field(default_factory=dict)
@@ -246,12 +248,19 @@ def _stop(record: DeviceRecord, _now_s: int) -> Finding:
 
 def _gaps(record: DeviceRecord, _now_s: int) -> Finding:
     lost = sum(record.lost_events.values())
-    told: Facts = {"stored_events": record.stored_events, **dict(record.lost_events)}
+    told: Facts = {
+        "stored_events": record.stored_events,
+        "forgotten_events": record.forgotten_events,
+        **dict(record.lost_events),
+    }
+    stored = f"{counted(record.stored_events, 'event')} stored"
+    if record.forgotten_events:
+        stored += f" ({record.forgotten_events:,} of them deleted again: too old, or too many)"
     if lost == 0:
-        what = f"{counted(record.stored_events, 'event')} stored, and none was lost"
+        what = f"{stored}, and none was lost"
         return Finding(rule="gaps", verdict=Verdict.OK, what=what, facts=told)
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(record.lost_events.items()))
-    what = f"{counted(record.stored_events, 'event')} stored, and {lost:,} lost and counted: {reasons}"
+    what = f"{stored}, and {lost:,} lost and counted: {reasons}"
     hint = f"see `homebred-fleet telemetry gaps --filter 'id=={record.facts.id}'`"
     return Finding(rule="gaps", verdict=Verdict.NOTE, what=what, hint=hint, facts=told)
 

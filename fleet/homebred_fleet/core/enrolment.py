@@ -15,6 +15,8 @@ from homebred_protocol.limits import MAX_LABELS
 NAME_HEX = 8
 MAX_TOKEN_LIFE_S = 30 * 86_400
 MAX_LIVE_CERTIFICATES = 8
+CERTIFICATES_A_DAY = 64
+"""Of a device, however many answers are lost: each stays in the database, and on the broker's list once taken back."""
 """Of one device: lost answers are asked for again. One more takes the place of those that it does not show."""
 
 

@@ -21,6 +21,8 @@ class Figures:
     events_stored: int = 0
     events_lost: int = 0
     """Refused, or lost with a database that was replaced by an older copy."""
+    forgotten: dict[str, int] = field(default_factory=dict)
+    """Rows that retention deleted, by kind."""
     groups: int = 0
     """Transactions."""
     store_failures: int = 0
@@ -39,6 +41,10 @@ class Figures:
         self.messages[fate] = self.messages.get(fate, 0) + 1
         if cause:
             self.causes[cause] = self.causes.get(cause, 0) + 1
+
+    def count_forgotten(self, kind: str, rows: int) -> None:
+        """Rows that were deleted because they were too old or too many."""
+        self.forgotten[kind] = self.forgotten.get(kind, 0) + rows
 
     def count_ack(self, seconds: float) -> None:
         """From a message's arrival to its commit and the word to its device."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ class EstParts:
     enrolment: Enrolment
     authority: Callable[[], CertificateAuthority]
     attempts: Attempts
+    """Enrolments that were refused, by address."""
+    issued: Attempts
+    """Certificates that were made, by device or by token: each is kept, and stands on a list once it is taken back."""
     journal: Journal
     monotonic_s: Callable[[], float] = time.monotonic
 
@@ -59,27 +63,43 @@ def est_router(parts: EstParts) -> APIRouter:
             raise OverloadedError("too many enrolments from here were refused", retry_after_s=wait_s)
         try:
             token, asked = _token_of(request), await _request_of(request)
+            _hold_back(parts, _holder_of(token))
             enrolled = await run_in_threadpool(parts.enrolment.enrol, token, asked)
         except RequestError as error:
-            parts.attempts.refused(address, parts.monotonic_s())
+            parts.attempts.count(address, parts.monotonic_s())
             parts.journal.note(messages.ENROLMENT_REFUSED, address=address, error_code=error.code)
             raise
+        parts.issued.count(_holder_of(token), parts.monotonic_s())
         serial = enrolled.issued.serial
         parts.journal.note(messages.ENROLLED, device=enrolled.device, serial=serial, address=address)
         return _answer(parts, enrolled)
 
     @router.post("/simplereenroll")
     async def renew(request: Request, device: Annotated[Device, Depends(device_of)]) -> Response:
+        _hold_back(parts, device.id)
         asked = await _request_of(request)
         try:
             enrolled = await run_in_threadpool(parts.enrolment.renew, device, asked, shown=peer_fingerprint(request))
         except RefusedError as error:
             parts.journal.note(messages.RENEWAL_REFUSED, device=device.id, error_code=error.code)
             raise
+        parts.issued.count(device.id, parts.monotonic_s())
         parts.journal.note(messages.RENEWED, device=device.id, serial=enrolled.issued.serial)
         return _answer(parts, enrolled)
 
     return router
+
+
+def _hold_back(parts: EstParts, holder: str) -> None:
+    """Who has had certificates without end waits: nobody whose answers were lost had so many. Raises RequestError."""
+    wait_s = parts.issued.wait_s(holder, parts.monotonic_s())
+    if wait_s:
+        raise OverloadedError("too many certificates were made for this device today", retry_after_s=wait_s)
+
+
+def _holder_of(token: str) -> str:
+    """A token's name among those who have had certificates: not itself."""
+    return "token-" + hashlib.sha256(token.encode()).hexdigest()
 
 
 def _answer(parts: EstParts, enrolled: Enrolled) -> Response:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, Table, case, func, select
 
 from homebred_fleet.adapters import words
+from homebred_fleet.adapters.store import accounts
 from homebred_fleet.adapters.store.devices import facts_of
 from homebred_fleet.adapters.store.rows import total
 from homebred_fleet.adapters.store.tables import (
@@ -46,7 +47,10 @@ def record_of(connection: Connection, device: str, now_s: int) -> DeviceRecord |
     body = _reported(connection, number)
     published = _one(connection, desired, desired.c.device == number)
     still_open, overdue = _open_commands(connection, number, now_s)
-    stored = select(total(watermarks.c.events)).select_from(watermarks.join(boots, boots.c.number == watermarks.c.boot))
+    kept = accounts.stored()
+    stored, forgotten = connection.execute(
+        select(total(kept.c.events), total(kept.c.forgotten)).where(kept.c.device == number)
+    ).one()
     return DeviceRecord(
         facts=facts,
         enrolled_at_s=own["enrolled_at_s"],
@@ -59,7 +63,8 @@ def record_of(connection: Connection, device: str, now_s: int) -> DeviceRecord |
         published_version=0 if published is None else published["published_version"],
         parts=tuple(_part(part) for part in body.get("parts", ())),
         stop=_stop(connection, body),
-        stored_events=int(connection.execute(stored.where(boots.c.device == number)).scalar_one() or 0),
+        stored_events=int(stored or 0),
+        forgotten_events=int(forgotten or 0),
         lost_events=lost_by_reason(connection, number),
         quarantined=_quarantined(connection, device),
         open_commands=still_open,

@@ -170,6 +170,7 @@ watermarks = Table(
     Column("stream", Integer, primary_key=True),
     Column("up_to_seq", BigInteger, nullable=False),
     Column("events", BigInteger, nullable=False),  # rows that were stored
+    Column("forgotten", BigInteger, nullable=False, server_default="0"),  # of them, deleted again
     Column("changed_at_s", BigInteger, nullable=False),
 )
 
@@ -288,8 +289,8 @@ controller_gaps = Table(  # what the controller itself lost or refused; a device
 route_hours = Table(  # rolled up in the transaction that stores the rows
     "route_hours",
     metadata,
-    Column("hour", BigInteger, primary_key=True),  # Unix seconds // 3600 of route_created_at_s
     Column("device", ForeignKey("devices.number"), primary_key=True),
+    Column("hour", BigInteger, primary_key=True),  # Unix seconds // 3600 of route_created_at_s
     Column("workflow", String, primary_key=True),
     Column("reason_code", Integer, primary_key=True),
     Column("status", Integer, primary_key=True),
@@ -298,6 +299,26 @@ route_hours = Table(  # rolled up in the transaction that stores the rows
     Column("slow", BigInteger, nullable=False),
     Column("total_ms", BigInteger, nullable=False),
     Column("completion_tokens", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+bygone_events = Table(  # of boots that are not kept any more
+    "bygone_events",
+    metadata,
+    Column("device", ForeignKey("devices.number"), primary_key=True),
+    Column("stream", Integer, primary_key=True),
+    Column("events", BigInteger, nullable=False),  # rows that were stored, all of them deleted again
+)
+
+bygone_gaps = Table(  # what gaps counted that are not kept any more
+    "bygone_gaps",
+    metadata,
+    Column("device", ForeignKey("devices.number"), primary_key=True),
+    Column("stream", Integer, primary_key=True),
+    Column("reason", Integer, primary_key=True),
+    Column("is_of_device", Boolean, primary_key=True),  # it had counted them; else the controller
+    Column("events", BigInteger, nullable=False),
+    Column("last_at_s", BigInteger, nullable=False),
 )
 
 quarantine = Table(  # what could not be taken: counted by topic and cause, with the newest sample
@@ -354,6 +375,6 @@ audit = Table(  # append-only; each row holds the digest of the one before
     Column("digest", String(64), nullable=False),
 )
 
-Index("ix_route_events_created", route_events.c.route_created_at_s)
+Index("ix_controller_gaps_boot", controller_gaps.c.boot)
 Index("ix_presence_online", presence.c.online)
 Index("ix_devices_site", devices.c.site)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, func, insert, select, text, tuple_
+from sqlalchemy import Connection, insert, select, text, tuple_
 
+from homebred_fleet.adapters.store.losses import Losses
 from homebred_fleet.adapters.store.rows import Row, insert_rows, upsert
 from homebred_fleet.adapters.store.tables import (
     boots,
-    controller_gaps,
     evidence_events,
     gap_events,
     health_events,
@@ -39,13 +39,13 @@ TABLES = {
 _SUMS = ("routes", "weak", "slow", "total_ms", "completion_tokens")
 _HOURS = text(  # in the database's own loop: a batch's rows were written just now
     f"""
-    INSERT INTO route_hours (hour, device, workflow, reason_code, status, {", ".join(_SUMS)})
-    SELECT route_created_at_s / 3600, CAST(:device AS BIGINT), workflow, reason_code, status, count(*),
+    INSERT INTO route_hours (device, hour, workflow, reason_code, status, {", ".join(_SUMS)})
+    SELECT CAST(:device AS BIGINT), route_created_at_s / 3600, workflow, reason_code, status, count(*),
         sum(findings >> {wire.ROUTE_FINDING_LOW_CONFIDENCE} & 1), sum(findings >> {wire.ROUTE_FINDING_SLOW} & 1),
         sum(total_ms), sum(completion_tokens)
     FROM route_events WHERE boot = :boot AND seq > :after_seq AND seq <= :last_seq
-    GROUP BY 1, workflow, reason_code, status
-    ON CONFLICT (hour, device, workflow, reason_code, status)
+    GROUP BY 2, workflow, reason_code, status
+    ON CONFLICT (device, hour, workflow, reason_code, status)
     DO UPDATE SET {", ".join(f"{name} = route_hours.{name} + excluded.{name}" for name in _SUMS)}
     """  # noqa: S608  # numbers and names of our own
 )
@@ -82,9 +82,13 @@ class TelemetryGroup:
     """By boot's number and stream."""
     _rows: dict[int, list[Row]] = field(default_factory=dict)
     """By stream."""
-    _gaps: list[dict[str, int]] = field(default_factory=list)
     _routes: list[dict[str, int]] = field(default_factory=list)
     """Batches of routes, to be rolled up once they are rows."""
+    _losses: Losses = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing was lost yet."""
+        self._losses = Losses(self.connection, self.now_s)
 
     def load(self, spoken_of: Iterable[tuple[int, str]]) -> None:
         """Reads what is known of boots, each a device's number and a boot's id."""
@@ -148,7 +152,8 @@ class TelemetryGroup:
             return Outcome(fate=Fate.DUPLICATE, device=sender.id, ack=ack)
         boot = self.boot(sender, floor.boot_id, floor.boot_number)
         if lost:
-            self._count_gap(boot, floor.stream, (watermark, floor.acknowledged_seq), lost, wire.GAP_REASON_CONTROLLER)
+            seqs = (watermark, floor.acknowledged_seq)
+            self._losses.count(boot, floor.stream, seqs, events=lost, reason=wire.GAP_REASON_CONTROLLER)
         self._move(boot, floor.stream, floor.acknowledged_seq, new_events=0)
         ack = Ack(device=sender.id, boot_id=floor.boot_id, stream=floor.stream, up_to_seq=floor.acknowledged_seq)
         return Outcome(fate=Fate.STORED, device=sender.id, events=lost, cause="floor", ack=ack)
@@ -157,8 +162,7 @@ class TelemetryGroup:
         """Writes everything."""
         for stream, rows in self._rows.items():
             insert_rows(self.connection, TABLES[wire.Stream.ValueType(stream)], rows)
-        if self._gaps:
-            self.connection.execute(insert(controller_gaps), self._gaps)
+        self._losses.flush()
         if self._routes:
             self.connection.execute(_HOURS, self._routes)
         changed = [
@@ -167,6 +171,7 @@ class TelemetryGroup:
                 "stream": stream,
                 "up_to_seq": mark.up_to_seq,
                 "events": mark.new_events,
+                "forgotten": 0,
                 "changed_at_s": self.now_s,
             }
             for (boot, stream), mark in sorted(self._marks.items())
@@ -199,7 +204,8 @@ class TelemetryGroup:
         watermark = self._watermark(sender, header.boot_id, header.stream)
         boot = self.boot(sender, header.boot_id, header.boot_number)
         events = events_refused(header, watermark=watermark)
-        self._count_gap(boot, header.stream, (watermark, header.last_seq), events, wire.GAP_REASON_REFUSED)
+        seqs = (watermark, header.last_seq)
+        self._losses.count(boot, header.stream, seqs, events=events, reason=wire.GAP_REASON_REFUSED)
         self._move(boot, header.stream, header.last_seq, new_events=0)
         ack = _ack(sender, header, header.last_seq, refused=header.last_seq, refusal_code=cause)
         return Outcome(fate=Fate.REFUSED, device=sender.id, events=events, cause=cause, ack=ack)
@@ -207,7 +213,8 @@ class TelemetryGroup:
     def _again(self, sender: Sender, header: BatchHeader, watermark: int) -> Outcome:
         """A batch that was refused is refused again: its device must not take it for stored."""
         boot = self._boots[sender.number, header.boot_id]
-        refused = header.last_seq if self._was_refused(boot, header) else self._refused_gaps(boot, header)
+        was_refused = self._losses.was_refused(boot, header.stream, header.last_seq)
+        refused = header.last_seq if was_refused else self._refused_gaps(boot, header)
         ack = _ack(sender, header, watermark, refused=refused, refusal_code="refused-before" if refused else "")
         return Outcome(fate=Fate.DUPLICATE, device=sender.id, ack=ack)
 
@@ -217,59 +224,19 @@ class TelemetryGroup:
         The answer to a later batch would hide a refusal whose own answer was lost, and the device would forget what the
         gaps counted: it must hear of it once more. Other events were counted here.
         """
-        if header.stream != wire.STREAM_GAP:
-            return 0
-        statement = select(func.coalesce(func.max(controller_gaps.c.last_seq), 0)).where(
-            controller_gaps.c.boot == boot,
-            controller_gaps.c.stream == header.stream,
-            controller_gaps.c.reason == wire.GAP_REASON_REFUSED,
-        )
-        wanted = (boot, header.stream, wire.GAP_REASON_REFUSED)
-        now = (gap["last_seq"] for gap in self._gaps if (gap["boot"], gap["stream"], gap["reason"]) == wanted)
-        return max(int(self.connection.execute(statement).scalar_one()), *now, 0)
-
-    def _was_refused(self, boot: int, header: BatchHeader) -> bool:
-        now = ((gap["boot"], gap["stream"], gap["last_seq"], gap["reason"]) for gap in self._gaps)
-        if (boot, header.stream, header.last_seq, wire.GAP_REASON_REFUSED) in now:
-            return True
-        statement = select(func.count()).where(
-            controller_gaps.c.boot == boot,
-            controller_gaps.c.stream == header.stream,
-            controller_gaps.c.last_seq == header.last_seq,
-            controller_gaps.c.reason == wire.GAP_REASON_REFUSED,
-        )
-        return self.connection.execute(statement).scalar_one() > 0
+        return self._losses.last_refused(boot, header.stream) if header.stream == wire.STREAM_GAP else 0
 
     def _known_events(self, boot: int, stream: int) -> int:
         """Rows and counted losses of a stream, those of this transaction too."""
         stored = select(watermarks.c.events).where(watermarks.c.boot == boot, watermarks.c.stream == stream)
-        counted = select(func.coalesce(func.sum(controller_gaps.c.events), 0)).where(
-            controller_gaps.c.boot == boot, controller_gaps.c.stream == stream
-        )
         mark = self._marks.get((boot, stream))
-        new = (mark.new_events if mark else 0) + sum(
-            gap["events"] for gap in self._gaps if (gap["boot"], gap["stream"]) == (boot, stream)
-        )
         rows = self.connection.execute(stored).scalar_one_or_none() or 0
-        return int(rows + self.connection.execute(counted).scalar_one() + new)
+        return int(rows) + (mark.new_events if mark else 0) + self._losses.events(boot, stream)
 
     def _move(self, boot: int, stream: int, up_to_seq: int, *, new_events: int) -> None:
         mark = self._marks.setdefault((boot, stream), _Mark(0))
         mark.up_to_seq, mark.is_changed = up_to_seq, True
         mark.new_events += new_events
-
-    def _count_gap(self, boot: int, stream: int, seqs: tuple[int, int], events: int, reason: int) -> None:
-        self._gaps.append(
-            {
-                "boot": boot,
-                "stream": stream,
-                "after_seq": seqs[0],
-                "last_seq": seqs[1],
-                "events": events,
-                "reason": reason,
-                "noted_at_s": self.now_s,
-            }
-        )
 
 
 def _ack(sender: Sender, header: BatchHeader, watermark: int, *, refused: int = 0, refusal_code: str = "") -> Ack:

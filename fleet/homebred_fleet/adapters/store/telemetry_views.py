@@ -17,10 +17,8 @@ from sqlalchemy import (
     Select,
     Table,
     func,
-    literal_column,
     select,
     tuple_,
-    union_all,
 )
 
 from homebred_fleet.adapters import words
@@ -29,7 +27,6 @@ from homebred_fleet.adapters.store.device_conditions import WITH_STATES, conditi
 from homebred_fleet.adapters.store.rows import total
 from homebred_fleet.adapters.store.tables import (
     boots,
-    controller_gaps,
     devices,
     evidence_events,
     gap_events,
@@ -185,25 +182,14 @@ def _event(stream: str, row: RowMapping) -> dict[str, Any]:
 
 def gaps(connection: Connection, tree: Tree, *, now_s: int) -> list[dict[str, Any]]:
     """What was lost and counted: by device, stream, reason and who counted it."""
-    by_device = (
-        select(boots.c.device, gap_events.c.stream, gap_events.c.reason, gap_events.c.events)
-        .add_columns(gap_events.c.received_at_s.label("at_s"), literal_column("'device'").label("counted_by"))
-        .select_from(gap_events.join(boots, boots.c.number == gap_events.c.boot))
-        .where(accounts.counts())
-    )
-    by_controller = (
-        select(boots.c.device, controller_gaps.c.stream, controller_gaps.c.reason, controller_gaps.c.events)
-        .add_columns(controller_gaps.c.noted_at_s.label("at_s"), literal_column("'controller'").label("counted_by"))
-        .select_from(controller_gaps.join(boots, boots.c.number == controller_gaps.c.boot))
-    )
-    both = union_all(by_device, by_controller).subquery()
-    keys = (devices.c.id, both.c.stream, both.c.reason, both.c.counted_by)
+    lost = accounts.losses()
+    keys = (devices.c.id, lost.c.stream, lost.c.reason, lost.c.is_of_device)
     asked = (
-        select(*keys, total(both.c.events).label("events"), func.max(both.c.at_s).label("last_at_s"))
-        .select_from(WITH_STATES.join(both, both.c.device == devices.c.number))
+        select(*keys, total(lost.c.events).label("events"), func.max(lost.c.at_s).label("last_at_s"))
+        .select_from(WITH_STATES.join(lost, lost.c.device == devices.c.number))
         .where(condition(tree, now_s))
         .group_by(*keys)
-        .order_by(total(both.c.events).desc(), *keys)
+        .order_by(total(lost.c.events).desc(), *keys)
         .limit(MAX_ROWS)
     )
     return [
@@ -211,7 +197,7 @@ def gaps(connection: Connection, tree: Tree, *, now_s: int) -> list[dict[str, An
             "device": row.id,
             "stream": words.STREAMS.word(row.stream),
             "reason": words.GAP_REASONS.word(row.reason),
-            "counted_by": row.counted_by,
+            "counted_by": "device" if row.is_of_device else "controller",
             "events": int(row.events),
             "last_at_s": row.last_at_s,
         }
@@ -221,20 +207,9 @@ def gaps(connection: Connection, tree: Tree, *, now_s: int) -> list[dict[str, An
 
 def lost_by_reason(connection: Connection, device: int) -> dict[str, int]:
     """Events of one device, by its number, that were lost and counted."""
-    lost: dict[str, int] = {}
-    for table in (gap_events, controller_gaps):
-        counted = (
-            select(table.c.reason, total(table.c.events))
-            .select_from(table.join(boots, boots.c.number == table.c.boot))
-            .where(boots.c.device == device)
-            .group_by(table.c.reason)
-        )
-        if table is gap_events:
-            counted = counted.where(accounts.counts())
-        for reason, count in connection.execute(counted):
-            word = words.GAP_REASONS.word(reason)
-            lost[word] = lost.get(word, 0) + int(count)
-    return lost
+    lost = accounts.losses()
+    counted = select(lost.c.reason, total(lost.c.events)).where(lost.c.device == device).group_by(lost.c.reason)
+    return {words.GAP_REASONS.word(reason): int(count) for reason, count in connection.execute(counted)}
 
 
 def quarantined(connection: Connection, tree: Tree, *, now_s: int) -> list[dict[str, Any]]:

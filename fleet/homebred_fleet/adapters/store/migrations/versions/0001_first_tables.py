@@ -209,6 +209,7 @@ def _telemetry() -> None:
         sa.Column("stream", sa.Integer(), nullable=False),
         sa.Column("up_to_seq", sa.BigInteger(), nullable=False),
         sa.Column("events", sa.BigInteger(), nullable=False),
+        sa.Column("forgotten", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("changed_at_s", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["boot"], ["boots.number"], name=op.f("fk_watermarks_boot_boots")),
         sa.PrimaryKeyConstraint("boot", "stream", name=op.f("pk_watermarks")),
@@ -226,10 +227,11 @@ def _telemetry() -> None:
         sa.ForeignKeyConstraint(["boot"], ["boots.number"], name=op.f("fk_controller_gaps_boot_boots")),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_controller_gaps")),
     )
+    op.create_index("ix_controller_gaps_boot", "controller_gaps", ["boot"], unique=False)
     op.create_table(
         "route_hours",
-        sa.Column("hour", sa.BigInteger(), nullable=False),
         sa.Column("device", NUMBER, nullable=False),
+        sa.Column("hour", sa.BigInteger(), nullable=False),
         sa.Column("workflow", sa.String(), nullable=False),
         sa.Column("reason_code", sa.Integer(), nullable=False),
         sa.Column("status", sa.Integer(), nullable=False),
@@ -239,7 +241,27 @@ def _telemetry() -> None:
         sa.Column("total_ms", sa.BigInteger(), nullable=False),
         sa.Column("completion_tokens", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["device"], ["devices.number"], name=op.f("fk_route_hours_device_devices")),
-        sa.PrimaryKeyConstraint("hour", "device", "workflow", "reason_code", "status", name=op.f("pk_route_hours")),
+        sa.PrimaryKeyConstraint("device", "hour", "workflow", "reason_code", "status", name=op.f("pk_route_hours")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "bygone_events",
+        sa.Column("device", NUMBER, nullable=False),
+        sa.Column("stream", sa.Integer(), nullable=False),
+        sa.Column("events", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["device"], ["devices.number"], name=op.f("fk_bygone_events_device_devices")),
+        sa.PrimaryKeyConstraint("device", "stream", name=op.f("pk_bygone_events")),
+    )
+    op.create_table(
+        "bygone_gaps",
+        sa.Column("device", NUMBER, nullable=False),
+        sa.Column("stream", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.Integer(), nullable=False),
+        sa.Column("is_of_device", sa.Boolean(), nullable=False),
+        sa.Column("events", sa.BigInteger(), nullable=False),
+        sa.Column("last_at_s", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["device"], ["devices.number"], name=op.f("fk_bygone_gaps_device_devices")),
+        sa.PrimaryKeyConstraint("device", "stream", "reason", "is_of_device", name=op.f("pk_bygone_gaps")),
     )
     op.create_table(
         "quarantine",
@@ -288,7 +310,6 @@ def _routes() -> None:
         sa.PrimaryKeyConstraint("boot", "seq", name=op.f("pk_route_events")),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_route_events_created", "route_events", ["route_created_at_s"], unique=False)
 
 
 def _events() -> None:
