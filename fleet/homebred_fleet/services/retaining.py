@@ -54,20 +54,25 @@ class Retaining:
 
     async def run(self) -> None:
         """Until cancelled."""
+        loop = asyncio.get_running_loop()
+        old_due_s = loop.time()
         while True:
-            stored = self._figures.events_stored
+            stored, is_due = self._figures.events_stored, loop.time() >= old_due_s
             try:
-                await self.look()
+                await self.look(also_old=is_due)
             except FleetError as error:
                 self._journal.note(messages.NOT_FORGOTTEN, error_code=error.code)
                 self._room = 0
-            await self._wait(stored)
+            else:
+                old_due_s = loop.time() + EVERY_S if is_due else old_due_s
+            await self._wait(stored, until_s=loop.time() + EVERY_S)
 
-    async def look(self) -> None:
-        """One pass: what is too old, then what is too much. Raises FleetError."""
+    async def look(self, *, also_old: bool) -> None:
+        """One pass: what is too old, no more often than hourly, then what is too much. Raises FleetError."""
         rooms = []
         for bound in self._bounds:
-            await self._forget_old(bound)
+            if also_old:
+                await self._forget_old(bound)
             rooms.append(bound.most - await self._forget_surplus(bound))
         await self._forget_starts()
         self._room = max(0, min(rooms))
@@ -105,10 +110,9 @@ class Retaining:
             while surplus and (gone := await asyncio.to_thread(self._starts.forget_oldest, device, surplus)):
                 surplus -= gone
 
-    async def _wait(self, stored: int) -> None:
-        """Until an hour has passed, or more was stored than there was room for; never less than a moment."""
+    async def _wait(self, stored: int, *, until_s: float) -> None:
+        """Until then, or until more was stored than there was room for; never less than a moment."""
         loop = asyncio.get_running_loop()
-        until_s = loop.time() + EVERY_S
         while loop.time() < until_s:
             await asyncio.sleep(LOOK_EVERY_S)
             if self._figures.events_stored - stored > self._room:

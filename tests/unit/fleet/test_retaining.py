@@ -40,7 +40,7 @@ async def test_what_is_too_old_goes_and_is_said_once_a_kind() -> None:
     old = NOW_S - 90 * DAY_S
     world.events.rows = {"a": [old - 1, old - 2, old - 3, old - 4, old, NOW_S], "b": [NOW_S]}
     world.hours.rows = {"a": [NOW_S - 400 * DAY_S - 1, old]}
-    await world.retaining().look()
+    await world.retaining().look(also_old=True)
     assert world.events.rows == {"a": [old, NOW_S], "b": [NOW_S]}
     assert world.hours.rows == {"a": [old]}
     assert [entry.fields for entry in world.journal.entries] == [
@@ -53,14 +53,27 @@ async def test_what_is_too_old_goes_and_is_said_once_a_kind() -> None:
 async def test_a_clock_that_jumped_costs_a_day_of_each_device() -> None:
     world = World(now_s=NOW_S + 3650 * DAY_S)
     world.events.rows = {name: [NOW_S + day * DAY_S for day in range(60)] for name in ("a", "b")}
-    await world.retaining(most=1000).look()
+    await world.retaining(most=1000).look(also_old=True)
     assert [len(moments) for moments in world.events.rows.values()] == [59, 59]
+
+
+async def test_a_flood_makes_no_day_of_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retaining, "LOOK_EVERY_S", 0.001)
+    world = World(now_s=NOW_S + 3650 * DAY_S)
+    world.events.rows = {"a": [NOW_S + day * DAY_S for day in range(60)]}
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(world.retaining(most=60).run())
+        for _ in range(5):
+            await asyncio.sleep(0.005)
+            world.figures.events_stored += 100
+        task.cancel()
+    assert len(world.events.rows["a"]) == 59
 
 
 async def test_where_there_is_too_much_the_oldest_of_whoever_has_most_go() -> None:
     world = World()
     world.events.rows = {"flood": [NOW_S + at for at in range(90)], "a": [NOW_S] * 20}
-    await world.retaining().look()
+    await world.retaining().look(also_old=True)
     assert world.events.rows == {"flood": [NOW_S + at for at in range(15, 90)], "a": [NOW_S] * 20}
     assert world.journal.names == ["surplus_forgotten"]
     assert world.journal.entries[0].fields == {"device": "flood", "kind": "events", "count": 15, "most": 100}
@@ -69,7 +82,7 @@ async def test_where_there_is_too_much_the_oldest_of_whoever_has_most_go() -> No
 async def test_starts_beyond_their_bound_go() -> None:
     world = World()
     world.starts.rows = {"loop": list(range(MAX_STARTS + 250)), "a": [1, 2]}
-    await world.retaining().look()
+    await world.retaining().look(also_old=True)
     assert world.starts.held() == {"loop": MAX_STARTS, "a": 2}
     assert world.starts.rows["loop"][0] == 250
 
