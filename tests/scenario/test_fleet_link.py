@@ -114,3 +114,23 @@ def test_kills_of_all_three_lose_nothing_and_double_nothing(controller: Controll
         sight.until(lambda each: each.rows("route_events"), lambda count: count == before + 15)
     assert sight.events()[1:] == (0, 0)
     assert sight.rows("quarantine") == 0
+
+
+def test_a_link_whose_files_cannot_be_used_at_the_start_comes_about_once_they_can(
+    controller: Controller, device: tuple[Site, str]
+) -> None:
+    site, _ = device
+    sight = Sight(controller)
+    before = sight.rows("route_events")
+    with site.daemon() as client:
+        ask(client)
+        sight.until(lambda each: each.rows("route_events"), lambda count: count == before + 1)
+    folder, aside = site.state / "fleet", site.state / "aside"
+    folder.rename(aside)
+    folder.touch()  # what stands there is no folder
+    with site.daemon() as client:
+        ask(client, 2)
+        assert "cannot read or write its files" in site.log
+        folder.unlink()
+        aside.rename(folder)
+        sight.until(lambda each: each.rows("route_events"), lambda count: count == before + 3)

@@ -1,15 +1,16 @@
 """Wires an enrolled device's link with its fleet: outbox, telemetry, memory, documents and connection.
 
 Nothing of it is loaded where the device is not enrolled. Where its files cannot be used the device serves without its
-fleet, and says so.
+fleet, says so, and tries again.
 """
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -22,6 +23,8 @@ from homebred_daemon.app.membership import Membership, Receipts, membership
 from homebred_daemon.config import Settings
 from homebred_daemon.core.outbox import Quota
 from homebred_daemon.errors import StateError
+from homebred_daemon.ports.outbox import NO_OUTBOX
+from homebred_daemon.services.background import task_group
 from homebred_daemon.services.caretaking import Caretaking
 
 if TYPE_CHECKING:
@@ -37,12 +40,16 @@ FOLDER = "fleet"
 MEGABYTE = 1_000_000
 
 
+FIRST_AGAIN_S, LONGEST_AGAIN_S = 5.0, 300.0
+"""Between two tries to open what the link keeps on the disk."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InFleet:
     """The device's part in a fleet; of one that is in none, nothing."""
 
     member: Membership | None = None
-    link: FleetSync | None = None
+    link: _Link | None = None
 
     @property
     def bundles(self) -> CommandDesk | None:
@@ -71,21 +78,14 @@ async def in_fleet(
             return
         caretaker.membership = member.state
         parts = _Parts(settings=settings, member=member, receipts=receipts, followed=followed, caretaker=caretaker)
-        async with _linked(parts) as link:
-            caretaker.fleet = None if link is None else link.state
-            yield InFleet(member=member, link=link)
-
-
-@asynccontextmanager
-async def _linked(parts: _Parts) -> AsyncIterator[FleetSync | None]:
-    """The link; None: its files cannot be used."""
-    async with AsyncExitStack() as stack:
-        try:
-            link = await _opened(stack, parts)
-        except StateError as error:
-            parts.followed.journal.note(fleet_messages.FLEET_HELD_UP, error_code=error.code)
-            link = None
-        yield link
+        link = _Link(parts)
+        async with task_group() as group:
+            group.create_task(link.keep())
+            await link.tried.wait()
+            try:
+                yield InFleet(member=member, link=link)
+            finally:
+                link.ending.set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +97,45 @@ class _Parts:
     receipts: Receipts
     followed: Followed
     caretaker: Caretaking
+
+
+class _Link:
+    """The link with the fleet, as soon as what it keeps on the disk can be used: the device serves without it."""
+
+    def __init__(self, parts: _Parts) -> None:
+        self._parts = parts
+        self._open: FleetSync | None = None
+        self.tried = asyncio.Event()
+        """It is there, or could not be had at once."""
+        self.ending = asyncio.Event()
+        """It is needed no longer."""
+
+    async def outbox_depth(self) -> OutboxDepth:
+        """What waits for the controller. Raises StateError."""
+        return NO_OUTBOX if self._open is None else await self._open.outbox_depth()
+
+    async def keep(self) -> None:
+        """Until it is needed no longer."""
+        pause_s = FIRST_AGAIN_S
+        while not self.ending.is_set():
+            try:
+                async with AsyncExitStack() as stack:
+                    self._be(await _opened(stack, self._parts))
+                    self.tried.set()
+                    await self.ending.wait()
+            except StateError as error:
+                self._parts.followed.journal.note(fleet_messages.FLEET_HELD_UP, error_code=error.code)
+            finally:
+                self._be(None)
+                self.tried.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self.ending.wait()
+            pause_s = min(2 * pause_s, LONGEST_AGAIN_S)
+
+    def _be(self, link: FleetSync | None) -> None:
+        self._open = link
+        self._parts.caretaker.fleet = None if link is None else link.state
 
 
 async def _opened(stack: AsyncExitStack, parts: _Parts) -> FleetSync:
@@ -113,8 +152,9 @@ async def _opened(stack: AsyncExitStack, parts: _Parts) -> FleetSync:
     means = _means(stack, parts, outbox)
     link = FleetSync(means, accepts_unsigned=settings.fleet.accept_unsigned_policies)
     parts.receipts.taker = await stack.enter_async_context(telemetry(followed, outbox, tell=link.expect_events))
-    parts.member.keeper.when_renewed(link.renewed)
+    stack.callback(parts.receipts.end)
     await stack.enter_async_context(link.running())
+    parts.member.keeper.when_renewed(link.renewed)
     return link
 
 

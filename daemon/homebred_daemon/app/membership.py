@@ -61,6 +61,10 @@ class Receipts:
     def __init__(self) -> None:
         self.taker: OutcomeReceipts | None = None
 
+    def end(self) -> None:
+        """Nobody takes any more."""
+        self.taker = None
+
     def receipt(self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0) -> None:
         """As the port says."""
         if self.taker is not None:
