@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from homebred_fleet.adapters.blob_folder import BlobFolder
 from homebred_fleet.adapters.store import desired, documents, stops
 from homebred_fleet.adapters.store.intake import StoreIntake
 from homebred_fleet.adapters.store.tables import boots, devices, presence, route_events
+from homebred_fleet.ports.intake import Arrival
 from homebred_protocol.compression import decompressed
 from homebred_protocol.topics import STOP, DeviceTopic, Down, Up
 from homebred_protocol.v1 import fleet_pb2 as wire
@@ -66,10 +68,22 @@ def connected(client: Client, device: Device) -> None:
     client.subscribe(STOP, *own)
 
 
-def acknowledged(client: Client, device: Device) -> int:
+def acknowledged(client: Client, device: Device, *, within_s: float = 15.0) -> int:
     """Up to where the controller says that it has a stream."""
-    arrived = client.arrived(DeviceTopic(device.id, Down.ACK).text)
+    arrived = client.arrived(DeviceTopic(device.id, Down.ACK).text, within_s=within_s)
     return int(wire.TelemetryAck.FromString(arrived.payload).up_to_seq)
+
+
+def tell(client: Client, device: Device, batch: Arrival, *, up_to_seq: int) -> None:
+    """Says it again and again, as a device does, until the controller has it: it may not have subscribed yet."""
+    deadline_s = time.monotonic() + 30.0
+    while True:
+        client.publish(batch.topic, batch.payload)
+        with suppress(AssertionError):
+            while acknowledged(client, device, within_s=2.0) != up_to_seq:  # an earlier answer, come once more
+                pass
+            return
+        assert time.monotonic() < deadline_s, "nobody heard it"
 
 
 def test_what_is_acknowledged_outlives_crashes_of_controller_and_broker_and_is_stored_once(
@@ -80,22 +94,19 @@ def test_what_is_acknowledged_outlives_crashes_of_controller_and_broker_and_is_s
     with clients(controller.broker.port) as make:
         client = make(device.id, device.credentials)
         connected(client, device)
-        client.publish(first.topic, first.payload)
-        assert acknowledged(client, device) == 20
+        tell(client, device, first, up_to_seq=20)
         controller.kill()
         client.publish(second.topic, second.payload)  # nobody is there to hear it
         controller.start()
-        eventually(lambda: client.publish(first.topic, first.payload) and acknowledged(client, device) == 20)
-        client.publish(second.topic, second.payload)
-        assert acknowledged(client, device) == 30
+        tell(client, device, first, up_to_seq=20)
+        tell(client, device, second, up_to_seq=30)
         before = connections(controller)
         controller.broker.kill()
         controller.broker.start()
         client.ended()
         connected(client, device)
         eventually(lambda: connections(controller) > before)
-        client.publish(second.topic, second.payload)
-        assert acknowledged(client, device) == 30
+        tell(client, device, second, up_to_seq=30)
     assert rows(controller, device) == 30
 
 
