@@ -75,7 +75,9 @@ def controller(database: Database) -> Controller:
     return Controller(database)
 
 
-def ack(up_to: int, *, refused: int = 0, code: str = "", stream: int = wire.STREAM_ROUTE) -> Ack:
+def ack(
+    up_to: int, *, refused: int = 0, code: str = "", stream: int = wire.STREAM_ROUTE, was_behind: bool = False
+) -> Ack:
     return Ack(
         device=DEVICE,
         boot_id=boot(),
@@ -83,6 +85,7 @@ def ack(up_to: int, *, refused: int = 0, code: str = "", stream: int = wire.STRE
         up_to_seq=up_to,
         refused_up_to_seq=refused,
         refusal_code=code,
+        was_behind=was_behind,
     )
 
 
@@ -315,7 +318,7 @@ def test_a_restored_copy_counts_what_it_lost_and_goes_on_after_it(controller: Co
     early = routes(DEVICE, 13, 14, after_seq=12)
     assert controller.take(early)[0].ack == ack(4)
     (raised,) = controller.take(made.floor(DEVICE, 12, 12))
-    assert (raised.fate, raised.events, raised.ack) == (Fate.STORED, 8, ack(12))
+    assert (raised.fate, raised.events, raised.ack) == (Fate.STORED, 8, ack(12, was_behind=True))
     assert controller.fates(made.floor(DEVICE, 12, 12), early) == ["duplicate", "stored"]
     (lost,) = controller.rows(controller_gaps)
     assert (lost["after_seq"], lost["last_seq"], lost["events"]) == (4, 12, 8)
@@ -324,7 +327,7 @@ def test_a_restored_copy_counts_what_it_lost_and_goes_on_after_it(controller: Co
 
 def test_a_restored_copy_counts_a_boot_that_it_never_heard_of(controller: Controller) -> None:
     (raised,) = controller.take(made.floor(DEVICE, 30, 10))
-    assert (raised.events, raised.ack) == (10, ack(30))
+    assert (raised.events, raised.ack) == (10, ack(30, was_behind=True))
 
 
 def test_rows_and_counted_losses_are_the_events(controller: Controller) -> None:

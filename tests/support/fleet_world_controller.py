@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.support.fleet_world_device import Device
 
 EVERYTHING = ("hb/1/default/d/+/#",)
+COMPARE_EVERY_S = 600.0
+"""As `services.reconciling` does: between two looks at what the broker keeps, which somebody may have changed."""
 
 
 @dataclass
@@ -68,6 +70,7 @@ class Controller:
         self._refuses = 0
         self._issued: dict[str, list[bytes]] = {}
         self._documents = 0
+        world.later(COMPARE_EVERY_S, self._compare)
 
     def start(self) -> None:
         """Connects; what a broker may have lost is said again."""
@@ -372,7 +375,8 @@ class Controller:
             watermark = self.database.watermarks.get(key, 0)
             self.database.counted_here.append((key, watermark, told.acknowledged_seq))
             self.database.watermarks[key] = told.acknowledged_seq
-        self._answer(device, told.boot_id, told.stream, self.database.watermarks.get(key, 0))
+        watermark = self.database.watermarks.get(key, 0)
+        self._answer(device, told.boot_id, told.stream, watermark, was_behind=lost is not None)
 
     def _hear_reported(self, device: str, payload: bytes) -> None:
         told = wire.Reported.FromString(payload)
@@ -392,7 +396,14 @@ class Controller:
     # --- What it says -------------------------------------------------------------------------------------------------
 
     def _answer(
-        self, device: str, boot_id: str, stream: int, up_to_seq: int, refused: tuple[int, str] = (0, "")
+        self,
+        device: str,
+        boot_id: str,
+        stream: int,
+        up_to_seq: int,
+        refused: tuple[int, str] = (0, ""),
+        *,
+        was_behind: bool = False,
     ) -> None:
         ack = wire.TelemetryAck(
             schema=CURRENT,
@@ -401,11 +412,19 @@ class Controller:
             up_to_seq=up_to_seq,
             refused_up_to_seq=refused[0],
             refusal_code=refused[1],
+            was_behind=was_behind,
         )
         topic, body = DeviceTopic(device, Down.ACK).text, ack.SerializeToString()
         self._to_broker(topic, body, retain=False)
         if self.world.chance.random() < self.world.chaos / 2:
             self.world.later(self.world.chance.random() * 8, lambda: self._to_broker(topic, body, retain=False))
+
+    def _compare(self) -> None:
+        self.world.later(COMPARE_EVERY_S, self._compare)
+        for device in self.database.desired:
+            kept = self.world.broker.retained.get(DeviceTopic(device, Down.DESIRED).text)
+            if self._is_up and (kept is None or kept.payload != self._issued[device][-1]):
+                self._publish_desired(device)
 
     def _publish_desired(self, device: str) -> None:
         version, digest = self.database.desired[device]

@@ -56,6 +56,10 @@ from homebred_protocol.v1 import fleet_pb2 as wire
 if TYPE_CHECKING:
     from tests.support.fleet_world import World
 
+FLOORS_ON_A_PAGE = len(STREAMS) + 1
+"""Several pages after a few starts, and as in the product all streams of the newest boot on the first: it alone is told
+again where nothing shows that more is wanted."""
+
 
 @dataclass
 class DeviceDisk:
@@ -250,7 +254,7 @@ class Device:
                 if self._line is not None:
                     self._send(self._line, want)
             case ReadFloors():
-                return [FloorsRead(tuple(map(_found, self.outbox.floors(4, skip=want.skip))))]
+                return [FloorsRead(tuple(map(_found, self.outbox.floors(FLOORS_ON_A_PAGE, skip=want.skip))))]
             case ReadOutbox():
                 return [OutboxRead(self.outbox.cut_batches())]
             case CutNext() | Forget() | CountRefused() | TellFloor():
@@ -372,6 +376,7 @@ class Device:
                 up_to_seq=ack.up_to_seq,
                 refused_up_to_seq=ack.refused_up_to_seq,
                 refusal_code=ack.refusal_code,
+                was_behind=ack.was_behind,
             )
         desired = wire.Desired.FromString(arrived.payload)
         return Desired(

@@ -135,6 +135,7 @@ def _ack(payload: bytes) -> TelemetryAck:
         up_to_seq=said.up_to_seq,
         refused_up_to_seq=said.refused_up_to_seq,
         refusal_code=said.refusal_code,
+        was_behind=said.was_behind,
     )
 
 

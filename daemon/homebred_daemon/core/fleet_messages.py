@@ -61,6 +61,8 @@ class TelemetryAck:
     """Up to here are batches that it can never take; 0: none."""
     refusal_code: str = ""
     """Without a refused number: keep it, and try again later."""
+    was_behind: bool = False
+    """A floor told it something that it had not: it is an older copy of itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

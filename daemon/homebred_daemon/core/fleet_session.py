@@ -329,7 +329,7 @@ class FleetSession:
 
     def _answered(self, ack: TelemetryAck, now: Now) -> list[Want]:
         steps = self.window.answered(ack, now.monotonic_s)
-        if any(isinstance(step, TellFloor) for step in steps):
+        if ack.was_behind or any(isinstance(step, TellFloor) for step in steps):
             self._floors.tell_all(now.monotonic_s)
         return self._moves(steps)
 

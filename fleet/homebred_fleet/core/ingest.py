@@ -76,6 +76,8 @@ class Ack:
     refused_up_to_seq: int = 0
     """Last seq of a batch that can never be taken; 0: none."""
     refusal_code: str = ""
+    was_behind: bool = False
+    """It is the answer to a floor that was above the watermark: more of them may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -691,6 +691,7 @@ class TelemetryAck(_message.Message):
     UP_TO_SEQ_FIELD_NUMBER: _builtins.int
     REFUSED_UP_TO_SEQ_FIELD_NUMBER: _builtins.int
     REFUSAL_CODE_FIELD_NUMBER: _builtins.int
+    WAS_BEHIND_FIELD_NUMBER: _builtins.int
     schema: _builtins.int
     boot_id: _builtins.str
     stream: Global___Stream.ValueType
@@ -702,6 +703,8 @@ class TelemetryAck(_message.Message):
     """
     refusal_code: _builtins.str
     """why; without a refused seq: keep it, and try again later"""
+    was_behind: _builtins.bool
+    """to a floor: the controller had less, so that it is an older copy; tell all the others"""
     def __init__(
         self,
         *,
@@ -711,10 +714,11 @@ class TelemetryAck(_message.Message):
         up_to_seq: _builtins.int = ...,
         refused_up_to_seq: _builtins.int = ...,
         refusal_code: _builtins.str = ...,
+        was_behind: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_id", b"boot_id", "refusal_code", b"refusal_code", "refused_up_to_seq", b"refused_up_to_seq", "schema", b"schema", "stream", b"stream", "up_to_seq", b"up_to_seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_id", b"boot_id", "refusal_code", b"refusal_code", "refused_up_to_seq", b"refused_up_to_seq", "schema", b"schema", "stream", b"stream", "up_to_seq", b"up_to_seq", "was_behind", b"was_behind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

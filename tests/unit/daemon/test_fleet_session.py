@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -228,6 +229,20 @@ def test_an_answer_below_what_was_acknowledged_has_all_floors_told() -> None:
     wants = script >> Heard(TelemetryAck(boot_id=BOOT, stream="route", up_to_seq=2), 1)
     the(TellFloor, wants)
     assert the(ReadFloors, wants) == ReadFloors(0)
+
+
+def test_a_floor_that_told_the_controller_something_has_all_the_others_told() -> None:
+    script = Script()
+    script.connected()
+    script >> FloorsRead(())
+    script.after(floor_telling.EVERY_S)
+    (report,) = (
+        want for want in script >> FloorsRead((FloorFound(BOOT, 3, "route", 5, 5),)) if isinstance(want, Publish)
+    )
+    script >> Delivered(report.token, ok=True)
+    answer = TelemetryAck(boot_id=BOOT, stream="route", up_to_seq=5)
+    assert not [want for want in script >> Heard(answer, 1) if isinstance(want, ReadFloors)]
+    assert the(ReadFloors, script >> Heard(replace(answer, was_behind=True), 2)) == ReadFloors(0)
 
 
 def test_a_desired_state_goes_to_the_disk_before_anything_of_it_happens_and_its_end_is_reported() -> None:

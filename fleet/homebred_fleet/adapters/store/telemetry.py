@@ -155,7 +155,13 @@ class TelemetryGroup:
             seqs = (watermark, floor.acknowledged_seq)
             self._losses.count(boot, floor.stream, seqs, events=lost, reason=wire.GAP_REASON_CONTROLLER)
         self._move(boot, floor.stream, floor.acknowledged_seq, new_events=0)
-        ack = Ack(device=sender.id, boot_id=floor.boot_id, stream=floor.stream, up_to_seq=floor.acknowledged_seq)
+        ack = Ack(
+            device=sender.id,
+            boot_id=floor.boot_id,
+            stream=floor.stream,
+            up_to_seq=floor.acknowledged_seq,
+            was_behind=True,
+        )
         return Outcome(fate=Fate.STORED, device=sender.id, events=lost, cause="floor", ack=ack)
 
     def flush(self) -> None:

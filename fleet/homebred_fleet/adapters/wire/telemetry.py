@@ -78,4 +78,5 @@ def ack_bytes(ack: Ack) -> bytes:
         up_to_seq=ack.up_to_seq,
         refused_up_to_seq=ack.refused_up_to_seq,
         refusal_code=ack.refusal_code,
+        was_behind=ack.was_behind,
     ).SerializeToString()
