@@ -28,6 +28,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "commands": ("homebred_fleet.cli.commands", "Give devices commands, and see what became of them."),
     "stop": ("homebred_fleet.cli.stop", "Stop the whole fleet, or let it go on."),
     "telemetry": ("homebred_fleet.cli.telemetry", "Ask what the fleet's telemetry says."),
+    "keys": ("homebred_fleet.cli.keys", "Make keys that sign what may run, and sign where no network is."),
+    "repository": ("homebred_fleet.cli.repository", "Say what may ever run on devices, sign it, and publish it."),
+    "director": ("homebred_fleet.cli.director", "Begin the root of who says what runs now."),
     "audit": ("homebred_fleet.cli.audit", "See who changed what, and check the record."),
 }
 

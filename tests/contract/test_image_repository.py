@@ -1,0 +1,402 @@
+"""What is published is taken by The Update Framework's own client, and what may not be published is not.
+
+The client is python-tuf's, unmodified, by the clock of the wall: what must be expired was signed long ago.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.support.image_repository import (
+    ADMINS,
+    SignedFleet,
+    TestKey,
+    director_signing,
+    image_signing,
+    key,
+    manifest,
+    signing,
+)
+from tests.support.tuf_client import Client
+from tuf.api.exceptions import ExpiredMetadataError, RepositoryError, UnsignedMetadataError
+
+from homebred_fleet.adapters.system_clock import unix_s
+from homebred_fleet.adapters.tuf_repository import editing
+from homebred_fleet.adapters.tuf_repository import folder as folder_module
+from homebred_fleet.adapters.tuf_repository.editing import ONLINE
+from homebred_fleet.adapters.tuf_repository.repository import Repository
+from homebred_fleet.core.keyholders import Purpose
+from homebred_fleet.core.lifetimes import DAY_S
+from homebred_fleet.core.repository_rules import Freshness
+from homebred_fleet.errors import ConflictError, NotFoundError, RequestError, StateError
+from homebred_protocol.targets import MAX_TARGETS, Kind
+
+NOW_S = unix_s() - 60
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> SignedFleet:
+    return SignedFleet(tmp_path, now_s=NOW_S)
+
+
+@pytest.fixture
+def client(fleet: SignedFleet, tmp_path: Path) -> Client:
+    return Client(tmp_path / "client", fleet.image_folder)
+
+
+def waiting(there: Repository) -> dict[str, set[str]]:
+    """Who must still sign what, by name."""
+    return {
+        one.role: {holder.name for quorum in one.quorums for holder in quorum.waiting(one.signed)}
+        for one in there.standings(NOW_S)
+        if one.prepared and not one.is_complete
+    }
+
+
+def sign(there: Repository, *keys: TestKey) -> None:
+    for one in keys:
+        there.sign(one.signer, NOW_S)
+
+
+def test_a_release_and_a_policy_are_taken_with_what_is_signed_beside_them(fleet: SignedFleet, client: Client) -> None:
+    release = fleet.release("qa", "intake-3", 7, site="clinic-east")
+    policy = fleet.policy("clinic-east", "main", 1, b"version = 1\n")
+    assert client.target(release.path) is None
+    fleet.publish()
+    taken = client.target(release.path)
+    assert taken is not None
+    assert taken[1] == manifest("qa", "intake-3", 7)
+    assert taken[0].custom == {"kind": "release", "site": "clinic-east", "number": 7}
+    taken = client.target(policy.path)
+    assert taken is not None
+    assert taken[0].custom == {"kind": "policy", "site": "clinic-east", "number": 1}
+    assert fleet.image.check(NOW_S).problems == ()
+
+
+def test_what_is_removed_is_gone_and_its_number_is_never_given_again(fleet: SignedFleet, client: Client) -> None:
+    release = fleet.release("qa", "intake-3", 7)
+    fleet.publish()
+    assert client.target(release.path)
+    fleet.image.remove(release.path, NOW_S)
+    fleet.publish()
+    assert client.target(release.path) is None
+    for number in (6, 7):
+        with pytest.raises(ConflictError, match="had the number 7 already"):
+            fleet.release("qa", "intake-3", number)
+    fleet.release("qa", "intake-3", 8)
+
+
+def test_a_client_in_the_middle_of_a_look_finds_what_was_served_when_it_began(
+    fleet: SignedFleet, client: Client
+) -> None:
+    release = fleet.release("qa", "intake-3", 7)
+    fleet.publish()
+    looking = client.looked()
+    fleet.release("qa", "intake-3", 8)
+    fleet.image.remove(release.path, NOW_S)
+    fleet.publish()
+    found = looking.get_targetinfo(release.path)
+    assert found is not None
+    assert Path(looking.download_target(found)).read_bytes() == manifest("qa", "intake-3", 7)
+
+
+def test_a_root_is_followed_over_three_changes_of_holders_and_threshold(
+    fleet: SignedFleet, client: Client, tmp_path: Path
+) -> None:
+    assert client.version("root") == 1
+    there = fleet.image
+    there.rotate("root", add=[key("dora").public], threshold=3, now_s=NOW_S)
+    assert waiting(there)["root"] == {"anna", "ben", "carla", "dora"}
+    sign(there, key("anna"), key("ben"))
+    assert waiting(there)["root"] == {"carla", "dora"}
+    sign(there, key("dora"))
+    there.publish(NOW_S)
+    there.rotate("root", drop=["anna", "ben"], add=[key("emil").public], threshold=2, now_s=NOW_S)
+    sign(there, key("carla"), key("emil"))
+    with pytest.raises(ConflictError, match=r"root needs 2 of anna .*, ben .*, dora"):
+        there.publish(NOW_S)
+    sign(there, key("anna"), key("ben"))
+    there.publish(NOW_S)
+    there.rotate("root", drop=["dora", "emil"], threshold=1, now_s=NOW_S)
+    sign(there, key("dora"), key("carla"))
+    there.publish(NOW_S)
+    for device in (client, Client(tmp_path / "new", fleet.image_folder)):
+        assert device.version("root") == 4
+    assert there.check(NOW_S).roots == 4
+    assert there.check(NOW_S).problems == ()
+
+
+@pytest.mark.parametrize("signers", [("carla", "dora"), ("anna", "ben")])
+def test_a_root_that_only_the_old_or_only_the_new_holders_signed_is_not_published(
+    fleet: SignedFleet, signers: tuple[str, str]
+) -> None:
+    fleet.image.rotate("root", drop=["anna", "ben"], add=[key("dora").public], now_s=NOW_S)
+    sign(fleet.image, *map(key, signers))
+    with pytest.raises(ConflictError, match="signatures are missing: root needs"):
+        fleet.image.publish(NOW_S)
+
+
+def test_a_familys_stolen_key_is_good_for_nothing_after_its_revocation(fleet: SignedFleet, client: Client) -> None:
+    release = fleet.release("qa", "intake-3", 7)
+    fleet.publish()
+    assert client.target(release.path)
+    thief = key("models-qa")
+    had = fleet.image.revoke(thief.holder.key_id[:10], key("new-qa").public, NOW_S)
+    assert had == ("models-qa",)
+    assert waiting(fleet.image) == {
+        "targets": {"targets"},
+        "models-qa": {"new-qa"},
+        "snapshot": {"snapshot"},
+        "timestamp": {"timestamp"},
+    }
+    with pytest.raises(NotFoundError, match="signs nothing here"):
+        fleet.image.sign(thief.signer, NOW_S)
+    fleet.publish()
+    assert client.target(release.path)
+    assert thief.holder.key_id not in (fleet.image_folder / "metadata/2.targets.json").read_text()
+    served = fleet.image.contents().published["models-qa"]
+    served.signed.version += 1
+    served.sign(thief.signer)
+    with pytest.raises(UnsignedMetadataError):
+        fleet.image.contents().targets.verify_delegate("models-qa", served.signed_bytes, served.signatures)
+
+
+def test_a_key_that_signs_for_several_roles_is_revoked_in_all_of_them_or_in_none(fleet: SignedFleet) -> None:
+    there = fleet.image
+    there.rotate("snapshot", add=[key("timestamp").public], now_s=NOW_S)
+    there.rotate("policies", add=[key("timestamp").public], now_s=NOW_S)
+    fleet.publish()
+    with pytest.raises(ConflictError, match="too few could sign timestamp"):
+        there.revoke("timestamp", None, NOW_S)
+    assert there.contents().prepared == {}
+    had = there.revoke("timestamp", key("newest").public, NOW_S)
+    assert set(had) == {"snapshot", "timestamp", "policies"}
+    fleet.publish()
+    for one in there.standings(NOW_S):
+        assert "timestamp" not in {holder.name for quorum in one.quorums for holder in quorum.holders}
+
+
+def test_other_keys_of_the_top_roles_are_followed_by_a_device(fleet: SignedFleet, client: Client) -> None:
+    release = fleet.release("qa", "intake-3", 7)
+    fleet.publish()
+    assert client.target(release.path)
+    for role in ("targets", "snapshot", "timestamp"):
+        fleet.image.rotate(role, add=[key(f"new-{role}").public], drop=[role], now_s=NOW_S)
+    before = {role: client.version(role) for role in ("root", "targets", "snapshot", "timestamp")}
+    fleet.publish()
+    assert {role: client.version(role) for role in before} == {role: one + 1 for role, one in before.items()}
+    assert client.target(release.path)
+
+
+@pytest.mark.parametrize(("days", "what"), [(31, "timestamp.json"), (91, "timestamp.json"), (366, "root.json")])
+def test_what_nobody_renewed_is_refused_until_it_is(tmp_path: Path, days: int, what: str) -> None:
+    fleet = SignedFleet(tmp_path, now_s=NOW_S - days * DAY_S)
+    device = Client(tmp_path / "client", fleet.image_folder)
+    with pytest.raises(ExpiredMetadataError, match=what):
+        device.looked()
+    assert any(problem.expired for problem in fleet.image.check(NOW_S).problems)
+    fleet.image.renew((), NOW_S)
+    fleet.publish()
+    assert device.version("root") == (2 if days > 365 else 1)
+    assert fleet.image.check(NOW_S).problems == ()
+
+
+def test_an_expired_snapshot_alone_is_refused(tmp_path: Path) -> None:
+    fleet = SignedFleet(tmp_path, now_s=NOW_S - 91 * DAY_S)
+    fleet.image.renew(["timestamp"], NOW_S)
+    sign(fleet.image, key("timestamp"))
+    with pytest.raises(StateError, match="snapshot: version 1 has expired") as refused:
+        fleet.image.publish(NOW_S)
+    assert "renew" in refused.value.hint
+    assert fleet.image.check(NOW_S - 80 * DAY_S).problems == ()
+
+
+def test_a_delegation_that_expired_holds_up_nobody_elses_release(tmp_path: Path) -> None:
+    fleet = SignedFleet(tmp_path, now_s=NOW_S - 366 * DAY_S, families=("qa", "ocr"))
+    old = fleet.release("ocr", "scan", 1)
+    fleet.publish()
+    names = [one.role for one in fleet.image.standings(NOW_S) if one.role != "models-ocr"]
+    fleet.image.renew(names, NOW_S)
+    fleet.now_s = NOW_S
+    release = fleet.release("qa", "intake-3", 7)
+    sign(fleet.image, *map(key, ("anna", "ben", "models-qa", "policies", "gazetteers", "runtime")))
+    sign(fleet.image, *map(key, ("targets", "snapshot", "timestamp")))
+    assert [one.role for one in fleet.image.publish(NOW_S)] == ["models-ocr"]
+    device = Client(tmp_path / "client", fleet.image_folder)
+    assert device.target(release.path)
+    with pytest.raises(ExpiredMetadataError):
+        device.target(old.path)
+
+
+def test_the_status_warns_role_by_role(tmp_path: Path) -> None:
+    fleet = SignedFleet(tmp_path, now_s=NOW_S)
+    late = {one.role: one.freshness for one in fleet.image.standings(NOW_S + 80 * DAY_S)}
+    assert late["timestamp"] is Freshness.EXPIRED
+    assert late["snapshot"] is Freshness.ENDING
+    assert late["root"] is Freshness.GOOD
+    assert fleet.image.renew((), NOW_S + 80 * DAY_S) == ("snapshot", "timestamp")
+
+
+def test_a_full_role_takes_no_more_and_a_device_takes_all_of_a_full_one(fleet: SignedFleet, client: Client) -> None:
+    with fleet.image._edited(NOW_S) as contents:
+        for number in range(1, MAX_TARGETS + 1):
+            path, body = f"models/qa/intake-3/{number}.json", manifest("qa", "intake-3", number)
+            fleet.image._folder.keep_target(body, editing.add_target(contents, path, body, "", NOW_S))
+    with pytest.raises(ConflictError, match="at most 200"):
+        fleet.release("qa", "intake-3", MAX_TARGETS + 1)
+    fleet.publish()
+    assert client.target(f"models/qa/intake-3/{MAX_TARGETS}.json")
+
+
+def test_nobody_signs_for_another_family_or_for_what_was_not_delegated(fleet: SignedFleet) -> None:
+    with pytest.raises(NotFoundError, match="nobody signs for models-ocr yet"):
+        fleet.release("ocr", "scan", 1)
+    with pytest.raises(ConflictError, match="delegated already"):
+        fleet.image.delegate(Kind.RELEASE, "qa", signing("other"), NOW_S)
+    with pytest.raises(RequestError, match="no family's name"):
+        fleet.image.delegate(Kind.RELEASE, "Q A", signing("other"), NOW_S)
+
+
+def test_a_change_of_what_waits_takes_the_signatures_that_it_had(fleet: SignedFleet) -> None:
+    fleet.release("qa", "intake-3", 7)
+    sign(fleet.image, key("models-qa"))
+    assert "models-qa" not in waiting(fleet.image)
+    fleet.release("qa", "intake-3", 8)
+    assert waiting(fleet.image)["models-qa"] == {"models-qa"}
+
+
+def test_what_is_discarded_leaves_what_is_published(fleet: SignedFleet, client: Client) -> None:
+    fleet.release("qa", "intake-3", 7)
+    fleet.image.discard()
+    assert fleet.image.contents().prepared == {}
+    with pytest.raises(ConflictError, match="nothing waits"):
+        fleet.image.publish(NOW_S)
+    assert client.version("targets") == 1
+
+
+def test_nothing_is_published_of_which_a_byte_is_missing(fleet: SignedFleet) -> None:
+    file = fleet.release("qa", "intake-3", 7)
+    sign(fleet.image, *map(key, ("models-qa", "snapshot", "timestamp")))
+    kept = fleet.image_folder.parent / "incoming" / file.hashes["sha256"]
+    body = kept.read_bytes()
+    kept.write_bytes(body[:-1] + b"!")
+    with pytest.raises(StateError, match="its bytes are not those that were signed"):
+        fleet.image.publish(NOW_S)
+    kept.unlink()
+    with pytest.raises(StateError, match="are gone"):
+        fleet.image.publish(NOW_S)
+    kept.write_bytes(body)
+    fleet.image.publish(NOW_S)
+
+
+def test_keys_of_one_repository_sign_nothing_of_the_other(fleet: SignedFleet, tmp_path: Path) -> None:
+    """Else the director's next root, signed by the same holders, would pass for the image repository's."""
+    with pytest.raises(NotFoundError, match="signs nothing here"):
+        fleet.director_root.sign(key("anna").signer, NOW_S)
+    root = (fleet.director_root.published / "metadata/1.root.json").read_bytes()
+    assert b'"x-homebred-repository":"director"' in root
+    fleet.director_root.rotate(ONLINE, add=[key("thief", Purpose.ONLINE).public], now_s=NOW_S)
+    sign(fleet.director_root, *(key(name, Purpose.DIRECTOR) for name in ADMINS))
+    fleet.director_root.publish(NOW_S)
+    mixed = tmp_path / "mixed"
+    (mixed / "metadata").mkdir(parents=True)
+    for path in (fleet.image_folder / "metadata").iterdir():
+        (mixed / "metadata" / path.name).write_bytes(path.read_bytes())
+    stolen = (fleet.director_root.published / "metadata/2.root.json").read_bytes()
+    (mixed / "metadata/2.root.json").write_bytes(stolen)
+    with pytest.raises(UnsignedMetadataError):
+        Client(tmp_path / "client", mixed).looked()
+
+
+def test_a_second_repository_is_not_begun_in_the_same_folder(fleet: SignedFleet, tmp_path: Path) -> None:
+    with pytest.raises(ConflictError, match="there is a repository"):
+        fleet.image.init(Purpose.IMAGE, image_signing("anna", threshold=1), NOW_S)
+    with pytest.raises(NotFoundError, match="no repository"):
+        Repository(tmp_path / "nowhere").contents()
+    with pytest.raises(RequestError, match="director's folder"):
+        fleet.director_root.add("models/qa/intake-3/7.json", manifest("qa", "intake-3", 7), "", NOW_S)
+
+
+def test_what_was_never_published_cannot_be_discarded(tmp_path: Path) -> None:
+    there = Repository(tmp_path / "director")
+    there.init(Purpose.DIRECTOR, director_signing("anna", threshold=1), NOW_S)
+    with pytest.raises(ConflictError, match="nothing is published yet"):
+        there.discard()
+
+
+def test_two_at_once_do_not_change_one_folder(fleet: SignedFleet) -> None:
+    busy = folder_module.RepositoryFolder(fleet.image_folder.parent)
+    with busy.locked(), pytest.raises(ConflictError, match="somebody else changes"):
+        fleet.release("qa", "intake-3", 7)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "cannot be read as what waits"),
+        (b"[]", "cannot be read as what waits"),
+        (b'{"prepared": {"root": {}}}', "is no metadata"),
+        (b'{"prepared": {"root": {"signed": 0.5, "signatures": []}}}', "is no metadata"),
+        (b"[" * 100_000, "cannot be read as what waits"),
+    ],
+)
+def test_what_waits_and_was_damaged_is_refused_with_what_to_do(fleet: SignedFleet, body: bytes, why: str) -> None:
+    (fleet.image_folder.parent / "prepared.json").write_bytes(body)
+    with pytest.raises(StateError, match=why) as refused:
+        fleet.image.contents()
+    assert refused.value.hint
+    fleet.image.discard()
+    assert fleet.image.contents().prepared == {}
+
+
+def every_file(fleet: SignedFleet) -> list[Path]:
+    return [path for path in fleet.image_folder.resolve().rglob("*") if path.is_file()]
+
+
+def test_whatever_served_file_is_spoilt_or_missing_the_check_says_so_and_the_client_refuses(
+    fleet: SignedFleet, tmp_path: Path
+) -> None:
+    release = fleet.release("qa", "intake-3", 7)
+    policy = fleet.policy("clinic-east", "main", 1, b"version = 1\n")
+    fleet.publish()
+    current = {f"{one.published}.{one.role}.json" for one in fleet.image.standings(NOW_S)} | {"timestamp.json"}
+    looked_at = 0
+    for path in every_file(fleet):
+        if path.name not in current and "targets" not in path.parts[-5:-1]:
+            continue
+        body = path.read_bytes()
+        looked_at += 1
+        path.unlink()
+        for spoilt in (None, b"", body[:-2], spoil(body)):
+            if spoilt is not None:
+                path.write_bytes(spoilt)
+            assert fleet.image.check(NOW_S).problems, path
+        path.write_bytes(body)
+    assert looked_at == 10
+    assert fleet.image.check(NOW_S).problems == ()
+    assert Client(tmp_path / "client", fleet.image_folder).target(release.path)
+    assert Client(tmp_path / "client", fleet.image_folder).target(policy.path)
+
+
+def spoil(body: bytes) -> bytes:
+    """Another content under the same signatures."""
+    try:
+        document = json.loads(body)
+        document["signed"]["version"] += 1
+    except (ValueError, KeyError):
+        return body + b" "
+    return json.dumps(document).encode()
+
+
+def test_an_older_timestamp_is_refused_by_a_device_that_has_a_newer_one(fleet: SignedFleet, client: Client) -> None:
+    old = (fleet.image_folder / "metadata/timestamp.json").read_bytes()
+    fleet.release("qa", "intake-3", 7)
+    fleet.publish()
+    assert client.version("timestamp") == 2
+    place = fleet.image_folder.resolve() / "metadata/timestamp.json"
+    place.unlink()
+    place.write_bytes(old)
+    with pytest.raises(RepositoryError):
+        client.looked()
