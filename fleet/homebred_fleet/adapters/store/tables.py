@@ -123,6 +123,29 @@ desired = Table(
     Column("published_version", BigInteger, nullable=False, server_default="0"),  # what the broker has taken
 )
 
+assignments = Table(  # what devices should run of what the image repository holds
+    "assignments",
+    metadata,
+    Column("device", ForeignKey("devices.number"), primary_key=True),
+    Column("line", String(160), primary_key=True),  # what the target's numbers count in
+    Column("path", String(180), nullable=False),  # of the target
+    Column("set_at_s", BigInteger, nullable=False),
+    Column("set_by", String(64), nullable=False),
+)
+
+directions = Table(  # the director's metadata as it was signed last: each device's own
+    "directions",
+    metadata,
+    Column("device", ForeignKey("devices.number"), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("content", String(71), nullable=False),  # digest of what was wanted
+    Column("issued_at_s", BigInteger, nullable=False),
+    Column("expires_at_s", BigInteger, nullable=False),
+    Column("targets", LargeBinary, nullable=False),
+    Column("snapshot", LargeBinary, nullable=False),
+    Column("timestamp", LargeBinary, nullable=False),
+)
+
 reported = Table(
     "reported",
     metadata,

@@ -115,6 +115,29 @@ def _intents() -> None:
         sa.PrimaryKeyConstraint("device", name=op.f("pk_desired")),
     )
     op.create_table(
+        "assignments",
+        sa.Column("device", NUMBER, nullable=False),
+        sa.Column("line", sa.String(length=160), nullable=False),
+        sa.Column("path", sa.String(length=180), nullable=False),
+        sa.Column("set_at_s", sa.BigInteger(), nullable=False),
+        sa.Column("set_by", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(["device"], ["devices.number"], name=op.f("fk_assignments_device_devices")),
+        sa.PrimaryKeyConstraint("device", "line", name=op.f("pk_assignments")),
+    )
+    op.create_table(
+        "directions",
+        sa.Column("device", NUMBER, nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("content", sa.String(length=71), nullable=False),
+        sa.Column("issued_at_s", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at_s", sa.BigInteger(), nullable=False),
+        sa.Column("targets", sa.LargeBinary(), nullable=False),
+        sa.Column("snapshot", sa.LargeBinary(), nullable=False),
+        sa.Column("timestamp", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["device"], ["devices.number"], name=op.f("fk_directions_device_devices")),
+        sa.PrimaryKeyConstraint("device", name=op.f("pk_directions")),
+    )
+    op.create_table(
         "reported",
         sa.Column("device", NUMBER, nullable=False),
         sa.Column("boot_number", sa.BigInteger(), nullable=False),

@@ -1,0 +1,122 @@
+"""What devices should run, target by target, over a given connection; and what the director signed for them last.
+
+A number once assigned to a device never falls (I2): the device's own floor would refuse it, and nobody would know why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, delete, select, text
+
+from homebred_fleet.adapters.store.database import Database
+from homebred_fleet.adapters.store.rows import upsert
+from homebred_fleet.adapters.store.stops import in_force
+from homebred_fleet.adapters.store.tables import assignments, devices, directions
+from homebred_fleet.core.director import Standing
+from homebred_fleet.ports.directing import Direction, Intent, Signed
+from homebred_protocol.targets import Target, read_target
+
+_ASSIGN = text(upsert(assignments, sets=("path", "set_at_s", "set_by")))
+_KEEP = text(
+    upsert(directions, sets=("version", "content", "issued_at_s", "expires_at_s", "targets", "snapshot", "timestamp"))
+    + " WHERE directions.version < excluded.version"
+)
+
+
+def assign(
+    connection: Connection, device_numbers: Iterable[int], target: Target, *, by: str, now_s: int
+) -> Sequence[str]:
+    """Has devices run a target, in place of an older one of its line; those that have a newer one: nothing was done."""
+    numbers = sorted(device_numbers)
+    newer = [device for device, path in _of_line(connection, numbers, target.line) if _number(path) > target.number]
+    if not newer:
+        rows = [{"device": number, "line": target.line, "path": target.path} for number in numbers]
+        connection.execute(_ASSIGN, [row | {"set_at_s": now_s, "set_by": by} for row in rows])
+    return newer
+
+
+def withdraw(connection: Connection, device_numbers: Iterable[int], line: str) -> int:
+    """Has devices run nothing of a line; of how many that changes anything."""
+    numbers = sorted(device_numbers)
+    return sum(
+        connection.execute(
+            delete(assignments).where(
+                assignments.c.line == line, assignments.c.device.in_(numbers[start : start + 500])
+            )
+        ).rowcount
+        for start in range(0, len(numbers), 500)
+    )
+
+
+def of_device(connection: Connection, device: str) -> list[Target]:
+    """What a device should run, by path."""
+    statement = select(assignments.c.path).join(devices).where(devices.c.id == device).order_by(assignments.c.path)
+    found = (read_target(path) for path in connection.execute(statement).scalars())
+    return [target for target in found if target is not None]
+
+
+class StoreDirections:
+    """`ports.directing.Directions` over the controller's database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def intent(self, device: str) -> Intent:
+        """What it should run, and whether the fleet is stopped."""
+        with self._database.reading() as connection:
+            stop = in_force(connection)
+            return Intent(
+                targets=of_device(connection, device),
+                stop_epoch=0 if stop is None else stop.epoch,
+                stopped=stop is not None and stop.stopped,
+            )
+
+    def last(self, device: str) -> Direction | None:
+        """What was signed last."""
+        statement = select(directions).join(devices).where(devices.c.id == device)
+        with self._database.reading() as connection:
+            row = connection.execute(statement).one_or_none()
+        if row is None:
+            return None
+        return Direction(
+            standing=Standing(
+                version=row.version, content=row.content, issued_at_s=row.issued_at_s, expires_at_s=row.expires_at_s
+            ),
+            signed=Signed(targets=row.targets, snapshot=row.snapshot, timestamp=row.timestamp),
+        )
+
+    def keep(self, device: str, direction: Direction) -> bool:
+        """Keeps what was signed, where nothing newer is kept."""
+        standing, signed = direction.standing, direction.signed
+        with self._database.writing() as connection:
+            number = connection.execute(select(devices.c.number).where(devices.c.id == device)).scalar_one()
+            values = {
+                "device": number,
+                "version": standing.version,
+                "content": standing.content,
+                "issued_at_s": standing.issued_at_s,
+                "expires_at_s": standing.expires_at_s,
+                "targets": signed.targets,
+                "snapshot": signed.snapshot,
+                "timestamp": signed.timestamp,
+            }
+            return connection.execute(_KEEP, values).rowcount > 0
+
+
+def _of_line(connection: Connection, numbers: Sequence[int], line: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for start in range(0, len(numbers), 500):
+        statement = (
+            select(devices.c.id, assignments.c.path)
+            .join(assignments)
+            .where(assignments.c.line == line, devices.c.number.in_(numbers[start : start + 500]))
+            .order_by(devices.c.id)
+        )
+        found += [(row.id, row.path) for row in connection.execute(statement)]
+    return found
+
+
+def _number(path: str) -> int:
+    target = read_target(path)
+    return 0 if target is None else target.number
