@@ -100,6 +100,21 @@ class IdentitySettings(_Section):
     )
 
 
+class ReleaseSettings(_Section):
+    """What may run on devices, signed; docs/signing.md says how these come about."""
+
+    image: AbsolutePath = Field(
+        default=Path("/var/lib/homebred-fleet/image"), description="Folder of the image repository."
+    )
+    director: AbsolutePath = Field(
+        default=Path("/var/lib/homebred-fleet/director"), description="Folder with the director's root."
+    )
+    online_key: AbsolutePath = Field(
+        default=Path("/etc/homebred-fleet/online.key"),
+        description="The controller's key, which the director's root names.",
+    )
+
+
 class TelemetrySettings(_Section):
     """How much of what devices tell is kept, and how long; what goes is counted."""
 
@@ -138,6 +153,7 @@ class Settings(BaseSettings):
     http: HttpSettings = Field(default_factory=HttpSettings)
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     identity: IdentitySettings = Field(default_factory=IdentitySettings)
+    releases: ReleaseSettings = Field(default_factory=ReleaseSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     log: LogSettings = Field(default_factory=LogSettings)
 

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import insert, select
 from tests.support.databases import KINDS
-from tests.support.directions import FakeDirections
+from tests.support.directions import FakeDirections, words
 
 from homebred_fleet.adapters.store import assignments, stops
 from homebred_fleet.adapters.store.assignments import StoreDirections
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.adapters.store.tables import devices
 from homebred_fleet.core.director import Standing
-from homebred_fleet.ports.directing import Direction, Directions, Signed
+from homebred_fleet.ports.directing import Directions
+from homebred_fleet.ports.director import DeviceMetadata
 from homebred_protocol.targets import Kind, Target
 
 NOW_S = 1_800_000_000
@@ -42,10 +43,9 @@ def directions(request: pytest.FixtureRequest, migrated: Callable[[str], str]) -
         server.drop_database(url)
 
 
-def direction(version: int, word: str = "") -> Direction:
+def direction(version: int, word: str = "") -> DeviceMetadata:
     standing = Standing(version=version, content="sha256:" + "0" * 64, issued_at_s=NOW_S, expires_at_s=NOW_S + 9)
-    signed = Signed(**{role: f"{role} {version} {word}".encode() for role in ("targets", "snapshot", "timestamp")})
-    return Direction(standing=standing, signed=signed)
+    return words(standing, word)
 
 
 class TestWhatWasSigned:
@@ -53,15 +53,9 @@ class TestWhatWasSigned:
         assert (directions.last(A), tuple(directions.intent(A).targets)) == (None, ())
 
     def test_the_newest_is_kept_for_each_device(self, directions: Directions) -> None:
-        assert (
-            directions.keep(A, direction(5))
-        )
-        assert (
-            directions.keep(B, direction(9))
-        )
-        assert (
-            directions.keep(A, direction(6))
-        )
+        assert directions.keep(A, direction(5))
+        assert directions.keep(B, direction(9))
+        assert directions.keep(A, direction(6))
         assert (directions.last(A), directions.last(B)) == (direction(6), direction(9))
 
     def test_nothing_takes_the_place_of_what_is_as_new(self, directions: Directions) -> None:

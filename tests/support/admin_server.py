@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.broker import found, now_s
+from tests.support.directions import PaperImage
 
 from homebred_fleet.adapters import x509_making as making
 from homebred_fleet.adapters.admin_client import AdminClient
@@ -54,6 +55,7 @@ class AdminServer:
     revoking: Recorded
     port: int = 0
     wakes: int = 0
+    image: PaperImage = field(default_factory=PaperImage)
 
     def client(self, role: str, *, known: bool = True) -> AdminClient:
         """A client with a certificate of an admin of this role; one that the controller does not know."""
@@ -111,7 +113,14 @@ def running_admin_server(tmp_path: Path, database: Database) -> Iterator[AdminSe
     app = make_app(Access(identities.IdentityStore(database), now_s), [admin_router()], max_body_bytes=MAX_BODY_BYTES)
     attach(
         app,
-        Administration(database=database, blobs=stage.blobs, changes=changes, revoking=stage.revoking, clock=now_s),
+        Administration(
+            database=database,
+            blobs=stage.blobs,
+            changes=changes,
+            revoking=stage.revoking,
+            image=stage.image,
+            clock=now_s,
+        ),
     )
     server = HttpsServer(
         app,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from homebred_fleet.core.director import Assigned, Standing, Wanted
-from homebred_fleet.ports.directing import Direction, Intent, Signed
+from homebred_fleet.core.director import Assigned, Standing, Wanted, following
+from homebred_fleet.ports.directing import Intent
+from homebred_fleet.ports.director import DeviceMetadata
 from homebred_protocol.targets import Target
 
 
@@ -17,32 +18,42 @@ class FakeDirections:
     targets: dict[str, Sequence[Target]] = field(default_factory=dict)
     stop_epoch: int = 0
     stopped: bool = False
-    kept: dict[str, Direction] = field(default_factory=dict)
+    kept: dict[str, DeviceMetadata] = field(default_factory=dict)
 
     def intent(self, device: str) -> Intent:
         return Intent(targets=self.targets.get(device, ()), stop_epoch=self.stop_epoch, stopped=self.stopped)
 
-    def last(self, device: str) -> Direction | None:
+    def last(self, device: str) -> DeviceMetadata | None:
         return self.kept.get(device)
 
-    def keep(self, device: str, direction: Direction) -> bool:
+    def keep(self, device: str, signed: DeviceMetadata) -> bool:
         last = self.kept.get(device)
-        if last is not None and last.standing.version >= direction.standing.version:
+        if last is not None and last.standing.version >= signed.standing.version:
             return False
-        self.kept[device] = direction
+        self.kept[device] = signed
         return True
 
 
 @dataclass
-class WordSigner:
+class WordDirector:
     """Signs nothing: its bytes say what they would be of."""
 
     signed: list[Wanted] = field(default_factory=list)
+    root_expires_at_s: int = 2**40
 
-    def sign(self, wanted: Wanted, standing: Standing) -> Signed:
+    def following(self, wanted: Wanted, last: Standing | None, now_s: int) -> DeviceMetadata | None:
+        standing = following(wanted, last, now_s, started_at_s=0)
+        if standing is None:
+            return None
         self.signed.append(wanted)
-        names = ("targets", "snapshot", "timestamp")
-        return Signed(**{name: f"{standing.version} {name} {wanted.device}".encode() for name in names})
+        return words(standing, wanted.device)
+
+
+def words(standing: Standing, word: str) -> DeviceMetadata:
+    """Metadata in name alone."""
+    names = ("targets", "snapshot", "timestamp")
+    pieces = {name: f"{standing.version} {name} {word}".encode() for name in names}
+    return DeviceMetadata(standing=standing, **pieces)
 
 
 @dataclass

@@ -21,17 +21,22 @@ from homebred_fleet.adapters.http_api.app import make_app
 from homebred_fleet.adapters.http_api.devices import DeviceParts, device_router
 from homebred_fleet.adapters.http_api.est import EstParts, est_router
 from homebred_fleet.adapters.http_api.server import HttpsServer, Listening
+from homebred_fleet.adapters.http_api.signed_metadata import MetadataParts, metadata_router
 from homebred_fleet.adapters.logs import StructuredJournal
 from homebred_fleet.adapters.own_certificates import OwnCertificatesInFolder
 from homebred_fleet.adapters.store.administering import Administering
+from homebred_fleet.adapters.store.assignments import StoreDirections
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.adapters.store.document_files import DocumentFiles
 from homebred_fleet.adapters.store.identities import IdentityStore
 from homebred_fleet.adapters.store.retained import RetainedEvents, RetainedHours, RetainedStarts
 from homebred_fleet.adapters.system_clock import unix_s
+from homebred_fleet.adapters.tuf_repository.folder import PUBLISHED
+from homebred_fleet.adapters.tuf_repository.serving import FolderDirector, PublishedImage
 from homebred_fleet.app.linking import Link, linked
 from homebred_fleet.core.attempts import DAY_S, Attempts
 from homebred_fleet.core.enrolment import CERTIFICATES_A_DAY
+from homebred_fleet.services.directing import Directing
 from homebred_fleet.services.enrolling import Enrolling
 from homebred_fleet.services.renewing import Renewing
 from homebred_fleet.services.retaining import Bound, Retaining
@@ -57,6 +62,8 @@ class Controller:
     enrolling: Enrolling
     revoking: Revoking
     link: Link
+    image: PublishedImage
+    director: FolderDirector
 
     def parts(self, server: HttpsServer) -> tuple[Part, ...]:
         """What runs beside the HTTPS server."""
@@ -92,13 +99,22 @@ class Controller:
             broker=self.settings.broker_for_devices,
             now_s=unix_s,
         )
-        return (est_router(est), device_router(devices), admin_router())
+        directing = Directing(StoreDirections(self.database), self.image, self.director, now_s=unix_s)
+        metadata = MetadataParts(
+            image=lambda: self.image.folder, director_roots=lambda: self.director.folder, directing=directing
+        )
+        return (est_router(est), device_router(devices), metadata_router(metadata), admin_router())
 
     def administration(self) -> Administration:
         """What admins reach."""
         changes = Administering(self.database, self.blobs, clock=unix_s, wake=self.link.reconciling.wake)
         return Administration(
-            database=self.database, blobs=self.blobs, changes=changes, revoking=self.revoking, clock=unix_s
+            database=self.database,
+            blobs=self.blobs,
+            changes=changes,
+            revoking=self.revoking,
+            image=self.image,
+            clock=unix_s,
         )
 
     def server(self) -> HttpsServer:
@@ -152,6 +168,10 @@ def assembled(settings: Settings, journal: StructuredJournal) -> Controller:
         enrolling=Enrolling(identities, authority, unix_s, taken_back=taken_back),
         revoking=revoking,
         link=link,
+        image=PublishedImage(settings.releases.image / PUBLISHED),
+        director=FolderDirector(
+            settings.releases.director / PUBLISHED, settings.releases.online_key, started_at_s=unix_s()
+        ),
     )
 
 

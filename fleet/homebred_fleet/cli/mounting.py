@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "labels": ("homebred_fleet.cli.labels", "Set and remove labels of a device."),
     "cohorts": ("homebred_fleet.cli.cohorts", "Name filters of devices."),
     "policy": ("homebred_fleet.cli.policy", "Assign policies to devices, and see what is assigned."),
+    "assignments": ("homebred_fleet.cli.assignments", "Say which devices should run what was signed for them."),
     "gazetteer": ("homebred_fleet.cli.gazetteer", "Assign a site's gazetteer to its devices."),
     "commands": ("homebred_fleet.cli.commands", "Give devices commands, and see what became of them."),
     "stop": ("homebred_fleet.cli.stop", "Stop the whole fleet, or let it go on."),

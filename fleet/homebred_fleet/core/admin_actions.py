@@ -28,6 +28,8 @@ ROLE_OF: Final[Mapping[str, str]] = MappingProxyType(
         "stop.off": "publisher",
         "document.add": "publisher",
         "document.assign": "publisher",
+        "release.read": "viewer",
+        "release.assign": "publisher",
         "document.read-names": "publisher",  # of patients and clients
         "token.create": "admin",
         "token.withdraw": "admin",

@@ -1,4 +1,4 @@
-"""What the director needs: what devices are assigned, what the image repository holds, and who signs."""
+"""What the director's answers are made of: what devices are assigned, what was signed last, what the image holds."""
 
 from __future__ import annotations
 
@@ -6,25 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from homebred_fleet.core.director import Assigned, Standing, Wanted
+from homebred_fleet.core.director import Assigned
+from homebred_fleet.ports.director import DeviceMetadata
 from homebred_protocol.targets import Target
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signed:
-    """One device's metadata: the bytes of each role."""
-
-    targets: bytes
-    snapshot: bytes
-    timestamp: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Direction:
-    """What was signed for a device."""
-
-    standing: Standing
-    signed: Signed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,18 +22,18 @@ class Intent:
 
 
 class Directions(Protocol):
-    """The database, as the director sees it; blocking. Every method raises StoreError."""
+    """The database, as the director's answers need it; blocking. Every method raises StoreError."""
 
     def intent(self, device: str) -> Intent:
         """What an enrolled device should run."""
         ...
 
-    def last(self, device: str) -> Direction | None:
+    def last(self, device: str) -> DeviceMetadata | None:
         """What was signed for a device last."""
         ...
 
-    def keep(self, device: str, direction: Direction) -> bool:
-        """Keeps what was signed; False: something newer was kept meanwhile, and nothing was done."""
+    def keep(self, device: str, signed: DeviceMetadata) -> bool:
+        """Keeps what was signed; False: something as new was kept meanwhile, and nothing was done."""
         ...
 
 
@@ -57,13 +41,17 @@ class Image(Protocol):
     """The published image repository; blocking. Raises StateError where it cannot be read."""
 
     def find(self, target: Target) -> Assigned | None:
-        """A target as signed there; None: it is not, or not any more."""
+        """A target as it is signed there; None: it is not, or not any more."""
         ...
 
 
-class Signer(Protocol):
-    """The director's online key; blocking."""
+class Answers(Protocol):
+    """What a device is told; blocking."""
 
-    def sign(self, wanted: Wanted, standing: Standing) -> Signed:
-        """One device's metadata. Raises StateError where there is no key that devices would believe."""
+    def metadata(self, device: str, name: str) -> bytes | None:
+        """A file of an enrolled device's own metadata; None: there is none of that name, or not any more.
+
+        Raises:
+            FleetError: it cannot be told at present.
+        """
         ...

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from homebred_fleet.core.director import Wanted, following
-from homebred_fleet.ports.directing import Direction, Directions, Image, Signer
+from homebred_fleet.core.director import Wanted
+from homebred_fleet.ports.directing import Directions, Image
+from homebred_fleet.ports.director import DeviceMetadata, Director
 
 TIMESTAMP = "timestamp.json"
 _VERSIONED = re.compile(r"([1-9][0-9]{0,18})\.(snapshot|targets)\.json")
@@ -19,10 +20,10 @@ _VERSIONED = re.compile(r"([1-9][0-9]{0,18})\.(snapshot|targets)\.json")
 class Directing:
     """The director's answers."""
 
-    def __init__(self, directions: Directions, image: Image, signer: Signer, *, now_s: Callable[[], int]) -> None:
+    def __init__(self, directions: Directions, image: Image, director: Director, *, now_s: Callable[[], int]) -> None:
         self._directions = directions
         self._image = image
-        self._signer = signer
+        self._director = director
         self._now_s = now_s
 
     def metadata(self, device: str, name: str) -> bytes | None:
@@ -30,26 +31,26 @@ class Directing:
 
         Raises:
             StoreError: the database cannot be used.
-            StateError: there is no image repository, or no key to sign with.
+            StateError: the image repository cannot be read.
+            RequestError: what is assigned cannot be said to a device.
         """
         if name == TIMESTAMP:
-            return self._current(device).signed.timestamp
+            return self._current(device).timestamp
         named, last = _VERSIONED.fullmatch(name), self._directions.last(device)
         if named is None or last is None or int(named[1]) != last.standing.version:
             return None
-        return last.signed.snapshot if named[2] == "snapshot" else last.signed.targets
+        return last.snapshot if named[2] == "snapshot" else last.targets
 
-    def _current(self, device: str) -> Direction:
+    def _current(self, device: str) -> DeviceMetadata:
         wanted, last = self._wanted(device), self._directions.last(device)
-        standing = following(wanted, None if last is None else last.standing, self._now_s())
-        if last is not None and standing is None:
+        signed = self._director.following(wanted, None if last is None else last.standing, self._now_s())
+        if signed is None:
+            if last is None:
+                raise AssertionError("what was never signed must be signed")
             return last
-        if standing is None:
-            raise AssertionError("what was never signed must be signed")
-        direction = Direction(standing=standing, signed=self._signer.sign(wanted, standing))
-        if self._directions.keep(device, direction):
-            return direction
-        return self._directions.last(device) or direction  # somebody else was faster
+        if self._directions.keep(device, signed):
+            return signed
+        return self._directions.last(device) or signed  # somebody else was faster
 
     def _wanted(self, device: str) -> Wanted:
         intent = self._directions.intent(device)

@@ -14,7 +14,17 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from homebred_fleet.adapters.blob_folder import BlobFolder
-from homebred_fleet.adapters.store import audit, cohorts, commands, desired, devices, documents, identities, stops
+from homebred_fleet.adapters.store import (
+    assignments,
+    audit,
+    cohorts,
+    commands,
+    desired,
+    devices,
+    documents,
+    identities,
+    stops,
+)
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.core import command_orders, site_documents
 from homebred_fleet.core.admins import Admin
@@ -25,6 +35,7 @@ from homebred_fleet.core.tokens import new_token
 from homebred_fleet.errors import ConflictError, NotFoundError, RequestError, StateError
 from homebred_protocol.ids import is_label, is_site
 from homebred_protocol.limits import MAX_LABELS
+from homebred_protocol.targets import Target as SignedTarget
 
 MAX_DEVICES: Final = 50_000
 """Of one change."""
@@ -146,6 +157,37 @@ class Administering:
         self._wake()
         return {numbers[number]: version for number, version in versions.items()}
 
+    def assign_release(self, doer: Admin, whom: Target, release: SignedTarget) -> int:
+        """Has devices run what the image repository holds, once each has proved it on itself; how many.
+
+        The devices hear of it by a new version of their desired state, and of what exactly from the director.
+        """
+        with self._database.writing() as connection:
+            meant = self._meant(connection, whom)
+            _check_site(release, meant)
+            numbers = {number: device for number, device, _ in meant}
+            newer = assignments.assign(connection, numbers, release, by=doer.name, now_s=self._clock())
+            if newer:
+                raise ConflictError(
+                    f"{len(newer)} of these devices have a newer one already, {newer[0]} among them",
+                    hint="numbers never fall: to go back, sign the older content under a higher number",
+                )
+            desired.assign(connection, device_numbers=numbers, by=doer.name, now_s=self._clock())
+            details = {**whom.named(), "devices": len(numbers)}
+            self._note(connection, doer, "release.assign", release.path, details)
+        self._wake()
+        return len(numbers)
+
+    def withdraw_release(self, doer: Admin, whom: Target, line: str) -> int:
+        """Asks nothing of a line of devices any more: they keep what they serve; of how many it changes anything."""
+        with self._database.writing() as connection:
+            numbers = {number: device for number, device, _ in self._meant(connection, whom)}
+            changed = assignments.withdraw(connection, numbers, line)
+            desired.assign(connection, device_numbers=numbers, by=doer.name, now_s=self._clock())
+            self._note(connection, doer, "release.withdraw", line, {**whom.named(), "devices": changed})
+        self._wake()
+        return changed
+
     def order(
         self, doer: Admin, target: Target, *, op: str, parameters: Mapping[str, str], wait_s: int
     ) -> dict[str, str]:
@@ -248,6 +290,15 @@ def _check_document(connection: Connection, digest: str, *, kind: str, meant: li
         raise RequestError(
             f"the {kind} is bound to site {document['site']}, and some devices are at {', '.join(strangers[:5])}",
             hint=f"narrow whom you mean, such as with `site=={document['site']}`",
+        )
+
+
+def _check_site(release: SignedTarget, meant: list[tuple[int, str, str]]) -> None:
+    strangers = sorted({site for _, _, site in meant} - {release.group}) if release.kind.is_for_a_site else []
+    if strangers:
+        raise RequestError(
+            f"{release.path} is signed for site {release.group}, and some devices are at {', '.join(strangers[:5])}",
+            hint=f"narrow whom you mean, such as with `site=={release.group}`",
         )
 
 

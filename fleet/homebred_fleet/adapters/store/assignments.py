@@ -6,17 +6,22 @@ A number once assigned to a device never falls (I2): the device's own floor woul
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, select, text
+from sqlalchemy import Connection, delete, func, select, text
 
 from homebred_fleet.adapters.store.database import Database
+from homebred_fleet.adapters.store.device_conditions import WITH_STATES, condition
 from homebred_fleet.adapters.store.rows import upsert
 from homebred_fleet.adapters.store.stops import in_force
 from homebred_fleet.adapters.store.tables import assignments, devices, directions
 from homebred_fleet.core.director import Standing
-from homebred_fleet.ports.directing import Direction, Intent, Signed
+from homebred_fleet.core.filters import Tree
+from homebred_fleet.ports.directing import Intent
+from homebred_fleet.ports.director import DeviceMetadata
 from homebred_protocol.targets import Target, read_target
 
+MAX_ROWS: Final = 1000
 _ASSIGN = text(upsert(assignments, sets=("path", "set_at_s", "set_by")))
 _KEEP = text(
     upsert(directions, sets=("version", "content", "issued_at_s", "expires_at_s", "targets", "snapshot", "timestamp"))
@@ -56,6 +61,19 @@ def of_device(connection: Connection, device: str) -> list[Target]:
     return [target for target in found if target is not None]
 
 
+def counted(connection: Connection, tree: Tree, *, now_s: int) -> list[dict[str, Any]]:
+    """Each target with how many of the devices that a filter means should run it, by path."""
+    asked = (
+        select(assignments.c.path, func.count().label("devices"), func.max(assignments.c.set_at_s).label("set_at_s"))
+        .select_from(WITH_STATES.join(assignments, assignments.c.device == devices.c.number))
+        .where(condition(tree, now_s))
+        .group_by(assignments.c.path)
+        .order_by(assignments.c.path)
+        .limit(MAX_ROWS)
+    )
+    return [dict(row) for row in connection.execute(asked).mappings()]
+
+
 class StoreDirections:
     """`ports.directing.Directions` over the controller's database."""
 
@@ -72,23 +90,21 @@ class StoreDirections:
                 stopped=stop is not None and stop.stopped,
             )
 
-    def last(self, device: str) -> Direction | None:
+    def last(self, device: str) -> DeviceMetadata | None:
         """What was signed last."""
         statement = select(directions).join(devices).where(devices.c.id == device)
         with self._database.reading() as connection:
             row = connection.execute(statement).one_or_none()
         if row is None:
             return None
-        return Direction(
-            standing=Standing(
-                version=row.version, content=row.content, issued_at_s=row.issued_at_s, expires_at_s=row.expires_at_s
-            ),
-            signed=Signed(targets=row.targets, snapshot=row.snapshot, timestamp=row.timestamp),
+        standing = Standing(
+            version=row.version, content=row.content, issued_at_s=row.issued_at_s, expires_at_s=row.expires_at_s
         )
+        return DeviceMetadata(standing=standing, targets=row.targets, snapshot=row.snapshot, timestamp=row.timestamp)
 
-    def keep(self, device: str, direction: Direction) -> bool:
+    def keep(self, device: str, signed: DeviceMetadata) -> bool:
         """Keeps what was signed, where nothing newer is kept."""
-        standing, signed = direction.standing, direction.signed
+        standing = signed.standing
         with self._database.writing() as connection:
             number = connection.execute(select(devices.c.number).where(devices.c.id == device)).scalar_one()
             values = {

@@ -34,6 +34,8 @@ FOLDER_MODE: Final = 0o755
 """Nothing in it is secret, and a web server of another user may read it."""
 MAX_READ_BYTES: Final = 64 * 1024 * 1024
 _ROOT_FILE: Final = re.compile(r"([1-9][0-9]{0,8})\.root\.json")
+PUBLISHED = "published"
+"""The link to what is served, in a repository's folder."""
 
 
 class RepositoryFolder:
@@ -41,7 +43,7 @@ class RepositoryFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.published = path / "published"
+        self.published = path / PUBLISHED
         self._prepared = path / "prepared.json"
         self._incoming = path / "incoming"
         self._generations = path / "generations"

@@ -9,8 +9,8 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
 from homebred_fleet.adapters.http_api.administration.context import Limit, May, Parts, require
+from homebred_fleet.adapters.http_api.administration.targeting import Targeted
 from homebred_fleet.adapters.store import command_views, documents, stops
-from homebred_fleet.adapters.store.administering import Target
 from homebred_fleet.core.admins import Admin
 from homebred_fleet.core.site_documents import MAX_BYTES
 from homebred_fleet.errors import NotFoundError, RequestError, StateError
@@ -19,28 +19,14 @@ router = APIRouter()
 Kind = Literal["policy", "gazetteer"]
 
 
-class _Targeted(BaseModel):
-    """Whom it concerns: one of the three."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    device: str = Field(default="", max_length=63)
-    filter: str = Field(default="", max_length=500)
-    cohort: str = Field(default="", max_length=63)
-
-    def target(self) -> Target:
-        """As the store takes it."""
-        return Target(device=self.device, filter=self.filter, cohort=self.cohort)
-
-
-class Assignment(_Targeted):
+class Assignment(Targeted):
     """A document for some devices; an empty digest gives the part back to their own configuration."""
 
     kind: Kind
     digest: str = Field(max_length=71)
 
 
-class Order(_Targeted):
+class Order(Targeted):
     """A command to some devices."""
 
     op: str = Field(max_length=31)

@@ -15,6 +15,7 @@ from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.core.admin_actions import ROLE_OF
 from homebred_fleet.core.admins import Admin
 from homebred_fleet.errors import NotPermittedError
+from homebred_fleet.ports.directing import Image
 
 STATE: Final = "administration"
 
@@ -35,6 +36,7 @@ class Administration:
     blobs: BlobFolder
     changes: Administering
     revoking: Revokes
+    image: Image
     clock: Callable[[], int]
     """Unix seconds."""
 

@@ -9,13 +9,14 @@ from fastapi import APIRouter, FastAPI
 from homebred_fleet.adapters.http_api.administration import (
     assigning_routes,
     device_routes,
+    release_routes,
     telemetry_routes,
     token_routes,
 )
 from homebred_fleet.adapters.http_api.administration.context import Administration, attach
 
 PREFIX: Final = "/api/v1"
-PARTS: Final = (device_routes, assigning_routes, telemetry_routes, token_routes)
+PARTS: Final = (device_routes, assigning_routes, release_routes, telemetry_routes, token_routes)
 
 
 def admin_router() -> APIRouter:

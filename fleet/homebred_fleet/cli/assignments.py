@@ -1,0 +1,70 @@
+"""`homebred-fleet assignments`: which devices should run what was signed for them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from homebred_fleet.cli.asking import CohortOption, DeviceOption, FilterOption, ProfileOption, asking, target
+from homebred_fleet.cli.exits import write_json
+from homebred_fleet.cli.options import JsonOption
+from homebred_fleet.cli.showing import show_table, time_text
+from homebred_fleet.core.durations import counted
+
+app = typer.Typer(add_completion=False)
+
+
+@app.callback()
+def assignments() -> None:
+    """Say which devices should run what was signed for them, and see it."""
+
+
+@app.command()
+def add(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="As it is signed, such as models/qa/intake/7.json.")],
+    *,
+    device: DeviceOption = "",
+    filter_text: FilterOption = "",
+    cohort: CohortOption = "",
+    profile: ProfileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Have devices take it up in place of an older one; each proves it on itself before it serves it."""
+    body = {"path": path, **target(device, filter_text, cohort)}
+    found = asking(profile).send("POST", "releases", "assignments", body=body)
+    if as_json:
+        write_json(found)
+        return
+    typer.echo(f"{found['path']} is assigned to {counted(found['devices'], 'device')}")
+    typer.echo("next: homebred-fleet devices list --filter 'not desired==in_step'")
+
+
+@app.command()
+def remove(
+    line: Annotated[str, typer.Argument(metavar="LINE", help="A path without its number, such as models/qa/intake.")],
+    *,
+    device: DeviceOption = "",
+    filter_text: FilterOption = "",
+    cohort: CohortOption = "",
+    profile: ProfileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask devices for it no longer; they keep what they serve. To have them stop serving, see `homebred-fleet stop`."""
+    body = {"line": line, **target(device, filter_text, cohort)}
+    found = asking(profile).send("POST", "releases", "withdrawals", body=body)
+    if as_json:
+        write_json(found)
+    else:
+        typer.echo(f"{found['line']} is asked of {counted(found['devices'], 'device')} no longer")
+
+
+@app.command("list")
+def list_(*, filter_text: FilterOption = "", profile: ProfileOption = None, as_json: JsonOption = False) -> None:
+    """List what is assigned, with how many devices should run it."""
+    found = asking(profile).get("releases", filter=filter_text)
+    if as_json:
+        write_json(found)
+        return
+    rows = [(one["path"], one["devices"], time_text(one["set_at_s"])) for one in found["releases"]]
+    show_table(("target", "devices", "last assigned"), rows, none="nothing is assigned")
