@@ -153,6 +153,11 @@ def is_specialist_id(name: str) -> bool:
     return _ID.fullmatch(name) is not None
 
 
+def is_workflow(name: str) -> bool:
+    """Whether a workflow may be called so, or it is `*`."""
+    return name == GENERALIST or _WORKFLOW.fullmatch(name) is not None
+
+
 def _matching(fields: Fields, key: str, pattern: re.Pattern[str], form: str) -> str:
     value = fields.text(key, required=True)
     if value is not None and pattern.fullmatch(value) is None:
@@ -216,7 +221,7 @@ def _capabilities(fields: Fields) -> tuple[str, ...]:
 def _workflows(fields: Fields) -> Mapping[str, ServedWorkflow]:
     workflows = {}
     for name, entry in fields.tables("workflows"):
-        if name != GENERALIST and _WORKFLOW.fullmatch(name) is None:
+        if not is_workflow(name):
             entry.complain((), "is not a workflow's name", "use letters, digits, `.`, `_`, `:` and `-`, or `*`")
         golden = entry.text("golden", "") or ""
         # The suffix keeps a golden set from standing where a store keeps a file of its own.
