@@ -1,13 +1,15 @@
-"""Documents by their bytes' digest, in a folder: whole after a kill or a power cut, or not there.
+"""Bytes by their digest, in a folder: whole after a kill or a power cut, or not there. Documents, and releases' files.
 
-It knows neither what a document means nor for whom it is: the table `documents` does. Nothing is removed.
+It knows neither what they mean nor for whom they are: the table `documents` does of documents. Nothing is removed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +17,7 @@ from homebred_protocol.digests import digest_of
 
 _DIGEST: Final = re.compile(r"sha256:([0-9a-f]{64})")
 _LEFTOVER_PREFIX: Final = ".new-"
+_PIECE_BYTES: Final = 1024 * 1024
 
 
 class BlobFolder:
@@ -36,21 +39,22 @@ class BlobFolder:
         path = self._place(digest)
         if path is None:
             raise AssertionError("a digest of our own is none")
-        if self._holds(path, digest):
-            return digest
-        _make(path.parent)
-        descriptor, name = tempfile.mkstemp(prefix=_LEFTOVER_PREFIX, dir=self._folder)
-        new = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(body)
-                file.flush()
-                os.fsync(file.fileno())
-            new.rename(path)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
-        _flush(path.parent)
+        if not self._holds(path, digest):
+            self._put([body], digest)
+        return digest
+
+    def keep_file(self, source: Path) -> str:
+        """Keeps a file's bytes, however many, and returns their digest once the disk has them.
+
+        Raises:
+            OSError: the file cannot be read, the disk is full, or the folder may not be written.
+            ValueError: the file changed while it was read.
+        """
+        digest = _digest_of_file(source)
+        path = self.path_of(digest)
+        if path is None or _digest_of_file(path) != digest:
+            with source.open("rb") as file:
+                self._put(iter(lambda: file.read(_PIECE_BYTES), b""), digest)
         return digest
 
     def path_of(self, digest: str) -> Path | None:
@@ -66,6 +70,27 @@ class BlobFolder:
         body = path.read_bytes()
         return body if digest_of(body) == digest else None
 
+    def _put(self, pieces: Iterable[bytes], digest: str) -> None:
+        path, found = self._place(digest), hashlib.sha256()
+        if path is None:
+            raise AssertionError("a digest of our own is none")
+        _make(path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=_LEFTOVER_PREFIX, dir=self._folder)
+        new = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                for piece in pieces:
+                    found.update(piece)
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            _require(f"sha256:{found.hexdigest()}", digest)
+            new.rename(path)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+        _flush(path.parent)
+
     def _place(self, digest: str) -> Path | None:
         """A name from outside becomes a path here alone."""
         found = _DIGEST.fullmatch(digest)
@@ -73,6 +98,27 @@ class BlobFolder:
 
     def _holds(self, path: Path, digest: str) -> bool:
         return path.is_file() and self.read(digest) is not None
+
+
+class ForEverySite:
+    """Fulfils `ports.documents.Documents` where what a folder holds is any enrolled device's: the files of releases."""
+
+    def __init__(self, blobs: BlobFolder) -> None:
+        self._blobs = blobs
+
+    def for_site(self, digest: str, site: str) -> Path | None:  # noqa: ARG002  # whichever it is
+        """As the port says."""
+        return self._blobs.path_of(digest)
+
+
+def _require(found: str, digest: str) -> None:
+    if found != digest:
+        raise ValueError("a file changed while it was read: wait until nothing writes to it")
+
+
+def _digest_of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def _make(folder: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
-from homebred_fleet.adapters.blob_folder import BlobFolder
+from homebred_fleet.adapters.blob_folder import BlobFolder, ForEverySite
 from homebred_fleet.adapters.broker_control import Address, BrokerOnThisMachine
 from homebred_fleet.adapters.certificate_authority import CertificateAuthority
 from homebred_fleet.adapters.fleet_folder import FleetFolder
@@ -96,6 +96,7 @@ class Controller:
         )
         devices = DeviceParts(
             documents=DocumentFiles(self.database, self.blobs),
+            blobs=ForEverySite(BlobFolder(self.settings.paths.state_dir / "blobs")),
             broker=self.settings.broker_for_devices,
             now_s=unix_s,
         )

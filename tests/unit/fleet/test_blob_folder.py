@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from homebred_fleet.adapters.blob_folder import BlobFolder
+from homebred_fleet.adapters import blob_folder
+from homebred_fleet.adapters.blob_folder import BlobFolder, ForEverySite
 from homebred_protocol.digests import digest_of
 
 BODY = b"version = 1\n"
@@ -61,3 +62,31 @@ def test_what_a_kill_left_is_removed_at_the_next_start(tmp_path: Path) -> None:
     (tmp_path / ".new-abc").write_bytes(b"half")
     BlobFolder(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_kept_by_its_digest_however_often_and_a_damaged_one_anew(tmp_path: Path) -> None:
+    source, blobs = tmp_path / "model.gguf", BlobFolder(tmp_path / "blobs")
+    source.write_bytes(BODY * 100_000)
+    digest = blobs.keep_file(source)
+    assert digest == digest_of(BODY * 100_000) == blobs.keep_file(source)
+    path = blobs.path_of(digest)
+    assert path is not None
+    path.write_bytes(b"damage")
+    assert blobs.keep_file(source) == digest
+    assert blobs.read(digest) == BODY * 100_000
+    assert not list((tmp_path / "blobs").glob(".new-*"))
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, blobs = tmp_path / "model.gguf", BlobFolder(tmp_path / "blobs")
+    source.write_bytes(BODY)
+    monkeypatch.setattr(blob_folder, "_digest_of_file", lambda path: digest_of(b"what it was"))
+    with pytest.raises(ValueError, match="changed while it was read"):
+        blobs.keep_file(source)
+    assert blobs.path_of(digest_of(b"what it was")) is None
+
+
+def test_files_of_releases_are_every_sites(tmp_path: Path) -> None:
+    blobs = BlobFolder(tmp_path)
+    digest = blobs.keep(BODY)
+    assert ForEverySite(blobs).for_site(digest, "east") == blobs.path_of(digest)

@@ -1,4 +1,4 @@
-"""What a device asks over HTTPS with its certificate: where the broker is, and documents by their digest."""
+"""What a device asks over HTTPS with its certificate: where the broker is, documents and releases' files by digest."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from homebred_fleet.adapters.http_api.access import device_of
+from homebred_fleet.adapters.http_api.blob_response import BlobResponse
 from homebred_fleet.core.enrolment import Device
 from homebred_fleet.errors import NotFoundError
 from homebred_fleet.ports.documents import Documents
@@ -22,6 +23,8 @@ class DeviceParts:
     """What the paths work with."""
 
     documents: Documents
+    blobs: Documents
+    """The files of releases."""
     broker: tuple[str, int]
     """Host and port that devices are told."""
     now_s: Callable[[], int]
@@ -51,5 +54,13 @@ def device_router(parts: DeviceParts) -> APIRouter:
         if path is None:
             raise NotFoundError("there is no such document for this site", hint="ask for what desired state names")
         return FileResponse(path, media_type=OCTETS, headers={"ETag": f'"{digest}"'})
+
+    @router.api_route("/blobs/sha256/{hexadecimal}", methods=["GET", "HEAD"])
+    def blob(hexadecimal: str, device: Annotated[Device, Depends(device_of)]) -> Response:
+        digest = f"sha256:{hexadecimal}"
+        path = parts.blobs.for_site(digest, device.site)
+        if path is None:
+            raise NotFoundError("no release here has such a file", hint="ask for what the release's manifest names")
+        return BlobResponse(path, digest)
 
     return router

@@ -24,6 +24,8 @@ from homebred_fleet.errors import ConfigurationError
 
 BACKLOG = 512
 KEEP_ALIVE_S = 30
+UNREAD_S = 120
+"""After this time without a byte taken by its peer, a connection is another's again (tcp(7), TCP_USER_TIMEOUT)."""
 GRACE_S = 5
 """Time that running requests get when the controller is told to stop."""
 
@@ -121,6 +123,7 @@ def _bound(listening: Listening) -> socket.socket:
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_S * 1000)
         bound.bind((listening.address, listening.port))
     except OSError as error:
         bound.close()
