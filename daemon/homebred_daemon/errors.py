@@ -20,6 +20,10 @@
     │   ├── ControllerUntrustedError
     │   ├── EnrolmentRefusedError
     │   └── ClockWrongError
+    ├── TransferError        the bytes of a release could not be brought here
+    │   ├── SourceAwayError
+    │   ├── SourceRefusesError
+    │   └── SourceWrongError
     ├── BuildError           what an engine serves could not be built
     ├── DetectionError       a text could not be searched: it must not leave the house
     ├── DeadlineError        time was up before there was an answer
@@ -187,6 +191,39 @@ class ClockWrongError(FleetError):
 
     code = "clock_wrong"
     hint = "set the clock: `timedatectl set-ntp true`, or by hand where there is no network time"
+
+
+class TransferError(HomebredError):
+    """The bytes of a release could not be brought to this device."""
+
+    code = "transfer_failed"
+    hint = "check that the release's bytes are where the device looks for them, then assign it again"
+
+
+class SourceAwayError(TransferError):
+    """A source of bytes does not answer, or broke off."""
+
+    code = "source_away"
+    hint = "nothing: it is asked again, and what came so far is kept"
+
+    def __init__(self, message: str = "", *, hint: str = "", retry_after_s: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+        """How long it asks to be left alone."""
+
+
+class SourceRefusesError(TransferError):
+    """A source does not give these bytes to this device."""
+
+    code = "source_refuses"
+    hint = "publish the release's bytes there, or renew the address that the device was given"
+
+
+class SourceWrongError(TransferError):
+    """A source sent something else than it was asked for; none of it was kept."""
+
+    code = "source_wrong"
+    hint = "look at what stands between: a proxy that changes what passes, or a server with another file"
 
 
 class BuildError(HomebredError):

@@ -103,13 +103,13 @@ def test_what_runs_on_a_sites_own_interpreter_needs_no_newer_python_than_3_10(pa
         assert name not in NEWER_THAN_3_10, f"{name} is newer: {NEWER_THAN_3_10[name]}"
 
 
-def test_the_gate_alone_can_call_a_cloud_and_two_modules_the_controller_and_this_device_itself() -> None:
+def test_the_gate_alone_can_call_a_cloud_and_three_modules_the_fleet_and_this_device_itself() -> None:
     callers = {
         path.relative_to(DAEMON).as_posix()
         for path in committed_files("daemon/homebred_daemon/*.py")
         if {*names_used(ast.parse(path.read_text()))} & HTTP_CLIENTS
     }
-    assert callers == {"adapters/egress.py", "adapters/fleet_https.py", "adapters/loopback.py"}
+    assert callers == {f"adapters/{name}.py" for name in ("egress", "fleet_https", "blobs_https", "loopback")}
 
 
 def test_who_calls_the_controller_knows_no_task() -> None:
@@ -123,6 +123,18 @@ def test_who_calls_the_controller_knows_no_task() -> None:
         "errors",
         "ports.clock",
         "ports.identity",
+    }
+
+
+def test_who_fetches_releases_knows_no_task() -> None:
+    tree = ast.parse((DAEMON / "adapters" / "blobs_https.py").read_text())
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    assert {module.removeprefix("homebred_daemon.") for module in modules if module.startswith("homebred_daemon.")} == {
+        "adapters",  # fleet_tls
+        "core.transfer",
+        "errors",
+        "ports.identity",
+        "ports.transfer",
     }
 
 

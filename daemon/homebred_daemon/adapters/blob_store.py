@@ -39,8 +39,9 @@ class BlobStore:
     """All blobs below one folder."""
 
     def __init__(self, folder: Path) -> None:
+        self._files = FileBlobs(folder / "sha256")
         self._kept: dict[Form, FileBlobs | FolderBlobs] = {
-            Form.FILE: FileBlobs(folder / "sha256"),
+            Form.FILE: self._files,
             Form.FOLDER: FolderBlobs(folder / "sha256-folders"),
         }
 
@@ -68,6 +69,10 @@ class BlobStore:
             RequestError: the source no longer has that digest.
         """
         self._kept[blob.form].add(source, blob.digest, progress)
+
+    def adopt(self, source: Path, digest: str) -> None:
+        """Takes in a file of that digest which was verified and flushed already, by giving it another name: no copy."""
+        self._files.adopt(source, digest)
 
     def remove_all_but(self, needed: AbstractSet[Blob]) -> int:
         """Takes out what is not needed; bytes freed."""

@@ -1,0 +1,306 @@
+"""Ranges of a release's files over HTTP(S): from the fleet's controller, an S3-compatible store, or any static server.
+
+Whoever answers is believed nothing: a range that was not asked for, another length, a coding or a redirect end the
+stream, and what comes is verified frame by frame by who reads it. It works on threads of its own, and reads straight
+into the frame: constant memory, no copy. It knows no task, keeps no connection, and heeds no proxy of the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Final
+from urllib.parse import urlsplit
+
+from homebred_daemon.adapters import fleet_tls
+from homebred_daemon.core.transfer import WantedFile
+from homebred_daemon.errors import SourceAwayError, SourceRefusesError, SourceWrongError
+from homebred_daemon.ports.identity import Identity
+from homebred_daemon.ports.transfer import ByteStream
+
+HEAD_WITHIN_S: Final = 30.0
+"""From the first packet to the end of the answer's head."""
+SILENCE_S: Final = 20.0
+"""Longest time without a byte."""
+READ_BYTES: Final = 65_536
+_OK, _PARTIAL, _RANGE_NOT_SATISFIABLE, _TOO_MANY = 200, 206, 416, 429
+_REDIRECTS: Final = range(300, 400)
+_SERVERS_OWN: Final = 500
+_AWAY: Final = frozenset({408, 425, _TOO_MANY})
+_CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15}|\*)", re.ASCII)
+_NUMBER: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where files are, and how they are asked for."""
+
+    name: str
+    """For people: an address may hold a secret, such as a pre-signed one."""
+    url_of: Callable[[str], str]
+    """The address of a file by its digest; it may raise SourceRefusesError."""
+    context: Callable[[], ssl.SSLContext]
+    """Made for each connection: a renewed certificate holds at once. It may raise StateError."""
+    tags_are_digests: bool = False
+    """Whether its ETag is the file's digest, as the controller's is. A store's own is not, and is not asked for."""
+
+
+def below(base: str) -> Callable[[str], str]:
+    """Addresses of files under a static server's: `<base>/sha256/<hex>`, as the controller names them."""
+    return lambda digest: f"{base.rstrip('/')}/{digest.replace(':', '/')}"
+
+
+def at_controller(identity: Callable[[], Identity]) -> Place:
+    """The fleet's controller, asked with the device's certificate as it is then."""
+
+    def url_of(digest: str) -> str:
+        return below(f"{identity().membership.controller_url}/device/v1/blobs")(digest)
+
+    return Place(
+        name="the fleet's controller",
+        url_of=url_of,
+        context=lambda: fleet_tls.of_identity(identity()),
+        tags_are_digests=True,
+    )
+
+
+def at_static_server(base: str, *, name: str = "the static server") -> Place:
+    """Any server that has the files as `<base>/sha256/<hex>`; of TLS this machine's own authorities are trusted."""
+    return Place(name=name, url_of=below(base), context=ssl.create_default_context)
+
+
+def at_signed_addresses(addresses: Mapping[str, str], *, name: str = "the object store") -> Place:
+    """A store that is asked by pre-signed addresses, one a digest: for its time, each is the right to read the file."""
+
+    def url_of(digest: str) -> str:
+        if digest not in addresses:
+            raise SourceRefusesError(f"{name} was given no address for {digest}")
+        return addresses[digest]
+
+    return Place(name=name, url_of=url_of, context=ssl.create_default_context)
+
+
+class HttpsBlobs:
+    """Fulfils `ports.transfer.ByteSource`; `close` ends its threads."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="blobs")
+
+    @property
+    def name(self) -> str:
+        """As the port says."""
+        return self._place.name
+
+    def close(self) -> None:
+        """Nothing may be opened afterwards."""
+        self._threads.shutdown(wait=False)
+
+    @asynccontextmanager
+    async def open(self, file: WantedFile, begin: int, end: int) -> AsyncIterator[ByteStream]:
+        """As the port says."""
+        asking = _Asking(self._place, file, begin, end)
+        try:
+            await self._ask(asking)
+            yield _Stream(asking, self._threads)
+        finally:
+            asking.abandon()
+            asking.close()
+
+    async def _ask(self, asking: _Asking) -> None:
+        try:
+            async with asyncio.timeout(HEAD_WITHIN_S):
+                await asyncio.get_running_loop().run_in_executor(self._threads, asking.ask)
+        except TimeoutError:
+            raise SourceAwayError(f"{self.name} did not answer within {HEAD_WITHIN_S:.0f} s") from None
+
+
+class _Stream:
+    """Fulfils `ports.transfer.ByteStream`."""
+
+    def __init__(self, asking: _Asking, threads: ThreadPoolExecutor) -> None:
+        self._asking = asking
+        self._threads = threads
+
+    async def read_into(self, room: memoryview) -> int:
+        """As the port says: a cancelled call first sees that the thread lets go of the room."""
+        reading = asyncio.get_running_loop().run_in_executor(self._threads, self._asking.fill, room)
+        try:
+            return await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            self._asking.abandon()
+            while not reading.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([reading])
+            reading.exception()
+            raise
+
+
+class _Asking:
+    """One request and its answer, on a thread; `abandon` may be called from another at any time."""
+
+    def __init__(self, place: Place, file: WantedFile, begin: int, end: int) -> None:
+        self._place = place
+        self._file = file
+        self._begin = begin
+        self._end = end
+        self._connection: HTTPConnection | None = None
+        self._answer: HTTPResponse | None = None
+        self._abandoned = False
+        self._skipped = 0
+        """Bytes before the first wanted one that a server without ranges still has to give."""
+
+    def ask(self) -> None:
+        """Sends the request and judges the answer's head."""
+        url = urlsplit(self._place.url_of(self._file.digest))
+        answer = None
+        try:
+            connection = self._connected(url.scheme, url.netloc)
+            target = f"{url.path or '/'}{'?' + url.query if url.query else ''}"
+            connection.request("GET", target, headers=self._headers())
+            answer = connection.getresponse()
+            self._judge(answer)
+            self._answer = answer
+        except (OSError, HTTPException, ValueError) as error:
+            raise self._away(f"cannot be asked: {_words(error)}") from None
+        finally:
+            if self._answer is None and self._connection is not None:  # nobody else will close it
+                self._connection.close()
+
+    def fill(self, room: memoryview) -> int:
+        """Fills the room as far as bytes come."""
+        answer, filled = self._answer, 0
+        if answer is None:
+            raise self._away("was never asked")
+        try:
+            self._skip(answer, room)
+            while filled < len(room) and not self._abandoned:
+                read = answer.readinto(room[filled : filled + READ_BYTES])
+                if not read:
+                    break
+                filled += read
+        except (OSError, HTTPException, ValueError, AttributeError) as error:  # the last of a closed answer
+            if not filled:
+                raise self._away(f"broke off: {_words(error)}") from None
+        return filled
+
+    def abandon(self) -> None:
+        """Has a thread that waits for bytes hear that there will be none."""
+        self._abandoned = True
+        sock = self._connection.sock if self._connection is not None else None
+        if isinstance(sock, socket.socket):
+            with suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # that of TLS would have the thread read what is sealed
+
+    def close(self) -> None:
+        """Closes the connection of an answered request; no thread may be in `fill`."""
+        if self._answer is not None and self._connection is not None:
+            self._answer.close()
+            self._connection.close()
+
+    def _connected(self, scheme: str, netloc: str) -> HTTPConnection:
+        if scheme == "https":
+            made: HTTPConnection = HTTPSConnection(netloc, timeout=SILENCE_S, context=self._place.context())
+        elif scheme == "http":
+            made = HTTPConnection(netloc, timeout=SILENCE_S)
+        else:
+            raise SourceRefusesError(f"{self._place.name} is no address that bytes are fetched from")
+        self._connection = made
+        made.connect()
+        if self._abandoned:
+            made.close()
+            raise self._away("was not waited for")
+        return made
+
+    def _headers(self) -> dict[str, str]:
+        headers = {
+            "Accept-Encoding": "identity",
+            "User-Agent": "homebred",
+            "Range": f"bytes={self._begin}-{self._end - 1}",
+        }
+        if self._place.tags_are_digests:
+            headers["If-Range"] = f'"{self._file.digest}"'
+        return headers
+
+    def _judge(self, answer: HTTPResponse) -> None:
+        """What the head of an answer means (RFC 9110 §14, §15)."""
+        if answer.status == _PARTIAL:
+            self._judge_coding(answer)
+            self._judge_range(answer)
+        elif answer.status == _OK:
+            self._judge_coding(answer)
+            self._judge_length(answer, self._file.length)
+            self._skipped = self._begin
+        else:
+            raise self._failure(answer)
+
+    def _judge_coding(self, answer: HTTPResponse) -> None:
+        coding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+        if coding not in {"", "identity"}:
+            raise self._wrong(f"sends {_printable(coding)} where bytes as they are were asked for")
+
+    def _judge_range(self, answer: HTTPResponse) -> None:
+        told = answer.headers.get("Content-Range", "")
+        found = _CONTENT_RANGE.fullmatch(told.strip())
+        if found is None:
+            raise self._wrong(f"says of no range which one it is ({_printable(told) or 'nothing'})")
+        first, last, total = int(found[1]), int(found[2]), found[3]
+        if total != "*" and int(total) != self._file.length:
+            raise self._wrong(f"has {total} bytes where the release says {self._file.length}")
+        if first != self._begin or not first <= last < self._end:
+            raise self._wrong(f"sends the bytes {first} to {last} for {self._begin} to {self._end - 1}")
+        self._judge_length(answer, last - first + 1)
+
+    def _judge_length(self, answer: HTTPResponse, length: int) -> None:
+        told = answer.headers.get("Content-Length")
+        if told is not None and (not _NUMBER.fullmatch(told.strip()) or int(told) != length):
+            raise self._wrong(f"announces {_printable(told)} bytes where {length} are")
+
+    def _failure(self, answer: HTTPResponse) -> SourceAwayError | SourceRefusesError | SourceWrongError:
+        status = answer.status
+        if status in _REDIRECTS:
+            return self._refused("answers with a redirect, which is not followed: name the address that it leads to")
+        if status == _RANGE_NOT_SATISFIABLE:
+            return self._wrong("has less of the file than the release says")
+        if status >= _SERVERS_OWN or status in _AWAY:
+            asked_for = answer.headers.get("Retry-After", "").strip()
+            retry_after_s = float(asked_for) if _NUMBER.fullmatch(asked_for) else 0.0
+            return SourceAwayError(f"{self._place.name} cannot answer now ({status})", retry_after_s=retry_after_s)
+        return self._refused(f"does not give the file ({status})")
+
+    def _skip(self, answer: HTTPResponse, room: memoryview) -> None:
+        """Reads past what was not asked for, where a server knows no ranges."""
+        while self._skipped:
+            read = answer.readinto(room[: min(READ_BYTES, len(room), self._skipped)])
+            if not read:
+                raise HTTPException("it ended before the place that was asked for")
+            self._skipped -= read
+
+    def _away(self, what: str) -> SourceAwayError:
+        return SourceAwayError(f"{self._place.name} {what}")
+
+    def _refused(self, what: str) -> SourceRefusesError:
+        return SourceRefusesError(f"{self._place.name} {what}")
+
+    def _wrong(self, what: str) -> SourceWrongError:
+        return SourceWrongError(f"{self._place.name} {what}")
+
+
+def _words(error: BaseException) -> str:
+    """The kernel's words or a certificate's; a library's own may quote an address, with what is secret in it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, TimeoutError):
+        return f"nothing came for {SILENCE_S:g} s"
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+
+
+def _printable(text: str) -> str:
+    return "".join(sign for sign in text if sign.isprintable())[:100]

@@ -1,0 +1,240 @@
+"""Files of releases on their way in: what came outlives any kill, and nothing has its name before it was verified.
+
+    <hex>.part     a file's frames, each where it belongs; where one is missing there is nothing, or what is no frame
+    <hex>.frames   its journal (`staging_journal`)
+    <hex>          the whole file, read-only: for whoever takes it away by giving it another name
+
+It is on the file system of the model store, or nothing could be taken away without a second copy. A frame is verified
+before it is written, and the whole by a digest that runs along where frames come in order; only a file that was gone on
+with after a kill is read once more at its end. It fetches nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager, suppress
+from errno import EDQUOT, EFBIG, ENOSPC, EROFS
+from pathlib import Path
+
+from homebred_daemon.adapters.durable_files import flush_folder, make_folder
+from homebred_daemon.adapters.staging_journal import StagingJournal, read_noted
+from homebred_daemon.core.transfer import FRAME_BYTES, Room, WantedFile
+from homebred_daemon.errors import StateError, TransferError, UnwritableError
+
+FRAMES_A_FLUSH = 8
+"""A power cut loses no more of them; a kill loses none that was written."""
+_PART, _JOURNAL = ".part", ".frames"
+_NO_ROOM = frozenset({ENOSPC, EDQUOT, EFBIG, EROFS})
+_READ_ONLY = 0o444
+_READ_BYTES = 1024 * 1024
+
+
+class StagingFolder:
+    """Fulfils `ports.transfer.Staging`; one process at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        """Makes the folder where it is not there. Raises StateError."""
+        self._folder = folder
+        with _in_our_words(folder):
+            make_folder(folder)
+
+    def whole(self, file: WantedFile) -> Path | None:
+        """As the port says: only what was verified has this name."""
+        path = self._place(file)
+        with _in_our_words(path):
+            return path if path.is_file() and path.stat().st_size == file.length else None
+
+    def held_bytes(self, file: WantedFile) -> int:
+        """As the port says."""
+        path = self._place(file)
+        with _in_our_words(path):
+            if self.whole(file) is not None:
+                return file.length
+            try:
+                noted = read_noted(path.with_suffix(_JOURNAL).read_bytes(), file)
+            except FileNotFoundError:
+                return 0
+        return sum(map(file.frame_length, noted.flushed | noted.written))
+
+    def open(self, file: WantedFile) -> StagedFile:
+        """As the port says."""
+        with _in_our_words(self._place(file)):
+            return StagedFile(self._place(file), file)
+
+    def room(self) -> Room:
+        """As the port says."""
+        with _in_our_words(self._folder):
+            disk = os.statvfs(self._folder)
+        return Room(free_bytes=disk.f_bavail * disk.f_frsize, total_bytes=disk.f_blocks * disk.f_frsize)
+
+    def forget_all_but(self, digests: AbstractSet[str]) -> None:
+        """As the port says."""
+        kept = {digest.removeprefix("sha256:") for digest in digests}
+        with _in_our_words(self._folder):
+            for path in self._folder.iterdir():
+                if path.stem not in kept:
+                    path.unlink(missing_ok=True)
+            flush_folder(self._folder)
+
+    def _place(self, file: WantedFile) -> Path:
+        return self._folder / file.digest.removeprefix("sha256:")
+
+
+class StagedFile:
+    """Fulfils `ports.transfer.PartialFile`."""
+
+    def __init__(self, whole: Path, file: WantedFile) -> None:
+        """Raises OSError."""
+        self._whole = whole
+        self._file = file
+        self._journal = StagingJournal(whole.with_suffix(_JOURNAL))
+        try:
+            self._descriptor = os.open(whole.with_suffix(_PART), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            self._journal.close()
+            raise
+        try:
+            flush_folder(whole.parent)  # both names
+            self._held = self._found()
+        except BaseException:
+            self._close()
+            raise
+        self._running = None if self._held else hashlib.sha256()
+        """Of all frames before `_next`, where they came in order and in this process."""
+        self._next = 0
+        self._unflushed: list[int] = []
+
+    @property
+    def held(self) -> AbstractSet[int]:
+        """As the port says."""
+        return self._held
+
+    def keep(self, number: int, body: memoryview) -> bool:
+        """As the port says."""
+        if hashlib.sha256(body).hexdigest() != self._file.frames[number]:
+            return False
+        with _in_our_words(self._whole):
+            _write_all(self._descriptor, body, number * FRAME_BYTES)
+            self._journal.add_written(self._file, number)
+            self._held.add(number)
+            self._unflushed.append(number)
+            self._run_along(number, body)
+            if len(self._unflushed) >= FRAMES_A_FLUSH:
+                self._flush()
+        return True
+
+    def finish(self) -> Path | None:
+        """As the port says."""
+        with _in_our_words(self._whole):
+            if self._whole_digest() != self._file.digest:
+                self._drop_damaged()
+                return None
+            os.fchmod(self._descriptor, _READ_ONLY)
+            os.fsync(self._descriptor)
+            self._whole.with_suffix(_PART).rename(self._whole)
+            flush_folder(self._whole.parent)
+            self._whole.with_suffix(_JOURNAL).unlink(missing_ok=True)
+        return self._whole
+
+    def close(self) -> None:
+        """As the port says: what cannot be flushed now is looked at again when it is next opened."""
+        with suppress(OSError):
+            if self._unflushed:
+                self._flush()
+        self._close()
+
+    def _close(self) -> None:
+        self._journal.close()
+        os.close(self._descriptor)
+
+    def _found(self) -> set[int]:
+        """The frames that are here: those that the disk had, and of the others those that are whole after all."""
+        noted = self._journal.noted(self._file)
+        size = os.fstat(self._descriptor).st_size
+        held = {number for number in noted.flushed if number * FRAME_BYTES + self._file.frame_length(number) <= size}
+        held |= {number for number in noted.written if self._is_intact(number)}
+        if held != noted.flushed:  # the journal speaks of this very file, and of what it holds, or is begun anew
+            os.fdatasync(self._descriptor)
+            self._journal.start_again(self._file, held)
+        return held
+
+    def _is_intact(self, number: int) -> bool:
+        digest = hashlib.sha256()
+        for piece in self._pieces(number * FRAME_BYTES, self._file.frame_length(number)):
+            digest.update(piece)
+        return digest.hexdigest() == self._file.frames[number]
+
+    def _run_along(self, number: int, body: memoryview) -> None:
+        if self._running is None or number != self._next:
+            self._running = None
+            return
+        self._running.update(body)
+        self._next += 1
+
+    def _whole_digest(self) -> str:
+        """Of all bytes; read again only where they did not come in order."""
+        digest = self._running
+        if digest is None:
+            digest = hashlib.sha256()
+            for piece in self._pieces(0, self._file.length):
+                digest.update(piece)
+        return f"sha256:{digest.hexdigest()}"
+
+    def _drop_damaged(self) -> None:
+        """Keeps the frames that are as they should be."""
+        intact = {number for number in range(len(self._file.frames)) if self._is_intact(number)}
+        self._running = None
+        self._unflushed.clear()
+        os.fdatasync(self._descriptor)
+        if len(intact) == len(self._file.frames):
+            os.ftruncate(self._descriptor, 0)
+            self._journal.start_again(self._file, set())
+            self._held.clear()
+            raise TransferError(
+                f"every frame of {self._file.path} is as the release says, and the whole is not {self._file.digest}",
+                hint="the release contradicts itself: build it again under a new number",
+            )
+        self._journal.start_again(self._file, intact)
+        self._held.intersection_update(intact)
+
+    def _flush(self) -> None:
+        """Has the disk take what was written, then lets the kernel forget it: the serving model's pages are to stay."""
+        os.fdatasync(self._descriptor)
+        self._journal.add_flushed()
+        for number in self._unflushed:
+            os.posix_fadvise(self._descriptor, number * FRAME_BYTES, FRAME_BYTES, os.POSIX_FADV_DONTNEED)
+        self._unflushed.clear()
+
+    def _pieces(self, begin: int, length: int) -> Iterator[bytes]:
+        end = begin + length
+        while begin < end:
+            piece = os.pread(self._descriptor, min(_READ_BYTES, end - begin), begin)
+            if not piece:
+                return
+            yield piece
+            begin += len(piece)
+
+
+def _write_all(descriptor: int, body: memoryview, offset: int) -> None:
+    written = 0
+    while written < len(body):
+        written += os.pwrite(descriptor, body[written:], offset + written)
+
+
+@contextmanager
+def _in_our_words(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise UnwritableError(
+                f"there is no room for {path}: {error.strerror}",
+                hint="free disk space; what came so far is kept, and the transfer goes on by itself",
+            ) from error
+        raise StateError(
+            f"the release's bytes cannot be kept as {path}: {error.strerror}",
+            hint="check the disk, and that the folder belongs to the daemon's user",
+        ) from error

@@ -1,0 +1,100 @@
+"""Sources of bytes behind one stage, so that one suite holds the fake and the real ones alike."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from tests.support.made_files import Made
+from tests.support.range_server import Script, range_server
+from tests.support.scripted_source import ScriptedSource
+
+from homebred_daemon.adapters.blobs_https import HttpsBlobs, Place, below
+from homebred_daemon.ports.transfer import ByteSource
+
+
+class Stage(Protocol):
+    """A source, and the hand of whoever is behind it."""
+
+    @property
+    def source(self) -> ByteSource: ...
+
+    def cut_after(self, length: int) -> None:
+        """Streams break off after so many bytes from now on."""
+        ...
+
+    def fall_silent(self) -> None:
+        """Streams give nothing from now on, and do not end."""
+        ...
+
+
+@dataclass
+class InMemory:
+    """The fake."""
+
+    source: ScriptedSource
+
+    def cut_after(self, length: int) -> None:
+        self.source.cuts = [length] * 10
+
+    def fall_silent(self) -> None:
+        self.source.is_silent = True
+
+
+@dataclass
+class OverHttp:
+    """A static server."""
+
+    source: HttpsBlobs
+    script: Script = field(default_factory=Script)
+
+    def cut_after(self, length: int) -> None:
+        self.script.cut_after = length
+
+    def fall_silent(self) -> None:
+        self.script.stalls_after = 0
+
+
+def plain_tls() -> ssl.SSLContext:
+    """Nobody in these tests is asked over TLS."""
+    return ssl.create_default_context()
+
+
+def script_of(*files: Made) -> Script:
+    """A server with these files."""
+    return Script({f"/store/{one.file.digest.replace(':', '/')}": one.body for one in files})
+
+
+@contextmanager
+def http_source(script: Script, *, tags_are_digests: bool = False) -> Iterator[HttpsBlobs]:
+    """The real source, on a server that follows the script."""
+    with range_server(script) as url:
+        place = Place(
+            name="the store", url_of=below(f"{url}/store/"), context=plain_tls, tags_are_digests=tags_are_digests
+        )
+        source = HttpsBlobs(place)
+        try:
+            yield source
+        finally:
+            source.close()
+
+
+@contextmanager
+def in_memory(folder: Path, *files: Made) -> Iterator[Stage]:
+    """The fake."""
+    yield InMemory(ScriptedSource({one.file.digest: one.body for one in files}))
+
+
+@contextmanager
+def over_http(folder: Path, *files: Made) -> Iterator[Stage]:
+    """HTTP on loopback."""
+    script = script_of(*files)
+    with http_source(script) as source:
+        yield OverHttp(source, script)
+
+
+STAGES = {"memory": in_memory, "http": over_http}

@@ -1,0 +1,34 @@
+"""Files of releases for transfers: seeded bytes with their digests, and what describes them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from random import Random
+
+from homebred_daemon.core.transfer import FRAME_BYTES, WantedFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """Bytes, and the file that they are."""
+
+    body: bytes
+    file: WantedFile
+
+
+def described(body: bytes, path: str = "model.gguf") -> WantedFile:
+    """What a manifest says of some bytes."""
+    frames = [body[begin : begin + FRAME_BYTES] for begin in range(0, len(body), FRAME_BYTES)]
+    return WantedFile(
+        path=path,
+        length=len(body),
+        digest=f"sha256:{hashlib.sha256(body).hexdigest()}",
+        frames=tuple(hashlib.sha256(frame).hexdigest() for frame in frames),
+    )
+
+
+def made(length: int, *, seed: int = 7, path: str = "model.gguf") -> Made:
+    """Some bytes."""
+    body = Random(f"{seed} {length}").randbytes(length)
+    return Made(body=body, file=described(body, path))
