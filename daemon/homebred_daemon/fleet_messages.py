@@ -251,6 +251,38 @@ GAZETTEER_CHANGED = Event(
     fields=("gazetteer",),
 )
 
+INSTALL_MOVED = Event(
+    name="install_moved",
+    severity=Severity.NOTICE,
+    message_id="5c0a7c3d1f6b4a0d9e1f7a2b8c4d6e10",
+    sentence="Release {release} of {specialist} is {install_state}.",
+    fields=("specialist", "release", "install_state", "error_code"),
+)
+INSTALL_REFUSED = Event(
+    name="install_refused",
+    severity=Severity.WARNING,
+    message_id="9d41b7e2c0fa4c3f8a5be6d71c2f9034",
+    sentence="Release {release} of {specialist} is {install_state}: {error_code}.",
+    next_step="`homebred models why {specialist}` says what was found; what served before serves on.",
+    fields=("specialist", "release", "install_state", "error_code"),
+)
+INSTALL_HEALED = Event(
+    name="install_healed",
+    severity=Severity.ERROR,
+    message_id="e83f2a6b94d14f57b0c9d5a17e6c3b28",
+    sentence="What served as {specialist} was damaged; what was good before serves again.",
+    next_step="Check the disk; the release is installed anew when the fleet wants it again.",
+    fields=("specialist",),
+)
+INSTALL_HELD_UP = Event(
+    name="install_held_up",
+    severity=Severity.WARNING,
+    message_id="17b6d0c95e2a4831a4f7c8e3b9d05f62",
+    sentence="A release cannot be installed just now: {error_code}; what serves goes on.",
+    next_step="`homebred models history` says what it waits for; it is tried again by itself.",
+    fields=("error_code",),
+)
+
 EVENTS: tuple[Event, ...] = (
     TELEMETRY_HELD_UP,
     TELEMETRY_GOES_ON,
@@ -282,4 +314,8 @@ EVENTS: tuple[Event, ...] = (
     DESIRED_REFUSED,
     DESIRED_LATER,
     GAZETTEER_CHANGED,
+    INSTALL_MOVED,
+    INSTALL_REFUSED,
+    INSTALL_HEALED,
+    INSTALL_HELD_UP,
 )

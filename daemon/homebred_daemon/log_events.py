@@ -162,6 +162,9 @@ FIELDS: Mapping[str, Field] = {
     "serial": Field(shape=Shape.ID, meaning="Serial number of a certificate, hexadecimal."),
     "command": Field(shape=Shape.WORD, meaning="What the fleet's controller wants done."),
     "command_id": Field(shape=Shape.ID, meaning="Id of a command of the fleet's controller."),
+    "specialist": Field(shape=Shape.WORD, meaning="Id of a specialist."),
+    "release": Field(shape=Shape.NUMBER, meaning="Number of a release."),
+    "install_state": Field(shape=Shape.WORD, meaning="How far an install is, as `homebred models history` shows it."),
     "command_state": Field(
         shape=Shape.WORD, meaning="`accepted`, `waiting`, `done`, `failed`, `refused` or `expired`."
     ),

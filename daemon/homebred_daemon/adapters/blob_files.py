@@ -56,15 +56,18 @@ class FileBlobs(NamedByDigest):
         flush_folder(self._folder)
 
     def adopt(self, source: Path, digest: str) -> None:
-        """Gives a file a place here without a copy; one that is there is replaced.
+        """Takes a file itself, durably and without a copy, under a second name; one that is there is replaced.
 
-        It was verified and is on this very disk, and nobody can write to it. Done twice, it is done once.
+        For files that nobody but this product writes, and whose digest was just found. Raises OSError: it is on another
+        file system, or on one without links.
         """
         make_folder(self._folder)
-        if source.exists() or not self.path(digest).exists():
-            source.rename(self.path(digest))
+        aside = self._folder / f"{LEFTOVER_PREFIX}{self.path(digest).name}"
+        aside.unlink(missing_ok=True)
+        link_flushed(source, aside)
+        aside.rename(self.path(digest))
+        aside.unlink(missing_ok=True)  # it was there already: a rename onto itself does nothing (rename(2))
         flush_folder(self._folder)
-        flush_folder(source.parent)
 
     def remove(self, digest: str) -> None:
         """Takes a file out; whoever has it open keeps it until closing it."""
@@ -99,6 +102,14 @@ def fill_copy(origin: IO[bytes], copy: IO[bytes], progress: Progress) -> str:
     os.fchmod(copy.fileno(), _READ_ONLY)
     flush_file(copy)
     return digest
+
+
+def link_flushed(source: Path, name: Path) -> None:
+    """Gives a file, read-only from then on and flushed to the disk, another name. Raises OSError."""
+    with source.open("rb") as file:
+        os.fchmod(file.fileno(), _READ_ONLY)
+        os.fsync(file.fileno())
+    name.hardlink_to(source)
 
 
 def changed_meanwhile(source: Path) -> RequestError:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from homebred_daemon.adapters.blob_files import changed_meanwhile, digest_of_open_file, fill_copy
+from homebred_daemon.adapters.blob_files import changed_meanwhile, digest_of_open_file, fill_copy, link_flushed
 from homebred_daemon.adapters.blob_names import NamedByDigest, Progress
 from homebred_daemon.adapters.durable_files import LEFTOVER_PREFIX, flush_folder, make_folder
 from homebred_daemon.errors import RequestError
@@ -79,6 +79,25 @@ class FolderBlobs(NamedByDigest):
             shutil.rmtree(new, ignore_errors=True)
         flush_folder(self._folder)
 
+    def adopt(self, source: Path, digest: str) -> None:
+        """Takes the files of a folder themselves, durably and without a copy; a folder that is there is replaced.
+
+        For folders that nobody but this product writes, and whose digest was just found. Raises OSError: it is on
+        another file system, or on one without links.
+        """
+        make_folder(self._folder)
+        new = Path(tempfile.mkdtemp(prefix=LEFTOVER_PREFIX, dir=self._folder))
+        try:
+            for file in _files(source):
+                (new / file.name).parent.mkdir(parents=True, exist_ok=True)
+                link_flushed(source / file.name, new / file.name)
+            _flush_folders(new)
+            self.remove(digest)
+            new.rename(self.path(digest))
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+        flush_folder(self._folder)
+
     def remove(self, digest: str) -> None:
         """Takes a folder out: after a kill it is there whole or not at all."""
         gone = self._folder / f"{_REMOVED_PREFIX}{self.path(digest).name}"
@@ -116,10 +135,15 @@ def is_left_out(name: str) -> bool:
 def _copied(source: Path, target: Path, progress: Progress) -> Listing:
     """Fills an empty folder, flushed to the disk; what it holds."""
     listing = _listed(source, target, "copying", progress)
+    _flush_folders(target)
+    return listing
+
+
+def _flush_folders(target: Path) -> None:
+    """Makes a folder and those in it readable, and waits until the disk has their names."""
     for folder in (target, *(path for path in target.rglob("*") if path.is_dir())):
         folder.chmod(_READABLE)
         flush_folder(folder)
-    return listing
 
 
 def _listed(folder: Path, target: Path | None, step: str, progress: Progress) -> Listing:

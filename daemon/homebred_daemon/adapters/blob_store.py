@@ -10,6 +10,7 @@ needs a blob, and locks nothing: the model store does both.
 from __future__ import annotations
 
 import enum
+import errno
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from pathlib import Path
 from homebred_daemon.adapters.blob_files import FileBlobs
 from homebred_daemon.adapters.blob_folders import FolderBlobs
 from homebred_daemon.adapters.blob_names import Progress
+
+_NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP}
+"""A link is not to be had there, whoever asks."""
 
 
 class Form(enum.Enum):
@@ -39,9 +43,8 @@ class BlobStore:
     """All blobs below one folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._files = FileBlobs(folder / "sha256")
         self._kept: dict[Form, FileBlobs | FolderBlobs] = {
-            Form.FILE: self._files,
+            Form.FILE: FileBlobs(folder / "sha256"),
             Form.FOLDER: FolderBlobs(folder / "sha256-folders"),
         }
 
@@ -70,9 +73,14 @@ class BlobStore:
         """
         self._kept[blob.form].add(source, blob.digest, progress)
 
-    def adopt(self, source: Path, digest: str) -> None:
-        """Takes in a file of that digest which was verified and flushed already, by giving it another name: no copy."""
-        self._files.adopt(source, digest)
+    def adopt(self, source: Path, blob: Blob, progress: Progress) -> None:
+        """As `add`, without a copy where the file system can: `source` is this product's own, its digest just found."""
+        try:
+            self._kept[blob.form].adopt(source, blob.digest)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            self.add(source, blob, progress)
 
     def remove_all_but(self, needed: AbstractSet[Blob]) -> int:
         """Takes out what is not needed; bytes freed."""

@@ -3,6 +3,7 @@
     blobs/                      files and folders of models and adapters, each once, however many specialists need it
     specialists/<id>/           specialist.toml and golden sets as they were added, base.json and adapter.json (which
                                 blob, how large), fitness.json (what was measured)
+    specialists/<id>@<number>/  the same of a release; `serving/` says which of them serves (activation_files.py)
 
 After a kill at any moment a specialist is there as a whole or not at all, and the next opening removes what is left. It
 loads no model and measures nothing.
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from homebred_daemon.adapters.activation_files import ActivationFiles
 from homebred_daemon.adapters.blob_names import Progress
 from homebred_daemon.adapters.blob_store import BlobStore
 from homebred_daemon.adapters.durable_files import (
@@ -41,6 +43,7 @@ from homebred_daemon.adapters.stored_records import (
     parts_files,
     read_parts,
 )
+from homebred_daemon.core.activation import BY_HAND, Slot
 from homebred_daemon.core.measurements import Measurement
 from homebred_daemon.core.shelf import DamagedSpecialist, Shelf, StoredSpecialist, registry_document
 from homebred_daemon.errors import HomebredError, RequestError, StateError
@@ -75,12 +78,16 @@ def _unheard(step: str, done_bytes: int, total_bytes: int) -> None:
 class ModelStore:
     """One store; any number of readers and writers in any number of processes."""
 
+    _adopts = False
+    """Whether what is offered is this product's own, so that it need not be copied."""
+
     def __init__(self, root: Path, *, memory_budget_bytes: int = 0) -> None:
         """`memory_budget_bytes` is what a model may take when loaded; 0: all that the machine has."""
         self._lock_path = root / ".lock"
         self._specialists = root / "specialists"
         self._blobs = BlobStore(root / "blobs")
-        self._reader = SpecialistReader(self._specialists, self._blobs)
+        self._active = ActivationFiles(root / "serving")
+        self._reader = SpecialistReader(self._specialists, self._blobs, self._active)
         self._memory_budget_bytes = memory_budget_bytes or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         if self._specialists.is_dir():
             # A reader without the right to write leaves it to the next writer, and so does one beside a writer at
@@ -105,26 +112,19 @@ class ModelStore:
             StateError: the store cannot be written; it is as it was.
         """
         offer = self._offer(source, specialist_id, progress)
-        name = offer.folder.manifest.id
+        slot = Slot(id=offer.folder.manifest.id)
         with self._failing_as_state_error(), self._writing():
-            is_there = (self._specialists / name).exists()
-            is_same = is_there and self._holds(offer)
+            _refuse_released(Slot(id=slot.id, number=self._active.number(slot.id)))
+            is_there = self._reader.folder_of(slot).exists()
+            is_same = is_there and self._holds(offer, slot)
             if is_there and not is_same and not replaces:
                 raise RequestError(
-                    f"the store holds another specialist {name!r}",
+                    f"the store holds another specialist {slot.id!r}",
                     hint="replace it with --replace, or give this one another id",
                 )
-            try:
-                for part in offer.parts:
-                    self._keep(part, progress)
-                if not is_same:
-                    self._place(offer)
-            except BaseException:
-                self._remove_leftovers()
-                raise
-            self._remove_unneeded_blobs()
+            self._take(offer, slot, progress, is_same=is_same)
         change = "unchanged" if is_same else "replaced" if is_there else "added"
-        return Addition(specialist=self.get(name), change=change)
+        return Addition(specialist=self.get(slot.id), change=change)
 
     def remove(self, specialist_id: str) -> Removal:
         """Takes a specialist out, and its base model and adapter where no other needs them.
@@ -134,12 +134,9 @@ class ModelStore:
             StateError: the store cannot be written.
         """
         with self._failing_as_state_error(), self._writing():
-            folder = self._reader.folder_of(specialist_id)
-            gone = self._specialists / f"{_REMOVED_PREFIX}{specialist_id}"
-            folder.rename(gone)
-            flush_folder(self._specialists)
-            shutil.rmtree(gone)
-            return Removal(id=specialist_id, freed_bytes=self._remove_unneeded_blobs())
+            slot = self._reader.serving(specialist_id)
+            _refuse_released(slot)
+            return Removal(id=specialist_id, freed_bytes=self._remove(slot))
 
     def contents(self, *, verifies: bool = False, progress: Progress = _unheard) -> Shelf:
         """All specialists by id; `verifies` reads every byte of what they run on, else only sizes are compared."""
@@ -148,9 +145,9 @@ class ModelStore:
         with self._failing_as_state_error():
             for name in self._reader.ids():
                 try:
-                    specialists.append(self._reader.read(name, is_intact))
+                    specialists.append(self._reader.read(self._reader.serving(name), is_intact))
                 except HomebredError as error:
-                    if (self._specialists / name).exists():  # else it was just removed
+                    if name in self._reader.ids():  # else it was just removed
                         damaged.append(DamagedSpecialist(id=name, why=error.message))
         return Shelf(specialists=tuple(specialists), damaged=tuple(damaged))
 
@@ -162,9 +159,9 @@ class ModelStore:
             StateError: its files are damaged.
         """
         with self._failing_as_state_error():
-            self._reader.folder_of(specialist_id)
+            slot = self._reader.serving(specialist_id)
             try:
-                return self._reader.read(specialist_id, self._reader.has_its_size)
+                return self._reader.read(slot, self._reader.has_its_size)
             except HomebredError as error:
                 raise StateError(error.message, hint=f"add {specialist_id} again with --replace") from None
 
@@ -183,7 +180,7 @@ class ModelStore:
             raise RequestError(
                 f"{specialist_id} brings no golden set for {workflow!r}", hint="name a file with --golden"
             )
-        return self._specialists / specialist_id / workflows[workflow].golden
+        return self._reader.folder_of(self._reader.serving(specialist_id)) / workflows[workflow].golden
 
     def record_fitness(self, specialist_id: str, measurements: Mapping[str, Measurement]) -> None:
         """Keeps what was measured, by workflow; other workflows keep what they have.
@@ -199,8 +196,7 @@ class ModelStore:
                 raise StateError(
                     f"{specialist_id} was replaced while it was measured; nothing was kept", hint="evaluate it again"
                 )
-            body = fitness_body({**stored.measurements, **measurements})
-            replace_durably(self._specialists / specialist_id / FITNESS_NAME, body, aside=self._specialists)
+            self._write_fitness(stored, measurements)
 
     def registry_document(self) -> dict[str, Any]:
         """The registry that the router reads, of all that can be read here."""
@@ -216,9 +212,34 @@ class ModelStore:
             raise RequestError(f"{source} is a folder, and its manifest says its id", hint="leave --id out")
         return offers.of_folder(source)
 
-    def _holds(self, offer: Offer) -> bool:
-        """Whether the store has exactly this specialist; the bytes of its base and adapter are another matter."""
-        folder = self._specialists / offer.folder.manifest.id
+    def _take(self, offer: Offer, slot: Slot, progress: Progress, *, is_same: bool) -> None:
+        """Puts an offer into its slot; the writers' lock is held."""
+        try:
+            for part in offer.parts:
+                self._keep(part, progress)
+            if not is_same:
+                self._place(offer, slot)
+        except BaseException:
+            self._remove_leftovers()
+            raise
+        self._remove_unneeded_blobs()
+
+    def _remove(self, slot: Slot) -> int:
+        """Bytes freed."""
+        gone = self._specialists / f"{_REMOVED_PREFIX}{slot.name}"
+        self._reader.folder_of(slot).rename(gone)
+        flush_folder(self._specialists)
+        shutil.rmtree(gone)
+        return self._remove_unneeded_blobs()
+
+    def _write_fitness(self, stored: StoredSpecialist, measurements: Mapping[str, Measurement]) -> None:
+        folder = self._reader.folder_of(Slot(id=stored.manifest.id, number=stored.release))
+        body = fitness_body({**stored.measurements, **measurements})
+        replace_durably(folder / FITNESS_NAME, body, aside=self._specialists)
+
+    def _holds(self, offer: Offer, slot: Slot) -> bool:
+        """Whether a slot has exactly this specialist; the bytes of its base and adapter are another matter."""
+        folder = self._reader.folder_of(slot)
         try:
             is_same_folder = read_folder(folder).files == offer.folder.files
             return is_same_folder and read_parts(folder).blobs == tuple(part.blob for part in offer.parts)
@@ -227,7 +248,8 @@ class ModelStore:
 
     def _keep(self, part: OfferedPart, progress: Progress) -> None:
         if part.source is not None and not self._blobs.is_intact(part.blob, progress):
-            self._blobs.add(part.source, part.blob, progress)
+            put_in = self._blobs.adopt if self._adopts else self._blobs.add
+            put_in(part.source, part.blob, progress)
 
     def _kept(self, part: OfferedPart) -> Part:
         size_bytes = self._blobs.size(part.blob)
@@ -235,9 +257,9 @@ class ModelStore:
             raise RequestError(f"{part.blob.digest} was just removed from the store", hint="add its files again")
         return Part(blob=part.blob, size_bytes=size_bytes)
 
-    def _place(self, offer: Offer) -> None:
-        """Puts the folder in place with one rename; an older one of its id steps aside first."""
-        target = self._specialists / offer.folder.manifest.id
+    def _place(self, offer: Offer, slot: Slot) -> None:
+        """Puts the folder in place with one rename; an older one of its name steps aside first."""
+        target = self._reader.folder_of(slot)
         old = self._specialists / f"{_REPLACED_PREFIX}{target.name}"
         parts = Parts(
             base=self._kept(offer.base),
@@ -291,7 +313,8 @@ class ModelStore:
     def _remove_unneeded_blobs(self) -> int:
         """Bytes freed. Nothing is removed while a damaged specialist might need it."""
         try:
-            needed = {blob for name in self._reader.ids() for blob in read_parts(self._specialists / name).blobs}
+            folders = map(self._reader.folder_of, self._reader.slots())
+            needed = {blob for folder in folders for blob in read_parts(folder).blobs}
         except StateError:
             return 0
         return self._blobs.remove_all_but(needed)
@@ -306,6 +329,15 @@ class ModelStore:
                 + (f" ({error.filename})" if error.filename else ""),
                 hint="check that its folder exists, may be written by you and has room on its disk",
             ) from error
+
+
+def _refuse_released(serving: Slot) -> None:
+    """What an administrator does by hand would be without effect, or pull the ground from under a release."""
+    if serving.number != BY_HAND:
+        raise RequestError(
+            f"{serving.id} is served from release {serving.number}, which the fleet's controller assigned",
+            hint=f"have it withdrawn there, or use another id; `homebred models why {serving.id}` tells of it",
+        )
 
 
 def _remove(path: Path) -> None:

@@ -8,41 +8,54 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from homebred_daemon.adapters.activation_files import ActivationFiles
 from homebred_daemon.adapters.blob_names import Progress
 from homebred_daemon.adapters.blob_store import Blob, BlobStore
 from homebred_daemon.adapters.specialist_folder import MANIFEST_NAME, read_manifest
 from homebred_daemon.adapters.stored_records import Part, read_fitness, read_parts
+from homebred_daemon.core.activation import BY_HAND, Slot, read_slot
 from homebred_daemon.core.measurements import Measurement
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.errors import RequestError, StateError
-from homebred_protocol.documents.specialist import SpecialistManifest, is_specialist_id
+from homebred_protocol.documents.specialist import SpecialistManifest
 
 
 class SpecialistReader:
     """The specialists below one folder."""
 
-    def __init__(self, specialists: Path, blobs: BlobStore) -> None:
+    def __init__(self, specialists: Path, blobs: BlobStore, active: ActivationFiles) -> None:
         self._specialists = specialists
+        self._active = active
         self._blobs = blobs
 
-    def ids(self) -> list[str]:
+    def slots(self) -> list[Slot]:
         """Of all whose folders are there, damaged ones among them."""
         if not self._specialists.is_dir():
             return []
-        return sorted(path.name for path in self._specialists.iterdir() if is_specialist_id(path.name))
+        found = [read_slot(path.name) for path in self._specialists.iterdir()]
+        return sorted((slot for slot in found if slot is not None), key=lambda slot: (slot.id, slot.number))
 
-    def folder_of(self, specialist_id: str) -> Path:
-        """Raises RequestError where there is none."""
+    def ids(self) -> list[str]:
+        """Of all that serve, damaged ones among them."""
+        by_hand = {slot.id for slot in self.slots() if slot.number == BY_HAND}
+        return sorted(by_hand | self._active.ids())
+
+    def serving(self, specialist_id: str) -> Slot:
+        """Where what serves as a specialist stands. Raises RequestError where nothing does."""
         if specialist_id not in self.ids():
             held = ", ".join(self.ids()) or "nothing"
             raise RequestError(f"the store has no specialist {specialist_id!r}", hint=f"it holds: {held}")
-        return self._specialists / specialist_id
+        return Slot(id=specialist_id, number=self._active.number(specialist_id))
 
-    def read(self, specialist_id: str, is_intact: Callable[[Part], bool]) -> StoredSpecialist:
-        """One specialist; `is_intact` looks at what it runs with. Raises RequestError, StateError: it is damaged."""
-        folder = self._specialists / specialist_id
+    def folder_of(self, slot: Slot) -> Path:
+        """Where a slot is, or would be."""
+        return self._specialists / slot.name
+
+    def read(self, slot: Slot, is_intact: Callable[[Part], bool]) -> StoredSpecialist:
+        """What is in a slot; `is_intact` looks at what it runs with. Raises RequestError, StateError: it is damaged."""
+        folder = self.folder_of(slot)
         manifest = read_manifest(folder / MANIFEST_NAME)
-        if manifest.id != specialist_id:
+        if manifest.id != slot.id:
             raise RequestError(f"{folder} holds the manifest of {manifest.id!r}")
         parts = read_parts(folder)
         base, adapter = parts.base, parts.adapter
@@ -65,6 +78,7 @@ class SpecialistReader:
             adapter_is_intact=adapter is None or is_intact(adapter),
             measurements=measured,
             note=note,
+            release=slot.number,
         )
 
     def has_its_size(self, part: Part) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from homebred_daemon.core.measurements import Measurement
+from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.specialist import SpecialistManifest
 
 Record = dict[str, Any]
@@ -46,6 +47,13 @@ class StoredSpecialist:
     """By workflow; those that hold for this manifest, base and adapter."""
     note: str = ""
     """What a person should know of its files, such as a fitness that cannot be read; empty: nothing."""
+    release: int = 0
+    """Number of the release that brought it; 0: it was put in by hand."""
+
+    @property
+    def version(self) -> str:
+        """Of all that its answers depend on: `sha256:` of manifest, base and adapter."""
+        return digest_of(f"{self.manifest.digest}\n{self.base_digest}\n{self.adapter_digest}".encode())
 
     @property
     def is_intact(self) -> bool:

@@ -97,6 +97,16 @@ class Bench:
     """A row that takes longer ends the evaluation: its engine hangs."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """A specialist measured on all its golden sets by one worker."""
+
+    measured: dict[str, tuple[Evaluation, Measurement]]
+    """By workflow."""
+    resident_bytes: int
+    """What the worker's process took, once all rows were asked."""
+
+
 async def measure(
     stored: StoredSpecialist,
     golden_sets: Mapping[str, GoldenSet],
@@ -104,6 +114,17 @@ async def measure(
     *,
     on_row: Callable[[RowResult], None] = lambda _: None,
 ) -> dict[str, tuple[Evaluation, Measurement]]:
+    """What was measured, as `tried`."""
+    return (await tried(stored, golden_sets, bench, on_row=on_row)).measured
+
+
+async def tried(
+    stored: StoredSpecialist,
+    golden_sets: Mapping[str, GoldenSet],
+    bench: Bench,
+    *,
+    on_row: Callable[[RowResult], None] = lambda _: None,
+) -> Tried:
     """Loads the specialist's base and adapter into a worker and evaluates it on each workflow's golden set.
 
     Raises:
@@ -133,11 +154,12 @@ async def measure(
                     row_deadline_s=bench.row_deadline_s,
                 )
                 measured[workflow] = (evaluation, measurement_of(evaluation, stored, stats, bench.clock.now()))
+            resident_bytes = (await worker.describe()).resident_bytes
         finally:
             await worker.stop()
     except api.EngineError as error:
         raise _meaning(error) from error
-    return measured
+    return Tried(measured=measured, resident_bytes=resident_bytes)
 
 
 def measurement_of(

@@ -1,0 +1,170 @@
+"""A trusted release as this device installs it, and the record of it that outlives a kill.
+
+It is what the signed manifest says and installing needs, no more: whoever fetches the bytes knows their frames, whoever
+trusted the manifest checked its signatures, site and classes. Nothing is read, hashed or decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from homebred_protocol.documents.fields import DocumentError, Fields
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseFile:
+    """One file of a release."""
+
+    path: str
+    """Below the specialist's folder, with `/`."""
+    digest: str
+    """`sha256:` of its bytes."""
+    length: int
+    """In bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constraints:
+    """Where a release may run; each empty where it does not say."""
+
+    engine: str
+    """The engine that serves it; always said."""
+    engine_version: str = ""
+    """Of the library that computes, compared number by number: this one or a newer one of its major version."""
+    architecture: str = ""
+    """Of the processor, such as `aarch64`."""
+    gpu_architecture: str = ""
+    """Such as `sm_87`."""
+    memory_bytes: int = 0
+    """What the engine must be allowed to take."""
+    base_digest: str = ""
+    """Of the base that it was made for."""
+    tokenizer_digest: str = ""
+    """Of the tokenizer that it was made for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenDemand:
+    """What a release must reach on this device on one workflow's golden set."""
+
+    workflow: str
+    path: str
+    """Of the golden set, below the specialist's folder."""
+    scorer: str
+    minimum_ppm: int
+    """Mean score, in millionths."""
+    maximum_p95_ms: int = 0
+    """95th percentile of a row's time, in milliseconds; 0: no bound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """One release of one specialist."""
+
+    id: str
+    """The specialist's."""
+    number: int
+    """From 1; the higher is the newer."""
+    title: str
+    target: str
+    """The path that both repositories signed."""
+    digest: str
+    """`sha256:` of the manifest's bytes: what a lease names."""
+    files: tuple[ReleaseFile, ...]
+    """All that belongs into the specialist's folder."""
+    constraints: Constraints
+    golden: tuple[GoldenDemand, ...]
+    """At least one: a release without a gate is none."""
+    maximum_memory_bytes: int = 0
+    """What its engine's process may take on the gate; 0: no bound."""
+    digests: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    """Digest by path."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digests", {file.path: file.digest for file in self.files})
+
+    @property
+    def length(self) -> int:
+        """Bytes of all its files."""
+        return sum(file.length for file in self.files)
+
+
+def release_record(release: Release) -> Record:
+    """The release as a JSON value."""
+    constraints, golden = release.constraints, release.golden
+    return {
+        "id": release.id,
+        "number": release.number,
+        "title": release.title,
+        "target": release.target,
+        "digest": release.digest,
+        "files": [{"path": each.path, "digest": each.digest, "length": each.length} for each in release.files],
+        "constraints": {name: getattr(constraints, name) for name in _CONSTRAINTS},
+        "golden": [{name: getattr(each, name) for name in _GOLDEN} for each in golden],
+        "maximum_memory_bytes": release.maximum_memory_bytes,
+    }
+
+
+def read_release(document: object) -> Release:
+    """The release in a record that `release_record` made.
+
+    Raises:
+        DocumentError: it is none.
+    """
+    fields = Fields(document)
+    constraints = fields.table("constraints")
+    release = Release(
+        id=fields.text("id", required=True) or "",
+        number=fields.integer("number", required=True) or 0,
+        title=fields.text("title", "") or "",
+        target=fields.text("target", required=True) or "",
+        digest=fields.text("digest", required=True) or "",
+        files=tuple(_file(entry) for entry in fields.listed("files")),
+        constraints=Constraints(engine="") if constraints is None else _constraints(constraints),
+        golden=tuple(_golden(entry) for entry in fields.listed("golden")),
+        maximum_memory_bytes=fields.integer("maximum_memory_bytes", 0) or 0,
+    )
+    fields.finish()
+    if fields.problems:
+        raise DocumentError("release", fields.problems)
+    return release
+
+
+_CONSTRAINTS = tuple(Constraints.__dataclass_fields__)
+_GOLDEN = tuple(GoldenDemand.__dataclass_fields__)
+
+
+def _file(fields: Fields) -> ReleaseFile:
+    file = ReleaseFile(
+        path=fields.text("path", required=True) or "",
+        digest=fields.text("digest", required=True) or "",
+        length=fields.integer("length", required=True) or 0,
+    )
+    fields.finish()
+    return file
+
+
+def _constraints(fields: Fields) -> Constraints:
+    constraints = Constraints(
+        engine=fields.text("engine", required=True) or "",
+        memory_bytes=fields.integer("memory_bytes", 0) or 0,
+        **{name: fields.text(name, "") or "" for name in _CONSTRAINTS if name not in {"engine", "memory_bytes"}},
+    )
+    fields.finish()
+    return constraints
+
+
+def _golden(fields: Fields) -> GoldenDemand:
+    demand = GoldenDemand(
+        workflow=fields.text("workflow", required=True) or "",
+        path=fields.text("path", required=True) or "",
+        scorer=fields.text("scorer", required=True) or "",
+        minimum_ppm=fields.integer("minimum_ppm", required=True) or 0,
+        maximum_p95_ms=fields.integer("maximum_p95_ms", 0) or 0,
+    )
+    fields.finish()
+    return demand
