@@ -128,6 +128,10 @@ def test_a_whole_file_is_its_bytes_read_only_and_alone(folder: StagingFolder, tm
     assert list(path.parent.iterdir()) == [path]
 
 
+def unheard(step: str, done_bytes: int, total_bytes: int) -> None:
+    """Progress that nobody watches."""
+
+
 def test_it_goes_to_the_model_store_by_its_name_alone_and_is_on_the_shelf_then(
     folder: StagingFolder, tmp_path: Path
 ) -> None:
@@ -138,7 +142,8 @@ def test_it_goes_to_the_model_store_by_its_name_alone_and_is_on_the_shelf_then(
     inode = path.stat().st_ino
     assert not shelf.has(LARGE.file)
     for _ in range(2):  # a kill after the first may have it done again
-        blobs.adopt(path, LARGE.file.digest)
+        blobs.adopt(path, Blob(Form.FILE, LARGE.file.digest), unheard)
+    path.unlink()
     assert blobs.path(Blob(Form.FILE, LARGE.file.digest)).stat().st_ino == inode
     assert folder.whole(LARGE.file) is None
     assert shelf.has(LARGE.file)
@@ -149,7 +154,7 @@ def test_a_damaged_blob_is_not_on_the_shelf(folder: StagingFolder, tmp_path: Pat
     blobs = BlobStore(tmp_path / "blobs")
     path = bring(folder, SMALL)
     assert path is not None
-    blobs.adopt(path, SMALL.file.digest)
+    blobs.adopt(path, Blob(Form.FILE, SMALL.file.digest), unheard)
     damaged = blobs.path(Blob(Form.FILE, SMALL.file.digest))
     damaged.chmod(0o600)
     damaged.write_bytes(b"x" * SMALL.file.length)
