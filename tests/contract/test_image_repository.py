@@ -6,9 +6,12 @@ The client is python-tuf's, unmodified, by the clock of the wall: what must be e
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.support.image_repository import (
     ADMINS,
     SignedFleet,
@@ -19,8 +22,10 @@ from tests.support.image_repository import (
     manifest,
     signing,
 )
+from tests.support.spoilt_documents import spoilt
 from tests.support.tuf_client import Client
 from tuf.api.exceptions import ExpiredMetadataError, RepositoryError, UnsignedMetadataError
+from tuf.api.metadata import Metadata
 
 from homebred_fleet.adapters.system_clock import unix_s
 from homebred_fleet.adapters.tuf_repository import editing
@@ -30,15 +35,24 @@ from homebred_fleet.adapters.tuf_repository.repository import Repository
 from homebred_fleet.core.keyholders import Purpose
 from homebred_fleet.core.lifetimes import DAY_S
 from homebred_fleet.core.repository_rules import Freshness
-from homebred_fleet.errors import ConflictError, NotFoundError, RequestError, StateError
+from homebred_fleet.errors import ConflictError, FleetError, NotFoundError, RequestError, StateError
 from homebred_protocol.targets import MAX_TARGETS, Kind
 
 NOW_S = unix_s() - 60
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both repositories, published; tests take copies."""
+    folder = tmp_path_factory.mktemp("made")
+    SignedFleet(folder, now_s=NOW_S)
+    return folder
+
+
 @pytest.fixture
-def fleet(tmp_path: Path) -> SignedFleet:
-    return SignedFleet(tmp_path, now_s=NOW_S)
+def fleet(made: Path, tmp_path: Path) -> SignedFleet:
+    shutil.copytree(made, tmp_path / "fleet", symlinks=True)
+    return SignedFleet(tmp_path / "fleet", now_s=NOW_S)
 
 
 @pytest.fixture
@@ -60,7 +74,9 @@ def sign(there: Repository, *keys: TestKey) -> None:
         there.sign(one.signer, NOW_S)
 
 
-def test_a_release_and_a_policy_are_taken_with_what_is_signed_beside_them(fleet: SignedFleet, client: Client) -> None:
+def test_a_release_and_a_policy_are_taken_with_what_is_signed_beside_them(
+    fleet: SignedFleet, client: Client, tmp_path: Path
+) -> None:
     release = fleet.release("qa", "intake-3", 7, site="clinic-east")
     policy = fleet.policy("clinic-east", "main", 1, b"version = 1\n")
     assert client.target(release.path) is None
@@ -73,6 +89,9 @@ def test_a_release_and_a_policy_are_taken_with_what_is_signed_beside_them(fleet:
     assert taken is not None
     assert taken[0].custom == {"kind": "policy", "site": "clinic-east", "number": 1}
     assert fleet.image.check(NOW_S).problems == ()
+    copied = shutil.copytree(fleet.image_folder, tmp_path / "stick")
+    assert Repository(copied).check(NOW_S) == fleet.image.check(NOW_S)
+    assert Repository(tmp_path / "nowhere").check(NOW_S).problems
 
 
 def test_what_is_removed_is_gone_and_its_number_is_never_given_again(fleet: SignedFleet, client: Client) -> None:
@@ -369,9 +388,9 @@ def test_whatever_served_file_is_spoilt_or_missing_the_check_says_so_and_the_cli
         body = path.read_bytes()
         looked_at += 1
         path.unlink()
-        for spoilt in (None, b"", body[:-2], spoil(body)):
-            if spoilt is not None:
-                path.write_bytes(spoilt)
+        for other in (None, b"", body[:-2], changed(body)):
+            if other is not None:
+                path.write_bytes(other)
             assert fleet.image.check(NOW_S).problems, path
         path.write_bytes(body)
     assert looked_at == 10
@@ -380,7 +399,7 @@ def test_whatever_served_file_is_spoilt_or_missing_the_check_says_so_and_the_cli
     assert Client(tmp_path / "client", fleet.image_folder).target(policy.path)
 
 
-def spoil(body: bytes) -> bytes:
+def changed(body: bytes) -> bytes:
     """Another content under the same signatures."""
     try:
         document = json.loads(body)
@@ -400,3 +419,37 @@ def test_an_older_timestamp_is_refused_by_a_device_that_has_a_newer_one(fleet: S
     place.write_bytes(old)
     with pytest.raises(RepositoryError):
         client.looked()
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(data=st.data())
+def test_whatever_stands_in_served_metadata_the_check_ends_with_what_is_wrong(
+    fleet: SignedFleet, data: st.DataObject
+) -> None:
+    folder = fleet.image_folder.resolve() / "metadata"
+    path = folder / data.draw(st.sampled_from(sorted(one.name for one in folder.iterdir())))
+    body = path.read_bytes()
+    try:
+        path.write_bytes(spoilt(body, data))
+        found = fleet.image.check(NOW_S)
+        if not found.problems:
+            before, after = (Metadata.from_bytes(one).signed_bytes for one in (body, path.read_bytes()))
+            assert after == before
+    finally:
+        path.write_bytes(body)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(data=st.data())
+def test_whatever_stands_in_what_waits_it_is_read_or_refused_in_words(fleet: SignedFleet, data: st.DataObject) -> None:
+    fleet.image.renew(["root", "targets", "policies"], NOW_S)
+    path = fleet.image_folder.parent / "prepared.json"
+    path.write_bytes(spoilt(path.read_bytes(), data))
+    try:
+        fleet.image.standings(NOW_S)
+        fleet.image.sign(key("anna").signer, NOW_S)
+        fleet.image.publish(NOW_S)
+    except FleetError as refused:
+        assert refused.hint  # noqa: PT017  # one of two ends
+    finally:
+        fleet.image.discard()

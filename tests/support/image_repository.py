@@ -83,7 +83,7 @@ def manifest(family: str, name: str, number: int, **more: object) -> bytes:
 
 
 class SignedFleet:
-    """Both repositories; `publish` has everybody sign who must."""
+    """Both repositories; `publish` has everybody sign who must. A folder that has them is gone on with."""
 
     def __init__(self, folder: Path, *, now_s: int, families: Iterable[str] = ("qa",)) -> None:
         self.now_s = now_s
@@ -91,6 +91,11 @@ class SignedFleet:
         self.director_root = Repository(folder / "director-root")
         self._devices = folder / "devices"
         self._last: dict[str, Standing] = {}
+        if not (folder / "image").exists():
+            self._found(families)
+
+    def _found(self, families: Iterable[str]) -> None:
+        now_s = self.now_s
         self.image.init(Purpose.IMAGE, image_signing(*ADMINS, threshold=THRESHOLD), now_s)
         self.director_root.init(Purpose.DIRECTOR, director_signing(*ADMINS, threshold=THRESHOLD), now_s)
         for family in families:

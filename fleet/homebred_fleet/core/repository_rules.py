@@ -145,7 +145,7 @@ def raised(floors: Mapping[str, int], targets: Iterable[Target]) -> dict[str, in
 def _manifest_problem(target: Target, body: bytes) -> str:
     """What devices would refuse at once: the manifest names itself, and must be the one that was meant."""
     try:
-        manifest = json.loads(body, parse_float=_no_float)
+        manifest = json.loads(body, parse_float=_no_float, parse_constant=_no_float)
     except (ValueError, RecursionError) as error:
         return f"it is no JSON without fractions ({error})"
     if not isinstance(manifest, dict):

@@ -108,6 +108,7 @@ def test_a_target_that_no_device_takes_is_refused(body: bytes) -> None:
         (manifest(family="ocr"), "`family` is 'ocr', not 'qa'"),
         (manifest(kind="policy"), "`kind`"),
         (manifest(fitness=0.91), "0.91 is a fraction"),
+        (manifest(fitness=float("inf")), "Infinity is a fraction"),
         (b"[]", "no JSON object"),
         (b"version = 1", "no JSON"),
         (b"\xff", "no JSON"),

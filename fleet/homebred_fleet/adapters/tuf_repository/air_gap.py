@@ -137,6 +137,8 @@ def _keys_before(contents: Contents, role: str) -> dict[str, Any]:
 
 
 def _signature(entry: dict[str, Any]) -> Signature:
+    if not isinstance(entry["keyid"], str):
+        raise TypeError("no key's id")
     return Signature.from_dict({"keyid": entry["keyid"], "sig": entry["sig"]})
 
 

@@ -111,9 +111,13 @@ class _Look:
 
     def _root_after(self, root: AnyMetadata, before: AnyMetadata | None, number: int) -> None:
         signed: Root = root.signed
+        try:
+            purpose = purpose_of(root)
+        except StateError as error:
+            self._stop(ROOT, error.message)
         if signed.version != number:
             self._stop(ROOT, f"the file of root {number} holds version {signed.version}")
-        purpose, same = purpose_of(root), before is None or purpose_of(before) is purpose_of(root)
+        same = before is None or purpose_of(before) is purpose
         self._expect(ROOT, same, f"root {number} is of the repository {purpose}, and the one before is not")
         self._expect(ROOT, bool(signed.consistent_snapshot), f"root {number} has no consistent snapshots")
         for who, delegator in (("itself", signed), ("the root before it", before.signed if before else signed)):

@@ -70,6 +70,12 @@ class Contents:
         }
         if self.now(ROOT) is None:
             raise StateError("there is no root here", hint="make a repository with `homebred-fleet repository init`")
+        strange = (self.prepared.keys() | self.published.keys()) - {*self.roles}
+        if strange:
+            raise StateError(
+                f"there is metadata of {', '.join(sorted(strange))}, and nobody delegates to it",
+                hint="restore the folder from a backup, or give up what waits: `homebred-fleet repository discard`",
+            )
 
     @property
     def purpose(self) -> Purpose:

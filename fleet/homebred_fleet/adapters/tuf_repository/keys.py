@@ -25,8 +25,9 @@ SigningKey = CryptoSigner
 """A private key that is ready to sign."""
 HOLDER_FIELD: Final = "x-homebred-holder"
 PURPOSE_FIELD: Final = "x-homebred-purpose"
-MIN_PASSPHRASE: Final = 12
-"""Characters: the file may be copied, and then guessed at for years."""
+MIN_PASSPHRASE: Final = 20
+"""Characters. Whoever has copied the file may guess for years, and `cryptography` slows a guess by no more than 2,048
+rounds of PBKDF2 where it writes PKCS#8: it is the passphrase's length that protects."""
 MAX_FILE_BYTES: Final = 16_384
 
 
@@ -143,6 +144,14 @@ def holder_of(key: Key) -> Holder:
     """Whose a key is, by what is signed beside it."""
     name = key.unrecognized_fields.get(HOLDER_FIELD)
     return Holder(key_id=key.keyid, name=name if isinstance(name, str) and NAME.fullmatch(name) else "unnamed")
+
+
+def is_named_by_its_bytes(key: Key) -> bool:
+    """Whether a key's id is its own: else another key could pass for a holder's, whose id people compare."""
+    try:
+        return SSlibKey.from_crypto(_ed25519(key.to_dict())).keyid == key.keyid
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _ed25519(document: dict[str, Any]) -> Ed25519PublicKey:

@@ -10,10 +10,10 @@ from typing import Any, Final
 from tuf.api.metadata import Delegations, Key, Metadata, Role, Root, Targets
 from tuf.api.serialization import DeserializationError, SerializationError
 
-from homebred_fleet.adapters.tuf_repository.keys import holder_of
-from homebred_fleet.core.keyholders import Purpose, Quorum
+from homebred_fleet.adapters.tuf_repository.keys import holder_of, is_named_by_its_bytes
+from homebred_fleet.core.keyholders import Purpose, Quorum, quorum
 from homebred_fleet.core.repository_rules import TARGETS, TOP_ROLES, life_s
-from homebred_fleet.errors import StateError
+from homebred_fleet.errors import RequestError, StateError
 
 AnyMetadata = Metadata[Any]
 _BACKUP: Final = "restore the folder from a backup"
@@ -28,12 +28,14 @@ DEVICE_FIELD: Final = "x-homebred-device"
 def parsed(body: bytes, role: str, what: str) -> AnyMetadata:
     """A role's metadata from its bytes; nobody's signature is looked at. Raises StateError: it is none."""
     try:
-        json.loads(body, parse_float=_no_float)
+        json.loads(body, parse_float=_no_float, parse_constant=_no_float)
         metadata: AnyMetadata = Metadata.from_bytes(body)
     except (DeserializationError, ValueError, RecursionError) as error:
         raise StateError(f"{what} is no metadata: {error}", hint=_BACKUP) from error
     if metadata.signed.type != (role if role in TOP_ROLES else TARGETS):
         raise StateError(f"{what} is metadata of the type {metadata.signed.type}", hint=_BACKUP)
+    if problem := _unsound(metadata):
+        raise StateError(f"{what} is no sound metadata: {problem}", hint=_BACKUP)
     return metadata
 
 
@@ -92,11 +94,11 @@ def delegated_roles(targets: Targets) -> tuple[str, ...]:
     return tuple((targets.delegations.roles or {}) if targets.delegations is not None else ())
 
 
-def set_quorum(delegator: Root | Targets, role: str, quorum: Quorum, keys: Mapping[str, Key]) -> None:
+def set_quorum(delegator: Root | Targets, role: str, new: Quorum, keys: Mapping[str, Key]) -> None:
     """Says who must sign a role from now on; keys that nobody needs any more go."""
     entry: Role = delegator.get_delegated_role(role)
-    entry.keyids[:] = [one.key_id for one in quorum.holders]
-    entry.threshold = quorum.threshold
+    entry.keyids[:] = [one.key_id for one in new.holders]
+    entry.threshold = new.threshold
     held = keys_of(delegator)
     held.update({key_id: keys[key_id] for key_id in entry.keyids if key_id not in held})
     used = {key_id for one in _entries(delegator) for key_id in one.keyids}
@@ -107,7 +109,7 @@ def set_quorum(delegator: Root | Targets, role: str, quorum: Quorum, keys: Mappi
 def purpose_of(root: AnyMetadata) -> Purpose:
     """Of which repository it is the root. Raises StateError: of none of ours."""
     found = root.signed.unrecognized_fields.get(REPOSITORY_FIELD)
-    if found not in {Purpose.IMAGE.value, Purpose.DIRECTOR.value}:
+    if found not in (Purpose.IMAGE.value, Purpose.DIRECTOR.value):  # it may be of any type
         raise StateError(
             f"a root says {found!r} where `image` or `director` belongs",
             hint="name a folder that `homebred-fleet repository init` or `homebred-fleet director init` made",
@@ -126,6 +128,24 @@ def numbers_of(targets: Targets) -> dict[str, int]:
 def no_delegations() -> Delegations:
     """Of targets that delegate to nobody yet."""
     return Delegations(keys={}, roles={})
+
+
+def _unsound(metadata: AnyMetadata) -> str:
+    """What python-tuf reads and nobody may sign or believe; empty: nothing."""
+    signed = metadata.signed
+    if type(signed.version) is not int:
+        return "its version is no number"
+    try:
+        _ = metadata.signed_bytes
+        if isinstance(signed, (Root, Targets)):
+            wrong = [key.keyid for key in keys_of(signed).values() if not is_named_by_its_bytes(key)]
+            if wrong:
+                return f"the key {wrong[0]!r} is not called by its own digest"
+            for role in (*TOP_ROLES,) if isinstance(signed, Root) else delegated_roles(signed):
+                quorum(role, quorum_of(signed, role).holders, quorum_of(signed, role).threshold)
+    except (SerializationError, RequestError, ValueError, TypeError) as error:
+        return str(error) or f"it cannot be written ({error.__cause__})"
+    return ""
 
 
 def _entries(delegator: Root | Targets) -> list[Role]:

@@ -142,8 +142,9 @@ class Repository:
             return left
 
     def check(self, now_s: int) -> Checked:
-        """Looks at what is served as a stranger would."""
-        return check(self._folder.published, now_s)
+        """Looks at what is served as a stranger would; also at a copy of `published` that lies elsewhere."""
+        is_copy = (self._folder.path / "metadata").is_dir()
+        return check(self._folder.path if is_copy else self._folder.published, now_s)
 
     @contextmanager
     def _edited(self, now_s: int) -> Iterator[Contents]:
