@@ -75,7 +75,7 @@ class RepositoryFolder:
             raise NotFoundError(
                 f"there is no repository in {self.path}", hint="make one with `homebred-fleet repository init`"
             )
-        return Contents(published_metadata(self.published), self._read_prepared())
+        return Contents(published_metadata(self.published.resolve()), self._read_prepared())
 
     def save(self, prepared: Mapping[str, AnyMetadata]) -> None:
         """Keeps what waits, all of it at once."""
@@ -171,6 +171,8 @@ class RepositoryFolder:
                     shutil.rmtree(path)
         if not self._prepared.exists() and self._incoming.is_dir():
             shutil.rmtree(self._incoming)
+        for leftover in self.path.glob(f"{LEFTOVER_PREFIX}*"):
+            leftover.unlink()
 
     def _numbers(self) -> list[int]:
         return sorted(int(path.name) for path in self._generations.iterdir() if path.name.isdecimal())
@@ -252,7 +254,7 @@ def _digest(file: TargetFile) -> str:
 
 
 def _link(source: Path, place: Path) -> None:
-    """The same file under another name; a copy where the file system knows no second names."""
+    """The same file under another name; a copy where that is another user's, to which Linux gives no second name."""
     make_folder(place.parent, mode=FOLDER_MODE)
     if place.exists():
         return
