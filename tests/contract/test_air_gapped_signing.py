@@ -65,7 +65,7 @@ def test_who_signs_reads_all_that_a_root_says_and_what_is_new_in_a_role(there: R
     ((role, lines),) = asked.said_to(key("anna").holder.key_id)
     assert role == "root"
     assert "of the repository image" in lines[0]
-    assert f"  root: 2 of 2 sign: {key('anna').holder.text}, {key('ben').holder.text}  [new]" in lines
+    assert f"  root: 2 of 2 sign: {key('anna').holder.compared}, {key('ben').holder.compared}  [new]" in lines
     assert any(line.startswith("  timestamp: 1 of 1 sign: timestamp") for line in lines)
     ((role, lines),) = asked.said_to(key("targets").holder.key_id)
     assert any(line.startswith("  models-qa: 1 of 1 sign: models-qa") for line in lines)

@@ -211,7 +211,7 @@ def test_the_status_names_whose_signatures_are_missing(desk: Desk) -> None:
     assert "anna" in root.split("1 of")[0]
     assert "1 of ben (" in root
     assert "safe (" in root
-    assert "then sign" in shown
+    assert "then: homebred-fleet repository sign" in shown
     refused = desk.run("repository", "publish", desk.repository, status=4)
     assert "root needs 1 of ben" in refused.err
     assert "timestamp needs 1 of daily" in refused.err

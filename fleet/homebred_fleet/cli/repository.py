@@ -24,6 +24,7 @@ from homebred_fleet.cli.signing import (
     PassphraseOption,
     ThresholdOption,
     opened,
+    say_review,
     signing,
     write_new,
 )
@@ -207,7 +208,7 @@ def _say_next(there: Repository, folder: Path) -> None:
     if waiting and all(one.is_complete for one in waiting):
         typer.echo(f"next: homebred-fleet repository publish {folder}")
     elif waiting:
-        typer.echo(f"next: homebred-fleet repository review {folder}, then sign {folder} --key FILE")
+        say_review(folder)
     elif any(one.freshness is not Freshness.GOOD for one in standings):
         typer.echo(f"next: homebred-fleet repository renew {folder}")
 

@@ -14,7 +14,7 @@ from homebred_fleet.adapters.tuf_repository.repository import Repository
 from homebred_fleet.cli.asking import body_of
 from homebred_fleet.cli.exits import write_json
 from homebred_fleet.cli.options import JsonOption
-from homebred_fleet.cli.signing import FolderArgument, ThresholdOption, signing
+from homebred_fleet.cli.signing import FolderArgument, ThresholdOption, say_review, signing
 from homebred_fleet.core.keyholders import Purpose
 from homebred_fleet.errors import RequestError
 from homebred_protocol.targets import MAX_TARGET_BYTES, Kind
@@ -62,7 +62,7 @@ def add(
         write_json({"path": path, "length": added.length, "sha256": added.hashes["sha256"], "custom": custom})
     else:
         typer.echo(f"{path}: {added.length} bytes, sha256:{added.hashes['sha256']}")
-        _say_review(folder)
+        say_review(folder)
 
 
 def remove(
@@ -135,8 +135,4 @@ def _prepared(folder: Path, changed: list[str], *, as_json: bool) -> None:
         return
     typer.echo(f"must be signed: {', '.join(waiting)}" if waiting else "nothing has changed")
     if waiting:
-        _say_review(folder)
-
-
-def _say_review(folder: Path) -> None:
-    typer.echo(f"next: homebred-fleet repository review {folder}, then sign {folder} --key FILE")
+        say_review(folder)

@@ -54,6 +54,12 @@ def signing(files: list[Path] | None, purpose: Purpose, threshold: int = 1) -> S
     return Signing(keys=tuple(read_public(file, purpose) for file in files or ()), threshold=threshold)
 
 
+def say_review(folder: Path) -> None:
+    """What holders do next."""
+    typer.echo(f"next: homebred-fleet repository review {folder}")
+    typer.echo(f"then: homebred-fleet repository sign {folder} --key FILE")
+
+
 def write_new(path: Path, body: bytes) -> None:
     """Makes a file. Raises ConflictError: it is there; RequestError: it cannot be made."""
     try:

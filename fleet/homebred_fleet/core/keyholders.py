@@ -19,6 +19,8 @@ MAX_HOLDERS: Final = 16
 NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,38}[a-z0-9])?")
 MIN_ID_LETTERS: Final = 8
 """Of a key's id, where it is named by its beginning."""
+COMPARED_LETTERS: Final = 20
+"""Of a key's id, where people compare it with what they have on paper: 80 bits, which nobody makes another key for."""
 
 
 class Purpose(StrEnum):
@@ -49,6 +51,11 @@ class Holder:
     def text(self) -> str:
         """For people: the name, and enough of the id to tell two keys apart."""
         return f"{self.name} ({self.key_id[:MIN_ID_LETTERS]})"
+
+    @property
+    def compared(self) -> str:
+        """For people who decide by it: the name, and enough of the id that no other key could have it."""
+        return f"{self.name} ({self.key_id[:COMPARED_LETTERS]})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ def said(role: str, metadata: AnyMetadata, before: AnyMetadata | None) -> list[s
 def _signers(signed: Root | Targets, before: Root | Targets | None, roles: tuple[str, ...]) -> Iterator[str]:
     for role in roles:
         now, was = quorum_of(signed, role), _was(before, role)
-        who = ", ".join(one.text for one in now.holders)
+        who = ", ".join(one.compared for one in now.holders)
         yield f"  {role}: {now.threshold} of {len(now.holders)} sign: {who}{_difference(now, was)}"
 
 
@@ -48,8 +48,8 @@ def _was(before: Root | Targets | None, role: str) -> Quorum | None:
 def _difference(now: Quorum, was: Quorum | None) -> str:
     if was is None:
         return "  [new]"
-    parts = [f"+ {one.text}" for one in now.holders if one not in was.holders]
-    parts += [f"- {one.text}" for one in was.holders if one not in now.holders]
+    parts = [f"+ {one.compared}" for one in now.holders if one not in was.holders]
+    parts += [f"- {one.compared}" for one in was.holders if one not in now.holders]
     if now.threshold != was.threshold:
         parts.append(f"{was.threshold} had to sign")
     return f"  [{'; '.join(parts)}]" if parts else ""
