@@ -16,12 +16,14 @@ from homebred_fleet.errors import RequestError
 from homebred_protocol.digests import digest_of
 from homebred_protocol.ids import is_device_id
 from homebred_protocol.limits import MAX_CLAIMED
-from homebred_protocol.targets import MAX_TARGET_BYTES, MAX_TARGETS, read_target
+from homebred_protocol.targets import MAX_TARGET_BYTES, read_target
 
 LIFE_S: Final = DAY_S
 MAX_LIFE_S: Final = 366 * DAY_S
 """Of what goes by hand to a site without a network, as its admin chose."""
 MIN_LIFE_S: Final = 60
+MAX_ASSIGNED: Final = 64
+"""To one device, which refuses more."""
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -106,8 +108,8 @@ def _check(wanted: Wanted) -> None:
         problems.append(f"{wanted.device!r} is no device's name")
     if len({one.path for one in wanted.targets}) != len(wanted.targets):
         problems.append("a target is named twice")
-    if len(wanted.targets) > MAX_TARGETS:
-        problems.append(f"{len(wanted.targets)} targets are more than {MAX_TARGETS}")
+    if len(wanted.targets) > MAX_ASSIGNED:
+        problems.append(f"{len(wanted.targets)} targets are more than {MAX_ASSIGNED}")
     if not MIN_LIFE_S <= wanted.life_s <= MAX_LIFE_S:
         problems.append(f"{wanted.life_s} s is no life from {MIN_LIFE_S} to {MAX_LIFE_S} s")
     if not 0 <= wanted.stop_epoch <= MAX_CLAIMED:

@@ -25,6 +25,8 @@ DELEGATED_ROLES: Final = ("policies", "gazetteers", "runtime")
 
 MAX_METADATA_BYTES: Final = 512 * 1024
 """Of one role: what a device takes in one answer over MQTT."""
+MAX_FAMILIES: Final = 200
+"""Devices follow 256 roles."""
 MAX_LINES: Final = 2000
 """Of one role: the numbers of lines are kept for ever, so that none can ever fall."""
 
@@ -124,14 +126,22 @@ def check_addition(target: Target, body: bytes, *, held: int, floor: int) -> Non
         raise RequestError(f"this is no manifest of {target.path}: {problem}", hint="correct --path, or the file")
 
 
-def site_problem(target: Target, body: bytes, site: str) -> str:
-    """Why a release must not be signed for a site ("": any); empty: it may."""
-    if target.kind is not Kind.RELEASE:
-        return ""
-    sites = json.loads(body).get("sites") or []
-    if sites and site not in sites:
-        return f"its manifest binds it to {', '.join(map(str, sites))}, and it would be signed for {site or 'any site'}"
-    return ""
+def site_of(target: Target, body: bytes, site: str) -> str:
+    """The one site that a target is signed for, where somebody named one or none; empty: no single one.
+
+    A manifest that names its only site is signed for that. One that names several is signed for none of them alone:
+    a device reads them in the manifest, which the same keys have signed.
+
+    Raises:
+        RequestError: the manifest binds it to other sites.
+    """
+    sites = json.loads(body).get("sites", []) if target.kind is Kind.RELEASE else []
+    if site and sites and site not in sites:
+        raise RequestError(
+            f"its manifest binds it to {', '.join(sites)}, and not to {site}",
+            hint="name one of them, or leave --site out",
+        )
+    return sites[0] if not site and len(sites) == 1 else site
 
 
 def raised(floors: Mapping[str, int], targets: Iterable[Target]) -> dict[str, int]:
@@ -156,6 +166,9 @@ def _manifest_problem(target: Target, body: bytes) -> str:
         for key, value in expected.items()
         if manifest.get(key) != value
     ]
+    sites = manifest.get("sites", [])
+    if not isinstance(sites, list) or not all(isinstance(site, str) and is_site(site) for site in sites):
+        wrong.append("`sites` are no names of sites")
     return "; ".join(wrong)
 
 

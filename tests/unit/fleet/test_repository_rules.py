@@ -17,7 +17,7 @@ from homebred_fleet.core.repository_rules import (
     life_s,
     next_version,
     raised,
-    site_problem,
+    site_of,
     target_at,
 )
 from homebred_fleet.errors import ConflictError, RequestError
@@ -107,6 +107,9 @@ def test_a_target_that_no_device_takes_is_refused(body: bytes) -> None:
         (manifest(number=8), "`number` is 8, not 7"),
         (manifest(family="ocr"), "`family` is 'ocr', not 'qa'"),
         (manifest(kind="policy"), "`kind`"),
+        (manifest(sites="clinic-east"), "`sites` are no names"),
+        (manifest(sites=["Clinic East"]), "`sites` are no names"),
+        (manifest(sites=None), "`sites` are no names"),
         (manifest(fitness=0.91), "0.91 is a fraction"),
         (manifest(fitness=float("inf")), "Infinity is a fraction"),
         (b"[]", "no JSON object"),
@@ -120,13 +123,16 @@ def test_a_manifest_that_is_not_what_its_name_says_is_refused(body: bytes, why: 
         check_addition(RELEASE, body, held=0, floor=0)
 
 
-def test_a_release_that_is_bound_to_sites_is_signed_for_one_of_them_alone() -> None:
-    bound = manifest(sites=["clinic-east", "clinic-west"])
-    assert site_problem(RELEASE, bound, "clinic-west") == ""
-    assert "any site" in site_problem(RELEASE, bound, "")
-    assert "clinic-north" in site_problem(RELEASE, bound, "clinic-north")
-    assert site_problem(RELEASE, manifest(sites=[]), "") == ""
-    assert site_problem(POLICY, b"no JSON", "") == ""
+def test_a_release_is_signed_for_the_only_site_of_its_manifest_and_never_for_another() -> None:
+    two, one = manifest(sites=["clinic-east", "clinic-west"]), manifest(sites=["clinic-east"])
+    assert site_of(RELEASE, one, "") == "clinic-east"
+    assert site_of(RELEASE, two, "") == ""
+    assert site_of(RELEASE, two, "clinic-west") == "clinic-west"
+    assert site_of(RELEASE, manifest(), "clinic-north") == "clinic-north"
+    assert site_of(POLICY, b"no JSON", "") == ""
+    for bound in (one, two):
+        with pytest.raises(RequestError, match="and not to clinic-north"):
+            site_of(RELEASE, bound, "clinic-north")
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.integers(1, 50)), max_size=20))

@@ -28,6 +28,7 @@ from homebred_fleet.core import keyholders, repository_rules
 from homebred_fleet.core.keyholders import Holder, Purpose, Quorum
 from homebred_fleet.core.repository_rules import (
     DELEGATED_ROLES,
+    MAX_FAMILIES,
     MAX_LINES,
     ROOT,
     SNAPSHOT,
@@ -90,6 +91,8 @@ def delegate(contents: Contents, kind: Kind, family: str, signing: Signing, now_
         raise RequestError(f"{family!r} is no family's name", hint="write small letters, digits and hyphens")
     if role in contents.roles:
         raise ConflictError(f"{role} is delegated already", hint=f"change its keys: `repository rotate FOLDER {role}`")
+    if len(contents.roles) >= MAX_FAMILIES:
+        raise ConflictError(f"there are {len(contents.roles)} roles, and devices follow no more", hint="join families")
     quorum = signing.quorum(role)
     targets = contents.prepare(TARGETS, now_s).signed
     if targets.delegations is None:
@@ -118,9 +121,7 @@ def add_target(contents: Contents, path: str, body: bytes, site: str, now_s: int
     held: Targets = contents.must(role).signed
     floors = numbers_of(held)
     repository_rules.check_addition(target, body, held=len(held.targets), floor=floors.get(target.line, 0))
-    custom = repository_rules.custom_of(target, site)
-    if problem := repository_rules.site_problem(target, body, site):
-        raise RequestError(problem, hint="sign it for one of its sites: --site")
+    custom = repository_rules.custom_of(target, repository_rules.site_of(target, body, site))
     if target.line not in floors and len(floors) >= MAX_LINES:
         raise ConflictError(f"{role} has had {MAX_LINES} lines of targets", hint="begin another family of models")
     file = TargetFile.from_data(path, body, ["sha256"])
