@@ -39,6 +39,7 @@ BLOBS, FOLDERS = ADAPTERS + "blob_files.py", ADAPTERS + "blob_folders.py"
 REVIEW, IDENTITY = ADAPTERS + "store/review.py", ADAPTERS + "identity_files.py"
 DATABASE, LEDGER = ADAPTERS + "store/database.py", ADAPTERS + "store/ledger.py"
 OUTBOX = ADAPTERS + "store/outbox.py"
+STAGE = "homebred_fleet/adapters/release_stage.py"
 
 # fmt: off
 MUTANTS = [
@@ -68,6 +69,10 @@ MUTANTS = [
     Mutant("identity", IDENTITY, "flush_folder(aside)", "pass"),
     Mutant("identity", IDENTITY, "aside.rename(self._generations / name)\n        flush_folder(self._generations)",
            "aside.rename(self._generations / name)"),
+    Mutant("release", STAGE, "            os.fsync(descriptor)", "            pass"),
+    Mutant("release", STAGE, "            os.fsync(file.fileno())", "            pass"),
+    Mutant("release", STAGE, "            flush_folder(folder)", "            pass"),
+    Mutant("release", STAGE, "            flush_folder(target.parent)", "            pass"),
     Mutant("ledger", DATABASE, "PRAGMA synchronous = {synchronous}", "PRAGMA synchronous = OFF"),
     Mutant("ledger", LEDGER, "with transaction(self._connection):", "if True:"),
     Mutant("ledger", DATABASE, "PRAGMA journal_mode = WAL", "PRAGMA journal_mode = MEMORY"),
@@ -91,7 +96,12 @@ def _id(mutant: Mutant) -> str:
 
 def planted(mutant: Mutant, folder: Path) -> Path:
     """A copy of the packages with the fault in it."""
-    for package in ("daemon/homebred_daemon", "proto/homebred_protocol", "engines/homebred_engines"):
+    for package in (
+        "daemon/homebred_daemon",
+        "proto/homebred_protocol",
+        "engines/homebred_engines",
+        "fleet/homebred_fleet",
+    ):
         shutil.copytree(REPOSITORY / package, folder / Path(package).name, ignore=shutil.ignore_patterns("__pycache__"))
     path = folder / mutant.file
     text = path.read_text()

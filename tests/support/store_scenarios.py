@@ -14,7 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from tests.support import command_scenarios, identity_scenarios, review_scenarios, telemetry_scenarios
+from tests.support import (
+    command_scenarios,
+    identity_scenarios,
+    release_scenarios,
+    review_scenarios,
+    telemetry_scenarios,
+)
 from tests.support.ledger_entries import OUTCOME, entries, keep_documents
 from tests.support.specialists import write_specialist, write_specialist_of_folders
 from tests.support.stored_specialists import leftovers_in, measured, specialists_of, titles_of
@@ -316,6 +322,13 @@ def _check_document(root: Path, promised: Promised) -> None:
     assert document.read_bytes() == SECOND
 
 
+# -- a release that is built: there whole or not at all
+
+
+def _check_release(root: Path, promised: Promised) -> None:
+    release_scenarios.check(root, promised.told)
+
+
 SCENARIOS: Mapping[str, Scenario] = {
     "ledger": Scenario(prepare=_nothing, act=_act_on_ledger, check=check_ledger, logs=(LEDGER_LOG,)),
     "ledger again": Scenario(prepare=_nothing, act=_act_on_ledger_again, check=check_ledger, logs=(LEDGER_LOG,)),
@@ -331,5 +344,6 @@ SCENARIOS: Mapping[str, Scenario] = {
     "commands": Scenario(prepare=_nothing, act=command_scenarios.act, check=_check_commands),
     "identity": Scenario(prepare=_nothing, act=identity_scenarios.act, check=_check_identity),
     "telemetry": Scenario(prepare=_nothing, act=telemetry_scenarios.act, check=_check_telemetry),
+    "release": Scenario(prepare=release_scenarios.prepare, act=release_scenarios.act, check=_check_release),
     "document": Scenario(prepare=_nothing, act=_replace_document, check=_check_document),
 }

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "assignments": ("homebred_fleet.cli.assignments", "Say which devices should run what was signed for them."),
     "gazetteer": ("homebred_fleet.cli.gazetteer", "Assign a site's gazetteer to its devices."),
     "commands": ("homebred_fleet.cli.commands", "Give devices commands, and see what became of them."),
+    "release": ("homebred_fleet.cli.release", "Build what may be signed for devices, and look at what was built."),
     "stop": ("homebred_fleet.cli.stop", "Stop the whole fleet, or let it go on."),
     "telemetry": ("homebred_fleet.cli.telemetry", "Ask what the fleet's telemetry says."),
     "keys": ("homebred_fleet.cli.keys", "Make keys that sign what may run, and sign where no network is."),
