@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -321,25 +322,6 @@ def test_all_that_is_wrong_with_both_documents_is_told_at_once(source: Path, tmp
     assert "release.toml: number: is 0" in told
 
 
-def test_more_than_a_manifest_can_name_is_refused_before_a_byte_is_read(source: Path, tmp_path: Path) -> None:
-    specialist = SPECIALIST.replace('file = "base.gguf"', 'folder = "base"')
-    write_source(source, specialist=specialist)
-    (source / "base").mkdir()
-    large = source / "base" / "weights"
-    with large.open("wb") as file:
-        file.truncate(80 * 10**9)
-    assert "weights has holes" in refusal_of(source, tmp_path / "out")
-    lengths = {"base/weights": 80 * 10**9}
-    with pytest.raises(RequestError, match="more than one release can name"):
-        _refuse(source, lengths)
-
-
-def _refuse(source: Path, lengths: dict[str, int]) -> None:
-    from homebred_fleet.adapters import release_building  # noqa: PLC0415  # a rule that only a disk of 80 GB would show
-
-    release_building._refuse_what_no_manifest_holds(source, lengths)
-
-
 def test_a_folder_that_is_there_stays_as_it_is_and_an_empty_one_is_filled(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "out"
     target.mkdir()
@@ -373,6 +355,25 @@ def test_a_file_that_is_not_as_long_as_it_was_is_told(source: Path, tmp_path: Pa
         file.read(1)
         with pytest.raises(RequestError, match=r"base\.gguf changed while the release was being built"):
             stage.take(file, source / "base.gguf")
+
+
+def test_what_is_wrong_with_the_copy_is_not_told_of_the_source(source: Path, tmp_path: Path) -> None:
+    with (
+        pytest.raises(StateError, match="out cannot be written: No space left on device"),
+        staged(tmp_path / "out", 0),
+        SourceFolder(source).opened("base.gguf"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["source"]
+
+
+def test_what_others_left_beside_hinders_nobody(source: Path, tmp_path: Path) -> None:
+    place = tmp_path / "releases"
+    (place / ".new-release-half" / "blobs").mkdir(parents=True)
+    (place / ".new-release-file").touch()
+    (place / ".new-release-link").symlink_to(source)
+    build_release(source, place / "out")
+    assert sorted(path.name for path in place.iterdir()) == [".new-release-file", ".new-release-link", "out"]
 
 
 def test_one_build_does_not_take_another_ones_folder_for_a_leftover(source: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from homebred_fleet.adapters.release_source import SourceFolder
 from homebred_fleet.adapters.release_stage import Stage, changed_meanwhile, staged
-from homebred_fleet.core import release_plan
+from homebred_fleet.core import release_plan, releases
 from homebred_fleet.core.release_plan import ReleasePlan, read_plan
 from homebred_fleet.core.releases import SPECIALIST, manifest_of, problems_between, wanted
 from homebred_fleet.errors import RequestError
@@ -23,16 +23,12 @@ from homebred_protocol.documents.canonical import NotCanonicalError
 from homebred_protocol.documents.fields import DocumentError, Problem
 from homebred_protocol.documents.golden import read_golden
 from homebred_protocol.documents.release import canonical_bytes, read_release
-from homebred_protocol.documents.release_files import frame_count
 from homebred_protocol.documents.release_values import ReleaseFile, ReleaseManifest
 from homebred_protocol.documents.specialist import SpecialistManifest, read_specialist
-from homebred_protocol.targets import MAX_TARGET_BYTES
 
 MAX_TOML_BYTES: Final = 1024 * 1024
 MAX_GOLDEN_BYTES: Final = 64 * 1024 * 1024
 """What a device reads of one at most."""
-_FRAME_TEXT_BYTES: Final = 67
-"""Of a frame in a manifest: its digest, quotes, comma."""
 _WRITE_ONE: Final = "write one: docs/releases.md has an example"
 T = TypeVar("T")
 
@@ -65,7 +61,11 @@ def build_release(source: Path, target: Path) -> Built:
     plan, specialist, seen = _documents(folder)
     named = wanted(plan, specialist)
     lengths = folder.lengths(named)
-    _refuse_what_no_manifest_holds(source, lengths)
+    if not releases.has_room_for(lengths):  # before hours go by
+        raise RequestError(
+            f"{source} brings {sum(lengths.values()):,} bytes, more than one release can name",
+            hint="leave the base model on the devices, and name it by its digest",
+        )
     _check_golden(folder, specialist, seen)
     with staged(target, sum(lengths.values())) as stage:
         files = [_taken(folder, path, stage) for path in sorted(lengths)]
@@ -104,16 +104,6 @@ def _read(path: Path, body: bytes, reader: Callable[[object], T], problems: list
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         problems.append(f"{path} is not TOML: {error}")
     return None
-
-
-def _refuse_what_no_manifest_holds(source: Path, lengths: Mapping[str, int]) -> None:
-    """Before hours go by: the digests of its frames must have room in what is signed."""
-    frames = sum(map(frame_count, lengths.values()))
-    if frames * _FRAME_TEXT_BYTES > MAX_TARGET_BYTES:
-        raise RequestError(
-            f"{source} brings {sum(lengths.values()):,} bytes, more than one release can name",
-            hint="bring the base model along by its digest alone",
-        )
 
 
 def _check_golden(folder: SourceFolder, specialist: SpecialistManifest, seen: dict[str, str]) -> None:

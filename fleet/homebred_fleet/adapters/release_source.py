@@ -10,7 +10,8 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import IO, Final
 
@@ -37,9 +38,11 @@ class SourceFolder:
             RequestError: there is no plain and whole file.
         """
         *folders, name = path.split("/")
-        with self._reading(path), self._folder(folders) as folder, opened(name, folder=folder) as file:
-            self._refuse_holes(path, file.fileno())
-            yield file
+        with ExitStack() as open_until_the_end:
+            with self._reading(path), self._folder(folders) as folder:
+                file = open_until_the_end.enter_context(opened(name, folder=folder))
+                self._refuse_holes(path, file.fileno())
+            yield file  # whatever goes wrong with it out there is not this folder's fault
 
     def has(self, path: str) -> bool:
         """Whether anything has that name."""
@@ -67,11 +70,11 @@ class SourceFolder:
             paths = self._files_of(each)
             if not paths:
                 raise RequestError(f"{self.path / each.name} is empty", hint=f"fill it: {each.why}")
+            if len(found) + len(paths) > MAX_FILES:
+                raise RequestError(f"{self.path} brings more than {MAX_FILES:,} files", hint=_NOTHING_ELSE)
             for path in paths:
                 with self.opened(path) as file:
                     found[path] = os.fstat(file.fileno()).st_size
-            if len(found) > MAX_FILES:
-                raise RequestError(f"{self.path} brings more than {MAX_FILES:,} files", hint=_NOTHING_ELSE)
         return found
 
     def strangers(self, wanted: Sequence[Wanted], known: Sequence[str]) -> tuple[str, ...]:
@@ -87,7 +90,8 @@ class SourceFolder:
             raise RequestError(f"{wanted.name!r} cannot be in a release: {problem}", hint=f"rename it: {wanted.why}")
         if wanted.form is Form.FILE or (wanted.form is Form.EITHER and not self._is_folder(wanted.name)):
             return [wanted.name]
-        return [f"{wanted.name}/{name}" for name in self._below(wanted.name.split("/"), MAX_DEPTH)]
+        names = self._below(wanted.name.split("/"), MAX_DEPTH)
+        return [f"{wanted.name}/{name}" for name in islice(names, MAX_FILES + 1)]
 
     def _is_folder(self, name: str) -> bool:
         try:

@@ -31,6 +31,8 @@ READ_ONLY: Final = 0o444
 OWNERS: Final = 0o700
 """Golden sets hold what patients said: whoever else may read a release, its owner decides."""
 RESERVE_BYTES: Final = 64 * 1024 * 1024
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_TRIES: Final = 10
 _PREFIX: Final = f"{LEFTOVER_PREFIX}release-"
 
 
@@ -121,32 +123,43 @@ def _refuse_without_room(folder: Path, room_bytes: int) -> None:
 @contextmanager
 def _locked_folder(parent: Path) -> Iterator[Path]:
     """A folder aside, which no other process takes for a leftover; it is removed unless it was given a name."""
-    above = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(above, fcntl.LOCK_EX)
-        _remove_leftovers(parent)
+    _remove_leftovers(parent)
+    for _ in range(_TRIES):
         new = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        new.chmod(OWNERS)
-        lock = os.open(new, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    finally:
-        os.close(above)
+        lock = os.open(new, _FOLDER)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if _is_still(new, lock):  # else another build took it for a leftover before it was locked
+                new.chmod(OWNERS)
+                yield new
+                return
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+            os.close(lock)
+    raise StateError(f"{parent} lets nobody keep a folder in it", hint="see what removes folders there")
+
+
+def _is_still(folder: Path, descriptor: int) -> bool:
     try:
-        yield new
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-        os.close(lock)
+        return folder.stat().st_ino == os.fstat(descriptor).st_ino
+    except FileNotFoundError:
+        return False
 
 
 def _remove_leftovers(parent: Path) -> None:
     for left in parent.glob(f"{_PREFIX}*"):
-        descriptor = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            with suppress(BlockingIOError):  # somebody is at work in it
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(left)
-        finally:
-            os.close(descriptor)
+        # Where somebody is at work in it, or it is somebody else's, it stays.
+        with suppress(OSError), _closing(os.open(left, _FOLDER)) as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left)
+
+
+@contextmanager
+def _closing(descriptor: int) -> Iterator[int]:
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def changed_meanwhile(place: Path) -> RequestError:

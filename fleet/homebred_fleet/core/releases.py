@@ -7,13 +7,14 @@ and `release_building` do.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from homebred_fleet.core.release_plan import RecipePlan, ReleasePlan
 from homebred_protocol.digests import digest_of_listing
 from homebred_protocol.documents.fields import Fields, Problem
+from homebred_protocol.documents.release_files import frame_count
 from homebred_protocol.documents.release_parts import check_name
 from homebred_protocol.documents.release_values import (
     Gate,
@@ -24,10 +25,15 @@ from homebred_protocol.documents.release_values import (
     ReleaseManifest,
 )
 from homebred_protocol.documents.specialist import Source, SpecialistManifest
+from homebred_protocol.targets import MAX_TARGET_BYTES
 
 SPECIALIST: Final = "specialist.toml"
 ENGINES: Final = ("echo", "edgellm", "llamacpp", "openai_server", "trtllm")
 """What devices of this version have."""
+_FILE_BYTES: Final = 150
+"""What a manifest says of a file, its path and frames aside."""
+_FRAME_BYTES: Final = 67
+"""Its digest in hexadecimal, quotes, comma."""
 _BUILT_FOR_ONE_GPU: Final = frozenset({"edgellm"})
 
 
@@ -75,6 +81,12 @@ def wanted(plan: ReleasePlan, specialist: SpecialistManifest) -> tuple[Wanted, .
     inputs = plan.recipe.inputs if plan.recipe is not None else ()
     found += (Wanted(name=name, form=Form.EITHER, why="[recipe] builds of it") for name in inputs)
     return tuple(sorted({each.name: each for each in reversed(found)}.values(), key=lambda each: each.name))
+
+
+def has_room_for(lengths: Mapping[str, int]) -> bool:
+    """Whether a manifest can name files of these lengths, by path, with the digests of all their frames."""
+    named = sum(len(path.encode(errors="replace")) + _FILE_BYTES for path in lengths)
+    return named + sum(map(frame_count, lengths.values())) * _FRAME_BYTES < MAX_TARGET_BYTES
 
 
 def manifest_of(plan: ReleasePlan, specialist: SpecialistManifest, files: Sequence[ReleaseFile]) -> ReleaseManifest:

@@ -13,7 +13,7 @@ from homebred_protocol.documents.release_parts import digest_of_field
 from homebred_protocol.documents.release_values import FRAME_BYTES, ReleaseFile
 
 MAX_FILES = 1_000
-"""Of a release; the largest checkpoints have a few hundred."""
+"""Of a release, its folders counted; the largest checkpoints have a few hundred."""
 MAX_PATH_BYTES = 512
 MAX_DEPTH = 8
 """Folders within one another."""
@@ -51,12 +51,14 @@ def set_problem(paths: tuple[str, ...]) -> str:
         if other := seen.get(path.casefold()):
             return f"{other} and {path} are too much alike"
         seen[path.casefold()] = path
+    folders = set()
     for path in paths:
         parts = path.casefold().split("/")
         for end in range(1, len(parts)):
+            folders.add("/".join(parts[:end]))
             if "/".join(parts[:end]) in seen:
                 return f"{'/'.join(path.split('/')[:end])} is a file and a folder"
-    return ""
+    return f"they make more than {MAX_FILES:,} files and folders" if len(folders) + len(paths) > MAX_FILES else ""
 
 
 def frame_count(length: int) -> int:

@@ -3,16 +3,17 @@ from __future__ import annotations
 import tomllib
 
 import pytest
-from tests.support.release_manifests import digest, file_document
+from tests.support.release_manifests import SMALL, digest, file_document, written
 from tests.support.release_sources import FOREIGN_BASE, PLAN, SPECIALIST
 
 from homebred_engines.registry import ENGINES as REGISTERED
 from homebred_fleet.core.release_plan import ReleasePlan, read_plan
-from homebred_fleet.core.releases import ENGINES, Form, manifest_of, problems_between, wanted
+from homebred_fleet.core.releases import ENGINES, Form, has_room_for, manifest_of, problems_between, wanted
 from homebred_protocol.digests import digest_of_listing
 from homebred_protocol.documents.release import canonical_bytes, read_release
 from homebred_protocol.documents.release_values import FORMS, ReleaseFile
 from homebred_protocol.documents.specialist import SpecialistManifest, read_specialist
+from homebred_protocol.targets import MAX_TARGET_BYTES
 
 RECIPE = '[recipe]\nengine = "trtllm"\nform = "folder"\ninputs = ["checkpoint", "notes.txt"]\n'
 BUILT_THERE = (
@@ -128,6 +129,25 @@ def test_what_of_a_plan_its_specialist_contradicts_is_named(old: str, new: str, 
 def test_a_recipe_that_does_not_make_what_is_served_is_named(old: str, new: str, complaint: str) -> None:
     specialist, plan = BUILT_THERE
     assert [one for one in told(specialist, plan.replace(old, new)) if one.startswith(complaint)]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "has_room"),
+    [
+        ({}, True),
+        ({"x.gguf": 60 * 10**9}, True),
+        ({"x.gguf": 66 * 10**9}, False),
+        ({f"part-{number}": 0 for number in range(1_000)}, True),
+        ({f"part-{number}": 45 * 10**6 for number in range(1_000)}, True),
+        ({f"part-{number}": 66 * 10**6 for number in range(1_000)}, False),
+    ],
+)
+def test_what_one_manifest_can_name_is_known_beforehand(lengths: dict[str, int], *, has_room: bool) -> None:
+    assert has_room_for(lengths) is has_room
+    if lengths and has_room:
+        files = [file_document(path, length) for path, length in sorted(lengths.items())]
+        document = SMALL | {"files": sorted([*SMALL["files"], *files], key=lambda file: file["path"])[:1_000]}
+        assert len(written(document)) <= MAX_TARGET_BYTES
 
 
 def test_a_manifest_says_what_specialist_plan_and_files_say() -> None:

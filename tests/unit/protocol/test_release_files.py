@@ -61,6 +61,7 @@ def test_a_path_that_may_lead_elsewhere_is_none(path: str) -> None:
         (("a", "a/b"), "a is a file and a folder"),
         (("A", "a/b"), "a is a file and a folder"),
         (("a/b", "a/b/c/d"), "a/b is a file and a folder"),
+        (tuple(f"{number:04}/x" for number in range(501)), "more than 1,000 files and folders"),
     ],
 )
 def test_paths_that_cannot_stand_in_one_folder_are_refused(paths: tuple[str, ...], problem: str) -> None:
