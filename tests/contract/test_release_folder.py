@@ -245,6 +245,11 @@ def no_toml(source: Path) -> str:
     return "release.toml is not TOML"
 
 
+def endless_number(source: Path) -> str:
+    (source / "release.toml").write_text(f"version = {'9' * 5_000}")
+    return "release.toml is not TOML"
+
+
 def no_utf8(source: Path) -> str:
     (source / "specialist.toml").write_bytes(b"\xff")
     return "specialist.toml is not TOML"
@@ -298,6 +303,7 @@ WRONG = [
     no_plan,
     no_toml,
     no_utf8,
+    endless_number,
     endless_plan,
     wrong_golden_row,
     solved_example_among_golden_rows,
@@ -382,7 +388,7 @@ def test_one_build_does_not_take_another_ones_folder_for_a_leftover(source: Path
         build_release(source, place / "second")
         with SourceFolder(source).opened("base.gguf") as file:
             outer.take(file, source / "base.gguf")
-        outer.close(b"{}")
+        outer.finish(b"{}")
     assert sorted(path.name for path in place.iterdir()) == ["first", "second"]
 
 

@@ -53,7 +53,7 @@ def build_release(source: Path, target: Path) -> Built:
 
     Raises:
         RequestError: a device would refuse it, or the source cannot be read; with every problem found.
-        StateError: the target cannot be written. Nothing is left of it then.
+        StateError: the target cannot be written. Half a release is never left.
     """
     if target.resolve().is_relative_to(source.resolve()):
         raise RequestError(f"{target} is in the folder that is built of", hint="name a folder elsewhere")
@@ -72,7 +72,7 @@ def build_release(source: Path, target: Path) -> Built:
         _refuse_changed(source, files, seen)
         manifest = manifest_of(plan, specialist, files)
         body = _body(source, manifest)
-        stage.close(body)
+        stage.finish(body)
     left_out = folder.strangers(named, (release_plan.NAME,))
     return Built(manifest=manifest, body=body, left_out=left_out)
 
@@ -101,7 +101,7 @@ def _read(path: Path, body: bytes, reader: Callable[[object], T], problems: list
         return reader(tomllib.loads(body.decode("utf-8")))
     except DocumentError as error:
         problems += (f"{path}: {problem.sentence()}" for problem in error.problems)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, or an integer of thousands of digits
         problems.append(f"{path} is not TOML: {error}")
     return None
 

@@ -72,7 +72,7 @@ class Stage:
         Path(name).rename(self._blobs / copied.digest.removeprefix("sha256:"))
         return copied
 
-    def close(self, manifest: bytes) -> None:
+    def finish(self, manifest: bytes) -> None:
         """Adds the manifest, and returns once the disk has all of it."""
         with (self._folder / MANIFEST).open("xb") as file:
             file.write(manifest)
@@ -108,7 +108,7 @@ def staged(target: Path, room_bytes: int) -> Iterator[Stage]:
             flush_folder(target.parent)
     except OSError as error:
         what = f"{target} cannot be written: {error.strerror}"
-        raise StateError(what, hint="make room there, or name another place; nothing is left of it") from error
+        raise StateError(what, hint="make room there, or name another place; half a release is never left") from error
 
 
 def _refuse_without_room(folder: Path, room_bytes: int) -> None:
@@ -126,24 +126,33 @@ def _locked_folder(parent: Path) -> Iterator[Path]:
     _remove_leftovers(parent)
     for _ in range(_TRIES):
         new = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        lock = os.open(new, _FOLDER)
+        lock = _locked(new)
+        if lock is None:  # another build took it for a leftover before it was locked
+            continue
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if _is_still(new, lock):  # else another build took it for a leftover before it was locked
-                new.chmod(OWNERS)
-                yield new
-                return
+            new.chmod(OWNERS)
+            yield new
         finally:
             shutil.rmtree(new, ignore_errors=True)
             os.close(lock)
+        return
     raise StateError(f"{parent} lets nobody keep a folder in it", hint="see what removes folders there")
 
 
-def _is_still(folder: Path, descriptor: int) -> bool:
+def _locked(folder: Path) -> int | None:
+    """The descriptor that holds a folder's lock; None: the folder is gone."""
     try:
-        return folder.stat().st_ino == os.fstat(descriptor).st_ino
+        descriptor = os.open(folder, _FOLDER)
     except FileNotFoundError:
-        return False
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if folder.stat().st_ino == os.fstat(descriptor).st_ino:
+            return descriptor
+    except FileNotFoundError:
+        pass
+    os.close(descriptor)
+    return None
 
 
 def _remove_leftovers(parent: Path) -> None:
