@@ -24,6 +24,7 @@ from tests.bench.gateway import OVER_HTTP
 from tests.bench.ingest import INGEST
 from tests.bench.measuring import FIGURES
 from tests.bench.processor_time import ForeignLoad
+from tests.bench.releases import RELEASE
 from tests.bench.round_trips import ROUTE, STREAM
 from tests.bench.starts import CLI_START, IDLE_MEMORY, READY
 from tests.bench.table import head, machine, notes, row
@@ -50,6 +51,7 @@ BENCHES: tuple[Bench, ...] = (
     COLD_SPECIALIST,
     MIXED_ADAPTERS,
     INGEST,
+    RELEASE,
 )
 
 

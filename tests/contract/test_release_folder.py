@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from homebred_daemon.adapters.model_store import ModelStore
 from homebred_fleet.adapters.release_building import build_release
 from homebred_fleet.adapters.release_folder import ReleaseFolder, read_manifest_file
 from homebred_fleet.adapters.release_source import SourceFolder
-from homebred_fleet.adapters.release_stage import BLOBS, MANIFEST, RESERVE_BYTES, Stage, staged
+from homebred_fleet.adapters.release_stage import BLOBS, MANIFEST, RESERVE_BYTES, Progress, Stage, staged, unheard
 from homebred_fleet.errors import RequestError, StateError
 from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.release import canonical_bytes, read_release
@@ -89,7 +90,15 @@ def test_the_same_folder_gives_the_same_bytes_whatever_is_around_it(tmp_path: Pa
 
 def test_a_large_file_is_cut_into_frames_each_with_its_digest(tmp_path: Path) -> None:
     base = os.urandom(2 * FRAME_BYTES + 3)
-    built = build_release(write_source(tmp_path / "source", base=base), tmp_path / "out")
+    announced: list[int] = []
+    heard: list[int] = []
+
+    def watching(total_bytes: int) -> AbstractContextManager[Progress]:
+        announced.append(total_bytes)
+        return nullcontext(heard.append)
+
+    built = build_release(write_source(tmp_path / "source", base=base), tmp_path / "out", watching)
+    assert announced == [sum(heard)] == [sum(file.length for file in built.manifest.files)]
     (file,) = (file for file in built.manifest.files if file.path == "base.gguf")
     pieces = [base[start : start + FRAME_BYTES] for start in range(0, len(base), FRAME_BYTES)]
     assert [f"sha256:{frame}" for frame in file.frames] == [digest_of(piece) for piece in pieces]
@@ -356,7 +365,7 @@ def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path: Path) 
 
 
 def test_a_file_that_is_not_as_long_as_it_was_is_told(source: Path, tmp_path: Path) -> None:
-    stage = Stage(tmp_path)
+    stage = Stage(tmp_path, unheard)
     with SourceFolder(source).opened("base.gguf") as file:
         file.read(1)
         with pytest.raises(RequestError, match=r"base\.gguf changed while the release was being built"):

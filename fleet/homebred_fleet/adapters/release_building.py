@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 from homebred_fleet.adapters.release_source import SourceFolder
-from homebred_fleet.adapters.release_stage import Stage, changed_meanwhile, staged
+from homebred_fleet.adapters.release_stage import Progress, Stage, changed_meanwhile, staged, unheard
 from homebred_fleet.core import release_plan, releases
 from homebred_fleet.core.release_plan import ReleasePlan, read_plan
 from homebred_fleet.core.releases import SPECIALIST, manifest_of, problems_between, wanted
@@ -31,6 +32,12 @@ MAX_GOLDEN_BYTES: Final = 64 * 1024 * 1024
 """What a device reads of one at most."""
 _WRITE_ONE: Final = "write one: docs/releases.md has an example"
 T = TypeVar("T")
+Watching = Callable[[int], AbstractContextManager[Progress]]
+
+
+def unwatched(_total_bytes: int) -> AbstractContextManager[Progress]:
+    """Nobody looks on."""
+    return nullcontext(unheard)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +51,13 @@ class Built:
     """What stands beside `specialist.toml`, and nothing names."""
 
 
-def build_release(source: Path, target: Path) -> Built:
+def build_release(source: Path, target: Path, watching: Watching = unwatched) -> Built:
     """Builds the release that `release.toml` in the source describes.
 
     Args:
         source: a specialist's folder.
         target: a folder that is not there, or empty.
+        watching: given the bytes in all once they are known, it gives what hears of them as they are copied.
 
     Raises:
         RequestError: a device would refuse it, or the source cannot be read; with every problem found.
@@ -67,7 +75,8 @@ def build_release(source: Path, target: Path) -> Built:
             hint="leave the base model on the devices, and name it by its digest",
         )
     _check_golden(folder, specialist, seen)
-    with staged(target, sum(lengths.values())) as stage:
+    total_bytes = sum(lengths.values())
+    with watching(total_bytes) as progress, staged(target, total_bytes, progress) as stage:
         files = [_taken(folder, path, stage) for path in sorted(lengths)]
         _refuse_changed(source, files, seen)
         manifest = manifest_of(plan, specialist, files)

@@ -14,7 +14,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -35,6 +35,13 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _TRIES: Final = 10
 _PREFIX: Final = f"{LEFTOVER_PREFIX}release-"
 
+Progress = Callable[[int], None]
+"""Hears how many more bytes are done."""
+
+
+def unheard(_more_bytes: int) -> None:
+    """Progress that nobody watches."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copied:
@@ -50,8 +57,9 @@ class Copied:
 class Stage:
     """A release that is being put together."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, progress: Progress) -> None:
         self._folder = folder
+        self._progress = progress
         self._blobs = folder / BLOBS
         for made in (self._blobs.parent, self._blobs):
             made.mkdir(mode=OWNERS)
@@ -66,7 +74,7 @@ class Stage:
         length = os.fstat(source.fileno()).st_size
         descriptor, name = tempfile.mkstemp(prefix=LEFTOVER_PREFIX, dir=self._blobs)
         with os.fdopen(descriptor, "wb", buffering=0) as copy:
-            copied = _copied(source, copy, place, length)
+            copied = _copied(source, copy, place, length, self._progress)
             os.fchmod(descriptor, READ_ONLY)
             os.fsync(descriptor)
         Path(name).rename(self._blobs / copied.digest.removeprefix("sha256:"))
@@ -84,12 +92,13 @@ class Stage:
 
 
 @contextmanager
-def staged(target: Path, room_bytes: int) -> Iterator[Stage]:
+def staged(target: Path, room_bytes: int, progress: Progress = unheard) -> Iterator[Stage]:
     """A stage that becomes the target at the end, unless something is raised.
 
     Args:
         target: a folder that is not there, or empty.
         room_bytes: what is going to be put into it.
+        progress: hears of bytes as they are copied.
 
     Raises:
         RequestError: there is something.
@@ -102,7 +111,7 @@ def staged(target: Path, room_bytes: int) -> Iterator[Stage]:
         make_folder(target.parent)
         _refuse_without_room(target.parent, room_bytes)
         with _locked_folder(target.parent) as new:
-            stage = Stage(new)
+            stage = Stage(new, progress)
             yield stage
             new.rename(target)
             flush_folder(target.parent)
@@ -177,7 +186,7 @@ def changed_meanwhile(place: Path) -> RequestError:
     return RequestError(what, hint="wait until nothing writes to it, then build again")
 
 
-def _copied(source: IO[bytes], copy: IO[bytes], place: Path, expected: int) -> Copied:
+def _copied(source: IO[bytes], copy: IO[bytes], place: Path, expected: int, progress: Progress) -> Copied:
     whole, frames, length = hashlib.sha256(), [], 0
     with ThreadPoolExecutor(max_workers=1) as beside:  # two digests of each byte are what takes the time
         while length <= expected and (frame := _frame(source, place)):
@@ -188,6 +197,7 @@ def _copied(source: IO[bytes], copy: IO[bytes], place: Path, expected: int) -> C
                 left = left[copy.write(left) :]
             length += len(frame)
             hashed.result()
+            progress(len(frame))
     if length != expected:
         raise changed_meanwhile(place)
     return Copied(length=length, digest=f"sha256:{whole.hexdigest()}", frames=tuple(frames))

@@ -11,6 +11,7 @@ from homebred_fleet.adapters.release_building import Built, build_release
 from homebred_fleet.adapters.release_folder import Condition, ReleaseFolder, read_manifest_file
 from homebred_fleet.cli.exits import Exit, write_json
 from homebred_fleet.cli.options import JsonOption
+from homebred_fleet.cli.progress import byte_progress
 from homebred_fleet.cli.showing import printable, show_fields, show_table
 from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.release import document_of
@@ -33,7 +34,7 @@ def build(
     as_json: JsonOption = False,
 ) -> None:
     """Build a release: its manifest, which is to be signed, and its files by digest. Same folder, same bytes."""
-    built = build_release(source, target)
+    built = build_release(source, target, byte_progress)
     if as_json:
         write_json(_built_document(built, target))
         return
