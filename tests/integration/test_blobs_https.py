@@ -190,6 +190,30 @@ async def test_an_answer_that_is_none_is_trouble(answer: bytes) -> None:
         source.close()
 
 
+WHOLE_HEAD = (
+    f"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 1000-{END - 1}/{END}\r\nContent-Length: {END - 1000}\r\n"
+)
+
+
+@pytest.mark.parametrize("length", range(0, len(WHOLE_HEAD) + 1, 3))
+async def test_an_answer_that_ends_within_its_head_is_trouble_and_no_lie(length: int) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+
+        def speak() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(WHOLE_HEAD[:length].encode())
+
+        thread = threading.Thread(target=speak, daemon=True)
+        thread.start()
+        source = HttpsBlobs(place(f"http://127.0.0.1:{listener.getsockname()[1]}"))
+        with pytest.raises(SourceAwayError):
+            await read(source)
+        source.close()
+        thread.join(5)
+
+
 async def test_nobody_at_an_address_is_trouble_and_no_such_scheme_a_refusal() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]

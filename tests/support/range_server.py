@@ -59,8 +59,8 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self._give(body)
 
-    def _give(self, body: bytes) -> None:
-        script = self.script
+    def _give(self, whole: bytes) -> None:
+        script, body = self.script, memoryview(whole)
         asked = _RANGE.fullmatch(self.headers.get("Range", ""))
         headers = {"ETag": '"not-a-digest"', **script.headers}
         status = 200

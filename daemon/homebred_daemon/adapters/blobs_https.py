@@ -231,6 +231,8 @@ class _Asking:
 
     def _judge(self, answer: HTTPResponse) -> None:
         """What the head of an answer means (RFC 9110 §14, §15)."""
+        if answer.status in {_OK, _PARTIAL} and answer.length != 0 and not answer.fp.peek(1):
+            raise self._away("ended within the head of its answer")  # http.client takes such a head for a whole one
         if answer.status == _PARTIAL:
             self._judge_coding(answer)
             self._judge_range(answer)

@@ -106,6 +106,8 @@ class StagedFile:
         """Of all frames before `_next`, where they came in order and in this process."""
         self._next = 0
         self._unflushed: list[int] = []
+        self._is_in_doubt = False
+        """A flush failed: the next may succeed without what the first has lost, so that none of it is claimed."""
 
     @property
     def held(self) -> AbstractSet[int]:
@@ -133,7 +135,8 @@ class StagedFile:
                 self._drop_damaged()
                 return None
             os.fchmod(self._descriptor, _READ_ONLY)
-            os.fsync(self._descriptor)
+            self._sync()
+            self._unflushed.clear()
             self._whole.with_suffix(_PART).rename(self._whole)
             flush_folder(self._whole.parent)
             self._whole.with_suffix(_JOURNAL).unlink(missing_ok=True)
@@ -142,7 +145,7 @@ class StagedFile:
     def close(self) -> None:
         """As the port says: what cannot be flushed now is looked at again when it is next opened."""
         with suppress(OSError):
-            if self._unflushed:
+            if self._unflushed and not self._is_in_doubt:
                 self._flush()
         self._close()
 
@@ -155,7 +158,7 @@ class StagedFile:
         noted = self._journal.noted(self._file)
         size = os.fstat(self._descriptor).st_size
         held = {number for number in noted.flushed if number * FRAME_BYTES + self._file.frame_length(number) <= size}
-        held |= {number for number in noted.written if self._is_intact(number)}
+        held |= {number for number in noted.written if self._is_written_anew(number)}
         if held != noted.flushed:  # the journal speaks of this very file, and of what it holds, or is begun anew
             os.fdatasync(self._descriptor)
             self._journal.start_again(self._file, held)
@@ -166,6 +169,17 @@ class StagedFile:
         for piece in self._pieces(number * FRAME_BYTES, self._file.frame_length(number)):
             digest.update(piece)
         return digest.hexdigest() == self._file.frames[number]
+
+    def _is_written_anew(self, number: int) -> bool:
+        """Whether a frame is here that no flush has confirmed, which is then written once more.
+
+        Where a flush failed, the kernel may take for written what the disk never had.
+        """
+        body = os.pread(self._descriptor, self._file.frame_length(number), number * FRAME_BYTES)
+        if hashlib.sha256(body).hexdigest() != self._file.frames[number]:
+            return False
+        _write_all(self._descriptor, memoryview(body), number * FRAME_BYTES)
+        return True
 
     def _run_along(self, number: int, body: memoryview) -> None:
         if self._running is None or number != self._next:
@@ -202,11 +216,18 @@ class StagedFile:
 
     def _flush(self) -> None:
         """Has the disk take what was written, then lets the kernel forget it: the serving model's pages are to stay."""
-        os.fdatasync(self._descriptor)
+        self._sync()
         self._journal.add_flushed()
         for number in self._unflushed:
             os.posix_fadvise(self._descriptor, number * FRAME_BYTES, FRAME_BYTES, os.POSIX_FADV_DONTNEED)
         self._unflushed.clear()
+
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._descriptor)
+        except OSError:
+            self._is_in_doubt = True
+            raise
 
     def _pieces(self, begin: int, length: int) -> Iterator[bytes]:
         end = begin + length

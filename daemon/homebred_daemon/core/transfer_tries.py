@@ -1,6 +1,6 @@
 """Which source is asked next, when one that failed is asked again, and when a file is given up.
 
-    away      it cannot be reached, or broke off: asked again, at once where frames came since, else later each time
+    away      it cannot be reached, or broke off: asked again, at once where much came since, else later each time
     refuses   it does not give this file: never asked for it again in this transfer
     wrong     what it sent is not what was asked for: three times, and it is asked for nothing more in this transfer
 
@@ -81,7 +81,7 @@ class Tries:
         return Wait(min(self._standing[number].asked_after_s for number in able) - now_s)
 
     def came(self, source: int) -> None:
-        """A frame came of it, and was the right one."""
+        """A frame came of it and was the right one, or enough of one that its next failure is not one more in a row."""
         self._standing[source].failures = 0
 
     def failed(

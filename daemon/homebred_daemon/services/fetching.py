@@ -41,6 +41,8 @@ LONGEST_LOOK_S: Final = 900.0
 SILENCE_S: Final = 30.0
 SLOWEST_BYTES_PER_S: Final = 4096
 """A source that gives less is broken off, so that another may be asked: slow retrieval is an attack too."""
+PROGRESS_BYTES: Final = 65_536
+"""A stream that gave so many did not fail for nothing: it may be asked again at once."""
 MIB: Final = 1024 * 1024
 
 PROBLEMS: Final = {
@@ -152,6 +154,8 @@ class _Transfer:
         self._tries = Tries([source.name for source in sources])
         self._frame = _Frame(bytearray())
         self._held_bytes = self._total_bytes = self._fetched_bytes = 0
+        self._streamed_bytes = 0
+        """Of the stream that is open."""
 
     async def run(self, files: Sequence[WantedFile]) -> dict[str, Path]:
         """Brings all of them."""
@@ -235,10 +239,11 @@ class _Transfer:
         if self._frame.filled == file.frame_length(span.first):  # there was no room for it
             await self._keep(source, file, part, span.first)
             return
+        self._streamed_bytes = 0
         async with self._sources[source].open(file, begin, min(span.end * FRAME_BYTES, file.length)) as stream:
             for number in range(span.first, span.end):
                 self._frame.begin(file.digest, number, source)
-                await self._read_frame(stream, file.frame_length(number))
+                await self._read_frame(source, stream, file.frame_length(number))
                 await self._keep(source, file, part, number)
                 if await self._obstacle() is not None:
                     return
@@ -253,7 +258,7 @@ class _Transfer:
         self._held_bytes += len(body)
         self._tell()
 
-    async def _read_frame(self, stream: ByteStream, length: int) -> None:
+    async def _read_frame(self, source: int, stream: ByteStream, length: int) -> None:
         whole = memoryview(self._frame.room)[:length]
         while self._frame.filled < length:
             wanted = whole[self._frame.filled :][: self._bucket.slice_bytes]
@@ -266,6 +271,9 @@ class _Transfer:
                 raise SourceAwayError("a source ended before it had given what it was asked for")
             self._frame.filled += read
             self._fetched_bytes += read
+            self._streamed_bytes += read
+            if self._streamed_bytes >= PROGRESS_BYTES:
+                self._tries.came(source)
             wait_s = self._bucket.wait_s(read, self._around.clock.monotonic_s())
             if wait_s > 0:
                 await self._around.sleep(wait_s)

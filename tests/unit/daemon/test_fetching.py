@@ -18,7 +18,7 @@ from homebred_daemon.core.transfer import FRAME_BYTES, WantedFile
 from homebred_daemon.core.transfer_pace import read_windows
 from homebred_daemon.errors import SourceAwayError, SourceRefusesError, SourceWrongError, TransferError
 from homebred_daemon.ports.transfer import Progress
-from homebred_daemon.services.fetching import DISK_AGAIN_S, Fetching, Surroundings, Terms
+from homebred_daemon.services.fetching import DISK_AGAIN_S, PROGRESS_BYTES, Fetching, Surroundings, Terms
 
 HOUR_S = 3600
 SMALL = made(1000, path="specialist.toml")
@@ -128,7 +128,14 @@ async def test_only_what_is_missing_between_held_frames_is_asked_for() -> None:
     ]
 
 
-async def test_a_thousand_cuts_cost_no_byte_and_no_wait() -> None:
+async def test_cuts_that_let_something_through_are_not_waited_after() -> None:
+    stage = Stage([source(LARGE)])
+    stage.sources[0].cuts = [PROGRESS_BYTES] * (LARGE.file.length // PROGRESS_BYTES)
+    await stage.fetch(LARGE)
+    assert stage.waits == []
+
+
+async def test_a_thousand_cuts_cost_no_byte() -> None:
     stage, random = Stage([source(LARGE)]), Random(5)
     stage.sources[0].cuts = [random.randrange(1, 2 * LARGE.file.length // 1000) for _ in range(1000)]
     await stage.fetch(LARGE)
