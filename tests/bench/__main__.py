@@ -30,6 +30,7 @@ from tests.bench.starts import CLI_START, IDLE_MEMORY, READY
 from tests.bench.table import head, machine, notes, row
 from tests.bench.throughput import TOKENS_PER_S
 from tests.bench.token_profile import print_token_profile
+from tests.bench.transfer import TRANSFER
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHES: tuple[Bench, ...] = (
@@ -52,6 +53,7 @@ BENCHES: tuple[Bench, ...] = (
     MIXED_ADAPTERS,
     INGEST,
     RELEASE,
+    TRANSFER,
 )
 
 

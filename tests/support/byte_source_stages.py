@@ -9,11 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import pytest
 from tests.support.made_files import Made
+from tests.support.memory_block_line import MemoryBlockLine
+from tests.support.mqtt_block_line import BlockController, block_ends
+from tests.support.plain_broker import PlainBroker, mosquitto
 from tests.support.range_server import Script, range_server
 from tests.support.scripted_source import ScriptedSource
 
 from homebred_daemon.adapters.blobs_https import HttpsBlobs, Place, below
+from homebred_daemon.adapters.blobs_mqtt import MqttBlobs
 from homebred_daemon.ports.transfer import ByteSource
 
 
@@ -28,7 +33,7 @@ class Stage(Protocol):
         ...
 
     def fall_silent(self) -> None:
-        """Streams give nothing from now on, and do not end."""
+        """Streams give next to nothing from now on, and do not end."""
         ...
 
 
@@ -46,6 +51,34 @@ class InMemory:
 
 
 @dataclass
+class InBlocks:
+    """Blocks over a link in memory."""
+
+    source: MqttBlobs
+    line: MemoryBlockLine
+
+    def cut_after(self, length: int) -> None:
+        self.line.gives_up_to = length
+
+    def fall_silent(self) -> None:
+        self.line.is_silent = True
+
+
+@dataclass
+class OverBroker:
+    """Blocks over a real broker."""
+
+    source: MqttBlobs
+    controller: BlockController
+
+    def cut_after(self, length: int) -> None:
+        self.controller.gives_up_to = length
+
+    def fall_silent(self) -> None:
+        self.controller.is_silent = True
+
+
+@dataclass
 class OverHttp:
     """A static server."""
 
@@ -56,7 +89,7 @@ class OverHttp:
         self.script.cut_after = length
 
     def fall_silent(self) -> None:
-        self.script.stalls_after = 0
+        self.script.stalls_after = 10
 
 
 def plain_tls() -> ssl.SSLContext:
@@ -97,4 +130,24 @@ def over_http(folder: Path, *files: Made) -> Iterator[Stage]:
         yield OverHttp(source, script)
 
 
-STAGES = {"memory": in_memory, "http": over_http}
+@contextmanager
+def in_blocks(folder: Path, *files: Made) -> Iterator[Stage]:
+    """The fake link."""
+    line = MemoryBlockLine({one.file.digest: one.body for one in files})
+    yield InBlocks(MqttBlobs(line), line)
+
+
+@contextmanager
+def over_broker(folder: Path, *files: Made) -> Iterator[Stage]:
+    """mosquitto on loopback."""
+    if mosquitto() is None:
+        pytest.skip("mosquitto is not installed: packaging/tools/test_tools.sh does it")
+    broker = PlainBroker(folder).start()
+    try:
+        with block_ends(broker, {one.file.digest: one.body for one in files}) as (controller, line):
+            yield OverBroker(MqttBlobs(line), controller)
+    finally:
+        broker.stop()
+
+
+STAGES = {"memory": in_memory, "http": over_http, "blocks": in_blocks, "broker": over_broker}

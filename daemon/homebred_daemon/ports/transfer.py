@@ -46,6 +46,19 @@ class ByteSource(Protocol):
         ...
 
 
+class BlockLine(Protocol):
+    """Requests and answers of the fleet's link, for devices that nothing but the broker's port is open to."""
+
+    async def ask(self, digest: str, begin: int, length: int) -> bytes:
+        """A few bytes of a file. It may be called many times at once, and be cancelled.
+
+        Raises:
+            SourceAwayError: there is no link, or it was lost on its way.
+            SourceRefusesError: the controller does not give this file.
+        """
+        ...
+
+
 class PartialFile(Protocol):
     """A file on its way in. Every method may raise StateError, UnwritableError; one thread at a time."""
 
