@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from homebred_daemon.config_sources import DEFAULT_RUNTIME_DIR, SOCKET_NAME, Key
 from homebred_daemon.core.endpoint_urls import checked_base_url
+from homebred_daemon.core.transfer_pace import read_windows
 
 
 def _absolute(path: Path) -> Path:
@@ -345,6 +346,37 @@ class FleetSettings(_Section):
     max_outbox_mb: int = Field(default=256, ge=1, le=65_536, description="The same in megabytes of the disk.")
 
 
+def _windows(text: str) -> str:
+    read_windows(text)
+    return text
+
+
+class TransferSettings(_Section):
+    """How the files of releases come to this device."""
+
+    max_kilobytes_per_s: int = Field(default=0, ge=0, le=10_000_000, description="How fast; 0: as fast as they come.")
+    windows: Annotated[str, AfterValidator(_windows)] = Field(
+        default="",
+        description='When, by the local clock, such as "22:00-05:00, 12:00-13:00"; empty: at any time.',
+    )
+    reserve_mb: int = Field(
+        default=512, ge=0, le=1_048_576, description="Megabytes of the disk that stay free whatever is fetched."
+    )
+    mirror: str = Field(
+        default="",
+        max_length=512,
+        pattern=r"^(https?://[^\s?#@]+)?$",
+        description="A static server with the files as ADDRESS/sha256/DIGEST, asked before the controller; empty: none.",
+    )
+    broker_mb: int = Field(
+        default=50,
+        ge=0,
+        le=1_048_576,
+        description="Largest file that is fetched over the broker where neither the mirror nor the controller answers; "
+        "0: none.",
+    )
+
+
 class LogSettings(_Section):
     """What the daemon writes about itself; never a task's content."""
 
@@ -419,6 +451,7 @@ class Settings(BaseSettings):
     tracing: TracingSettings = TracingSettings()
     gateway: GatewaySettings = GatewaySettings()
     fleet: FleetSettings = FleetSettings()
+    transfer: TransferSettings = TransferSettings()
     log: LogSettings = LogSettings()
 
     @override

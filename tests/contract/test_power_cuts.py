@@ -40,6 +40,7 @@ REVIEW, IDENTITY = ADAPTERS + "store/review.py", ADAPTERS + "identity_files.py"
 DATABASE, LEDGER = ADAPTERS + "store/database.py", ADAPTERS + "store/ledger.py"
 OUTBOX = ADAPTERS + "store/outbox.py"
 STAGE = "homebred_fleet/adapters/release_stage.py"
+STAGING = ADAPTERS + "staging_folder.py"
 
 # fmt: off
 MUTANTS = [
@@ -77,6 +78,11 @@ MUTANTS = [
     Mutant("ledger", LEDGER, "with transaction(self._connection):", "if True:"),
     Mutant("ledger", DATABASE, "PRAGMA journal_mode = WAL", "PRAGMA journal_mode = MEMORY"),
     Mutant("telemetry", OUTBOX, "'FULL' if survives_power_cuts else 'NORMAL'", "'NORMAL'"),
+    Mutant("staging", STAGING, "  os.fsync(self._descriptor)\n        except", "  pass\n        except"),
+    Mutant("staging", STAGING, "flush_folder(whole.parent)  # both names", "pass"),
+    Mutant("staging", STAGING, "os.fsync(self._descriptor)\n            self._journal", "self._journal"),
+    Mutant("staging", STAGING, "            flush_folder(self._whole.parent)", "            pass"),
+    Mutant("staging", ADAPTERS + "staging_journal.py", "        os.fdatasync(self._descriptor)", "        pass"),
     Mutant("review", FILES, "os.fsync(file.fileno())", "pass"),
     Mutant("review", REVIEW, "flush_file(emptied)", "pass"),
     Mutant("review", REVIEW, 'synchronous="FULL"', 'synchronous="NORMAL"'),

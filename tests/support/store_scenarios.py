@@ -19,6 +19,7 @@ from tests.support import (
     identity_scenarios,
     release_scenarios,
     review_scenarios,
+    staging_scenarios,
     telemetry_scenarios,
 )
 from tests.support.ledger_entries import OUTCOME, entries, keep_documents
@@ -293,6 +294,13 @@ def _check_telemetry(root: Path, promised: Promised) -> None:
     telemetry_scenarios.check(root, promised.told)
 
 
+# -- a release's file on its way in: frames that were flushed, and nothing that is not what it should be
+
+
+def _check_staging(root: Path, promised: Promised) -> None:
+    staging_scenarios.check(root, promised.told, promised.before_sync_of(staging_scenarios.JOURNAL))
+
+
 # -- a file of settings that is replaced, as the policy that an operator set
 
 DOCUMENT = "state/policy.toml"
@@ -345,5 +353,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     "identity": Scenario(prepare=_nothing, act=identity_scenarios.act, check=_check_identity),
     "telemetry": Scenario(prepare=_nothing, act=telemetry_scenarios.act, check=_check_telemetry),
     "release": Scenario(prepare=release_scenarios.prepare, act=release_scenarios.act, check=_check_release),
+    "staging": Scenario(
+        prepare=_nothing, act=staging_scenarios.act, check=_check_staging, logs=(staging_scenarios.JOURNAL,)
+    ),
     "document": Scenario(prepare=_nothing, act=_replace_document, check=_check_document),
 }

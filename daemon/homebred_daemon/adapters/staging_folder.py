@@ -159,9 +159,11 @@ class StagedFile:
         size = os.fstat(self._descriptor).st_size
         held = {number for number in noted.flushed if number * FRAME_BYTES + self._file.frame_length(number) <= size}
         held |= {number for number in noted.written if self._is_written_anew(number)}
-        if held != noted.flushed:  # the journal speaks of this very file, and of what it holds, or is begun anew
-            os.fdatasync(self._descriptor)
-            self._journal.start_again(self._file, held)
+        if gone := (noted.flushed | noted.written) - held:  # else they would be claimed again once there are others
+            self._journal.add_dropped(gone)
+        if held - noted.flushed:
+            os.fsync(self._descriptor)
+            self._journal.add_flushed()
         return held
 
     def _is_intact(self, number: int) -> bool:
@@ -199,20 +201,17 @@ class StagedFile:
 
     def _drop_damaged(self) -> None:
         """Keeps the frames that are as they should be."""
-        intact = {number for number in range(len(self._file.frames)) if self._is_intact(number)}
+        damaged = {number for number in range(len(self._file.frames)) if not self._is_intact(number)}
         self._running = None
         self._unflushed.clear()
-        os.fdatasync(self._descriptor)
-        if len(intact) == len(self._file.frames):
-            os.ftruncate(self._descriptor, 0)
-            self._journal.start_again(self._file, set())
+        self._journal.add_dropped(damaged or set(self._held))
+        if not damaged:
             self._held.clear()
             raise TransferError(
                 f"every frame of {self._file.path} is as the release says, and the whole is not {self._file.digest}",
                 hint="the release contradicts itself: build it again under a new number",
             )
-        self._journal.start_again(self._file, intact)
-        self._held.intersection_update(intact)
+        self._held -= damaged
 
     def _flush(self) -> None:
         """Has the disk take what was written, then lets the kernel forget it: the serving model's pages are to stay."""

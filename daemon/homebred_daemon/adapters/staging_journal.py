@@ -2,8 +2,10 @@
 
     17 9f86d081884c7d65      frame 17, whose digest begins so, was written; a kill does not take it away
     flushed                  all that stands above is on the disk; a power cut does not take it away
+    dropped 17               frame 17 is not here after all
 
-Lines are added and never changed. A line that is torn, or of another frame than is wanted now, counts for nothing.
+Lines are added and never changed, or a kill could take with them what the disk has long had. A line that is torn, or of
+another frame than is wanted now, counts for nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from homebred_daemon.core.transfer import WantedFile
 
 _LINE = re.compile(r"(?P<number>[0-9]{1,7}) (?P<digest>[0-9a-f]{16})")
 _FLUSHED = "flushed"
+_DROPPED = re.compile(r"dropped (?P<number>[0-9]{1,7})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +56,11 @@ class StagingJournal:
         self._add(_FLUSHED)
         os.fdatasync(self._descriptor)
 
-    def start_again(self, file: WantedFile, flushed: AbstractSet[int]) -> None:
-        """Holds these frames and no other."""
-        os.ftruncate(self._descriptor, 0)
-        self._end = 0
-        for number in sorted(flushed):
-            self._add(_line(file, number))
-        self.add_flushed()
+    def add_dropped(self, numbers: AbstractSet[int]) -> None:
+        """These frames are not here; from now on the disk knows."""
+        for number in sorted(numbers):
+            self._add(f"dropped {number}")
+        os.fdatasync(self._descriptor)
 
     def close(self) -> None:
         """Nothing may be called afterwards."""
@@ -86,6 +87,9 @@ def read_noted(body: bytes, file: WantedFile) -> Noted:
         if line == _FLUSHED:
             flushed |= written
             written.clear()
+        elif (dropped := _DROPPED.fullmatch(line)) is not None:
+            flushed.discard(int(dropped["number"]))
+            written.discard(int(dropped["number"]))
         elif found is not None and _is_of(file, int(found["number"]), found["digest"]):
             written.add(int(found["number"]))
     return Noted(flushed=frozenset(flushed), written=frozenset(written - flushed))

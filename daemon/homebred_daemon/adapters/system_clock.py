@@ -6,6 +6,12 @@ import time
 from datetime import UTC, datetime
 
 
+def second_of_local_day() -> float:
+    """What a clock on the wall shows, by this machine's time zone, in seconds."""
+    local = datetime.now(UTC).astimezone()
+    return (local.hour * 60 + local.minute) * 60 + local.second + local.microsecond / 1e6
+
+
 class SystemClock:
     """Wall and monotonic time of this machine."""
 
