@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 from tests.support.failing_disks import prove
-from tests.support.store_scenarios import SCENARIOS
+from tests.support.store_scenarios import INSTALLS, SCENARIOS
 
 SEED = 20261123
 SAMPLE = 6
@@ -16,7 +16,7 @@ BY_HAND = {"recover"}
 
 @pytest.mark.parametrize("when", ["once", "on"])
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
-@pytest.mark.parametrize("scenario", sorted(SCENARIOS.keys() - BY_HAND))
+@pytest.mark.parametrize("scenario", sorted(SCENARIOS.keys() - BY_HAND - INSTALLS))
 def test_a_failing_call_is_told_and_the_store_stays_sound(
     scenario: str,
     error: str,

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 from tests.support.power_cuts import REPOSITORY, prove, recorded
-from tests.support.store_scenarios import SCENARIOS
+from tests.support.store_scenarios import INSTALLS, SCENARIOS
 
 pytestmark = pytest.mark.slow
 
 SEED = 20261123
 
 
-@pytest.mark.parametrize("scenario", sorted(SCENARIOS.keys() - {"ledger again"}))  # that one is for failing disks
+@pytest.mark.parametrize(
+    "scenario", sorted(SCENARIOS.keys() - {"ledger again"} - INSTALLS)
+)  # that one is for failing disks
 def test_a_power_cut_at_any_operation_breaks_no_promise(scenario: str, tmp_path: Path, thorough: bool) -> None:  # noqa: FBT001 - a fixture
     journal = recorded(scenario, tmp_path)
     tally = prove(scenario, journal, seed=SEED, choices=20 if thorough else 2)

@@ -67,6 +67,8 @@ class Files:
 
     fetched: list[int] = field(default_factory=list)
     discarded: list[int] = field(default_factory=list)
+    kept: list[list[int]] = field(default_factory=list)
+    """Of which releases files were to stay, each time."""
     failure: HomebredError | None = None
     refusal: Refusal | None = None
     flowing: asyncio.Event | None = None
@@ -83,6 +85,9 @@ class Files:
     async def discard(self, wanted: Release) -> None:
         if wanted.number not in self.discarded:
             self.discarded.append(wanted.number)
+
+    async def keep_only(self, wanted: Collection[Release]) -> None:
+        self.kept.append([each.number for each in wanted])
 
 
 @dataclass(slots=True)
@@ -115,6 +120,7 @@ class FakeServing:
     """Fulfils `ports.installs.Serving`."""
 
     store: ReleaseStore
+    specialist_id: str = SPECIALIST
     serves: list[int | None] = field(default_factory=list)
     """The release that it served after each time it was told."""
     used: set[str] = field(default_factory=set)
@@ -123,7 +129,7 @@ class FakeServing:
     async def take_up(self) -> None:
         if self.failure is not None:
             raise self.failure
-        current = self.store.in_force(SPECIALIST).current
+        current = self.store.in_force(self.specialist_id).current
         self.serves.append(None if current is None else current.number)
 
     def in_use(self) -> Collection[str]:
@@ -174,7 +180,7 @@ class Receipts:
         self.told.append((version, result, problem_code))
 
 
-class _AtOnce(ThreadPoolExecutor):
+class AtOnce(ThreadPoolExecutor):
     """Does on the loop's own thread what is given to a thread: a story is then the same every time."""
 
     @override
@@ -216,7 +222,7 @@ class Device:
             terms=TERMS,
         )
         self.installing = Installing(means, report_defect=self.defects.append)
-        asyncio.get_running_loop().set_default_executor(_AtOnce())
+        asyncio.get_running_loop().set_default_executor(AtOnce())
         async with self.installing.running():
             yield self.installing
         assert not self.defects, self.defects

@@ -17,6 +17,7 @@ from typing import TypeVar
 from tests.support import (
     command_scenarios,
     identity_scenarios,
+    install_scenarios,
     release_scenarios,
     review_scenarios,
     staging_scenarios,
@@ -301,6 +302,21 @@ def _check_staging(root: Path, promised: Promised) -> None:
     staging_scenarios.check(root, promised.told, promised.before_sync_of(staging_scenarios.JOURNAL))
 
 
+# -- releases being installed: at every moment one valid model serves, whatever was told holds, and all comes to its end
+
+
+def _check_settled(root: Path, promised: Promised) -> None:
+    install_scenarios.check_settled(root, promised.told)
+
+
+def _check_refused(root: Path, promised: Promised) -> None:
+    install_scenarios.check_refused(root, promised.told)
+
+
+def _check_rolled_back(root: Path, promised: Promised) -> None:
+    install_scenarios.check_rolled_back(root, promised.told)
+
+
 # -- a file of settings that is replaced, as the policy that an operator set
 
 DOCUMENT = "state/policy.toml"
@@ -356,5 +372,15 @@ SCENARIOS: Mapping[str, Scenario] = {
     "staging": Scenario(
         prepare=_nothing, act=staging_scenarios.act, check=_check_staging, logs=(staging_scenarios.JOURNAL,)
     ),
+    "install": Scenario(prepare=install_scenarios.prepare, act=install_scenarios.act_settled, check=_check_settled),
+    "install refused": Scenario(
+        prepare=install_scenarios.prepare, act=install_scenarios.act_refused, check=_check_refused
+    ),
+    "install rolled back": Scenario(
+        prepare=install_scenarios.prepare, act=install_scenarios.act_rolled_back, check=_check_rolled_back
+    ),
     "document": Scenario(prepare=_nothing, act=_replace_document, check=_check_document),
 }
+
+INSTALLS = frozenset({"install", "install refused", "install rolled back"})
+"""Those that have tests of their own: each check runs a device to the end, and a call that fails is tried again."""

@@ -33,6 +33,10 @@ class ReleaseFiles(Protocol):
         """The files are needed no more; harmless where there are none. Raises StateError."""
         ...
 
+    async def keep_only(self, wanted: Collection[Release]) -> None:
+        """The files of all other releases are needed no more, whatever a kill has left of them. Raises StateError."""
+        ...
+
 
 class ReleaseStore(Protocol):
     """The model store, as installing uses it. Not for two threads at once."""

@@ -36,6 +36,8 @@ from homebred_daemon.services.install_book import InstallBook, on_thread
 PAUSE_S = 5.0
 """Before an act that broke off is tried again; doubled each time."""
 LONGEST_PAUSE_S = 300.0
+FETCHING = frozenset({State.DOWNLOADING, State.VERIFYING})
+"""States whose acts need the files as they were fetched."""
 LOOK_AGAIN_S = 600.0
 """At what waits for something to change, such as the end of a probation."""
 
@@ -160,7 +162,7 @@ class Installing:
         install = await self._book.find(seq)
         if install is None or install.is_over:
             return None
-        if install.state not in {State.DOWNLOADING, State.VERIFYING}:
+        if install.state not in FETCHING:
             await self._means.files.discard(install.release)
         outcome = await self._acted(install, changed)
         match outcome:
@@ -254,6 +256,8 @@ class Installing:
         store, freed_bytes = self._means.store, 0
         async with self._planning:
             unfinished = await self._book.unfinished()
+            fetching = [each.release for each in unfinished if each.state in FETCHING]
+            await self._means.files.keep_only(fetching)
             for specialist_id, numbers in (await on_thread(store.released)).items():
                 held = [await self._held(specialist_id, number) for number in numbers]
                 needed = {each.release.number for each in unfinished if each.release.id == specialist_id}

@@ -1,4 +1,4 @@
-"""Releases on their way to serving and back, on a device that is restarted, stopped, short of room and told otherwise."""
+"""Releases on their way to serving and back, on a device that is restarted, stopped, or short of room."""
 
 from __future__ import annotations
 

@@ -1,0 +1,243 @@
+"""Releases being installed on real files, and what must hold of a device after any fault: one valid model serves.
+
+The model store, the install store and the folder where files are put aside are real; engine and fleet are fakes
+that say the same every time. A scenario begins with release 1 serving and settled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support.install_stage import TERMS, AtOnce, FakeGate, FakeOrders, FakeServing, Receipts
+from tests.support.manual_clock import ManualClock, run_with
+from tests.support.recorded_journal import RecordedJournal
+from tests.support.release_folders import SAID, SPECIALIST, write_release
+
+from homebred_daemon.adapters.durable_files import flush_folder, make_folder, write_flushed
+from homebred_daemon.adapters.release_store import ReleaseStore
+from homebred_daemon.adapters.store.installs import SqliteInstallStore
+from homebred_daemon.core.compatibility import Refusal
+from homebred_daemon.core.deployment import State, Tally
+from homebred_daemon.core.releases import Release
+from homebred_daemon.errors import HomebredError, StateError
+from homebred_daemon.ports.installs import Counted
+from homebred_daemon.services.install_acts import InstallMeans
+from homebred_daemon.services.installing import LONGEST_PAUSE_S, Installing
+
+Tell = Callable[[str], None]
+TURNS, TIDYING_TURNS = 200, 600
+TRIES = 12
+"""Pauses that a fault may take before the device is given up."""
+
+
+@dataclass(slots=True)
+class StagedFiles:
+    """Fulfils `ports.installs.ReleaseFiles`: copies from offers beside, file by file, the last rename commits."""
+
+    root: Path
+
+    async def fetch(self, wanted: Release) -> Path | Refusal:
+        folder = self.root / "staging" / str(wanted.number)
+        try:
+            if not folder.is_dir():
+                self._copy(self.root / "offers" / str(wanted.number), folder)
+        except OSError as error:
+            raise StateError(f"no file can be put aside: {error}", hint="free disk space") from error
+        return folder
+
+    async def discard(self, wanted: Release) -> None:
+        try:
+            shutil.rmtree(self.root / "staging" / str(wanted.number))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise StateError(f"what was put aside cannot be removed: {error}", hint="check the disk") from error
+
+    async def keep_only(self, wanted: Collection[Release]) -> None:
+        names = {str(each.number) for each in wanted}
+        try:
+            for path in (self.root / "staging").iterdir():
+                if path.name not in names:
+                    shutil.rmtree(path)
+        except OSError as error:
+            raise StateError(f"what was put aside cannot be removed: {error}", hint="check the disk") from error
+
+    def _copy(self, offer: Path, folder: Path) -> None:
+        aside = folder.with_name(f".new-{folder.name}")
+        shutil.rmtree(aside, ignore_errors=True)
+        make_folder(aside / "golden")
+        for path in sorted(offer.rglob("*")):
+            if path.is_file():
+                write_flushed(aside / path.relative_to(offer), path.read_bytes())
+        for each in (aside / "golden", aside):
+            flush_folder(each)
+        aside.rename(folder)
+        flush_folder(folder.parent)
+
+
+@dataclass(slots=True)
+class DiskDevice:
+    """A device whose stores are files below a folder."""
+
+    root: Path
+    clock: ManualClock = field(default_factory=ManualClock)
+    gate: FakeGate = field(default_factory=FakeGate)
+    store: ReleaseStore = field(init=False)
+    installs: SqliteInstallStore = field(init=False)
+    installing: Installing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.gate.scores_ppm[3] = 100_000  # release 3 does not pass
+        make_folder(self.root / "models")
+        make_folder(self.root / "staging")
+        self.store = ReleaseStore(self.root / "models")
+        self.installs = SqliteInstallStore(self.root / "installs.sqlite")
+
+    def close(self) -> None:
+        self.installs.close()
+
+    async def runs(self, number: int, end: State, *, good: int, bad: int, tell: Tell) -> None:
+        """Has a release installed, if it is not over already, its answers be counted, and waits for its end.
+
+        Raises:
+            HomebredError: it does not come to that.
+        """
+        asyncio.get_running_loop().set_default_executor(AtOnce())
+        means = InstallMeans(
+            files=StagedFiles(self.root),
+            store=self.store,
+            installs=self.installs,
+            gate=self.gate,
+            serving=FakeServing(self.store, SPECIALIST),
+            orders=FakeOrders(self.clock),
+            receipts=Receipts(),
+            journal=RecordedJournal(),
+            terms=TERMS,
+        )
+        defects: list[BaseException] = []
+        self.installing = Installing(means, report_defect=defects.append)
+        async with self.installing.running():
+            release = write_release(self.root / "again" / str(number), number)
+            await self._goes_through(release, end, Tally(good=good, seen=good + bad), tell)
+            for _ in range(TIDYING_TURNS):
+                await asyncio.sleep(0)
+        assert not defects, defects
+
+    async def _goes_through(self, release: Release, end: State, outcomes: Tally, tell: Tell) -> None:
+        await self.installing.want(release)
+        told = ""
+        for _ in range(TRIES):
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+                state = self._state(release.number)
+                if state is State.PROBATION and told != "active":
+                    told = "active"
+                    tell(f"active {release.number}")
+                    await self._counts(release.number, outcomes)
+                if state is end:
+                    tell(f"{end} {release.number}")
+                    return
+            self.clock.pass_s(max(LONGEST_PAUSE_S, TERMS.soak_s))
+        raise StateError(f"release {release.number} is {self._state(release.number)}", hint="wait for room")
+
+    async def _counts(self, number: int, outcomes: Tally) -> None:
+        stored = self.store.stored(SPECIALIST, number)
+        assert stored is not None
+        counted = Counted(specialist=SPECIALIST, version=stored.version, tally=outcomes)
+        await self.installing.observe([counted], through=number)
+
+    def _state(self, number: int) -> State | None:
+        query = "SELECT state FROM installs WHERE number = ? ORDER BY seq DESC LIMIT 1"
+        row = self.installs._connection.execute(query, (number,)).fetchone()
+        return None if row is None else State(row["state"])
+
+
+def prepare(root: Path) -> None:
+    """Release 1 serves and has settled; others are offered."""
+    for number in (1, 2, 3, 4):
+        write_release(root / "offers" / str(number), number)
+    with closing(DiskDevice(root)) as device:
+        run_with(device.clock, device.runs(1, State.SETTLED, good=60, bad=0, tell=lambda _: None))
+
+
+def act_settled(root: Path, tell: Tell) -> None:
+    """Release 2 passes, serves and settles; release 4 after it, so that release 1 is collected."""
+    with closing(DiskDevice(root)) as device:
+        run_with(device.clock, device.runs(2, State.SETTLED, good=60, bad=0, tell=tell))
+        run_with(device.clock, device.runs(4, State.SETTLED, good=60, bad=0, tell=tell))
+
+
+def act_refused(root: Path, tell: Tell) -> None:
+    """Release 3 does not pass its gate."""
+    with closing(DiskDevice(root)) as device:
+        run_with(device.clock, device.runs(3, State.REFUSED, good=0, bad=0, tell=tell))
+
+
+def act_rolled_back(root: Path, tell: Tell) -> None:
+    """Release 2 passes and degrades in use."""
+    with closing(DiskDevice(root)) as device:
+        run_with(device.clock, device.runs(2, State.ROLLED_BACK, good=2, bad=28, tell=tell))
+
+
+def serving_of(root: Path) -> int:
+    """The one release that serves, every byte of it read; no service has run since the fault."""
+    shelf = ReleaseStore(root / "models").contents(verifies=True)
+    assert not shelf.damaged, shelf.damaged
+    (only,) = shelf.specialists
+    assert only.is_intact
+    assert only.manifest.title == SAID.format(number=only.release)
+    return only.release
+
+
+def check_settled(root: Path, told: Sequence[str]) -> None:
+    """One valid model at once; what was told holds; then all comes to its end."""
+    serving = serving_of(root)
+    assert serving in {1, 2, 4}
+    assert serving == 4 or "active 4" not in told, told
+    assert serving in {2, 4} or "active 2" not in told, told
+    _finish(root, lambda: act_settled(root, lambda _: None))
+    _check_end(root, serving=4, kept={2, 4})
+
+
+def check_refused(root: Path, told: Sequence[str]) -> None:
+    """What served serves on, at every moment."""
+    assert serving_of(root) == 1
+    _finish(root, lambda: act_refused(root, lambda _: None))
+    _check_end(root, serving=1, kept={1})
+
+
+def check_rolled_back(root: Path, told: Sequence[str]) -> None:
+    """The old one, or the new one before it was found bad; in the end the old one."""
+    serving = serving_of(root)
+    assert serving in {1, 2}
+    assert serving == 1 or "rolled_back 2" not in told, told
+    _finish(root, lambda: act_rolled_back(root, lambda _: None))
+    _check_end(root, serving=1, kept={1})
+
+
+def _finish(root: Path, act: Callable[[], None]) -> None:
+    try:
+        act()
+    except HomebredError as error:
+        raise AssertionError(f"it does not go on: {error.message}") from error
+
+
+def _check_end(root: Path, *, serving: int, kept: set[int]) -> None:
+    assert serving_of(root) == serving
+    store = ReleaseStore(root / "models")
+    assert {number for numbers in store.released().values() for number in numbers} == kept
+    bases = [store.stored(SPECIALIST, number) for number in sorted(kept)]
+    needed = {Path(each.base_path).name for each in bases if each is not None}
+    blobs = root / "models/blobs/sha256"
+    assert {path.name for path in blobs.iterdir()} == needed
+    strays = [path for path in root.rglob(".*") if path.name != ".lock"]
+    assert not strays, strays
+    assert not list((root / "staging").iterdir())
+    with closing(SqliteInstallStore(root / "installs.sqlite")) as installs:
+        assert not installs.unfinished()
+        assert not installs.untold()
