@@ -17,6 +17,7 @@ from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.adapters.specialist_folder import read_golden_file
 from homebred_daemon.cli.connection import controller
 from homebred_daemon.cli.exits import Exit, write_json
+from homebred_daemon.cli.installs import history, why
 from homebred_daemon.cli.models_view import (
     evaluation_json,
     shelf_json,
@@ -41,6 +42,8 @@ MEGABYTE = 1_000_000
 LONGEST_TEMPORARY = 50  # a worker's socket goes below it, and a socket's path holds 107 bytes (unix(7))
 
 app = typer.Typer(help="Add, list, remove and evaluate models; load, unload and pin them in the daemon.")
+app.command("history")(history)
+app.command("why")(why)
 
 Config = Annotated[Path | None, typer.Option("--config", help="Configuration file.")]
 StateDir = Annotated[str | None, typer.Option("--state-dir", help="The state folder; the store is its `models`.")]

@@ -106,6 +106,11 @@ class Adapting:
         """Whether the worker is at it now: it may be silent meanwhile, for the time that a change may take."""
         return self._change is not None
 
+    @property
+    def in_use(self) -> frozenset[str]:
+        """Digests of adapters that answers run on, or wait for."""
+        return frozenset(self._users) | frozenset(self._waiting)
+
     def refusal(self, adapter: ServedAdapter | None) -> str:
         """Why the worker does not take it; empty: it has not said that it does not."""
         refused = self._refused.get(adapter.digest) if adapter else None

@@ -180,6 +180,16 @@ class WorkerPool:
         place = self._places.find(model)
         return place is not None and place.is_loaded
 
+    def in_use(self) -> frozenset[str]:
+        """Digests of models and adapters that requests run on, or wait for: their files must stay."""
+        found: set[str] = set()
+        for place in self._places:
+            if place.holders:
+                found.add(place.model.digest)
+            if place.resident is not None:
+                found |= place.resident.adapting.in_use
+        return frozenset(found)
+
     def condition(self, model: ServedModel, adapter: ServedAdapter | None = None) -> Condition:
         """What is to be said of the model's failures, of room that it cannot have, and of its adapter."""
         condition = self._supervisor.condition(model)

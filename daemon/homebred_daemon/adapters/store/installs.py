@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from homebred_daemon.adapters.store.database import SqlFolder, connect, transaction
+from homebred_daemon.adapters.store.reading import opened_read_only
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.deployment import Event, Install, State, Tally
 from homebred_daemon.core.releases import Release, read_release, release_record
@@ -32,10 +33,11 @@ TOLD_AT_ONCE = 32
 class SqliteInstallStore:
     """Fulfils `ports.installs.InstallStore`. Not safe for two threads at once: its owner serialises calls."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """`read_only` changes nothing, whoever else has it open; the file must be there."""
         self._path = path
         self._queries = INSTALLS.queries()
-        self._connection = connect(path, INSTALLS, synchronous="FULL")
+        self._connection = self._read_only() if read_only else connect(path, INSTALLS, synchronous="FULL")
 
     def close(self) -> None:
         """Folds the write-ahead log into the file and closes it."""
@@ -152,6 +154,21 @@ class SqliteInstallStore:
         """As the port says."""
         rows = self._rows("tally", specialist=specialist_id, version=version)
         return Tally(good=rows[0]["good"], seen=rows[0]["seen"]) if rows else Tally()
+
+    def _read_only(self) -> sqlite3.Connection:
+        try:
+            connection = opened_read_only(self._path)
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
+        if version != len(INSTALLS.migrations()):
+            connection.close()
+            raise StateError(
+                f"{self._path} has version {version}; this program reads version {len(INSTALLS.migrations())}",
+                hint="read it with the homebred that wrote it",
+            )
+        connection.row_factory = sqlite3.Row
+        return connection
 
     def _step(self, moved: Install, event: Event, facts: Mapping[str, int]) -> None:
         self._run(

@@ -1,4 +1,4 @@
-"""Opens a ledger file that somebody names, so that nothing in it or beside it changes, and only if it is a ledger."""
+"""Opens files that somebody reads, so that nothing in them or beside them changes; a ledger only if it is one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise RequestError(f"there is no ledger at {path}", hint="correct the path; nothing was created")
     try:
-        connection = _connected(path)
+        connection = opened_read_only(path)
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         (version,) = connection.execute("PRAGMA user_version").fetchone()
     except sqlite3.Error as error:
@@ -46,7 +46,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def opened_read_only(path: Path) -> sqlite3.Connection:
     """Read-only. Without a log beside it nobody has it open: then SQLite need not make one, nor be able to."""
     log = path.with_name(path.name + "-wal")
     options = "mode=ro" if log.exists() else "mode=ro&immutable=1"

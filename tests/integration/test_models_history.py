@@ -1,0 +1,94 @@
+"""`homebred models history` and `why` over what a device that installs releases has kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support import install_scenarios
+from tests.support.command_line import homebred
+from tests.support.specialists import write_specialist
+
+from homebred_daemon.adapters.model_store import ModelStore
+from homebred_daemon.cli.exits import Exit
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """Release 1 settled, 2 rolled back, 3 refused."""
+    install_scenarios.prepare(tmp_path)
+    install_scenarios.act_rolled_back(tmp_path, lambda _: None)
+    install_scenarios.act_refused(tmp_path, lambda _: None)
+    return tmp_path
+
+
+def as_json(*arguments: str) -> Any:
+    done = homebred("models", *arguments, "--json")
+    assert done.status == Exit.OK, done
+    return json.loads(done.out)
+
+
+def test_the_history_names_every_release_what_became_of_it_and_which_serves(state: Path) -> None:
+    told = as_json("history", "--state-dir", str(state))["installs"]
+    assert [(each["release"], each["state"], each["code"], each["serves"]) for each in told] == [
+        (3, "refused", "gate_quality", False),
+        (2, "rolled_back", "degraded", False),
+        (1, "settled", "", True),
+    ]
+    assert [step["event"] for step in told[1]["steps"]] == [
+        "begun",
+        "fetched",
+        "verified",
+        "fits",
+        "passed",
+        "activated",
+        "degraded",
+        "moved_back",
+    ]
+    assert told[1]["outcomes"] == {"good": 2, "seen": 30}
+    facts = told[0]["steps"][-1]["facts"]
+    assert facts["say.again:score_ppm"] == 100_000
+    shown = homebred("models", "history", "parrot", "--state-dir", str(state)).out
+    assert "rolled_back" in shown
+    assert "2 of 30 outcomes were good" in shown
+
+
+def test_why_says_what_serves_by_what_right_and_what_speaks_against_the_others(state: Path) -> None:
+    told = as_json("why", "parrot", "--state-dir", str(state))
+    assert told["serving"]["release"] == 1
+    assert told["serving"]["is_good"] is True
+    assert told["goes_back_to"] is None
+    shown = homebred("models", "why", "parrot", "--state-dir", str(state)).out
+    assert shown.startswith("parrot: release 1 serves since 2026-")
+    assert "it has settled" in shown
+    assert "gate_quality: say.again scored 0.100 on 40 rows; 0.600 is demanded" in shown
+    assert "degraded: 2 of 30 outcomes were good" in shown
+
+
+def test_a_device_without_releases_says_so(tmp_path: Path) -> None:
+    assert as_json("history", "--state-dir", str(tmp_path)) == {"installs": []}
+    assert "no release was ever installed here" in homebred("models", "history", "--state-dir", str(tmp_path)).out
+    unknown = homebred("models", "why", "parrot", "--state-dir", str(tmp_path))
+    assert unknown.status == Exit.USAGE
+    assert "homebred models list" in unknown.err
+    ModelStore(tmp_path / "models").add(write_specialist(tmp_path / "parrot"))
+    told = as_json("why", "parrot", "--state-dir", str(tmp_path))
+    assert told["serving"] == {"release": 0}
+    shown = homebred("models", "why", "parrot", "--state-dir", str(tmp_path)).out
+    assert "what an administrator put in serves" in shown
+
+
+def test_reading_changes_nothing(state: Path) -> None:
+    before = {path: path.read_bytes() for path in state.rglob("*.sqlite*")}
+    homebred("models", "history", "--state-dir", str(state))
+    homebred("models", "why", "parrot", "--state-dir", str(state))
+    assert {path: path.read_bytes() for path in state.rglob("*.sqlite*")} == before
+
+
+def test_a_file_that_cannot_be_read_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "installs.sqlite").write_bytes(b"no database" * 1000)
+    done = homebred("models", "history", "--state-dir", str(tmp_path))
+    assert done.status == Exit.FAILED
+    assert "what serves goes on serving" in done.err
