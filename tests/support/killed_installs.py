@@ -11,12 +11,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.support.store_scenarios import SCENARIOS
-
-from homebred_daemon.adapters.store import installs
 
 
 def run_killed_before(number: int, scenario: str, root: Path, told: Path) -> str:
@@ -57,16 +58,16 @@ def run_killed_before(number: int, scenario: str, root: Path, told: Path) -> str
     return what
 
 
-def _before_statements(step: object) -> None:
-    """A kill between two statements of a transaction, and before its commit."""
-    connect = installs.connect
+def _before_statements(step: Callable[[str], None]) -> None:
+    """A kill between two statements of a transaction, and before its commit; in this child alone."""
+    connect = sqlite3.connect
 
-    def traced(*arguments: object, **options: object) -> object:
-        connection = connect(*arguments, **options)  # type: ignore[arg-type]  # as they were given
-        connection.set_trace_callback(lambda sql: step(sql.split("\n")[0][:40]) if _writes(sql) else None)  # type: ignore[operator]
+    def traced(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*arguments, **options)
+        connection.set_trace_callback(lambda sql: step(sql.split("\n")[0][:40]) if _writes(sql) else None)
         return connection
 
-    installs.connect = traced  # type: ignore[assignment]  # in this child alone
+    sqlite3.connect = traced  # type: ignore[assignment]  # of its overloads the product uses one
 
 
 def _writes(sql: str) -> bool:

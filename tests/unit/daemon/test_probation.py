@@ -83,7 +83,7 @@ def test_ten_points_less_are_found_within_a_number_of_outcomes_with_nine_chances
 
 
 def test_what_fails_at_everything_is_found_after_a_handful() -> None:
-    share = reference_share(Tally(good=475, seen=500), TERMS)
+    share = reference_share(Tally(good=950, seen=1000), TERMS)
     first = next(seen for seen in range(1, 50) if bounds(share, seen)[-1] >= 0)
     assert first <= 4
 

@@ -1,0 +1,150 @@
+"""Whatever comes, in whatever order, over restarts: what serves has passed, had leave, and what is needed stays."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.install_stage import SPECIALIST, Device, release, specialist
+from tests.support.manual_clock import run_with
+from tests.support.memory_installs import MemoryReleaseStore
+from typing_extensions import override
+
+from homebred_daemon.core.activation import InForce
+from homebred_daemon.core.deployment import ON_ITS_WAY, Event, State
+from homebred_daemon.core.stopping import Stopping
+from homebred_daemon.errors import HomebredError
+
+NUMBERS = st.integers(1, 6)
+BAD = frozenset({2, 5})
+"""Releases that the gate refuses."""
+STEPS = st.one_of(
+    st.tuples(st.just("want"), NUMBERS),
+    st.tuples(st.just("withdraw"), NUMBERS),
+    st.tuples(st.just("do well"), NUMBERS),
+    st.tuples(st.just("do badly"), NUMBERS),
+    st.tuples(st.sampled_from(["stop", "resume", "full", "room", "restart", "no lease", "lease", "pass"]), st.just(0)),
+    st.tuples(st.just("damage"), NUMBERS),
+    st.tuples(st.just("use"), NUMBERS),
+)
+
+
+@dataclass
+class WatchedStore(MemoryReleaseStore):
+    """Complains the moment something goes into force that must not, or leaves that is needed."""
+
+    may_activate: Callable[[int], bool] = field(default=lambda _: True)
+    is_in_use: Callable[[int], bool] = field(default=lambda _: False)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @override
+    def activate(self, specialist_id: str, after: InForce) -> None:
+        assert after.current is not None
+        assert self.may_activate(after.current.number), f"{after.current.number} was activated"
+        assert self.stored(specialist_id, after.current.number) is not None
+        assert after.last_good is None or after.last_good.is_good
+        super().activate(specialist_id, after)
+
+    @override
+    def remove_release(self, specialist_id: str, number: int) -> int:
+        assert not self.is_in_use(number), f"{number} was removed under an answer"
+        return super().remove_release(specialist_id, number)
+
+
+class World:
+    """A device and what is done to it."""
+
+    def __init__(self) -> None:
+        self.store = WatchedStore()
+        self.device = Device(store=self.store)
+        self.device.gate.scores_ppm = dict.fromkeys(BAD, 100_000)
+        self.store.may_activate = self._may_activate
+        self.store.is_in_use = lambda number: specialist(number).base_digest in self.device.serving.used
+        self.through = 0
+        self.epoch = 0
+
+    def _may_activate(self, number: int) -> bool:
+        orders = self.device.orders
+        return (
+            number not in BAD and orders.gives_leases and not orders.stop.stopped and orders.lease_epoch >= self.epoch
+        )
+
+    async def does(self, step: str, number: int) -> None:
+        device = self.device
+        match step:
+            case "want":
+                await device.want(number)
+            case "withdraw":
+                await device.installing.withdraw(SPECIALIST, release(number).digest)
+            case "do well" | "do badly":
+                self.through += 1
+                good, bad = (60, 0) if step == "do well" else (0, 30)
+                await device.outcomes(number, good=good, bad=bad, through=self.through)
+            case "stop" | "resume":
+                self.epoch += 1
+                device.orders.stop = Stopping(epoch=self.epoch, stopped=step == "stop")
+            case "full" | "room":
+                device.memory.is_full = device.store.is_full = step == "full"
+            case "lease" | "no lease":
+                device.orders.gives_leases, device.orders.lease_epoch = step == "lease", self.epoch
+            case "pass":
+                device.clock.pass_s(4000)
+            case "damage":
+                if self.store.in_force(SPECIALIST).needed - {number}:
+                    device.store.damaged.add((SPECIALIST, number))
+            case "use":
+                device.serving.used = {specialist(number).base_digest}
+        device.installing.news()
+
+
+async def story(world: World, steps: list[tuple[str, int]]) -> None:
+    device, left = world.device, list(steps)
+    while left:
+        async with device.running():
+            while left:
+                step, number = left.pop(0)
+                if step == "restart":
+                    break
+                try:
+                    await world.does(step, number)
+                except HomebredError:
+                    assert device.memory.is_full
+                for _ in range(25):
+                    await asyncio.sleep(0)
+    device.memory.is_full = device.store.is_full = False
+    async with device.running():  # in the end there is room, and time
+        for _ in range(6):
+            await device.settle_down()
+            device.clock.pass_s(4000)
+
+
+@given(st.lists(STEPS, min_size=3, max_size=25))
+def test_what_serves_has_passed_its_gate_and_had_leave_and_nothing_needed_is_removed(
+    steps: list[tuple[str, int]],
+) -> None:
+    world = World()
+    run_with(world.device.clock, story(world, steps))
+    device = world.device
+    in_force = device.store.in_force(SPECIALIST)
+    for needed in in_force.needed:
+        assert (SPECIALIST, needed) in device.store.slots
+    if in_force.current is not None:
+        history = device.installs.history()
+        gone_through = {
+            event
+            for each in history
+            if each.release.number == in_force.current.number
+            for event in [step.event for step in device.installs.steps(each)]
+        }
+        assert {Event.PASSED, Event.ACTIVATED} <= gone_through
+    watched = [each for each in device.installs.unfinished() if each.state is State.PROBATION]
+    assert all(in_force.serves(each.release.number) for each in watched)
+    assert len(watched) <= 1
+    assert sum(each.state in ON_ITS_WAY for each in device.installs.unfinished()) <= 1
+    if in_force.current is not None and not in_force.current.is_good:
+        assert watched, "what serves and was not proven good is watched"
