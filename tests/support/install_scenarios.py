@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.support.install_stage import TERMS, AtOnce, FakeGate, FakeOrders, FakeServing, Receipts
 from tests.support.manual_clock import ManualClock, run_with
 from tests.support.recorded_journal import RecordedJournal
-from tests.support.release_folders import SAID, SPECIALIST, write_release
+from tests.support.release_folders import SAID, SPECIALIST, signed, write_release
 
 from homebred_daemon.adapters.durable_files import flush_folder, make_folder, write_flushed
 from homebred_daemon.adapters.release_store import ReleaseStore
@@ -122,7 +122,7 @@ class DiskDevice:
         defects: list[BaseException] = []
         self.installing = Installing(means, report_defect=defects.append)
         async with self.installing.running():
-            release = write_release(self.root / "again" / str(number), number)
+            release = signed(self.root / "offers" / str(number), number)
             await self._goes_through(release, end, Tally(good=good, seen=good + bad), tell)
             for _ in range(TIDYING_TURNS):
                 await asyncio.sleep(0)

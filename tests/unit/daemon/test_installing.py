@@ -466,3 +466,22 @@ def test_a_store_that_cannot_be_written_does_not_take_a_release_and_says_so() ->
             raise AssertionError
 
     on(device, story())
+
+
+def test_a_release_that_serves_already_is_rolled_back_when_it_is_withdrawn_before_that_was_kept() -> None:
+    device = Device()
+    device.serving.failure = StateError("the ledger is full")
+
+    async def story() -> None:
+        async with device.running():
+            await device.want(1)
+            await device.until(State.ACTIVATING, 1)
+            await device.settle_down()
+            assert device.serves == 1
+            assert await device.installing.withdraw(SPECIALIST, release(1).digest)
+            device.serving.failure = None
+            device.clock.pass_s(LONGEST_PAUSE_S)
+            await device.until(State.ROLLED_BACK, 1)
+
+    on(device, story())
+    assert device.serves is None
