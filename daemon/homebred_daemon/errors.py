@@ -24,6 +24,7 @@
     │   ├── SourceAwayError
     │   ├── SourceRefusesError
     │   └── SourceWrongError
+    ├── UntrustedError       something signed for this device was not taken
     ├── BuildError           what an engine serves could not be built
     ├── DetectionError       a text could not be searched: it must not leave the house
     ├── DeadlineError        time was up before there was an answer
@@ -224,6 +225,20 @@ class SourceWrongError(TransferError):
 
     code = "source_wrong"
     hint = "look at what stands between: a proxy that changes what passes, or a server with another file"
+
+
+class UntrustedError(HomebredError):
+    """Something signed for this device could not be taken."""
+
+    code = "untrusted"
+    hint = "what the device trusted before still holds; docs/trust.md has every reason"
+
+    def __init__(self, message: str = "", *, hint: str = "", reason: str, detail: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+        """Why, as a word of `core.trust_refusals.Reason`."""
+        self.detail = detail
+        """What was found."""
 
 
 class BuildError(HomebredError):
