@@ -22,6 +22,7 @@ from tests.support import (
     review_scenarios,
     staging_scenarios,
     telemetry_scenarios,
+    trust_scenarios,
 )
 from tests.support.ledger_entries import OUTCOME, entries, keep_documents
 from tests.support.specialists import write_specialist, write_specialist_of_folders
@@ -281,6 +282,13 @@ def _check_identity(root: Path, promised: Promised) -> None:
     identity_scenarios.check(root, promised.told)
 
 
+# -- what is trusted: the last look that was kept or the next, whole; floors as high as it, or the next
+
+
+def _check_trust(root: Path, promised: Promised) -> None:
+    trust_scenarios.check(root, promised.told)
+
+
 # -- commands of the fleet's controller: synchronous=FULL, whatever was acknowledged is there
 
 
@@ -367,6 +375,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "review": Scenario(prepare=_nothing, act=review_scenarios.act, check=_check_review),
     "commands": Scenario(prepare=_nothing, act=command_scenarios.act, check=_check_commands),
     "identity": Scenario(prepare=_nothing, act=identity_scenarios.act, check=_check_identity),
+    "trust": Scenario(prepare=_nothing, act=trust_scenarios.act, check=_check_trust),
     "telemetry": Scenario(prepare=_nothing, act=telemetry_scenarios.act, check=_check_telemetry),
     "release": Scenario(prepare=release_scenarios.prepare, act=release_scenarios.act, check=_check_release),
     "staging": Scenario(

@@ -1,4 +1,4 @@
-"""HTTPS to the fleet's controller: enrolment and renewal (EST, RFC 7030), and documents by their digest.
+"""HTTPS to the fleet's controller: enrolment and renewal (EST, RFC 7030), documents by digest, files.
 
 Beside the gate the one module that calls out, and only to the address that a technician gave at enrolment: no task, nor
 anything of one, ever reaches it. It follows no redirect, heeds no proxy of the environment and leaves no connection
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ from homebred_daemon.errors import (
     ControllerUntrustedError,
     EnrolmentRefusedError,
     FleetError,
+    NotFoundError,
     StateError,
 )
 from homebred_daemon.ports.clock import Clock
@@ -48,7 +49,7 @@ CHUNK_BYTES: Final = 262_144
 CLOCKS_APART_S: Final = 300.0
 """From here on it is said that a clock is wrong, where certificates were refused."""
 _HEADERS: Final = {"Accept-Encoding": "identity", "User-Agent": "homebred"}
-_OK, _PARTIAL, _RANGE_NOT_SATISFIABLE = 200, 206, 416
+_OK, _PARTIAL, _NOT_FOUND, _RANGE_NOT_SATISFIABLE = 200, 206, 404, 416
 _REFUSED = frozenset({400, 401, 403, 404, 409, 410, 429})
 
 
@@ -146,6 +147,17 @@ class ControllerHttps:
                 f"a document could not be kept in {into}: {error.strerror}",
                 hint="free disk space; it is tried again, from where it ended",
             ) from error
+
+    async def pieces(self, identity: Identity, path: str) -> AsyncGenerator[bytes]:
+        """As `ports.trust.FleetFiles` says."""
+        url = f"{identity.membership.controller_url}{DEVICE_API}/{path}"
+        async with self._exchange(fleet_tls.of_identity(identity), "GET", url, {}) as response:
+            if response.status_code == _NOT_FOUND:
+                raise NotFoundError(f"the controller has no {path}")
+            if response.status_code != _OK or response.headers.get("content-encoding", "identity") != "identity":
+                raise _refusal(await _whole(response))
+            async for piece in response.aiter_raw(CHUNK_BYTES):
+                yield piece
 
     async def _fill(self, document: PartialDocument, url: str, context: ssl.SSLContext, held: int) -> None:
         """Fetches what is still missing of a document."""

@@ -1,0 +1,1 @@
+"""What is signed for this device: fetched, checked in a process of its own, and kept."""

@@ -1,0 +1,181 @@
+"""Looks at what is signed for this device, and takes targets of it: nothing is handed out before its floors are kept.
+
+    held ──▶ checked ──▶ not below the floors ──▶ for this device ──▶ kept ──▶ judged ──▶ agreed, or refused
+
+What fails leaves all that was trusted before; of a look that fails only roots are kept, since they may take a stolen
+key away. An active model needs none of this (I1). It installs nothing, and does not say when to look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from homebred_daemon.core.trust import (
+    DIRECTOR,
+    IMAGE,
+    Agreed,
+    Here,
+    Lease,
+    Seen,
+    highest_epoch,
+    judge,
+    misdirected,
+    raised_time_s,
+    refused_lease,
+    trusted_time_s,
+)
+from homebred_daemon.core.trust_floors import (
+    Floors,
+    RepositoryFloors,
+    Versions,
+    fallen,
+    refused_number,
+    with_taken,
+    with_versions,
+)
+from homebred_daemon.core.trust_refusals import Reason, Refusal, refusal_of
+from homebred_daemon.errors import UntrustedError
+from homebred_daemon.ports.clock import Clock
+from homebred_daemon.ports.trust import (
+    ROOTS,
+    Checked,
+    HeldRepository,
+    HeldTrust,
+    TrustChecker,
+    TrustedTarget,
+    TrustMemory,
+    TrustSource,
+)
+from homebred_protocol.digests import digest_of
+from homebred_protocol.trusted_files import image_target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What a look showed."""
+
+    agreed: tuple[Agreed, ...] = ()
+    """What may be taken."""
+    refused: tuple[Refusal, ...] = ()
+    """All else, to be reported; where it is about a repository, nothing is agreed upon."""
+
+
+class Trusting:
+    """One device's trust. One event loop; calls wait for each other."""
+
+    def __init__(self, memory: TrustMemory, checker: TrustChecker, clock: Clock, here: Here) -> None:
+        self._memory = memory
+        self._checker = checker
+        self._clock = clock
+        self._here = here
+        self._turn = asyncio.Lock()
+        self._counted_from_s = clock.monotonic_s()
+
+    async def look(self, source: TrustSource) -> Looked:
+        """Takes up what is newest, and says which targets may be taken.
+
+        Raises:
+            StateError: what is trusted cannot be read or kept; nothing was taken up.
+        """
+        async with self._turn:
+            held, passed_s = await self._held()
+            now_s = trusted_time_s(held.floors.time_s, self._clock.now().timestamp())
+            try:
+                checked = await self._checker.check(held, source, device=self._here.device, now_s=now_s)
+            except UntrustedError as error:
+                return Looked(refused=(refusal_of(error, ""),))
+            image = _settled(IMAGE, held.image, checked.image, held.floors.image, None)
+            wrong = misdirected(checked.director.seen, self._here.device) if checked.director.seen else None
+            director = _settled(DIRECTOR, held.director, checked.director, held.floors.director, wrong)
+            floors = _floors(held.floors, image, director)
+            await self._keep(HeldTrust(image=image.kept, director=director.kept, floors=floors), passed_s)
+        if image.seen is None or director.seen is None:
+            return Looked(refused=tuple(one for one in (director.refusal, image.refusal) if one is not None))
+        judged = judge(image.seen, director.seen, floors, self._here)
+        withheld = checked.image.withheld
+        return Looked(agreed=judged.agreed, refused=tuple(withheld.get(one.about, one) for one in judged.refused))
+
+    async def take(self, agreed: Agreed, source: TrustSource) -> TrustedTarget:
+        """The bytes of a target that was agreed upon; its number is a floor from then on.
+
+        Raises:
+            UntrustedError: they are not to be had, or others; or a newer one of the line was taken since.
+            StateError: the floor could not be kept; nothing is handed out.
+        """
+        body = await source.fetch(image_target(agreed.target.path, agreed.digest), agreed.length)
+        if (len(body), digest_of(body)) != (agreed.length, agreed.digest):
+            raise Refusal(reason=Reason.MISMATCHED, about=agreed.target.path).error()
+        async with self._turn:
+            held, passed_s = await self._held()
+            line, number = agreed.target.line, agreed.target.number
+            reason = refused_number(held.floors, line, number, agreed.digest)
+            if reason is not None:
+                raise Refusal(reason=reason, about=agreed.target.path).error()
+            floors = with_taken(held.floors, line, number, agreed.digest)
+            await self._keep(replace(held, floors=floors), passed_s)
+        return TrustedTarget(agreed=agreed, body=body)
+
+    async def refused_lease(self, lease: Lease, digest: str, *, stop_epoch: int) -> Refusal | None:
+        """Why something may not be activated now; None: it may (I8). `stop_epoch` is that of the stop order known.
+
+        Raises:
+            StateError: what is trusted cannot be read.
+        """
+        async with self._turn:
+            held, _ = await self._held()
+        return refused_lease(
+            lease,
+            device=self._here.device,
+            digest=digest,
+            stop_epoch=max(stop_epoch, held.floors.stop_epoch),
+            now_s=trusted_time_s(held.floors.time_s, self._clock.now().timestamp()),
+        )
+
+    async def _held(self) -> tuple[HeldTrust, float]:
+        """What is trusted, its time as it is by now, and the monotonic time of that."""
+        held = await asyncio.to_thread(self._memory.held)
+        now_s = self._clock.monotonic_s()
+        floors = replace(held.floors, time_s=held.floors.time_s + int(now_s - self._counted_from_s))
+        return replace(held, floors=floors), now_s
+
+    async def _keep(self, trust: HeldTrust, counted_to_s: float) -> None:
+        """On the disk, whatever becomes of who waits for it; its time is counted on from there."""
+        await asyncio.shield(asyncio.to_thread(self._memory.keep, trust))
+        self._counted_from_s += int(counted_to_s - self._counted_from_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settled:
+    """What a look leaves of one repository."""
+
+    kept: HeldRepository
+    versions: Versions | None
+    """For the floors; None: nothing of it was verified that is not below them."""
+    seen: Seen | None
+    """None: it was refused."""
+    refusal: Refusal | None
+
+
+def _settled(
+    about: str, held: HeldRepository, checked: Checked, floors: RepositoryFloors, wrong: Refusal | None
+) -> _Settled:
+    """All of a repository that was verified whole, is not below the floors and not wrong; else its roots alone."""
+    fell = fallen(about, floors, checked.versions)
+    refusal = checked.refusal or fell or wrong
+    if refusal is None:
+        kept = replace(held, files=checked.files)
+        return _Settled(kept=kept, versions=checked.versions, seen=checked.seen, refusal=None)
+    if checked.versions.root < floors.root:
+        return _Settled(kept=held, versions=None, seen=None, refusal=fell if checked.refusal is None else refusal)
+    roots = {name: body for name, body in checked.files.items() if name.startswith(ROOTS)}
+    kept = replace(held, files={**held.files, **roots})
+    return _Settled(kept=kept, versions=replace(checked.versions, versions={}), seen=None, refusal=refusal)
+
+
+def _floors(floors: Floors, image: _Settled, director: _Settled) -> Floors:
+    floors = with_versions(floors, image.versions, director.versions)
+    if director.seen is None:
+        return floors
+    floors = replace(floors, stop_epoch=highest_epoch(floors, director.seen))
+    return replace(floors, time_s=raised_time_s(floors, image.seen, director.seen)) if image.seen else floors

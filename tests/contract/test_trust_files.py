@@ -1,0 +1,263 @@
+"""What a device trusts, on the disk: whole or not at all, floors first, and damage is told and never begun anew."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import stat
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.support import trust_scenarios
+from tests.support.other_user import STRANGER, needs_root
+from tests.support.trust_scenarios import ENROLLED_AT_S, number_of, pin, trust_of
+from tests.support.trust_stage import MemoryTrust
+
+from homebred_daemon.adapters.trust.files import FOLDER, TrustFiles
+from homebred_daemon.core.trust_floors import Floors
+from homebred_daemon.errors import StateError
+from homebred_daemon.ports.trust import TrustMemory
+
+
+def on_a_disk(folder: Path) -> TrustMemory:
+    files = TrustFiles(folder)
+    pin(files)
+    return files
+
+
+def in_memory(folder: Path) -> TrustMemory:
+    began = trust_of(0)
+    floors = Floors(time_s=ENROLLED_AT_S, enrolled_at_s=ENROLLED_AT_S)
+    image, director = (replace(one, files={}) for one in (began.image, began.director))
+    return MemoryTrust(replace(began, image=image, director=director, floors=floors))
+
+
+MEMORIES = pytest.mark.parametrize("made", [on_a_disk, in_memory])
+
+
+@MEMORIES
+def test_after_enrolment_both_roots_are_held_and_nothing_else(
+    made: Callable[[Path], TrustMemory], tmp_path: Path
+) -> None:
+    held = made(tmp_path).held()
+    assert (held.image.pinned, held.director.pinned) == (b"the image's root", b"the director's root")
+    assert (held.image.files, held.director.files) == ({}, {})
+    assert held.floors == Floors(time_s=ENROLLED_AT_S, enrolled_at_s=ENROLLED_AT_S)
+
+
+@MEMORIES
+def test_what_was_kept_is_held(made: Callable[[Path], TrustMemory], tmp_path: Path) -> None:
+    memory = made(tmp_path)
+    for number in (1, 2):
+        memory.keep(trust_of(number))
+        assert memory.held() == trust_of(number)
+    memory.keep(trust_of(2))
+    assert memory.held() == trust_of(2)
+
+
+def test_the_next_process_holds_the_same_and_one_generation_is_left(tmp_path: Path) -> None:
+    files = on_a_disk(tmp_path)
+    files.keep(trust_of(1))
+    files.keep(trust_of(2))
+    assert TrustFiles(tmp_path).held() == trust_of(2)
+    assert [entry.name for entry in (tmp_path / FOLDER / "generations").iterdir()] == ["000002"]
+
+
+def test_what_holds_already_is_not_written_again(tmp_path: Path) -> None:
+    files = on_a_disk(tmp_path)
+    files.keep(trust_of(1))
+    later = replace(trust_of(1), floors=replace(trust_of(1).floors, time_s=ENROLLED_AT_S + 99))
+    files.keep(later)
+    assert files.held() == later
+    assert [entry.name for entry in (tmp_path / FOLDER / "generations").iterdir()] == ["000001"]
+
+
+def test_a_device_on_which_nothing_was_pinned_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="no signed releases are set up") as refused:
+        TrustFiles(tmp_path).held()
+    assert "homebred enroll" in refused.value.hint
+
+
+def test_other_roots_replace_what_was_trusted_only_where_a_technician_says_so(tmp_path: Path) -> None:
+    files = TrustFiles(tmp_path)
+    pin(files)
+    files.keep(trust_of(5))
+    with pytest.raises(StateError, match="other roots"):
+        files.pin(b"another", b"director", enrolled_at_s=7)
+    assert files.held() == trust_of(5)
+    files.pin(b"another", b"director", enrolled_at_s=7, replaces=True)
+    held = files.held()
+    assert (held.image.pinned, held.image.files, held.floors) == (b"another", {}, Floors(time_s=7, enrolled_at_s=7))
+
+
+def test_a_name_that_leaves_its_folder_is_never_written(tmp_path: Path) -> None:
+    files = on_a_disk(tmp_path)
+    held = files.held()
+    for name in ("../x.json", "root_history/../../x.json", "/etc/x.json", "x"):
+        with pytest.raises(StateError, match="no name"):
+            files.keep(replace(held, image=replace(held.image, files={name: b""})))
+    assert files.held() == held
+
+
+def flipped_floor(folder: Path) -> None:
+    path = folder / "floors.json"
+    path.write_text(path.read_text().replace('"stop_epoch": 3', '"stop_epoch": 1'))
+
+
+def no_floors(folder: Path) -> None:
+    (folder / "floors.json").unlink()
+
+
+def empty_floors(folder: Path) -> None:
+    (folder / "floors.json").write_bytes(b"")
+
+
+def floors_of_no_meaning(folder: Path) -> None:
+    (folder / "floors.json").write_text("[" * 100_000)
+
+
+def huge_floors(folder: Path) -> None:
+    (folder / "floors.json").write_bytes(b" " * 5_000_000)
+
+
+def floors_of_another_schema(folder: Path) -> None:
+    path = folder / "floors.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 2}))
+
+
+def floors_of_another_enrolment(folder: Path) -> None:
+    other = folder.parent / "other"
+    TrustFiles(other).pin(b"another", b"director", enrolled_at_s=7)
+    shutil.copy(other / FOLDER / "floors.json", folder / "floors.json")
+
+
+def no_pinned_roots(folder: Path) -> None:
+    (folder / "pinned.json").unlink()
+
+
+def damaged_pinned_roots(folder: Path) -> None:
+    (folder / "pinned.json").write_text("{}")
+
+
+def pointer_to_elsewhere(folder: Path) -> None:
+    (folder / "current").write_text("../../etc")
+
+
+def pointer_to_nothing(folder: Path) -> None:
+    (folder / "current").write_text("000099\n")
+
+
+DAMAGES = [
+    flipped_floor,
+    no_floors,
+    empty_floors,
+    floors_of_no_meaning,
+    huge_floors,
+    floors_of_another_schema,
+    floors_of_another_enrolment,
+    no_pinned_roots,
+    damaged_pinned_roots,
+    pointer_to_elsewhere,
+    pointer_to_nothing,
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_damage_is_told_with_what_to_do_and_is_never_a_fresh_start(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    files = TrustFiles(tmp_path)
+    pin(files)
+    files.keep(trust_of(3))
+    damage(tmp_path / FOLDER)
+    for attempt in (files.held, lambda: files.keep(trust_of(4))):
+        with pytest.raises(StateError) as refused:
+            attempt()
+        assert "homebred enroll" in refused.value.hint
+    files.pin(b"another", b"director", enrolled_at_s=7, replaces=True)
+    assert TrustFiles(tmp_path).held().floors == Floors(time_s=7, enrolled_at_s=7)
+
+
+def test_metadata_that_is_lost_is_fetched_anew_and_floors_still_hold(tmp_path: Path) -> None:
+    files = TrustFiles(tmp_path)
+    pin(files)
+    files.keep(trust_of(3))
+    (tmp_path / FOLDER / "generations/000001/image/timestamp.json").unlink()
+    held = files.held()
+    assert "timestamp.json" not in held.image.files
+    assert held.floors == trust_of(3).floors
+
+
+@needs_root
+def test_what_root_makes_belongs_to_whoever_owns_the_state_folder(tmp_path: Path) -> None:
+    state_dir = tmp_path / "state"
+    state_dir.mkdir()
+    os.chown(state_dir, STRANGER, STRANGER)
+    on_a_disk(state_dir).keep(trust_of(1))
+    assert {path.stat().st_uid for path in state_dir.rglob("*")} == {STRANGER}
+    assert stat.S_IMODE((state_dir / FOLDER).stat().st_mode) == 0o700
+
+
+def killed_before(number: int, root: Path, act: Callable[[TrustFiles], None]) -> bool:
+    """Acts in a child that is killed before its n-th call on files below the folder; whether it survived."""
+    child = os.fork()
+    if not child:
+        left = number
+
+        def hook(event: str, arguments: tuple[object, ...]) -> None:
+            nonlocal left
+            place = arguments[0] if arguments else None
+            if isinstance(place, str | Path) and str(place).startswith(str(root)):
+                left -= 1
+                if not left:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(hook)
+        act(TrustFiles(root))
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_kill_before_any_step_leaves_the_old_trust_or_the_new_one_and_floors_that_never_fell(tmp_path: Path) -> None:
+    template = tmp_path / "template"
+    on_a_disk(template).keep(trust_of(1))
+    number, survived, left = 0, False, set()
+    while not survived:
+        number += 1
+        root = tmp_path / str(number)
+        shutil.copytree(template, root)
+        survived = killed_before(number, root, lambda files: files.keep(trust_of(2)))
+        held = TrustFiles(root).held()
+        left.add((number_of(held), held.floors.stop_epoch))
+        trust_scenarios.check(root, ["kept 1"])
+    assert number > 25
+    assert left == {(1, 1), (1, 2), (2, 2)}
+
+
+def test_a_kill_while_other_roots_are_pinned_never_lowers_the_floors_of_the_old_ones(tmp_path: Path) -> None:
+    template = tmp_path / "template"
+    on_a_disk(template).keep(trust_of(3))
+    number, survived, left = 0, False, set()
+    while not survived:
+        number += 1
+        root = tmp_path / str(number)
+        shutil.copytree(template, root)
+        survived = killed_before(
+            number, root, lambda files: files.pin(b"another", b"director", enrolled_at_s=7, replaces=True)
+        )
+        try:
+            held = TrustFiles(root).held()
+        except StateError as error:
+            left.add("told")
+            assert "homebred enroll" in error.hint  # noqa: PT017 - another outcome is as good
+        else:
+            left.add(held.image.pinned.decode())
+            assert held.floors.stop_epoch == (3 if held.image.pinned == b"the image's root" else 0)
+        TrustFiles(root).pin(b"another", b"director", enrolled_at_s=7, replaces=True)
+        assert TrustFiles(root).held().image.pinned == b"another"
+    assert left == {"told", "another", "the image's root"}
