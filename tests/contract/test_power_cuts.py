@@ -40,9 +40,9 @@ FILES, MODELS = ADAPTERS + "durable_files.py", ADAPTERS + "model_store.py"
 BLOBS, FOLDERS = ADAPTERS + "blob_files.py", ADAPTERS + "blob_folders.py"
 REVIEW, IDENTITY = ADAPTERS + "store/review.py", ADAPTERS + "identity_files.py"
 DATABASE, LEDGER = ADAPTERS + "store/database.py", ADAPTERS + "store/ledger.py"
-OUTBOX = ADAPTERS + "store/outbox.py"
 STAGE = "homebred_fleet/adapters/release_stage.py"
 STAGING = ADAPTERS + "staging_folder.py"
+OUTBOX, TRUST = ADAPTERS + "store/outbox.py", ADAPTERS + "trust/files.py"
 
 # fmt: off
 MUTANTS = [
@@ -76,6 +76,12 @@ MUTANTS = [
     Mutant("release", STAGE, "            os.fsync(file.fileno())", "            pass"),
     Mutant("release", STAGE, "            flush_folder(folder)", "            pass"),
     Mutant("release", STAGE, "            flush_folder(target.parent)", "            pass"),
+    Mutant("trust", FILES, "os.fsync(file.fileno())", "pass"),
+    Mutant("trust", FILES, "    flush_folder(path.parent)", "    pass"),
+    Mutant("trust", TRUST, "                flush_folder(folder)", "                pass"),
+    Mutant("trust", TRUST, "        flush_folder(aside)", "        pass"),
+    Mutant("trust", TRUST, "aside.rename(self._generations / name)\n        flush_folder(self._generations)",
+           "aside.rename(self._generations / name)"),
     Mutant("ledger", DATABASE, "PRAGMA synchronous = {synchronous}", "PRAGMA synchronous = OFF"),
     Mutant("ledger", LEDGER, "with transaction(self._connection):", "if True:"),
     Mutant("ledger", DATABASE, "PRAGMA journal_mode = WAL", "PRAGMA journal_mode = MEMORY"),

@@ -51,8 +51,10 @@ class ChildChecker:
                 return await _answer(process, order, source)
         except TimeoutError:
             raise _failed(f"no answer within {self._look_s:.0f} s") from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, asyncio.IncompleteReadError) as error:
-            raise _failed(type(error).__name__) from error
+        except (OSError, asyncio.IncompleteReadError) as error:  # it has gone, and its pipes with it
+            raise _failed(f"it ended with {await process.wait()}") from error
+        except (ValueError, KeyError, TypeError, AttributeError, asyncio.LimitOverrunError) as error:
+            raise _failed(f"an answer that makes no sense ({type(error).__name__})") from error
         finally:
             if process.returncode is None:
                 process.kill()
