@@ -52,6 +52,8 @@ FORBIDDEN = {
         "homebred_daemon.services.identity": "only on a device that is enrolled",
         "homebred_daemon.services.fleet_commands": "only on a device that is enrolled",
         "homebred_daemon.services.diagnosing": "only on a device that is enrolled",
+        "homebred_daemon.adapters.trust": "only while something signed is looked at",
+        "homebred_daemon.services.trusting": "only on a device that is enrolled",
         "homebred_daemon.cli": "only on the command line",
         "homebred_daemon.demo": "only where it is played",
     },

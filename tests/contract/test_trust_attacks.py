@@ -60,7 +60,7 @@ def honest_fleet() -> SignedFleet:
     return fleet
 
 
-@pytest.fixture(scope="module", params=CARRIERS)
+@pytest.fixture(scope="module")
 def carrier(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Carrier]:
     with carried_by(request.param, tmp_path_factory.mktemp("carrier")) as carrier:
         yield carrier
@@ -409,7 +409,37 @@ def go_on(fleet: SignedFleet, *, now_s: int, with_other_keys: bool) -> None:
         fleet.assign(HERE.device, NEXT, POLICY)
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
+OVER_HTTPS = {
+    software_that_nobody_signed,
+    an_older_image_repository,
+    nothing_new_for_two_days,
+    another_devices_higher_versions,
+    files_of_two_days,
+    endless_metadata,
+    metadata_byte_by_byte,
+    something_that_comes_along,
+    software_for_another_device,
+    a_mirror_that_breaks_off,
+    a_mirror_that_leads_elsewhere,
+    a_stolen_directors_key,
+    one_stolen_root_key,
+    another_devices_assignments,
+}
+"""One of each class at least: a real server costs most of the time."""
+THOROUGH = pytest.mark.thorough("another attack of each class goes over HTTPS every time")
+PAIRS = [
+    pytest.param(
+        carrier,
+        attack,
+        id=f"{carrier}-{attack.__name__}",
+        marks=THOROUGH if carrier == "https" and attack not in OVER_HTTPS else (),
+    )
+    for carrier in CARRIERS
+    for attack in ATTACKS
+]
+
+
+@pytest.mark.parametrize(("carrier", "attack"), PAIRS, indirect=["carrier"], scope="module")
 async def test_an_attack_is_refused_by_name_and_what_was_trusted_still_is(
     device: Device, carrier: Carrier, attack: Callable[[Scene], Expected]
 ) -> None:
@@ -435,6 +465,7 @@ async def test_an_attack_is_refused_by_name_and_what_was_trusted_still_is(
     assert await device.takes(RequestsCarrier().source(honest.files)) == {NEXT: NEXT_BODY, POLICY: POLICY_BODY}
 
 
+@pytest.mark.parametrize("carrier", CARRIERS, indirect=True, scope="module")
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from copy import deepcopy
@@ -10,13 +11,20 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from securesystemslib.formats import encode_canonical
 from tests.support.signed_repositories import SignedFleet
 from tests.support.trust_stage import HERE, NOW_S, FixedSource, RequestsCarrier, ThreadChecker, nothing_held
+from tuf.api.metadata import MetaFile
 
 from homebred_daemon.adapters.trust.checker import ChildChecker
+from homebred_daemon.core.trust import judge
+from homebred_daemon.core.trust_floors import Floors
 from homebred_daemon.errors import UntrustedError
 from homebred_daemon.ports.trust import CheckedTrust, TrustChecker
-from homebred_protocol.trusted_files import director_metadata, image_metadata
+from homebred_protocol.digests import digest_of
+from homebred_protocol.trusted_files import DEVICE_FIELD, director_metadata, image_metadata
 
 PATH = "models/qa/intake/7.json"
 CHECKERS = pytest.mark.parametrize("checker", [ThreadChecker(), ChildChecker()], ids=["thread", "child"])
@@ -103,6 +111,7 @@ KILLED = "import os, signal, sys; sys.stdin.readline(); os.kill(os.getpid(), sig
         ("print('[]')", "makes no sense"),
         ("print('{}')", "makes no sense (KeyError)"),
         ('print(\'{"image": 3, "director": 4}\')', "makes no sense (TypeError)"),
+        ('print(\'{"failed": "No space left on device"}\')', "No space left on device"),
         ("print('x' * 100_000_000)", "makes no sense (LimitOverrunError)"),
         (ASKS_ON, "makes no sense (ValueError)"),
     ],
@@ -158,6 +167,42 @@ sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)
 """
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
     assert await process.wait() == 0
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+TARGET = st.fixed_dictionaries(
+    {"length": st.integers(-1, 2**70) | JSON, "hashes": st.just({"sha256": "a" * 64}) | JSON, "custom": JSON}
+)
+SIGNED = st.fixed_dictionaries(
+    {"targets": st.dictionaries(st.just(PATH) | st.text(max_size=8), TARGET | JSON, max_size=3)},
+    optional={"delegations": JSON, DEVICE_FIELD: JSON, "version": JSON, "expires": JSON, "_type": JSON, "more": JSON},
+)
+
+
+@settings(max_examples=40)
+@given(SIGNED)
+async def test_whatever_a_thief_of_the_directors_key_signs_it_is_read_or_refused(signed: dict[str, object]) -> None:
+    fleet = deepcopy(founded())
+    director = fleet.director(HERE.device)
+    plain = json.loads(fleet.files[director.base + "2.targets.json"])["signed"] | signed
+    signer = fleet.online
+    body = json.dumps(
+        {"signatures": [signer.sign(encode_canonical(plain).encode()).to_dict()], "signed": plain}
+    ).encode()
+    fleet.files[director.base + "2.targets.json"] = body
+    director.snapshot.meta["targets.json"] = MetaFile(2)
+    director.snapshot.version = 1
+    director.timestamp.version = 1
+    director.publish_snapshot()
+    found = await checked(ThreadChecker(), fleet)
+    assert (found.director.seen is None) == (found.director.refusal is not None)
+    if found.director.seen is not None:
+        judged = judge(found.image.seen or found.director.seen, found.director.seen, Floors(), HERE)
+        assert {one.digest for one in judged.agreed} <= {digest_of(b"{}")}
 
 
 def children() -> set[int]:

@@ -397,7 +397,7 @@ def never_fell(before: Floors, after: Floors) -> None:
     assert all(after.lines[line].number >= taken.number for line, taken in before.lines.items())
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(st.lists(STEPS, max_size=10))
 async def test_whatever_happens_floors_never_fall_and_in_the_end_what_is_honest_is_taken(
     steps: list[Callable[[Course], Mapping[str, bytes]]],

@@ -103,7 +103,7 @@ MEANINGS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
         ),
         Reason.CHECK_FAILED: Meaning(
             what="the process that checks signed metadata ended without an answer",
-            next="look at the device's memory: homebred doctor; it is tried again",
+            next="look at the device's memory and at the room on its disks: homebred doctor; it is tried again",
         ),
         Reason.UNKNOWN_PATH: Meaning(
             what="the director names a target of no kind that this device knows", next="update homebred on this device"

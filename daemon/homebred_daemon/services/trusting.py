@@ -167,7 +167,7 @@ def _settled(
         kept = replace(held, files=checked.files)
         return _Settled(kept=kept, versions=checked.versions, seen=checked.seen, refusal=None)
     if checked.versions.root < floors.root:
-        return _Settled(kept=held, versions=None, seen=None, refusal=fell if checked.refusal is None else refusal)
+        return _Settled(kept=held, versions=None, seen=None, refusal=refusal)
     roots = {name: body for name, body in checked.files.items() if name.startswith(ROOTS)}
     kept = replace(held, files={**held.files, **roots})
     return _Settled(kept=kept, versions=replace(checked.versions, versions={}), seen=None, refusal=refusal)

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from homebred_daemon.core.trust import DIRECTOR, IMAGE, Described, Seen
@@ -27,7 +28,7 @@ MAX_LINE_BYTES: Final = 64 * 1024 * 1024
 MAX_ASKED: Final = 1024
 """Files in one look: 256 roots of each repository, and the roles of a few kinds."""
 _COMMAND = (sys.executable, "-I", "-m", "homebred_daemon.adapters.trust.child")
-_INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
+_INHERITED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
 
 
 class ChildChecker:
@@ -45,7 +46,14 @@ class ChildChecker:
             IMAGE: _repository(held.image),
             DIRECTOR: _repository(held.director),
         }
-        process = await self._started()
+        try:
+            with TemporaryDirectory(prefix="homebred-look-") as folder:  # here, so that a killed child leaves nothing
+                return await self._looked(folder, order, source)
+        except OSError as error:
+            raise _failed(error.strerror or type(error).__name__) from error
+
+    async def _looked(self, folder: str, order: Mapping[str, Any], source: TrustSource) -> CheckedTrust:
+        process = await self._started(folder)
         try:
             async with asyncio.timeout(self._look_s):
                 return await _answer(process, order, source)
@@ -60,20 +68,17 @@ class ChildChecker:
                 process.kill()
             await process.wait()
 
-    async def _started(self) -> asyncio.subprocess.Process:
+    async def _started(self, folder: str) -> asyncio.subprocess.Process:
         environment = {name: value for name, value in os.environ.items() if name in _INHERITED}
-        try:
-            return await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                env=environment,
-                limit=MAX_LINE_BYTES,
-                start_new_session=True,  # a Ctrl-C in a terminal is for whoever started this process
-            )
-        except OSError as error:
-            raise _failed(error.strerror or "") from error
+        return await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=environment | {"TMPDIR": folder},
+            limit=MAX_LINE_BYTES,
+            start_new_session=True,  # a Ctrl-C in a terminal is for whoever started this process
+        )
 
 
 async def _answer(process: asyncio.subprocess.Process, order: Mapping[str, Any], source: TrustSource) -> CheckedTrust:
@@ -84,6 +89,8 @@ async def _answer(process: asyncio.subprocess.Process, order: Mapping[str, Any],
         process.stdin.write(json.dumps(told).encode() + b"\n")
         await process.stdin.drain()
         said = json.loads(await process.stdout.readuntil())
+        if "failed" in said:
+            raise _failed(str(said["failed"]))
         if "ask" not in said:
             image, director = _checked(IMAGE, said[IMAGE]), _checked(DIRECTOR, said[DIRECTOR])
             return CheckedTrust(image=image, director=director)

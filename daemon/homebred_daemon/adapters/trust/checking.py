@@ -11,7 +11,6 @@ timestamp, signed by the director that all have in common, has the higher versio
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from tuf.ngclient.fetcher import FetcherInterface
 from typing_extensions import override
 
 from homebred_daemon.core.trust_refusals import Reason
+from homebred_protocol.digests import digest_of
 from homebred_protocol.targets import MAX_TARGETS, read_target, role_of
 from homebred_protocol.trusted_files import DEVICE_FIELD, MAX_FILE_BYTES, director_metadata, image_metadata
 
@@ -219,7 +219,9 @@ def _see_target(repository: _Repository, path: str, found: Found) -> None:
 
 
 def _described(file: TargetFile, role: str) -> dict[str, Any]:
-    return {"length": file.length, "hashes": file.hashes, "custom": file.custom or {}, "role": role}
+    custom: object = file.custom  # the framework looks at no type in there
+    facts = custom if isinstance(custom, dict) else {}
+    return {"length": file.length, "hashes": file.hashes, "custom": facts, "role": role}
 
 
 def _kept(folder: Path, versions: Mapping[str, int]) -> dict[str, bytes]:
@@ -231,8 +233,12 @@ def _kept(folder: Path, versions: Mapping[str, int]) -> dict[str, bytes]:
 
 def _keys(root: Root) -> str:
     """Who signs for timestamp and snapshot: where that changes, versions begin anew (TUF §5.3.11)."""
-    roles = [(name, root.roles[name].threshold, *sorted(root.roles[name].keyids)) for name in ("timestamp", "snapshot")]
-    return "sha256:" + hashlib.sha256(repr(roles).encode()).hexdigest()
+    said = [
+        (name, role.threshold, sorted((keyid, repr(root.keys[keyid].to_dict())) for keyid in role.keyids))
+        for name in (Timestamp.type, Snapshot.type)
+        for role in (root.roles[name],)
+    ]
+    return digest_of(repr(said).encode())
 
 
 _REASONS: Final[tuple[tuple[type[Exception], Reason], ...]] = (

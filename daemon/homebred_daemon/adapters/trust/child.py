@@ -4,6 +4,7 @@
     out   {"ask": name, "at_most": bytes}                        as often as it needs
     in    {"body": …} | {"reason": …, "detail": …}
     out   {"image": {…}, "director": {…}}                        `checking.Found`, and it ends
+    out   {"failed": why}                                        in place of that
 
 One JSON text a line, bytes in Base64. It has no other files, no network that it uses, and nothing outlives it.
 """
@@ -32,10 +33,15 @@ def main() -> None:
     hardening.forbid_dumps()
     resource.setrlimit(resource.RLIMIT_DATA, (MAX_DATA_BYTES, MAX_DATA_BYTES))
     order = _heard()
-    image, director = check(
-        _held(order["image"]), _held(order["director"]), device=order["device"], now_s=order["now_s"], ask=_asked
-    )
-    _say({"image": _record(image), "director": _record(director)})
+    image, director = _held(order["image"]), _held(order["director"])
+    try:
+        found = check(image, director, device=order["device"], now_s=order["now_s"], ask=_asked)
+    except OSError as error:  # no room for its files, as a rule
+        _say({"failed": error.strerror or type(error).__name__})
+    except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes have led to is told, and is no answer
+        _say({"failed": type(error).__name__})
+    else:
+        _say({"image": _record(found[0]), "director": _record(found[1])})
 
 
 def _asked(name: str, at_most: int) -> bytes:
