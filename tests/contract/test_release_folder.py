@@ -372,6 +372,17 @@ def test_a_file_that_is_not_as_long_as_it_was_is_told(source: Path, tmp_path: Pa
             stage.take(file, source / "base.gguf")
 
 
+@pytest.mark.parametrize("path", ["specialist.toml", "golden/intake.extract.jsonl"])
+def test_what_was_checked_is_what_is_copied_or_the_build_ends(path: str, source: Path, tmp_path: Path) -> None:
+    def meddling(_total_bytes: int) -> AbstractContextManager[Progress]:
+        (source / path).write_bytes((source / path).read_bytes().swapcase())
+        return nullcontext(lambda _more_bytes: None)
+
+    with pytest.raises(RequestError, match="changed while the release was being built"):
+        build_release(source, tmp_path / "out", meddling)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["source"]
+
+
 def test_what_is_wrong_with_the_copy_is_not_told_of_the_source(source: Path, tmp_path: Path) -> None:
     with (
         pytest.raises(StateError, match="out cannot be written: No space left on device"),
