@@ -103,7 +103,7 @@ def parse_toml(path: Path, text: str) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is no TOMLDecodeError
         raise ConfigurationError(f"{path} is not valid TOML: {error}", hint="correct the file at that line") from error
 
 

@@ -90,7 +90,7 @@ def _filed(path: Path) -> dict[str, Any]:
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is not UTF-8", hint="save the file as UTF-8") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is no TOMLDecodeError
         raise ConfigurationError(f"{path} is not valid TOML: {error}", hint="correct the file at that line") from error
 
 

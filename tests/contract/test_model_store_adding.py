@@ -156,7 +156,13 @@ class TestAddingAFolder:
         assert 'line 13: workflows."say.again".scorer' in caught.value.message
 
     @pytest.mark.parametrize(
-        ("body", "why"), [(b"id = ", "is not TOML"), (b"\xff", "is not TOML"), (None, "cannot be read")]
+        ("body", "why"),
+        [
+            (b"id = ", "is not TOML"),
+            (b"\xff", "is not TOML"),
+            pytest.param(b"x = " + b"1" * 5000, "is not TOML", id="a number of thousands of digits"),
+            (None, "cannot be read"),
+        ],
     )
     def test_a_manifest_that_cannot_be_read_is_refused(
         self, store: ModelStore, folder: Path, body: bytes | None, why: str
