@@ -95,6 +95,24 @@ def test_a_signature_under_anothers_name_is_refused_and_none_of_its_answer_is_ta
     assert there.contents().prepared["root"].signatures == {}
 
 
+def test_a_key_that_may_not_sign_a_role_signs_it_for_nothing(there: Repository) -> None:
+    answer = json.loads(answered(there.request(), "anna"))
+    root = there.contents().prepared["root"]
+    answer["signatures"][0] |= key("timestamp").signer.sign(root.signed_bytes).to_dict()
+    with pytest.raises(RequestError, match="may not sign root"):
+        there.answer(json.dumps(answer).encode(), NOW_S)
+
+
+def test_another_key_under_a_holders_id_is_not_taken_for_the_holders(there: Repository) -> None:
+    """Who signs compares ids: a request that says one id and holds another key would be signed in good faith."""
+    request = json.loads(there.request())
+    (root,) = (one["prepared"] for one in request["roles"] if one["role"] == "root")
+    thief = key("thief").public.keyval["public"]
+    root["signed"]["keys"][key("ben").holder.key_id]["keyval"]["public"] = thief
+    with pytest.raises(RequestError, match="not called by its own digest"):
+        read_request(json.dumps(request).encode())
+
+
 def test_nothing_is_asked_where_nothing_waits(tmp_path: Path) -> None:
     fleet = SignedFleet(tmp_path, now_s=NOW_S)
     with pytest.raises(ConflictError, match="nothing waits"):

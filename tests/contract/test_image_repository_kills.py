@@ -51,7 +51,8 @@ def killed_before(number: int, root: Path, act: Callable[[], object]) -> bool:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         def hook(event: str, arguments: tuple[object, ...]) -> None:
-            if event != "os.listdir" and any(str(one).startswith(str(root)) for one in arguments[:2]):
+            reads = event == "os.listdir" or (event == "open" and not int(str(arguments[2])) & os.O_CREAT)
+            if not reads and any(str(one).startswith(str(root)) for one in arguments[:2]):
                 step()
 
         flush = os.fsync
@@ -86,27 +87,29 @@ def test_a_kill_before_any_step_leaves_the_old_repository_or_the_new_one(
     thorough: bool,  # noqa: FBT001 - a fixture
 ) -> None:
     before = served(template)
-    left: set[bool] = set()
+    left: list[bool] = []
     number, survived = 0, False
     while not survived:
-        number += 1 if thorough else 5
+        number += 1
         root = tmp_path / str(number)
         shutil.copytree(template, root, symlinks=True)
         survived = killed_before(number, root, lambda root=root: Repository(root).publish(NOW_S))  # type: ignore[misc]
         is_new = served(root) != before
         assert Repository(root).check(NOW_S).problems == ()
-        device = Client(tmp_path / f"{number}-device", root / "published")
-        assert (device.target(NEW) is not None) is is_new
-        assert (device.target(OLD) is None) is is_new
-        left.add(is_new)
-        went_on(root)
-        assert device.target(NEW)
-        kept = sorted(path.name for path in (root / "generations").iterdir())
-        assert kept[-2:] == ["000002", "000003"]
-        assert len(kept) <= 3  # who was killed while tidying up leaves that to the next publication
+        if thorough or number % 10 == 0 or is_new:
+            device = Client(tmp_path / f"{number}-device", root / "published")
+            assert (device.target(NEW) is not None) is is_new
+            assert (device.target(OLD) is None) is is_new
+            went_on(root)
+            assert device.target(NEW)
+            kept = sorted(path.name for path in (root / "generations").iterdir())
+            assert kept[-2:] == ["000002", "000003"]
+            assert len(kept) <= 3  # who was killed while tidying up leaves that to the next publication
+        left.append(is_new)
         shutil.rmtree(root)
-    assert number > 100
-    assert left == {False, True}
+    assert number > 75
+    assert left == sorted(left)
+    assert set(left) == {False, True}
 
 
 def test_nothing_is_served_of_which_the_disk_has_not_every_byte_and_every_name(

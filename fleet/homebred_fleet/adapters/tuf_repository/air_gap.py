@@ -27,6 +27,7 @@ from homebred_fleet.errors import ConflictError, FleetError, NotFoundError, Requ
 REQUEST: Final = "homebred signing request"
 ANSWER: Final = "homebred signing answer"
 MAX_BYTES: Final = 64 * 1024 * 1024
+_ANOTHER: Final = "have another request made, and find out who changed this one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +74,12 @@ def read_request(body: bytes) -> Request:
                     into[piece["role"]] = parsed(json.dumps(piece[name]).encode(), piece["role"], piece["role"])
         contents = Contents(published, prepared)
         is_whole = set(contents.roles) >= prepared.keys() and contents.purpose.value == document["repository"]
-    except (KeyError, TypeError, ValueError, AttributeError, FleetError) as error:
-        raise RequestError("what is asked for cannot be read", hint="have another request made") from error
+    except FleetError as error:
+        raise RequestError(f"what is asked for cannot be read: {error.message}", hint=_ANOTHER) from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RequestError("what is asked for cannot be read", hint=_ANOTHER) from error
     if not is_whole:
-        raise RequestError("what is asked for does not belong together", hint="have another request made")
+        raise RequestError("what is asked for does not belong together", hint=_ANOTHER)
     return Request(contents=contents)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -28,9 +27,8 @@ DEVICE_FIELD: Final = "x-homebred-device"
 def parsed(body: bytes, role: str, what: str) -> AnyMetadata:
     """A role's metadata from its bytes; nobody's signature is looked at. Raises StateError: it is none."""
     try:
-        json.loads(body, parse_float=_no_float, parse_constant=_no_float)
         metadata: AnyMetadata = Metadata.from_bytes(body)
-    except (DeserializationError, ValueError, RecursionError) as error:
+    except DeserializationError as error:
         raise StateError(f"{what} is no metadata: {error}", hint=_BACKUP) from error
     if metadata.signed.type != (role if role in TOP_ROLES else TARGETS):
         raise StateError(f"{what} is metadata of the type {metadata.signed.type}", hint=_BACKUP)
@@ -131,7 +129,7 @@ def no_delegations() -> Delegations:
 
 
 def _unsound(metadata: AnyMetadata) -> str:
-    """What python-tuf reads and nobody may sign or believe; empty: nothing."""
+    """What python-tuf reads and nobody may sign or believe, such as fractions; empty: nothing."""
     signed = metadata.signed
     if type(signed.version) is not int:
         return "its version is no number"
@@ -152,7 +150,3 @@ def _entries(delegator: Root | Targets) -> list[Role]:
     if isinstance(delegator, Root):
         return list(delegator.roles.values())
     return list((delegator.delegations.roles or {}).values()) if delegator.delegations is not None else []
-
-
-def _no_float(text: str) -> float:
-    raise ValueError(f"{text} is a fraction")
