@@ -100,7 +100,7 @@ def delegating(signed: Any) -> None:
 WRONG = [
     Wrong("targets", add(RELEASE), "targets: it holds targets itself"),
     Wrong("targets", open_ended, "policies: its delegation is not terminating"),
-    Wrong("targets", broad, "policies may not sign for it"),
+    Wrong("targets", broad, "are not the paths of such a role"),
     Wrong("models-qa", add("policies/clinic-east/main/9.toml"), "models-qa may not sign for it"),
     Wrong("models-qa", add("models/ocr/scan/1.json"), "models-qa may not sign for it"),
     Wrong("models-qa", add("models/qa/../1.json"), "it is no target's name"),

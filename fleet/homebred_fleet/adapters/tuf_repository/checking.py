@@ -36,7 +36,7 @@ from homebred_fleet.core.repository_rules import (
     freshness,
 )
 from homebred_fleet.errors import RequestError, StateError
-from homebred_protocol.targets import MAX_TARGETS, read_target, role_of
+from homebred_protocol.targets import MAX_TARGETS, Kind, pattern_of, read_target, role_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +140,7 @@ class _Look:
         entry: Any = delegator.get_delegated_role(role)
         held: Targets = metadata.signed
         self._expect(role, held.delegations is None, "it delegates further, which no device follows")
+        self._expect(role, entry.paths == [_pattern(role)], f"{entry.paths} are not the paths of such a role")
         self._expect(role, entry.terminating, "its delegation is not terminating: others could sign for it as well")
         self._expect(role, len(held.targets) <= MAX_TARGETS, f"{len(held.targets)} targets are more than {MAX_TARGETS}")
         numbers = numbers_of(held)
@@ -193,12 +194,18 @@ class _Look:
 _LISTING = "it does not list exactly the targets and all to whom they delegate"
 
 
+def _pattern(role: str) -> str:
+    """What a role may sign for, by its name; empty: there is no such role."""
+    family = role.removeprefix(role_of(Kind.RELEASE, ""))
+    return next((pattern_of(kind, family) for kind in Kind if role_of(kind, family) == role), "")
+
+
 def _wrong_name(role: str, entry: DelegatedRole, file: TargetFile, numbers: dict[str, int]) -> Iterator[str]:
     target = read_target(file.path)
     if target is None:
         yield "it is no target's name"
         return
-    if role_of(target.kind, target.group) != role or not entry.is_delegated_path(file.path):
+    if not entry.is_delegated_path(file.path):
         yield f"{role} may not sign for it"
     if set(file.hashes) != {"sha256"}:
         yield "it has other digests than SHA-256"
