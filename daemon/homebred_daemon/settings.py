@@ -366,7 +366,7 @@ class TransferSettings(_Section):
         default="",
         max_length=512,
         pattern=r"^(https?://[^\s?#@]+)?$",
-        description="A static server with the files as ADDRESS/sha256/DIGEST, asked before the controller; empty: none.",
+        description="Static server with the files as ADDRESS/sha256/DIGEST, asked before the controller; empty: none.",
     )
     broker_mb: int = Field(
         default=50,

@@ -16,7 +16,7 @@ import os
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
-from errno import EDQUOT, EFBIG, ENOSPC, EROFS
+from errno import EDQUOT, EFBIG, EINVAL, ENOSPC, EROFS
 from pathlib import Path
 
 from homebred_daemon.adapters.durable_files import flush_folder, make_folder
@@ -30,6 +30,8 @@ _PART, _JOURNAL = ".part", ".frames"
 _NO_ROOM = frozenset({ENOSPC, EDQUOT, EFBIG, EROFS})
 _READ_ONLY = 0o444
 _READ_BYTES = 1024 * 1024
+_BLOCK_BYTES = 4096
+"""What is written past the kernel's cache is a multiple of it; all frames but a file's last are."""
 
 
 class StagingFolder:
@@ -96,6 +98,7 @@ class StagedFile:
         except OSError:
             self._journal.close()
             raise
+        self._direct = _opened_past_the_cache(whole.with_suffix(_PART))
         try:
             flush_folder(whole.parent)  # both names
             self._held = self._found()
@@ -119,7 +122,7 @@ class StagedFile:
         if hashlib.sha256(body).hexdigest() != self._file.frames[number]:
             return False
         with _in_our_words(self._whole):
-            _write_all(self._descriptor, body, number * FRAME_BYTES)
+            self._write(body, number * FRAME_BYTES)
             self._journal.add_written(self._file, number)
             self._held.add(number)
             self._unflushed.append(number)
@@ -149,7 +152,23 @@ class StagedFile:
                 self._flush()
         self._close()
 
+    def _write(self, body: memoryview, offset: int) -> None:
+        """Past the kernel's cache where that can be: the pages of the model that serves are to stay in it."""
+        if self._direct is not None and len(body) % _BLOCK_BYTES == 0:
+            try:
+                _write_all(self._direct, body, offset)
+            except OSError as error:
+                if error.errno != EINVAL:  # the file system cannot, or not from this place in memory
+                    raise
+                os.close(self._direct)
+                self._direct = None
+            else:
+                return
+        _write_all(self._descriptor, body, offset)
+
     def _close(self) -> None:
+        if self._direct is not None:
+            os.close(self._direct)
         self._journal.close()
         os.close(self._descriptor)
 
@@ -214,7 +233,7 @@ class StagedFile:
         self._held -= damaged
 
     def _flush(self) -> None:
-        """Has the disk take what was written, then lets the kernel forget it: the serving model's pages are to stay."""
+        """Has the disk take what was written, then lets the kernel forget what of it went through its cache."""
         self._sync()
         self._journal.add_flushed()
         for number in self._unflushed:
@@ -236,6 +255,14 @@ class StagedFile:
                 return
             yield piece
             begin += len(piece)
+
+
+def _opened_past_the_cache(path: Path) -> int | None:
+    """A descriptor for writing whole blocks (open(2), O_DIRECT); None: the file system has none."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_DIRECT | os.O_CLOEXEC)
+    except OSError:
+        return None
 
 
 def _write_all(descriptor: int, body: memoryview, offset: int) -> None:

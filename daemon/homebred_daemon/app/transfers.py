@@ -73,9 +73,9 @@ def transfers(
     )
     places = [at_static_server(settings.mirror, name="the site's mirror")] if settings.mirror else []
     over_https = [HttpsBlobs(place) for place in (*places, at_controller(identity))]
-    over_broker = (
-        [MqttBlobs(line, most_bytes=settings.broker_mb * MEGA)] if line is not None and settings.broker_mb else []
-    )
+    over_broker: list[ByteSource] = []
+    if line is not None and settings.broker_mb:
+        over_broker.append(MqttBlobs(line, most_bytes=settings.broker_mb * MEGA))
 
     def close() -> None:
         for each in over_https:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from mmap import mmap
 from pathlib import Path
 from typing import Final
 
@@ -119,7 +120,7 @@ class _Obstacle:
 class _Frame:
     """The one frame in memory: what a broken stream leaves of it is gone on with, a whole one outlives a full disk."""
 
-    room: bytearray
+    room: memoryview
     filled: int = 0
     of: tuple[str, int, int] | None = None
     """File, frame and source that it is of."""
@@ -133,6 +134,11 @@ class _Frame:
     def drop(self) -> None:
         """Forgets what came of it."""
         self.filled, self.of = 0, None
+
+
+def _room(length: int) -> memoryview:
+    """Memory of its own pages: only such can be written to a disk past the kernel's cache."""
+    return memoryview(mmap(-1, max(length, 1)))[:length]
 
 
 class _Transfer:
@@ -152,7 +158,7 @@ class _Transfer:
         self._sources = sources
         self._watch = watch
         self._tries = Tries([source.name for source in sources])
-        self._frame = _Frame(bytearray())
+        self._frame = _Frame(memoryview(b""))
         self._held_bytes = self._total_bytes = self._fetched_bytes = 0
         self._streamed_bytes = 0
         """Of the stream that is open."""
@@ -160,7 +166,7 @@ class _Transfer:
     async def run(self, files: Sequence[WantedFile]) -> dict[str, Path]:
         """Brings all of them."""
         self._total_bytes = sum(file.length for file in files)
-        self._frame.room = bytearray(min(FRAME_BYTES, max((file.length for file in files), default=0)))
+        self._frame.room = _room(min(FRAME_BYTES, max((file.length for file in files), default=0)))
         missing = [file for file in files if not await asyncio.to_thread(self._around.shelf.has, file)]
         kept = [await asyncio.to_thread(self._around.staging.held_bytes, file) for file in missing]
         self._held_bytes = self._total_bytes - sum(file.length for file in missing) + sum(kept)
@@ -249,7 +255,7 @@ class _Transfer:
                     return
 
     async def _keep(self, source: int, file: WantedFile, part: PartialFile, number: int) -> None:
-        body = memoryview(self._frame.room)[: file.frame_length(number)]
+        body = self._frame.room[: file.frame_length(number)]
         is_right = await asyncio.to_thread(part.keep, number, body)
         self._frame.drop()
         if not is_right:
@@ -259,7 +265,7 @@ class _Transfer:
         self._tell()
 
     async def _read_frame(self, source: int, stream: ByteStream, length: int) -> None:
-        whole = memoryview(self._frame.room)[:length]
+        whole = self._frame.room[:length]
         while self._frame.filled < length:
             wanted = whole[self._frame.filled :][: self._bucket.slice_bytes]
             try:
