@@ -35,6 +35,7 @@ from homebred_daemon.errors import (
 )
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.transfer import ByteSource, ByteStream, PartialFile, Progress, Shelf, Staging, Watch
+from homebred_daemon.services.on_threads import unbroken
 
 DISK_AGAIN_S: Final = 30.0
 LONGEST_LOOK_S: Final = 900.0
@@ -191,20 +192,20 @@ class _Transfer:
 
     async def _fill(self, file: WantedFile, others: int) -> Path | None:
         """Asks until no frame is missing; None: some were found damaged on the disk, and have to come again."""
-        part = await asyncio.to_thread(self._around.staging.open, file)
+        part = await unbroken(lambda: self._around.staging.open(file), undo=lambda opened: opened.close())
         try:
             while True:
                 self._held_bytes = others + file.length - missing_bytes(file, part.held)
                 self._tell()
                 span = next_span(file, part.held)
                 if span is None:
-                    return await asyncio.to_thread(part.finish)
+                    return await unbroken(part.finish)
                 if (obstacle := await self._obstacle()) is not None:
                     await self._wait(obstacle)
                 else:
                     await self._ask(file, part, span)
         finally:
-            await asyncio.to_thread(part.close)
+            await unbroken(part.close)
 
     async def _obstacle(self) -> _Obstacle | None:
         """What stands in the way of the next frame: the time of day, or the disk."""
@@ -256,7 +257,7 @@ class _Transfer:
 
     async def _keep(self, source: int, file: WantedFile, part: PartialFile, number: int) -> None:
         body = self._frame.room[: file.frame_length(number)]
-        is_right = await asyncio.to_thread(part.keep, number, body)
+        is_right = await unbroken(lambda: part.keep(number, body))
         self._frame.drop()
         if not is_right:
             raise SourceWrongError(f"{self._sources[source].name} sent another frame {number} of {file.path}")

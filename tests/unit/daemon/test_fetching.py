@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -11,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.made_files import Made, described, made
 from tests.support.manual_clock import ManualClock, run_with
-from tests.support.memory_staging import MemoryStaging
+from tests.support.memory_staging import MemoryPart, MemoryStaging
 from tests.support.scripted_source import ScriptedSource
+from typing_extensions import override
 
 from homebred_daemon.core.transfer import FRAME_BYTES, WantedFile
 from homebred_daemon.core.transfer_pace import read_windows
@@ -300,6 +302,35 @@ def test_a_source_that_drips_is_left_for_the_next() -> None:
     assert len(stage.sources[1].asked) == 1
 
 
+async def test_cancelled_while_a_frame_is_written_it_closes_the_file_only_afterwards() -> None:
+    stage, seen = Stage([source(LARGE)]), list[str]()
+    writing, release = threading.Event(), threading.Event()
+
+    class Watched(MemoryPart):
+        @override
+        def keep(self, number: int, body: memoryview) -> bool:
+            writing.set()
+            release.wait(30)
+            seen.append("written")
+            return super().keep(number, body)
+
+        @override
+        def close(self) -> None:
+            seen.append("closed")
+
+    stage.staging.open = lambda file: Watched(stage.staging, file)  # type: ignore[method-assign]
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(stage.fetch(LARGE))
+        await asyncio.to_thread(writing.wait, 30)
+        task.cancel()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert seen == []
+        release.set()
+    assert task.cancelled()
+    assert seen == ["written", "closed"]
+
+
 async def test_one_transfer_at_a_time_holds_a_frame() -> None:
     stage = Stage([source(SMALL, LARGE)])
     fetching = stage.fetching()
@@ -310,7 +341,7 @@ async def test_one_transfer_at_a_time_holds_a_frame() -> None:
 
 
 @given(st.data())
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_whatever_the_sources_do_what_is_brought_is_what_was_wanted(data: st.DataObject) -> None:
     files = [made(data.draw(st.integers(0, 2 * FRAME_BYTES)), seed=seed, path=f"{seed}") for seed in range(2)]
     faults = st.sampled_from([SourceAwayError(), SourceRefusesError(), SourceWrongError()])
