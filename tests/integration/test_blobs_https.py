@@ -214,14 +214,20 @@ async def test_an_answer_that_ends_within_its_head_is_trouble_and_no_lie(length:
         thread.join(5)
 
 
-async def test_nobody_at_an_address_is_trouble_and_no_such_scheme_a_refusal() -> None:
+async def kind_of_failure(url: str) -> type[TransferError]:
+    source = HttpsBlobs(place(url))
+    with pytest.raises(TransferError) as caught:
+        await read(source)
+    source.close()
+    return type(caught.value)
+
+
+async def test_nobody_at_an_address_is_trouble_and_an_address_that_is_none_a_refusal() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port = listener.getsockname()[1]
-    for url, kind in ((f"http://127.0.0.1:{port}", SourceAwayError), ("ftp://127.0.0.1", SourceRefusesError)):
-        source = HttpsBlobs(place(url))
-        with pytest.raises(kind):
-            await read(source)
-        source.close()
+        somebody = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        for url in ("ftp://127.0.0.1", f"{somebody}/a b", f"{somebody}/\u00e4", "http://127.0.0.1:port"):
+            assert await kind_of_failure(url) is SourceRefusesError, url
+    assert await kind_of_failure(somebody) is SourceAwayError
 
 
 async def test_who_cannot_show_a_certificate_that_is_trusted_is_asked_for_nothing(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, InvalidURL
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -168,6 +168,8 @@ class _Asking:
             answer = connection.getresponse()
             self._judge(answer)
             self._answer = answer
+        except (InvalidURL, UnicodeError):
+            raise self._refused("has an address that cannot be asked") from None
         except (OSError, HTTPException, ValueError) as error:
             raise self._away(f"cannot be asked: {_words(error)}") from None
         finally:

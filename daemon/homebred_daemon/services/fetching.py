@@ -163,6 +163,8 @@ class _Transfer:
         self._held_bytes = self._total_bytes = self._fetched_bytes = 0
         self._streamed_bytes = 0
         """Of the stream that is open."""
+        self._said: dict[int, str] = {}
+        """Why each source failed last."""
 
     async def run(self, files: Sequence[WantedFile]) -> dict[str, Path]:
         """Brings all of them."""
@@ -225,16 +227,24 @@ class _Transfer:
         now_s = self._around.clock.monotonic_s()
         match self._tries.next(file.digest, now_s):
             case GiveUp(why):
-                raise TransferError(f"{file.path} ({file.digest}) cannot be fetched: {why}")
+                raise TransferError(f"{file.path} ({file.digest}) cannot be fetched: {why}{self._reasons()}")
             case Wait(wait_s):
-                await self._wait(_Obstacle(reason="source", again_s=wait_s, sentence="no source answers"))
+                await self._wait(
+                    _Obstacle(reason="source", again_s=wait_s, sentence=f"no source answers{self._reasons()}")
+                )
             case Ask(number):
                 try:
                     await self._run_with(number, file, part, span)
                 except (SourceAwayError, SourceRefusesError, SourceWrongError) as error:
                     self._note(number, file, error)
 
+    def _reasons(self) -> str:
+        """What the sources said last, as the rest of a sentence."""
+        said = dict.fromkeys(self._said.values())
+        return f" ({'; '.join(said)})" if said else ""
+
     def _note(self, number: int, file: WantedFile, error: TransferError) -> None:
+        self._said[number] = error.message
         asked_for_s = error.retry_after_s if isinstance(error, SourceAwayError) else 0.0
         now_s, chance = self._around.clock.monotonic_s(), self._around.chance()
         self._tries.failed(number, file.digest, PROBLEMS[type(error)], now_s, chance, asked_for_s=asked_for_s)

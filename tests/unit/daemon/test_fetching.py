@@ -181,6 +181,8 @@ async def test_sources_that_are_away_are_waited_for_and_it_is_said() -> None:
     await stage.fetch(SMALL)
     assert stage.waited_for == {"source"}
     assert stage.waits == sorted(stage.waits)
+    sentences = {each.sentence for each in stage.told if each.waits_for}
+    assert sentences == {"no source answers (A source of bytes does not answer, or broke off.)"}
 
 
 async def test_a_source_that_asks_for_time_gets_it() -> None:
