@@ -66,6 +66,17 @@ async def test_a_server_without_ranges_is_read_past_what_is_here() -> None:
         assert await read(source, 0, 10) == ONE.body[:10]
 
 
+async def test_a_server_without_ranges_is_not_read_past_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blobs_https, "MAX_SKIPPED_BYTES", 1000)
+    script = script_of(ONE)
+    script.ignores_ranges = True
+    with http_source(script) as source:
+        assert await read(source, 1000, 1010) == ONE.body[1000:1010]
+    error = await failure(script, 1001)
+    assert isinstance(error, SourceRefusesError)
+    assert "knows no ranges" in error.message
+
+
 async def test_a_server_may_give_less_than_was_asked_for() -> None:
     script = script_of(ONE)
     script.content_range = f"bytes 1000-1999/{END}"

@@ -30,6 +30,8 @@ HEAD_WITHIN_S: Final = 30.0
 SILENCE_S: Final = 20.0
 """Longest time without a byte."""
 READ_BYTES: Final = 65_536
+MAX_SKIPPED_BYTES: Final = 64 * 1024 * 1024
+"""Of what is here already, from a server without ranges; past the cap on the rate, and again after each break."""
 _OK, _PARTIAL, _RANGE_NOT_SATISFIABLE, _TOO_MANY = 200, 206, 416, 429
 _REDIRECTS: Final = range(300, 400)
 _SERVERS_OWN: Final = 500
@@ -241,6 +243,10 @@ class _Asking:
         elif answer.status == _OK:
             self._judge_coding(answer)
             self._judge_length(answer, self._file.length)
+            if self._begin > MAX_SKIPPED_BYTES:
+                raise self._refused(
+                    "knows no ranges, and would send again what is here: have the files served with them"
+                )
             self._skipped = self._begin
         else:
             raise self._failure(answer)
