@@ -16,6 +16,7 @@ from random import Random
 import pytest
 from tests.support.broker import context_of
 from tests.support.controller import Controller, Device, running_controller
+from tests.support.cutting_proxy import CuttingProxy
 from tests.support.made_files import described, made
 
 from homebred_daemon.adapters.blob_shelf import BlobShelf
@@ -87,6 +88,24 @@ async def test_the_files_of_a_release_come_and_are_taken_into_the_store_and_are_
     assert await service.fetch([LARGE.file, SMALL.file], [source], told.append) == {}
     assert (told[-1].fetched_bytes, told[-1].held_bytes) == (0, told[-1].total_bytes)
     source.close()
+
+
+async def test_a_link_that_is_cut_within_tls_again_and_again_costs_no_byte(
+    controller: Controller, device: Device, tmp_path: Path
+) -> None:
+    service, _ = fetching(tmp_path)
+    told: list[Progress] = []
+    cuts = 30
+    with CuttingProxy(
+        controller.port, cuts=cuts, seed=4, limit=lambda random: random.randrange(80_000, 500_000)
+    ) as link:
+        through = replace(controller, port=link.port)
+        source = HttpsBlobs(at_controller(lambda: identity_of(through, device)))
+        brought = await service.fetch([LARGE.file], [source], told.append)
+        source.close()
+        assert link.cuts == cuts
+    assert brought[LARGE.file.digest].read_bytes() == LARGE.body
+    assert told[-1].fetched_bytes == LARGE.file.length
 
 
 async def test_what_the_controller_does_not_have_is_told_with_what_to_do(

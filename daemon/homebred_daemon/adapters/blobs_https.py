@@ -244,9 +244,7 @@ class _Asking:
             self._judge_coding(answer)
             self._judge_length(answer, self._file.length)
             if self._begin > MAX_SKIPPED_BYTES:
-                raise self._refused(
-                    "knows no ranges, and would send again what is here: have the files served with them"
-                )
+                raise self._refused("knows no ranges, and would send again what is here: serve the files with them")
             self._skipped = self._begin
         else:
             raise self._failure(answer)
