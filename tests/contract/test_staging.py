@@ -128,6 +128,19 @@ def test_a_whole_file_is_its_bytes_read_only_and_alone(folder: StagingFolder, tm
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_kill_just_before_it_gets_its_name_leaves_nothing_that_its_own_user_could_not_open(
+    folder: StagingFolder, tmp_path: Path
+) -> None:
+    part = folder.open(SMALL.file)
+    keep(part, SMALL, 0)
+    part.close()
+    waiting = place(tmp_path, SMALL, ".part")
+    waiting.chmod(0o444)
+    again = folder.open(SMALL.file)
+    assert waiting.stat().st_mode & 0o777 == 0o600
+    assert again.finish() == place(tmp_path, SMALL)
+
+
 def unheard(step: str, done_bytes: int, total_bytes: int) -> None:
     """Progress that nobody watches."""
 

@@ -28,7 +28,7 @@ FRAMES_A_FLUSH = 8
 """A power cut loses no more of them; a kill loses none that was written."""
 _PART, _JOURNAL = ".part", ".frames"
 _NO_ROOM = frozenset({ENOSPC, EDQUOT, EFBIG, EROFS})
-_READ_ONLY = 0o444
+_OWN, _READ_ONLY = 0o600, 0o444
 _READ_BYTES = 1024 * 1024
 _BLOCK_BYTES = 4096
 """What is written past the kernel's cache is a multiple of it; all frames but a file's last are."""
@@ -94,7 +94,7 @@ class StagedFile:
         self._file = file
         self._journal = StagingJournal(whole.with_suffix(_JOURNAL))
         try:
-            self._descriptor = os.open(whole.with_suffix(_PART), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._descriptor = _opened(whole.with_suffix(_PART))
         except OSError:
             self._journal.close()
             raise
@@ -255,6 +255,12 @@ class StagedFile:
                 return
             yield piece
             begin += len(piece)
+
+
+def _opened(path: Path) -> int:
+    with suppress(FileNotFoundError):
+        path.chmod(_OWN)  # a kill just before it got its name has left it read-only
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWN)
 
 
 def _opened_past_the_cache(path: Path) -> int | None:
