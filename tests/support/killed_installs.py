@@ -63,7 +63,7 @@ def _before_statements(step: Callable[[str], None]) -> None:
     connect = sqlite3.connect
 
     def traced(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        connection = connect(*arguments, **options)
+        connection: sqlite3.Connection = connect(*arguments, **options)
         connection.set_trace_callback(lambda sql: step(sql.split("\n")[0][:40]) if _writes(sql) else None)
         return connection
 

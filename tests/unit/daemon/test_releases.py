@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homebred_daemon.core.releases import (
@@ -37,6 +37,7 @@ releases = st.builds(
 )
 
 
+@settings(max_examples=40)
 @given(releases)
 def test_a_record_is_read_back(release: Release) -> None:
     assert read_release(json.loads(json.dumps(release_record(release)))) == release
