@@ -27,6 +27,7 @@ def stored_json(stored: StoredSpecialist) -> dict[str, Any]:
         "id": manifest.id,
         "title": manifest.title,
         "engine": manifest.engine,
+        "release": stored.release,
         "base_digest": stored.base_digest,
         "base_bytes": stored.base_bytes,
         "base_is_intact": stored.base_is_intact,
@@ -120,6 +121,8 @@ def show_stored(stored: StoredSpecialist) -> None:
     cache = f", {size_text(stored.kv_bytes_per_token)} of cache a token" if stored.kv_bytes_per_token else ""
     trained = f", trained for {stored.trained_context} tokens" if stored.trained_context else ""
     typer.echo(f"{manifest.id}: {manifest.title}")
+    if stored.release:
+        typer.echo(f"release  {stored.release}")
     typer.echo(
         f"engine   {manifest.engine}" + (f", on {stored.gpu_architecture} only" if stored.gpu_architecture else "")
     )
