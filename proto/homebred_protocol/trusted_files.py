@@ -24,6 +24,8 @@ CARRIED = "trust"
 """The folder with these files in one that is carried."""
 DEVICE_FIELD = "x-homebred-device"
 """In the director's targets: the one device that they are for, since all devices have its key in common."""
+REPOSITORY_FIELD = "x-homebred-repository"
+"""In a root: `image` or `director`. Where the same people sign both, one must not pass for the other."""
 REQUEST = "trust"
 """What a request over MQTT is called."""
 MAX_REQUEST_BYTES = 1024

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from tests.support.signed_repositories import SignedFleet, described, new_signer
+from tests.support.signed_repositories import ROLES, SignedFleet, described, new_signer
 from tests.support.trust_server import Fault
 from tests.support.trust_stage import (
     DAY_S,
@@ -358,6 +358,21 @@ def one_stolen_root_key(scene: Scene) -> Expected:
     return {"image": {Reason.UNSIGNED}}
 
 
+def the_directors_root_as_the_images(scene: Scene) -> Expected:
+    """Key compromise: the same people sign both roots, so that the director's next would be a next one of the image's.
+
+    By it the director's key would sign all of the image repository.
+    """
+    fleet = scene.fleet
+    publish_next(fleet)
+    director = fleet.director(HERE.device)
+    director.rotate("targets", "snapshot", "timestamp")
+    fleet.files[IMAGE + "2.root.json"] = fleet.files.pop(DIRECTOR + "2.root.json")
+    fleet.image.signers = {**fleet.image.signers, **{role: director.signers[role] for role in ROLES[1:]}}
+    fleet.image.publish("targets")
+    return {"image": {Reason.WRONG_REPOSITORY}}
+
+
 ATTACKS: list[Callable[[Scene], Expected]] = [
     software_that_nobody_signed,
     metadata_that_nobody_signed,
@@ -390,6 +405,7 @@ ATTACKS: list[Callable[[Scene], Expected]] = [
     a_stolen_key_of_a_family_and_the_directors,
     a_stolen_directors_key,
     one_stolen_root_key,
+    the_directors_root_as_the_images,
 ]
 BY_WHO_HAS_KEYS = {software_that_nobody_signed, something_that_a_role_lets_another_sign}
 """Of snapshot and timestamp too: other keys for these shut the thief out."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.support.trust_server import Fault
 from tests.support.trust_stage import PATIENT, Carrier, FakeRequests, HttpsCarrier, carried_by
+from typing_extensions import override
 
 from homebred_daemon.adapters.trust.folder_source import FolderSource
 from homebred_daemon.adapters.trust.sources import HttpsSource, Limits, MqttSource
@@ -194,6 +195,7 @@ async def test_a_large_file_comes_page_by_page() -> None:
     class Counting(FakeRequests):
         offsets: list[int] = []  # noqa: RUF012 - of this one test
 
+        @override
         async def request(self, name: str, body: bytes) -> bytes:
             self.offsets.append(read_request(body)[1])
             answer = await super().request(name, body)

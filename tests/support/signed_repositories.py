@@ -33,7 +33,14 @@ from tuf.api.metadata import (
 
 from homebred_protocol.digests import digest_of
 from homebred_protocol.targets import Kind, pattern_of, read_target, role_of
-from homebred_protocol.trusted_files import CARRIED, DEVICE_FIELD, director_metadata, image_metadata, image_target
+from homebred_protocol.trusted_files import (
+    CARRIED,
+    DEVICE_FIELD,
+    REPOSITORY_FIELD,
+    director_metadata,
+    image_metadata,
+    image_target,
+)
 
 DAY = timedelta(days=1)
 LIVES = {"root": 365 * DAY, "targets": 365 * DAY, "snapshot": 90 * DAY, "timestamp": 30 * DAY}
@@ -68,6 +75,7 @@ class Repository:
     def founded(cls, base: str, files: dict[str, bytes], now: datetime, signers: Signers) -> Repository:
         """With its first root, of whose three keys two must sign."""
         root = Root(version=1, consistent_snapshot=True, expires=now + LIVES["root"])
+        root.unrecognized_fields[REPOSITORY_FIELD] = base.partition("/")[0]
         for role in ROLES:
             for signer in signers[role]:
                 root.add_key(signer.public_key, role)

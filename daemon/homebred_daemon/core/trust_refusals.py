@@ -28,6 +28,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     ROLLBACK = "rollback"
     MISMATCHED = "mismatched"
+    WRONG_REPOSITORY = "wrong_repository"
     TOO_MANY = "too_many"
     OTHER_DEVICE = "other_device"
     CHECK_FAILED = "check_failed"
@@ -93,6 +94,10 @@ MEANINGS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
         Reason.MISMATCHED: Meaning(
             what="a file is not the one that the signed metadata describes",
             next="publish the repository whole: files of two states do not go together",
+        ),
+        Reason.WRONG_REPOSITORY: Meaning(
+            what="a root is the other repository's, or does not say whose it is",
+            next="serve each repository's own roots; if they are, the director's key may be stolen",
         ),
         Reason.TOO_MANY: Meaning(
             what="a role signs for more targets than a device reads", next="remove what no device needs any more"

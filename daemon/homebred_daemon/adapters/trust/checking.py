@@ -19,23 +19,30 @@ from pathlib import Path
 from typing import Any, Final
 
 from tuf.api import exceptions
-from tuf.api.metadata import Root, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
 from tuf.ngclient import Updater
 from tuf.ngclient.config import UpdaterConfig
 from tuf.ngclient.fetcher import FetcherInterface
 from typing_extensions import override
 
+from homebred_daemon.core.trust import DIRECTOR, IMAGE
 from homebred_daemon.core.trust_refusals import Reason
 from homebred_protocol.digests import digest_of
 from homebred_protocol.targets import MAX_TARGETS, read_target, role_of
-from homebred_protocol.trusted_files import DEVICE_FIELD, MAX_FILE_BYTES, director_metadata, image_metadata
+from homebred_protocol.trusted_files import (
+    DEVICE_FIELD,
+    MAX_FILE_BYTES,
+    REPOSITORY_FIELD,
+    director_metadata,
+    image_metadata,
+)
 
 Ask = Callable[[str, int], bytes]
 """A file by its name, of at most so many bytes. Raises Withheld."""
 MAX_ROLES: Final = 256
 NEW_ROOTS: Final = 256
 """In one look; a chain that is longer is walked in several."""
-_ROOTS = "root_history"
+_ROOTS, _ROOT_NAME = "root_history", ".root.json"
 _ABSENT: Final = 404
 
 
@@ -76,10 +83,11 @@ class Found:
 
 
 class _Files(FetcherInterface):
-    """Fetches by asking."""
+    """Fetches by asking; a root of another repository never comes in."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, repository: str) -> None:
         self._ask = ask
+        self._repository = repository
 
     @override
     def _fetch(self, url: str) -> Iterator[bytes]:
@@ -89,11 +97,14 @@ class _Files(FetcherInterface):
     def download_bytes(self, url: str, max_length: int) -> bytes:
         """The file in memory: the framework's own way leads through the disk."""
         try:
-            return self._ask(url, min(max_length, MAX_FILE_BYTES))
+            body = self._ask(url, min(max_length, MAX_FILE_BYTES))
         except Withheld as error:
             if error.reason is Reason.ABSENT:
                 raise exceptions.DownloadHTTPError(f"{url} is not there", _ABSENT) from error
             raise
+        if url.endswith(_ROOT_NAME):
+            _require_of(Metadata[Root].from_bytes(body).signed, self._repository)
+        return body
 
 
 class _Repository(Updater):
@@ -109,7 +120,8 @@ class _Repository(Updater):
             targets_max_length=MAX_FILE_BYTES,
             snapshot_max_length=MAX_FILE_BYTES,
         )
-        super().__init__(str(folder), base, fetcher=_Files(ask), config=config, bootstrap=held.pinned)
+        super().__init__(str(folder), base, fetcher=_Files(ask, folder.name), config=config, bootstrap=held.pinned)
+        _require_of(self._trusted_set.root, folder.name)
         self._trusted_set.reference_time = now  # else the clock's, of this moment
 
     @property
@@ -142,7 +154,7 @@ def check(image: Held, director: Held, *, device: str, now_s: int, ask: Ask) -> 
     now = datetime.fromtimestamp(now_s, UTC)
     with tempfile.TemporaryDirectory() as folder:
         base = director_metadata(device)
-        wanted = _looked(Path(folder, "director"), base, director, ask, now=now, most_delegations=0, see=_see_director)
+        wanted = _looked(Path(folder, DIRECTOR), base, director, ask, now=now, most_delegations=0, see=_see_director)
         paths = list(wanted.targets)
 
         def see(repository: _Repository, found: Found) -> None:
@@ -150,7 +162,7 @@ def check(image: Held, director: Held, *, device: str, now_s: int, ask: Ask) -> 
                 _see_target(repository, path, found)
 
         base = image_metadata()
-        return _looked(Path(folder, "image"), base, image, ask, now=now, most_delegations=32, see=see), wanted
+        return _looked(Path(folder, IMAGE), base, image, ask, now=now, most_delegations=32, see=see), wanted
 
 
 def _looked(
@@ -166,7 +178,7 @@ def _looked(
     found = Found(files=held.files)
     try:
         repository = _Repository(folder, base, held, ask, now=now, most_delegations=most_delegations)
-    except exceptions.RepositoryError as error:
+    except (exceptions.RepositoryError, exceptions.DownloadError) as error:
         found.refusal = _reason(error)
         return found
     try:
@@ -216,6 +228,13 @@ def _see_target(repository: _Repository, path: str, found: Found) -> None:
         return
     is_its = role is not None and role.targets.get(path) == file
     found.targets[path] = _described(file, name if is_its else "")
+
+
+def _require_of(root: Root, repository: str) -> None:
+    """Raises Withheld where a root does not say that it is this repository's: its holders may sign both."""
+    said = root.unrecognized_fields.get(REPOSITORY_FIELD)
+    if said != repository:
+        raise Withheld(Reason.WRONG_REPOSITORY, f"root {root.version} is not the {repository}'s")
 
 
 def _described(file: TargetFile, role: str) -> dict[str, Any]:
