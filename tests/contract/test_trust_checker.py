@@ -17,6 +17,7 @@ from securesystemslib.formats import encode_canonical
 from tests.support.signed_repositories import SignedFleet
 from tests.support.trust_stage import HERE, NOW_S, FixedSource, RequestsCarrier, ThreadChecker, nothing_held
 from tuf.api.metadata import MetaFile
+from typing_extensions import override
 
 from homebred_daemon.adapters.trust.checker import ChildChecker
 from homebred_daemon.core.trust import judge
@@ -136,6 +137,7 @@ async def test_a_child_ends_with_whoever_waits_for_it() -> None:
     class Waiting(FixedSource):
         asked = asyncio.Event()
 
+        @override
         async def fetch(self, name: str, at_most: int) -> bytes:
             self.asked.set()
             return await asyncio.Future()
@@ -191,7 +193,7 @@ async def test_whatever_a_thief_of_the_directors_key_signs_it_is_read_or_refused
     plain = json.loads(fleet.files[director.base + "2.targets.json"])["signed"] | signed
     signer = fleet.online
     body = json.dumps(
-        {"signatures": [signer.sign(encode_canonical(plain).encode()).to_dict()], "signed": plain}
+        {"signatures": [signer.sign(str(encode_canonical(plain)).encode()).to_dict()], "signed": plain}
     ).encode()
     fleet.files[director.base + "2.targets.json"] = body
     director.snapshot.meta["targets.json"] = MetaFile(2)
