@@ -47,7 +47,7 @@ class Constraints:
     engine: str
     """The engine that serves it; always said."""
     engine_version: str = ""
-    """Of the library that computes, as numbers with dots."""
+    """Of the library that computes: this one, or a newer one with the same first number."""
     architecture: str = ""
     """Of the processor, such as `aarch64`."""
     gpu_architecture: str = ""
