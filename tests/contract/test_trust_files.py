@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.support import trust_scenarios
 from tests.support.other_user import STRANGER, needs_root
-from tests.support.trust_scenarios import ENROLLED_AT_S, number_of, pin, trust_of
+from tests.support.trust_scenarios import ENROLLED_AT_S, keep, number_of, pin, trust_of
 from tests.support.trust_stage import MemoryTrust
 
 from homebred_daemon.adapters.trust.files import FOLDER, TrustFiles
@@ -54,25 +54,37 @@ def test_after_enrolment_both_roots_are_held_and_nothing_else(
 def test_what_was_kept_is_held(made: Callable[[Path], TrustMemory], tmp_path: Path) -> None:
     memory = made(tmp_path)
     for number in (1, 2):
-        memory.keep(trust_of(number))
+        keep(memory, number)
         assert memory.held() == trust_of(number)
-    memory.keep(trust_of(2))
+    keep(memory, 2)
+    assert memory.held() == trust_of(2)
+
+
+@MEMORIES
+def test_what_another_process_has_kept_since_is_not_overwritten(
+    made: Callable[[Path], TrustMemory], tmp_path: Path
+) -> None:
+    memory = made(tmp_path)
+    before = memory.held()
+    keep(memory, 2)
+    with pytest.raises(StateError, match="another program has changed"):
+        memory.keep(trust_of(1), follows=before)
     assert memory.held() == trust_of(2)
 
 
 def test_the_next_process_holds_the_same_and_one_generation_is_left(tmp_path: Path) -> None:
     files = on_a_disk(tmp_path)
-    files.keep(trust_of(1))
-    files.keep(trust_of(2))
+    keep(files, 1)
+    keep(files, 2)
     assert TrustFiles(tmp_path).held() == trust_of(2)
     assert [entry.name for entry in (tmp_path / FOLDER / "generations").iterdir()] == ["000002"]
 
 
 def test_what_holds_already_is_not_written_again(tmp_path: Path) -> None:
     files = on_a_disk(tmp_path)
-    files.keep(trust_of(1))
+    keep(files, 1)
     later = replace(trust_of(1), floors=replace(trust_of(1).floors, time_s=ENROLLED_AT_S + 99))
-    files.keep(later)
+    files.keep(later, follows=files.held())
     assert files.held() == later
     assert [entry.name for entry in (tmp_path / FOLDER / "generations").iterdir()] == ["000001"]
 
@@ -86,7 +98,7 @@ def test_a_device_on_which_nothing_was_pinned_says_so(tmp_path: Path) -> None:
 def test_other_roots_replace_what_was_trusted_only_where_a_technician_says_so(tmp_path: Path) -> None:
     files = TrustFiles(tmp_path)
     pin(files)
-    files.keep(trust_of(5))
+    keep(files, 5)
     with pytest.raises(StateError, match="other roots"):
         files.pin(b"another", b"director", enrolled_at_s=7)
     assert files.held() == trust_of(5)
@@ -100,7 +112,7 @@ def test_a_name_that_leaves_its_folder_is_never_written(tmp_path: Path) -> None:
     held = files.held()
     for name in ("../x.json", "root_history/../../x.json", "/etc/x.json", "x"):
         with pytest.raises(StateError, match="no name"):
-            files.keep(replace(held, image=replace(held.image, files={name: b""})))
+            files.keep(replace(held, image=replace(held.image, files={name: b""})), follows=held)
     assert files.held() == held
 
 
@@ -173,9 +185,9 @@ def test_damage_is_told_with_what_to_do_and_is_never_a_fresh_start(
 ) -> None:
     files = TrustFiles(tmp_path)
     pin(files)
-    files.keep(trust_of(3))
+    keep(files, 3)
     damage(tmp_path / FOLDER)
-    for attempt in (files.held, lambda: files.keep(trust_of(4))):
+    for attempt in (files.held, lambda: files.keep(trust_of(4), follows=trust_of(3))):
         with pytest.raises(StateError) as refused:
             attempt()
         assert "homebred enroll" in refused.value.hint
@@ -186,7 +198,7 @@ def test_damage_is_told_with_what_to_do_and_is_never_a_fresh_start(
 def test_metadata_that_is_lost_is_fetched_anew_and_floors_still_hold(tmp_path: Path) -> None:
     files = TrustFiles(tmp_path)
     pin(files)
-    files.keep(trust_of(3))
+    keep(files, 3)
     (tmp_path / FOLDER / "generations/000001/image/timestamp.json").unlink()
     held = files.held()
     assert "timestamp.json" not in held.image.files
@@ -198,7 +210,7 @@ def test_what_root_makes_belongs_to_whoever_owns_the_state_folder(tmp_path: Path
     state_dir = tmp_path / "state"
     state_dir.mkdir()
     os.chown(state_dir, STRANGER, STRANGER)
-    on_a_disk(state_dir).keep(trust_of(1))
+    keep(on_a_disk(state_dir), 1)
     assert {path.stat().st_uid for path in state_dir.rglob("*")} == {STRANGER}
     assert stat.S_IMODE((state_dir / FOLDER).stat().st_mode) == 0o700
 
@@ -228,13 +240,13 @@ def test_a_kill_before_any_step_leaves_the_old_trust_or_the_new_one_and_floors_t
     thorough: bool,  # noqa: FBT001 - a fixture
 ) -> None:
     template = tmp_path / "template"
-    on_a_disk(template).keep(trust_of(1))
+    keep(on_a_disk(template), 1)
     number, survived, left = 0, False, set()
     while not survived:
         number += 1 if thorough else 2  # power cuts and failing disks are gone through at every step
         root = tmp_path / str(number)
         shutil.copytree(template, root)
-        survived = killed_before(number, root, lambda files: files.keep(trust_of(2)))
+        survived = killed_before(number, root, lambda files: keep(files, 2))
         held = TrustFiles(root).held()
         left.add((number_of(held), held.floors.stop_epoch))
         trust_scenarios.check(root, ["kept 1"])
@@ -244,7 +256,7 @@ def test_a_kill_before_any_step_leaves_the_old_trust_or_the_new_one_and_floors_t
 
 def test_a_kill_while_other_roots_are_pinned_never_lowers_the_floors_of_the_old_ones(tmp_path: Path) -> None:
     template = tmp_path / "template"
-    on_a_disk(template).keep(trust_of(3))
+    keep(on_a_disk(template), 3)
     number, survived, left = 0, False, set()
     while not survived:
         number += 1

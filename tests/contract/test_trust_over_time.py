@@ -313,6 +313,17 @@ async def test_floors_hold_where_the_metadata_was_lost(device: Device, fleet: Si
     assert await takes(device, fleet) == {PATH}
 
 
+@pytest.mark.parametrize("body", [b"", b"{}", b"\x00" * 100, b"["], ids=["empty", "other", "zeros", "cut"])
+async def test_metadata_that_rots_on_the_disk_is_fetched_anew(device: Device, fleet: SignedFleet, body: bytes) -> None:
+    fleet.image.rotate("timestamp")
+    sign_next(fleet, NOW_S)
+    assert await takes(device, fleet) == {PATH}
+    for path in (device.files._folder / "generations").rglob("*.json"):
+        path.write_bytes(body)
+    assert await takes(device, fleet) == {PATH}
+    assert device.files.held().image.files["timestamp.json"] == fleet.files[image_metadata() + "timestamp.json"]
+
+
 async def test_a_release_that_was_taken_is_the_least_of_its_line(device: Device, fleet: SignedFleet) -> None:
     fleet.offer(NEXT, BODIES[NEXT])
     fleet.assign(HERE.device, NEXT)

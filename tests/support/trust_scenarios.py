@@ -10,7 +10,7 @@ from pathlib import Path
 from homebred_daemon.adapters.trust.files import FOLDER, TrustFiles
 from homebred_daemon.core.trust_floors import Floors, RepositoryFloors, Taken
 from homebred_daemon.errors import StateError
-from homebred_daemon.ports.trust import HeldRepository, HeldTrust
+from homebred_daemon.ports.trust import HeldRepository, HeldTrust, TrustMemory
 
 IMAGE_ROOT, DIRECTOR_ROOT = b"the image's root", b"the director's root"
 ENROLLED_AT_S = 1_796_000_000
@@ -19,6 +19,11 @@ LINE = "models/qa/intake"
 
 def pin(files: TrustFiles) -> None:
     files.pin(IMAGE_ROOT, DIRECTOR_ROOT, enrolled_at_s=ENROLLED_AT_S)
+
+
+def keep(files: TrustMemory, number: int) -> None:
+    """Takes up what is trusted after so many looks."""
+    files.keep(trust_of(number), follows=files.held())
 
 
 def trust_of(number: int) -> HeldTrust:
@@ -45,7 +50,7 @@ def act(root: Path, tell: Callable[[str], None]) -> None:
     pin(files)
     tell("kept 0")
     for number in (1, 2, 3):
-        files.keep(trust_of(number))
+        keep(files, number)
         tell(f"kept {number}")
 
 
@@ -66,7 +71,7 @@ def check(root: Path, told: Sequence[str]) -> None:
     assert number == 0 or held == replace(trust_of(number), floors=held.floors)
     pin(files)
     assert files.held() == held, "the same roots once more changed something"
-    files.keep(trust_of(9))
+    keep(files, 9)
     assert TrustFiles(root).held() == trust_of(9)
     assert len(list((root / FOLDER / "generations").iterdir())) == 1
 

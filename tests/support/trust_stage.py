@@ -90,9 +90,11 @@ class MemoryTrust:
     def held(self) -> HeldTrust:
         return self.trust
 
-    def keep(self, trust: HeldTrust) -> None:
+    def keep(self, trust: HeldTrust, *, follows: HeldTrust) -> None:
         if self.fails:
             raise StateError("the disk is full")
+        if follows != self.trust:
+            raise StateError("another program has changed what is trusted")
         self.trust = trust
         self.kept += 1
 

@@ -104,8 +104,13 @@ class TrustMemory(Protocol):
         """
         ...
 
-    def keep(self, trust: HeldTrust) -> None:
-        """Takes it up as a whole: a kill leaves the old or the new one, floors first."""
+    def keep(self, trust: HeldTrust, *, follows: HeldTrust) -> None:
+        """Takes it up as a whole: a kill leaves the old or the new one, floors first.
+
+        Raises:
+            StateError: it cannot be kept; or something else than `follows` is held by now, since another process looked
+                too: that stays, or its floors would fall.
+        """
         ...
 
 

@@ -79,7 +79,7 @@ class Trusting:
             StateError: what is trusted cannot be read or kept; nothing was taken up.
         """
         async with self._turn:
-            held, passed_s = await self._held()
+            before, held, passed_s = await self._held()
             now_s = trusted_time_s(held.floors.time_s, self._clock.now().timestamp())
             try:
                 checked = await self._checker.check(held, source, device=self._here.device, now_s=now_s)
@@ -89,7 +89,7 @@ class Trusting:
             wrong = misdirected(checked.director.seen, self._here.device) if checked.director.seen else None
             director = _settled(DIRECTOR, held.director, checked.director, held.floors.director, wrong)
             floors = _floors(held.floors, image, director)
-            await self._keep(HeldTrust(image=image.kept, director=director.kept, floors=floors), passed_s)
+            await self._keep(HeldTrust(image=image.kept, director=director.kept, floors=floors), before, passed_s)
         if image.seen is None or director.seen is None:
             return Looked(refused=tuple(one for one in (director.refusal, image.refusal) if one is not None))
         judged = judge(image.seen, director.seen, floors, self._here)
@@ -107,13 +107,13 @@ class Trusting:
         if (len(body), digest_of(body)) != (agreed.length, agreed.digest):
             raise Refusal(reason=Reason.MISMATCHED, about=agreed.target.path).error()
         async with self._turn:
-            held, passed_s = await self._held()
+            before, held, passed_s = await self._held()
             line, number = agreed.target.line, agreed.target.number
             reason = refused_number(held.floors, line, number, agreed.digest)
             if reason is not None:
                 raise Refusal(reason=reason, about=agreed.target.path).error()
             floors = with_taken(held.floors, line, number, agreed.digest)
-            await self._keep(replace(held, floors=floors), passed_s)
+            await self._keep(replace(held, floors=floors), before, passed_s)
         return TrustedTarget(agreed=agreed, body=body)
 
     async def refused_lease(self, lease: Lease, digest: str, *, stop_epoch: int) -> Refusal | None:
@@ -123,7 +123,7 @@ class Trusting:
             StateError: what is trusted cannot be read.
         """
         async with self._turn:
-            held, _ = await self._held()
+            _, held, _ = await self._held()
         return refused_lease(
             lease,
             device=self._here.device,
@@ -132,16 +132,16 @@ class Trusting:
             now_s=trusted_time_s(held.floors.time_s, self._clock.now().timestamp()),
         )
 
-    async def _held(self) -> tuple[HeldTrust, float]:
-        """What is trusted, its time as it is by now, and the monotonic time of that."""
+    async def _held(self) -> tuple[HeldTrust, HeldTrust, float]:
+        """What is trusted, the same with its time as it is by now, and the monotonic time of that."""
         held = await asyncio.to_thread(self._memory.held)
         now_s = self._clock.monotonic_s()
         floors = replace(held.floors, time_s=held.floors.time_s + int(now_s - self._counted_from_s))
-        return replace(held, floors=floors), now_s
+        return held, replace(held, floors=floors), now_s
 
-    async def _keep(self, trust: HeldTrust, counted_to_s: float) -> None:
+    async def _keep(self, trust: HeldTrust, before: HeldTrust, counted_to_s: float) -> None:
         """On the disk, whatever becomes of who waits for it; its time is counted on from there."""
-        await asyncio.shield(asyncio.to_thread(self._memory.keep, trust))
+        await asyncio.shield(asyncio.to_thread(self._memory.keep, trust, follows=before))
         self._counted_from_s += int(counted_to_s - self._counted_from_s)
 
 

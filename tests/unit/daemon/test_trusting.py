@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 from tests.support.trust_stage import HERE, NOW_S, FixedSource, MemoryTrust, ScriptedChecker, SettableClock
+from typing_extensions import override
 
 from homebred_daemon.core.trust import Described, Lease, Seen
 from homebred_daemon.core.trust_floors import Floors, RepositoryFloors, Taken, Versions
 from homebred_daemon.core.trust_refusals import Reason, Refusal
 from homebred_daemon.errors import StateError, UntrustedError
-from homebred_daemon.ports.trust import Checked, CheckedTrust, HeldRepository, HeldTrust
+from homebred_daemon.ports.trust import Checked, CheckedTrust, HeldRepository, HeldTrust, TrustSource
 from homebred_daemon.services.trusting import Trusting
 from homebred_protocol.digests import digest_of
 from homebred_protocol.trusted_files import image_target
@@ -73,6 +74,25 @@ async def test_where_the_disk_takes_nothing_nothing_is_agreed_upon() -> None:
     with pytest.raises(StateError):
         await one.look(FixedSource({}))
     assert memory.trust == held()
+
+
+async def test_what_another_process_took_up_during_a_look_is_not_overwritten() -> None:
+    newer = held(image=RepositoryFloors(keys="i", versions={"timestamp": 99}))
+
+    class Beside(ScriptedChecker):
+        @override
+        async def check(self, held: HeldTrust, source: TrustSource, *, device: str, now_s: int) -> CheckedTrust:
+            memory.trust = newer
+            return await super().check(held, source, device=device, now_s=now_s)
+
+    memory = MemoryTrust(held())
+    one = Trusting(memory, Beside(look_of(), look_of()), SettableClock(), HERE)
+    with pytest.raises(StateError, match="another program"):
+        await one.look(FixedSource({}))
+    assert memory.trust == newer
+    looked = await one.look(FixedSource({}))
+    assert [refused.reason for refused in looked.refused] == [Reason.ROLLBACK]
+    assert memory.trust.floors.image.versions == {"timestamp": 99}
 
 
 REFUSED = Refusal(reason=Reason.EXPIRED, about="image")

@@ -21,7 +21,7 @@ from homebred_daemon.core.trust_refusals import Reason, Refusal
 from homebred_daemon.errors import UntrustedError
 from homebred_daemon.ports.trust import Checked, CheckedTrust, HeldRepository, HeldTrust, TrustSource
 
-LOOK_S: Final = 600.0
+LOOK_S: Final = 1800.0
 """Longest time of one look, all of it; each file has a shorter one (`sources.Limits`)."""
 MAX_LINE_BYTES: Final = 64 * 1024 * 1024
 """What the child says at once: all metadata of both repositories, in Base64."""

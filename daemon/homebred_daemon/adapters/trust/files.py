@@ -98,10 +98,15 @@ class TrustFiles:
         )
         return HeldTrust(image=image, director=director, floors=floors)
 
-    def keep(self, trust: HeldTrust) -> None:
+    def keep(self, trust: HeldTrust, *, follows: HeldTrust) -> None:
         """As the port says; what holds already is not written again."""
         with self._in_our_words("written"), self._writing():
             held = self.held()
+            if held != follows:
+                raise StateError(
+                    f"another program has changed what is trusted in {self._folder} since it was looked at",
+                    hint="nothing: what that one found holds, and it is looked at anew",
+                )
             if trust.floors != held.floors:
                 self._write(_FLOORS, _from_floors(trust.floors, _digest(self._record(_PINNED))))
             if (dict(trust.image.files), dict(trust.director.files)) == (held.image.files, held.director.files):

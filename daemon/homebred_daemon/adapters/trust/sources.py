@@ -35,7 +35,7 @@ from homebred_protocol.trusted_files import (
 class Limits:
     """How slow a source may be."""
 
-    total_s: float = 120.0
+    total_s: float = 600.0
     """Of one file, all of it."""
     grace_s: float = 10.0
     """Before the rate is looked at, and the longest silence."""
