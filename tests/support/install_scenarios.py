@@ -97,6 +97,9 @@ class DiskDevice:
         make_folder(self.root / "staging")
         self.store = ReleaseStore(self.root / "models")
         self.installs = SqliteInstallStore(self.root / "installs.sqlite")
+        newest_s = max((each.changed_at_s for each in self.installs.history()), default=0)
+        if newest_s:  # trusted time does not go back with a restart
+            self.clock.pass_s(newest_s - self.clock.now().timestamp())
 
     def close(self) -> None:
         self.installs.close()
