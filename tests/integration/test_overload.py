@@ -55,7 +55,10 @@ async def flood(site: Site, calls: int, connections: int) -> Counter[str]:
             await channel.close()
 
 
-@pytest.mark.parametrize("connections", [1, 20])
+@pytest.mark.parametrize(
+    "connections",
+    [pytest.param(1, marks=pytest.mark.thorough("the same over twenty connections goes with every `make test`")), 20],
+)
 async def test_a_flood_is_answered_or_refused_with_advice_and_never_barely(site: Site, connections: int) -> None:
     with site.daemon("--config", str(site.folder / "homebred.toml")) as client:
         heard = await flood(site, 2000, connections)

@@ -35,6 +35,7 @@ from homebred_engines import api
 
 CANARIES = 6000
 SHARES = 12  # so that a failure is found in one of them, and they can run beside each other
+SHARES_IN_TEST = 4
 BROKEN = api.EngineFailedError("It broke.")
 PLAYS: tuple[Play, ...] = (says("ok"), (BROKEN,), ("o", BROKEN), says(" "), ("o", Ends(api.FinishReason.LENGTH)))
 CLOUDS: tuple[tuple[str | CloudError | CloudFinish, ...], ...] = (
@@ -54,7 +55,16 @@ def canary_of(source: random.Random) -> str:
     return "".join(source.choices("bcdfghjklmnpqrstvwxyz", k=12))
 
 
-@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize(
+    "share",
+    [
+        *range(SHARES_IN_TEST),
+        *(
+            pytest.param(share, marks=pytest.mark.thorough("a third of the canaries goes with every `make test`"))
+            for share in range(SHARES_IN_TEST, SHARES)
+        ),
+    ],
+)
 def test_no_canary_of_a_local_only_task_leaves(share: int) -> None:
     source = random.Random(f"canaries {share}")
     for _ in range(CANARIES // SHARES):
