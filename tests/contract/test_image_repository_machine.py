@@ -171,7 +171,7 @@ def run(examples: int, steps: int) -> None:
 
 
 def test_any_sequence_of_commands_leaves_what_devices_take() -> None:
-    run(examples=12, steps=25)
+    run(examples=8, steps=25)
 
 
 @pytest.mark.thorough("150 long sequences take minutes")
