@@ -36,6 +36,9 @@ from homebred_daemon.core.transfer import FRAME_BYTES, WantedFile
 from homebred_daemon.ports.transfer import ByteSource, ByteStream
 from homebred_daemon.services.fetching import Fetching, Surroundings, Terms
 
+LONGEST_LIFE_S = 120
+"""Of a child whose parent was ended, and that nobody kills any more."""
+
 
 class HastyClock(SystemClock):
     """Time that passes at once where it is waited for: the product's waits are tested elsewhere."""
@@ -124,6 +127,11 @@ def killed_after(child: int, counter: Counter, read: int, wait_s: float) -> bool
     return True
 
 
+def kill_after(random: Random) -> int:
+    """Mostly within the first frame that a child fetches, so that there can be many kills, else within three."""
+    return random.randrange(FRAME_BYTES * 9 // 10 if random.random() < 0.85 else 3 * FRAME_BYTES)
+
+
 def main() -> None:
     url, folder = sys.argv[1], Path(sys.argv[4])
     length, seed, kills = int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[5])
@@ -133,12 +141,11 @@ def main() -> None:
     while status:
         child = os.fork()
         if not child:
+            signal.alarm(LONGEST_LIFE_S)
             transfer(url, file, folder, counter)
             os._exit(0)
         if killed < kills:
-            killed += killed_after(
-                child, counter, counter.value + random.randrange(FRAME_BYTES * 9 // 10), random.random() / 1000
-            )
+            killed += killed_after(child, counter, counter.value + kill_after(random), random.random() / 1000)
         _, ended, _ = os.wait4(child, 0)
         status = os.waitstatus_to_exitcode(ended)
         peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss

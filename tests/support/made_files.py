@@ -30,5 +30,6 @@ def described(body: bytes, path: str = "model.gguf") -> WantedFile:
 
 def made(length: int, *, seed: int = 7, path: str = "model.gguf") -> Made:
     """Some bytes."""
-    body = Random(f"{seed} {length}").randbytes(length)
+    random = Random(f"{seed} {length}")  # which gives less than 256 MiB at once
+    body = b"".join(random.randbytes(min(FRAME_BYTES, length - begin)) for begin in range(0, length, FRAME_BYTES))
     return Made(body=body, file=described(body, path))
