@@ -62,7 +62,7 @@ class Looked:
 
 
 class Trusting:
-    """One device's trust. One event loop; calls wait for each other."""
+    """One device's trust. One event loop; looks and takes wait for each other, a lease is judged at once."""
 
     def __init__(self, memory: TrustMemory, checker: TrustChecker, clock: Clock, here: Here) -> None:
         self._memory = memory
@@ -70,6 +70,8 @@ class Trusting:
         self._clock = clock
         self._here = here
         self._turn = asyncio.Lock()
+        self._books = asyncio.Lock()
+        """What is on the disk, and from when on time is counted, belong together."""
         self._counted_from_s = clock.monotonic_s()
 
     async def look(self, source: TrustSource) -> Looked:
@@ -122,8 +124,7 @@ class Trusting:
         Raises:
             StateError: what is trusted cannot be read.
         """
-        async with self._turn:
-            _, held, _ = await self._held()
+        _, held, _ = await self._held()
         return refused_lease(
             lease,
             device=self._here.device,
@@ -134,15 +135,20 @@ class Trusting:
 
     async def _held(self) -> tuple[HeldTrust, HeldTrust, float]:
         """What is trusted, the same with its time as it is by now, and the monotonic time of that."""
-        held = await asyncio.to_thread(self._memory.held)
-        now_s = self._clock.monotonic_s()
-        floors = replace(held.floors, time_s=held.floors.time_s + int(now_s - self._counted_from_s))
+        async with self._books:
+            held = await asyncio.to_thread(self._memory.held)
+            now_s = self._clock.monotonic_s()
+            floors = replace(held.floors, time_s=held.floors.time_s + int(now_s - self._counted_from_s))
         return held, replace(held, floors=floors), now_s
 
     async def _keep(self, trust: HeldTrust, before: HeldTrust, counted_to_s: float) -> None:
-        """On the disk, whatever becomes of who waits for it; its time is counted on from there."""
-        await asyncio.shield(asyncio.to_thread(self._memory.keep, trust, follows=before))
-        self._counted_from_s += int(counted_to_s - self._counted_from_s)
+        """On the disk, whatever becomes of who waits for it."""
+        await asyncio.shield(self._kept(trust, before, counted_to_s))
+
+    async def _kept(self, trust: HeldTrust, before: HeldTrust, counted_to_s: float) -> None:
+        async with self._books:
+            await asyncio.to_thread(self._memory.keep, trust, follows=before)
+            self._counted_from_s += int(counted_to_s - self._counted_from_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

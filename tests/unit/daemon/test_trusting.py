@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -232,3 +234,47 @@ async def test_a_lease_is_judged_by_trusted_time_and_the_highest_stop_that_is_kn
     assert await reason() is None
     clock.passed_s += DAY_S + 1000
     assert await reason() is Reason.LEASE_EXPIRED
+
+
+async def test_a_lease_is_judged_while_somebody_looks_slowly() -> None:
+    looks, goes_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(ScriptedChecker):
+        @override
+        async def check(self, held: HeldTrust, source: TrustSource, *, device: str, now_s: int) -> CheckedTrust:
+            looks.set()
+            await goes_on.wait()
+            return await super().check(held, source, device=device, now_s=now_s)
+
+    one = Trusting(MemoryTrust(held()), Slow(look_of()), SettableClock(), HERE)
+    lease = Lease(device=HERE.device, digest=DIGEST, stop_epoch=0, issued_at_s=NOW_S, expires_at_s=NOW_S + DAY_S)
+    async with asyncio.TaskGroup() as tasks:
+        looking = tasks.create_task(one.look(FixedSource({})))
+        await looks.wait()
+        assert await one.refused_lease(lease, DIGEST, stop_epoch=0) is None
+        goes_on.set()
+    assert looking.result().refused == ()
+
+
+async def test_who_gives_up_on_a_look_while_it_is_kept_does_not_count_time_twice() -> None:
+    keeps, goes_on = threading.Event(), threading.Event()
+
+    class SlowDisk(MemoryTrust):
+        @override
+        def keep(self, trust: HeldTrust, *, follows: HeldTrust) -> None:
+            keeps.set()
+            goes_on.wait(20)
+            super().keep(trust, follows=follows)
+
+    memory, clock = SlowDisk(held()), SettableClock()
+    one = Trusting(memory, ScriptedChecker(look_of(), look_of()), clock, HERE)
+    clock.wall_s = 0.0
+    clock.passed_s += 5000
+    async with asyncio.TaskGroup() as tasks:
+        looking = tasks.create_task(one.look(FixedSource({})))
+        await asyncio.to_thread(keeps.wait, 20)
+        looking.cancel()
+    goes_on.set()
+    await one.look(FixedSource({}))
+    assert memory.trust.floors.time_s == NOW_S - 1000 + 5000
+    assert memory.kept == 2
