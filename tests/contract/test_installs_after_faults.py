@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from tests.contract.test_power_cuts import ADAPTERS, FILES, Mutant, planted
+from tests.contract.test_power_cuts import ADAPTERS, Mutant, planted
 from tests.support import failing_disks, install_scenarios
 from tests.support.power_cuts import REPOSITORY, Tally, prove, recorded, scratch_folder
 from tests.support.store_scenarios import INSTALLS, SCENARIOS, Promised
@@ -83,17 +83,13 @@ def killed(scenario: str, folder: Path, *, every: int) -> int:
 
 # -- that these proofs would find a fault
 
-STORE, RECORDS = ADAPTERS + "store/installs.py", ADAPTERS + "activation_files.py"
-BLOBS = ADAPTERS + "blob_files.py"
-
+STORE = ADAPTERS + "store/installs.py"
+RECORDS = ADAPTERS + "activation_files.py"
 
 # fmt: off
 MUTANTS = [
     Mutant("install rolled back", STORE, 'synchronous="FULL"', 'synchronous="NORMAL"'),
     Mutant("install rolled back", RECORDS, "flush_folder(self._folder)\n\n    def _write", "pass\n\n    def _write"),
-    Mutant("install", FILES, "    flush_folder(path.parent)", "    pass"),
-    Mutant("install", BLOBS, "os.fsync(file.fileno())\n    name.hardlink_to", "pass\n    name.hardlink_to"),
-    Mutant("install", STORE, "with transaction(self._connection):", "if True:"),
 ]
 # fmt: on
 
