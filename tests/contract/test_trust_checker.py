@@ -91,15 +91,17 @@ async def test_both_find_the_same_word_for_word() -> None:
 
 
 def program(code: str) -> ChildChecker:
-    return ChildChecker(command=(sys.executable, "-I", "-c", code), look_s=20.0)
+    """A child that has read its order before it does anything: else it may be gone before it has one."""
+    return ChildChecker(command=(sys.executable, "-I", "-c", f"import sys; sys.stdin.readline()\n{code}"), look_s=60.0)
 
 
 ASKS_ON = """
 import json, sys
-for line in sys.stdin:
+while True:
     print(json.dumps({"ask": "image/metadata/1.root.json", "at_most": 10}), flush=True)
+    sys.stdin.readline()
 """
-KILLED = "import os, signal, sys; sys.stdin.readline(); os.kill(os.getpid(), signal.SIGKILL)"
+KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
 
 
 @pytest.mark.parametrize(

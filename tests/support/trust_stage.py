@@ -57,8 +57,12 @@ HERE = Here(device="kiosk-1", site="clinic-east")
 NOW_S = 1_796_000_000
 DAY_S = 86_400
 PATIENT = Limits(total_s=60.0, grace_s=30.0)
-IMPATIENT = Limits(total_s=20.0, grace_s=1.0)
+IMPATIENT = Limits(total_s=20.0, grace_s=2.0)
 """For carriers that stall."""
+
+
+def _limits(faults: Mapping[str, Fault] | None) -> Limits:
+    return IMPATIENT if {Fault.SLOW, Fault.SILENT} & set((faults or {}).values()) else PATIENT
 
 
 class SettableClock:
@@ -224,7 +228,7 @@ class RequestsCarrier:
     """Requests over MQTT."""
 
     def source(self, files: Mapping[str, bytes], faults: Mapping[str, Fault] | None = None) -> TrustSource:
-        return MqttSource(FakeRequests(files, faults or {}), limits=IMPATIENT if faults else PATIENT)
+        return MqttSource(FakeRequests(files, faults or {}), limits=_limits(faults))
 
 
 class HttpsCarrier:
@@ -244,7 +248,7 @@ class HttpsCarrier:
         self._files.update({name: body for name, body in files.items() if name.startswith((own, "image/"))})
         self._faults.clear()
         self._faults.update(faults or {})
-        return HttpsSource(self._line, self.identity, limits=IMPATIENT if faults else PATIENT)
+        return HttpsSource(self._line, self.identity, limits=_limits(faults))
 
 
 @contextmanager
