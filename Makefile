@@ -36,7 +36,7 @@ demo: .venv/.made $(MODEL) broker ## the whole story on this machine, about thre
 	@$(BIN)/homebred demo --model $(MODEL) --apps docs/examples
 
 test: .venv/.made $(MODEL) ## lint, types, imports, every test
-	@$(MAKE) --no-print-directory --jobs=$(PROCESSES) --output-sync=target EXAMPLES= $(CHECKS)
+	@$(MAKE) --no-print-directory --jobs=$(PROCESSES) --output-sync=target $(CHECKS)
 	@$(MAKE) --no-print-directory suite
 
 lint: .venv/.made
@@ -56,7 +56,7 @@ hygiene: .venv/.made
 protos: .venv/.made
 	packaging/tools/generate_protos.sh --check
 
-unit: .venv/.made ## the unit suite alone, in seconds, with a fifth of the examples of each property
+unit: .venv/.made ## the unit suite alone, with a fifth of the examples of each property; test-all takes all
 	$(BIN)/pytest -q $(EXAMPLES) tests/unit tests/architecture
 
 suite: .venv/.made $(MODEL) test-tools
@@ -69,7 +69,7 @@ test-tools:
 thorough-tools: .venv/.made
 	@packaging/tools/test_tools.sh --thorough
 
-test-all: .venv/.made $(MODEL) thorough-tools ## everything, thoroughly: three quarters of an hour
+test-all: .venv/.made $(MODEL) thorough-tools ## everything, thoroughly: hours on two cores
 	@$(MAKE) --no-print-directory --jobs=$(PROCESSES) --output-sync=target EXAMPLES= $(CHECKS)
 	$(BIN)/pytest -q $(BESIDE) -m "not alone and not slow and not thorough" --ignore tests/unit --ignore tests/architecture
 	$(BIN)/pytest -q -s --thorough -m "alone or slow or thorough" --ignore tests/unit --ignore tests/architecture

@@ -15,7 +15,7 @@ from homebred_protocol.v1 import inference_pb2 as wire
 
 SEED = 20261123
 SITES = 2
-KILLS, KILLS_WHEN_THOROUGH = 14, 200
+KILLS, KILLS_WHEN_THOROUGH = 8, 200
 
 
 @pytest.fixture
