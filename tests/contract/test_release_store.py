@@ -18,9 +18,10 @@ from tests.support.stored_specialists import measured
 from homebred_daemon.adapters.release_store import ReleaseStore as DiskStore
 from homebred_daemon.core.activation import BY_HAND, Activation, InForce
 from homebred_daemon.core.compatibility import Refusal
-from homebred_daemon.core.releases import Constraints, Release
+from homebred_daemon.core.releases import Release
 from homebred_daemon.errors import RequestError, StateError
 from homebred_daemon.ports.installs import ReleaseStore
+from homebred_protocol.documents.release_values import Constraints
 
 DIGEST = "sha256:" + "a" * 64
 

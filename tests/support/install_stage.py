@@ -17,17 +17,19 @@ from tests.support.shelves import stored
 from typing_extensions import override
 
 from homebred_daemon.core.compatibility import DeviceFacts, Refusal
-from homebred_daemon.core.deployment import Install, Lease, State, Tally
+from homebred_daemon.core.deployment import Install, State, Tally
 from homebred_daemon.core.gate import Found, Trial
 from homebred_daemon.core.probation import ProbationTerms
-from homebred_daemon.core.releases import Constraints, GoldenDemand, Release, ReleaseFile
+from homebred_daemon.core.releases import Release, ReleaseFile
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.core.stopping import Stopping
+from homebred_daemon.core.trust import Lease
 from homebred_daemon.errors import HomebredError
 from homebred_daemon.ports.installs import Counted, InstallStore, ReleaseStore
 from homebred_daemon.services.install_acts import InstallMeans
 from homebred_daemon.services.installing import Installing
 from homebred_protocol.digests import digest_of
+from homebred_protocol.documents.release_values import Constraints, GoldenDemand
 
 T = TypeVar("T")
 DEVICE = "clinic-7"

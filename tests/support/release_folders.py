@@ -9,8 +9,9 @@ from typing import Any
 
 from tests.support.specialists import GOLDEN_ROWS, write_specialist
 
-from homebred_daemon.core.releases import Constraints, GoldenDemand, Release, ReleaseFile
+from homebred_daemon.core.releases import Release, ReleaseFile
 from homebred_protocol.digests import digest_of
+from homebred_protocol.documents.release_values import Constraints, GoldenDemand
 
 SPECIALIST, WORKFLOW = "parrot", "say.again"
 SAID = "Says it, as release {number} does"

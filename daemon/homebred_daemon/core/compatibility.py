@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from homebred_daemon.core.releases import Constraints, Release
+from homebred_daemon.core.releases import Release
+from homebred_protocol.documents.release_values import Constraints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

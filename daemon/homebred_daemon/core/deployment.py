@@ -15,6 +15,7 @@ from types import MappingProxyType
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.releases import Release
 from homebred_daemon.core.stopping import Stopping
+from homebred_daemon.core.trust import Lease
 
 MAX_ATTEMPTS = 3
 """At an act that broke off, such as a gate whose engine died, before the release is refused for it."""
@@ -163,20 +164,6 @@ def after(state: State, event: Event) -> State:
         return TABLE[state].then[event]
     except KeyError:
         raise ValueError(f"{event} cannot come to an install that is {state}") from None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """The director's leave to activate (I8)."""
-
-    device: str
-    digest: str
-    """Of the release's manifest."""
-    stop_epoch: int
-    """Of the newest stop that the director knew."""
-    issued_at_s: int
-    expires_at_s: int
-    """Trusted time, Unix seconds."""
 
 
 def refusal_of_lease(

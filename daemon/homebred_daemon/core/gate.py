@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.fitness import DECIMALS, unpaired_margin, wilson_limits
-from homebred_daemon.core.releases import GoldenDemand
+from homebred_protocol.documents.release_values import GoldenDemand
 
 MILLION = 1_000_000
 LEAST_SAMPLES = 3

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from homebred_protocol.documents.fields import DocumentError, Fields
+from homebred_protocol.documents.release_values import Constraints, GoldenDemand
 
 Record = dict[str, Any]
 
@@ -25,40 +26,6 @@ class ReleaseFile:
     """`sha256:` of its bytes."""
     length: int
     """In bytes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Constraints:
-    """Where a release may run; each empty where it does not say."""
-
-    engine: str
-    """The engine that serves it; always said."""
-    engine_version: str = ""
-    """Of the library that computes, compared number by number: this one or a newer one of its major version."""
-    architecture: str = ""
-    """Of the processor, such as `aarch64`."""
-    gpu_architecture: str = ""
-    """Such as `sm_87`."""
-    memory_bytes: int = 0
-    """What the engine must be allowed to take."""
-    base_digest: str = ""
-    """Of the base that it was made for."""
-    tokenizer_digest: str = ""
-    """Of the tokenizer that it was made for."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GoldenDemand:
-    """What a release must reach on this device on one workflow's golden set."""
-
-    workflow: str
-    path: str
-    """Of the golden set, below the specialist's folder."""
-    scorer: str
-    minimum_ppm: int
-    """Mean score, in millionths."""
-    maximum_p95_ms: int = 0
-    """95th percentile of a row's time, in milliseconds; 0: no bound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

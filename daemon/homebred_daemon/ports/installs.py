@@ -9,11 +9,12 @@ from typing import Protocol
 
 from homebred_daemon.core.activation import InForce
 from homebred_daemon.core.compatibility import DeviceFacts, Refusal
-from homebred_daemon.core.deployment import Event, Install, Lease, State, Tally
+from homebred_daemon.core.deployment import Event, Install, State, Tally
 from homebred_daemon.core.gate import Trial
 from homebred_daemon.core.releases import Release
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.core.stopping import Stopping
+from homebred_daemon.core.trust import Lease
 
 
 class ReleaseFiles(Protocol):

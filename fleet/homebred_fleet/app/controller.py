@@ -34,7 +34,8 @@ from homebred_fleet.adapters.system_clock import unix_s
 from homebred_fleet.adapters.tuf_repository.folder import PUBLISHED
 from homebred_fleet.adapters.tuf_repository.serving import FolderDirector, PublishedImage
 from homebred_fleet.app.linking import Link, linked
-from homebred_fleet.core.attempts import DAY_S, Attempts
+from homebred_fleet.core.attempts import Attempts
+from homebred_fleet.core.durations import DAY_S
 from homebred_fleet.core.enrolment import CERTIFICATES_A_DAY
 from homebred_fleet.services.directing import Directing
 from homebred_fleet.services.enrolling import Enrolling

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections import OrderedDict
 
-MINUTE_S, DAY_S = 60.0, 86_400.0
+MINUTE_S = 60.0
 MAX_SOURCES = 10_000
 """The one heard of longest ago is forgotten first."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-DAY_S = 86_400
+from homebred_fleet.core.durations import DAY_S
+
 SLACK = 20
 """A twentieth of the most is freed at a time: not a little with every batch."""
 

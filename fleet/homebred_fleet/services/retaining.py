@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from homebred_fleet import messages
+from homebred_fleet.core.durations import DAY_S
 from homebred_fleet.core.figures import Figures
-from homebred_fleet.core.retention import DAY_S, MAX_STARTS, forgotten_before_s, to_free
+from homebred_fleet.core.retention import MAX_STARTS, forgotten_before_s, to_free
 from homebred_fleet.errors import FleetError
 from homebred_fleet.ports.journal import Journal
 from homebred_fleet.ports.retained import Retained, Starts

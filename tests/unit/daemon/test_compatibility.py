@@ -8,7 +8,7 @@ import pytest
 from tests.support.install_stage import FACTS, release
 
 from homebred_daemon.core.compatibility import refusal_of, refusal_of_base
-from homebred_daemon.core.releases import Constraints
+from homebred_protocol.documents.release_values import Constraints
 
 
 def code_of(constraints: Constraints) -> str:

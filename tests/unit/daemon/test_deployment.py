@@ -20,7 +20,6 @@ from homebred_daemon.core.deployment import (
     WATCHED,
     Event,
     Install,
-    Lease,
     State,
     Tally,
     after,
@@ -30,6 +29,7 @@ from homebred_daemon.core.deployment import (
     refusal_of_lease,
 )
 from homebred_daemon.core.stopping import Stopping
+from homebred_daemon.core.trust import Lease
 
 NOW_S = 1_790_000_000
 LEASE = Lease(

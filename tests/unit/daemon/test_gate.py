@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homebred_daemon.core.gate import Found, Trial, judged
-from homebred_daemon.core.releases import GoldenDemand
+from homebred_protocol.documents.release_values import GoldenDemand
 
 W = "intake.normalise"
 DEMAND = GoldenDemand(workflow=W, path="golden/w.jsonl", scorer="exact", minimum_ppm=900_000, maximum_p95_ms=800)

@@ -8,15 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from homebred_daemon.core.releases import (
-    Constraints,
-    GoldenDemand,
-    Release,
-    ReleaseFile,
-    read_release,
-    release_record,
-)
+from homebred_daemon.core.releases import Release, ReleaseFile, read_release, release_record
 from homebred_protocol.documents.fields import DocumentError
+from homebred_protocol.documents.release_values import Constraints, GoldenDemand
 
 words = st.text(min_size=1, max_size=8)
 counts = st.integers(0, 2**53 - 1)

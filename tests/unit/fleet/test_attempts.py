@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from homebred_fleet.core import attempts
-from homebred_fleet.core.attempts import DAY_S, Attempts, source_of
+from homebred_fleet.core.attempts import Attempts, source_of
+from homebred_fleet.core.durations import DAY_S
 
 
 def test_who_is_refused_too_often_waits_and_others_do_not() -> None:

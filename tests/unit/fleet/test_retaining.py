@@ -9,8 +9,9 @@ from tests.support.fleet_journal import KeptJournal
 from tests.support.retained import FakeRetained
 from typing_extensions import override
 
+from homebred_fleet.core.durations import DAY_S
 from homebred_fleet.core.figures import Figures
-from homebred_fleet.core.retention import DAY_S, MAX_STARTS
+from homebred_fleet.core.retention import MAX_STARTS
 from homebred_fleet.errors import StoreBusyError
 from homebred_fleet.services import retaining
 from homebred_fleet.services.retaining import Bound, Retaining

@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homebred_fleet.core.retention import DAY_S, fair_level, forgotten_before_s, to_free
+from homebred_fleet.core.durations import DAY_S
+from homebred_fleet.core.retention import fair_level, forgotten_before_s, to_free
 
 HELD = st.dictionaries(st.text(min_size=1, max_size=3), st.integers(min_value=1, max_value=1000), max_size=8)
 
