@@ -282,6 +282,43 @@ INSTALL_HELD_UP = Event(
     next_step="`homebred models history` says what it waits for; it is tried again by itself.",
     fields=("error_code",),
 )
+OUTCOMES_HELD_UP = Event(
+    name="outcomes_held_up",
+    severity=Severity.WARNING,
+    message_id="0f6a3c1be2d74c5f9b8e417d2a60c9e3",
+    sentence="Outcomes of answers cannot be counted for releases just now: {error_code}.",
+    next_step="Free disk space; nothing is lost that the ledger keeps.",
+    fields=("error_code",),
+)
+RELEASE_WANTED = Event(
+    name="release_wanted",
+    severity=Severity.NOTICE,
+    message_id="c27e95d0a4b84e6d8f1350b6e97d4a12",
+    sentence="Both repositories want {target} on this device.",
+    fields=("target",),
+)
+RELEASE_NOT_TAKEN = Event(
+    name="release_not_taken",
+    severity=Severity.WARNING,
+    message_id="71d4f0b95ae2463c9c0e8a2f5b1d6738",
+    sentence="{target} is not taken: {error_code}; what serves goes on.",
+    next_step="docs/trust.md and docs/installing.md have the code, and what to do.",
+    fields=("target", "error_code"),
+)
+RELEASES_UNSEEN = Event(
+    name="releases_unseen",
+    severity=Severity.WARNING,
+    message_id="a8b3e6f1720d4d59b64c9f0e1d8a2c75",
+    sentence="What is signed for this device cannot be looked at: {error_code}; it is tried again.",
+    next_step="docs/trust.md has the code; `homebred doctor` looks at the link with the fleet.",
+    fields=("error_code",),
+)
+RELEASES_SEEN = Event(
+    name="releases_seen",
+    severity=Severity.NOTICE,
+    message_id="3e5c9a70f86b4b1e93d27fa4c05b81d6",
+    sentence="What is signed for this device can be looked at again.",
+)
 
 EVENTS: tuple[Event, ...] = (
     TELEMETRY_HELD_UP,
@@ -318,4 +355,9 @@ EVENTS: tuple[Event, ...] = (
     INSTALL_REFUSED,
     INSTALL_HEALED,
     INSTALL_HELD_UP,
+    OUTCOMES_HELD_UP,
+    RELEASE_WANTED,
+    RELEASE_NOT_TAKEN,
+    RELEASES_UNSEEN,
+    RELEASES_SEEN,
 )

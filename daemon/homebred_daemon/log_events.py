@@ -163,6 +163,7 @@ FIELDS: Mapping[str, Field] = {
     "command": Field(shape=Shape.WORD, meaning="What the fleet's controller wants done."),
     "command_id": Field(shape=Shape.ID, meaning="Id of a command of the fleet's controller."),
     "specialist": Field(shape=Shape.WORD, meaning="Id of a specialist."),
+    "target": Field(shape=Shape.ID, meaning="Path of a signed target, or which repository it is about."),
     "release": Field(shape=Shape.NUMBER, meaning="Number of a release."),
     "install_state": Field(shape=Shape.WORD, meaning="How far an install is, as `homebred models history` shows it."),
     "command_state": Field(

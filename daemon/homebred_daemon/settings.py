@@ -377,6 +377,16 @@ class TransferSettings(_Section):
     )
 
 
+class ProbationSettings(_Section):
+    """How long a release that serves is held against what served before."""
+
+    soak_h: int = Field(default=24, ge=0, le=720, description="It settles no sooner, in hours.")
+    least_outcomes: int = Field(
+        default=200, ge=20, le=100_000, description="Outcomes that must be seen before it settles after that."
+    )
+    longest_h: int = Field(default=168, ge=1, le=8_760, description="It settles after so long, however few were seen.")
+
+
 class LogSettings(_Section):
     """What the daemon writes about itself; never a task's content."""
 
@@ -452,6 +462,7 @@ class Settings(BaseSettings):
     gateway: GatewaySettings = GatewaySettings()
     fleet: FleetSettings = FleetSettings()
     transfer: TransferSettings = TransferSettings()
+    probation: ProbationSettings = ProbationSettings()
     log: LogSettings = LogSettings()
 
     @override

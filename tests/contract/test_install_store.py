@@ -110,11 +110,11 @@ def test_outcomes_count_once_and_for_the_probation_of_what_answered(store: Insta
     install = moved(store, store.begin(release(1), now_s=NOW_S), *TO_PROBATION[:4])
     install = store.refer(install, "v1", Tally(good=90, seen=100))
     assert install.reference == Tally(good=90, seen=100)
-    store.count(counted(1, 5, 5), through=1)  # before it is active, as at its gate: no outcomes of its probation
+    store.count(counted(1, 5, 5), through="1")  # before it is active, as at its gate: no outcomes of its probation
     install = moved(store, install, Event.ACTIVATED)
-    store.count(counted(1, 2, 3), through=2)
-    store.count(counted(1, 2, 3), through=2)
-    store.count(counted(0, 7, 7), through=3)
+    store.count(counted(1, 2, 3), through="2")
+    store.count(counted(1, 2, 3), through="2")
+    store.count(counted(0, 7, 7), through="3")
     found = store.find(install.seq)
     assert found is not None
     assert (found.counted, found.reference) == (Tally(good=2, seen=3), Tally(good=90, seen=100))
@@ -145,12 +145,12 @@ def path(tmp_path: Path) -> Path:
 def test_all_is_there_after_it_is_opened_anew(path: Path) -> None:
     with closing(SqliteInstallStore(path)) as store:
         install = moved(store, store.begin(release(1), now_s=NOW_S), *TO_PROBATION)
-        store.count(counted(1, 1, 1), through=5)
+        store.count(counted(1, 1, 1), through="5")
         steps = store.steps(install)
     with closing(SqliteInstallStore(path)) as store:
         assert store.find(install.seq) == install
         assert store.steps(install) == steps
-        store.count(counted(1, 1, 1), through=5)
+        store.count(counted(1, 1, 1), through="5")
         assert store.tally(SPECIALIST, "v1") == Tally(good=1, seen=1)
 
 
@@ -190,8 +190,8 @@ def test_old_installs_go_beyond_the_bound_and_none_that_is_under_way(path: Path)
 
 def test_old_outcomes_fade_so_that_the_reference_is_of_late(path: Path) -> None:
     with closing(SqliteInstallStore(path)) as store:
-        store.count(counted(1, MOST_OUTCOMES, MOST_OUTCOMES), through=1)
-        store.count(counted(1, 0, 1000), through=2)
+        store.count(counted(1, MOST_OUTCOMES, MOST_OUTCOMES), through="1")
+        store.count(counted(1, 0, 1000), through="2")
         assert store.tally(SPECIALIST, "v1") == Tally(good=MOST_OUTCOMES // 2, seen=MOST_OUTCOMES // 2 + 1000)
 
 

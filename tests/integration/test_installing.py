@@ -26,6 +26,7 @@ from homebred_daemon.adapters.release_store import ReleaseStore
 from homebred_daemon.adapters.specialist_folder import read_golden_file
 from homebred_daemon.adapters.store.installs import SqliteInstallStore
 from homebred_daemon.adapters.system_clock import SystemClock
+from homebred_daemon.core.compatibility import DeviceFacts
 from homebred_daemon.core.deployment import Install, State, Tally
 from homebred_daemon.core.releases import Release
 from homebred_daemon.ports.installs import Counted
@@ -54,12 +55,16 @@ class RealGateDevice:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         facts = replace(FACTS, engines=("echo", "llamacpp"))
+
+        async def told(_: str) -> DeviceFacts:
+            return facts
+
         gate = ReleaseGate(
             GateMeans(
                 bench=self.bench,
                 read_golden=read_golden_file,
                 keep=self.store.record_release_fitness,
-                facts=lambda _: facts,
+                facts=told,
             )
         )
         means = InstallMeans(
@@ -97,7 +102,7 @@ class RealGateDevice:
         assert stored is not None
         tally = Tally(good=good, seen=good + bad)
         await self.installing.observe(
-            [Counted(specialist=SPECIALIST, version=stored.version, tally=tally)], through=number
+            [Counted(specialist=SPECIALIST, version=stored.version, tally=tally)], through=str(number)
         )
 
     def offer(self, number: int, **further: Any) -> Release:

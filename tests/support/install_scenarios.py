@@ -152,7 +152,7 @@ class DiskDevice:
         stored = self.store.stored(SPECIALIST, number)
         assert stored is not None
         counted = Counted(specialist=SPECIALIST, version=stored.version, tally=outcomes)
-        await self.installing.observe([counted], through=number)
+        await self.installing.observe([counted], through=str(number))
 
     def _state(self, number: int) -> State | None:
         query = "SELECT state FROM installs WHERE number = ? ORDER BY seq DESC LIMIT 1"

@@ -113,7 +113,7 @@ class FakeGate:
         measured = Found(golden_digest="sha256:golden", score_ppm=score_ppm, samples=40, p95_ms=120)
         return Trial(found=dict.fromkeys(golden, measured), memory_bytes=5000)
 
-    def facts(self, engine: str) -> DeviceFacts:
+    async def facts(self, engine: str) -> DeviceFacts:
         return self.device
 
 
@@ -253,7 +253,7 @@ class Device:
         """The newest one of a release."""
         return next((each for each in self.installs.history() if each.release.number == number), None)
 
-    async def outcomes(self, number: int, *, good: int, bad: int, through: int) -> None:
+    async def outcomes(self, number: int, *, good: int, bad: int, through: str) -> None:
         """Has answers of a release count."""
         tally = Tally(good=good, seen=good + bad)
         counted = Counted(specialist=SPECIALIST, version=specialist(number).version, tally=tally)

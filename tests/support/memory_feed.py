@@ -14,6 +14,8 @@ class MemoryFeed:
         self.entries: list[Route | None] = []
         """None: dropped, or altered."""
         self.is_broken = False
+        self.registries: dict[str, bytes] = {}
+        """By digest."""
 
     def end(self) -> str:
         self._require_sound()
@@ -28,6 +30,10 @@ class MemoryFeed:
         reached = len(self.entries) if is_last else page[-1][0]
         routes = [route for _, route in page]
         return FeedPage(routes=routes, cursor=str(reached), lost=reached - after - len(routes), is_last=is_last)
+
+    def registry(self, digest: str) -> bytes | None:
+        self._require_sound()
+        return self.registries.get(digest)
 
     def close(self) -> None:
         pass

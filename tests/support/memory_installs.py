@@ -26,7 +26,7 @@ class MemoryInstallStore:
         self._untold: list[int] = []
         self._versions: dict[int, str] = {}
         self._tallies: dict[tuple[str, str], Tally] = {}
-        self._through: int | None = None
+        self._through = ""
 
     def close(self) -> None:
         """Nothing to close."""
@@ -94,9 +94,12 @@ class MemoryInstallStore:
         self._write()
         self._untold = [seq for seq in self._untold if seq != step.seq]
 
-    def count(self, counted: Sequence[Counted], *, through: int) -> None:
+    def counted_through(self) -> str:
+        return self._through
+
+    def count(self, counted: Sequence[Counted], *, through: str) -> None:
         self._write()
-        if self._through is not None and through <= self._through:
+        if through == self._through:
             return
         self._through = through
         for each in counted:

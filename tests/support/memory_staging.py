@@ -42,6 +42,9 @@ class MemoryStaging:
         self.looks += 1
         return Room(free_bytes=self.free_bytes, total_bytes=PLENTY)
 
+    def forget(self, digests: AbstractSet[str]) -> None:
+        self.forget_all_but((set(self.frames) | set(self.finished)) - digests)
+
     def forget_all_but(self, digests: AbstractSet[str]) -> None:
         for kept in (self.frames, self.finished):
             for digest in set(kept) - digests:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from errno import EDQUOT, EFBIG, EINVAL, ENOSPC, EROFS
@@ -72,17 +72,29 @@ class StagingFolder:
             disk = os.statvfs(self._folder)
         return Room(free_bytes=disk.f_bavail * disk.f_frsize, total_bytes=disk.f_blocks * disk.f_frsize)
 
+    def forget(self, digests: AbstractSet[str]) -> None:
+        """As the port says."""
+        gone = {_name(digest) for digest in digests}
+        self._forget(lambda name: name in gone)
+
     def forget_all_but(self, digests: AbstractSet[str]) -> None:
         """As the port says."""
-        kept = {digest.removeprefix("sha256:") for digest in digests}
+        kept = {_name(digest) for digest in digests}
+        self._forget(lambda name: name not in kept)
+
+    def _forget(self, is_meant: Callable[[str], bool]) -> None:
         with _in_our_words(self._folder):
             for path in self._folder.iterdir():
-                if path.stem not in kept:
+                if is_meant(path.stem):
                     path.unlink(missing_ok=True)
             flush_folder(self._folder)
 
     def _place(self, file: WantedFile) -> Path:
-        return self._folder / file.digest.removeprefix("sha256:")
+        return self._folder / _name(file.digest)
+
+
+def _name(digest: str) -> str:
+    return digest.removeprefix("sha256:")
 
 
 class StagedFile:

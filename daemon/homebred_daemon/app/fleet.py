@@ -22,6 +22,7 @@ from homebred_daemon.adapters.logs import StructuredJournal
 from homebred_daemon.app.membership import Membership, Receipts, membership
 from homebred_daemon.config import Settings
 from homebred_daemon.core.outbox import Quota
+from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.errors import StateError
 from homebred_daemon.ports.outbox import NO_OUTBOX
 from homebred_daemon.services.background import task_group
@@ -29,6 +30,7 @@ from homebred_daemon.services.caretaking import Caretaking
 
 if TYPE_CHECKING:
     from homebred_daemon.app.followed import Followed
+    from homebred_daemon.app.releases import Released
     from homebred_daemon.core.fleet_messages import Facts
     from homebred_daemon.ports.identity import Identity
     from homebred_daemon.ports.outbox import Outbox, OutboxDepth
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 FOLDER = "fleet"
 MEGABYTE = 1_000_000
+UNKNOWN = Stopping(stopped=True, reason_code="unknown")
+"""What is known of stop orders before the link's memory was read."""
 
 
 FIRST_AGAIN_S, LONGEST_AGAIN_S = 5.0, 300.0
@@ -50,6 +54,7 @@ class InFleet:
 
     member: Membership | None = None
     link: _Link | None = None
+    released: Released | None = None
 
     @property
     def bundles(self) -> CommandDesk | None:
@@ -79,13 +84,35 @@ async def in_fleet(
         caretaker.membership = member.state
         parts = _Parts(settings=settings, member=member, receipts=receipts, followed=followed, caretaker=caretaker)
         link = _Link(parts)
-        async with task_group() as group:
+        async with AsyncExitStack() as stack:
+            released = await _released(stack, parts, link, journal)
+            group = await stack.enter_async_context(task_group())
+            stack.callback(link.ending.set)
             group.create_task(link.keep())
             await link.tried.wait()
-            try:
-                yield InFleet(member=member, link=link)
-            finally:
-                link.ending.set()
+            yield InFleet(member=member, link=link, released=released)
+
+
+async def _released(stack: AsyncExitStack, parts: _Parts, link: _Link, journal: StructuredJournal) -> Released | None:
+    """What brings releases; None: what it keeps on the disk cannot be used, and the log says so."""
+    from homebred_daemon.app.releases import Around, releases  # noqa: PLC0415  # only on an enrolled device
+
+    around = Around(
+        settings=parts.settings,
+        keeper=parts.member.keeper,
+        receipts=parts.receipts,
+        followed=parts.followed,
+        caretaker=parts.caretaker,
+        journal=journal,
+        stopping=lambda: link.stopping,
+    )
+    try:
+        released = await stack.enter_async_context(releases(around))
+    except StateError as error:
+        journal.note(fleet_messages.INSTALL_HELD_UP, error_code=error.code)
+        return None
+    link.when_changed(released.releasing.news)
+    return released
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +132,20 @@ class _Link:
     def __init__(self, parts: _Parts) -> None:
         self._parts = parts
         self._open: FleetSync | None = None
+        self._hear: Callable[[], None] = _nobody_hears
         self.tried = asyncio.Event()
         """It is there, or could not be had at once."""
         self.ending = asyncio.Event()
         """It is needed no longer."""
+
+    @property
+    def stopping(self) -> Stopping:
+        """The newest stop order; while its memory cannot be read, as if one held: a stop beats a start (I8)."""
+        return UNKNOWN if self._open is None else self._open.stopping
+
+    def when_changed(self, hear: Callable[[], None]) -> None:
+        """Has a function called each time something else is desired or stopped, or the fleet can be reached again."""
+        self._hear = hear
 
     async def outbox_depth(self) -> OutboxDepth:
         """What waits for the controller. Raises StateError."""
@@ -136,6 +173,13 @@ class _Link:
     def _be(self, link: FleetSync | None) -> None:
         self._open = link
         self._parts.caretaker.fleet = None if link is None else link.state
+        if link is not None:
+            link.when_changed(self._hear)
+        self._hear()
+
+
+def _nobody_hears() -> None:
+    """Before anybody follows the link."""
 
 
 async def _opened(stack: AsyncExitStack, parts: _Parts) -> FleetSync:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from homebred_daemon.cli.engine_interpreter import PROBE_TIMEOUT_S, probe
+from homebred_daemon.adapters.engine_interpreter import PROBE_TIMEOUT_S, probe
 from homebred_daemon.cli.finding import ERROR, OK, WARNING, Finding
 from homebred_daemon.cli.package_checks import PACKAGES as FOREIGN
 from homebred_daemon.cli.package_checks import package_finding

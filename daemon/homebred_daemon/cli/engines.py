@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from homebred_daemon.cli.engine_interpreter import probe
+from homebred_daemon.adapters.engine_interpreter import probe
 from homebred_daemon.cli.exits import write_json
 from homebred_daemon.cli.progress import step_progress
 from homebred_daemon.errors import BuildError, ConfigurationError, RequestError

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from homebred_protocol.documents.fields import DocumentError, Fields
-from homebred_protocol.documents.release_values import Constraints, GoldenDemand
+from homebred_protocol.documents.release_values import Constraints, GoldenDemand, ReleaseManifest
 
 Record = dict[str, Any]
 
@@ -58,6 +58,21 @@ class Release:
     def length(self) -> int:
         """Bytes of all its files."""
         return sum(file.length for file in self.files)
+
+
+def release_of(manifest: ReleaseManifest, target: str, digest: str) -> Release:
+    """The release that a trusted manifest describes; `target` is its signed path, `digest` that of its bytes."""
+    return Release(
+        id=manifest.id,
+        number=manifest.number,
+        title=manifest.title,
+        target=target,
+        digest=digest,
+        files=tuple(ReleaseFile(path=one.path, digest=one.digest, length=one.length) for one in manifest.files),
+        constraints=manifest.constraints,
+        golden=manifest.gate.golden,
+        maximum_memory_bytes=manifest.gate.maximum_memory_bytes,
+    )
 
 
 def release_record(release: Release) -> Record:

@@ -102,6 +102,7 @@ def _entry(stored: StoredSpecialist, default_context_tokens: int | None) -> Reco
         "size_rank": manifest.size_rank,
         "capabilities": sorted(set(manifest.capabilities)),
         "available": stored.is_intact,
+        "version": stored.version,  # so that each outcome in the ledger tells of what it is
     }
     optional = {
         # What it is served with, so that the router sends it nothing longer.

@@ -63,6 +63,8 @@ class Ended:
     first_token_ms: float | None
     total_ms: float
     confidence: float | None
+    error_code: str = ""
+    """Empty: it did not fail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,8 @@ class Route:
     """None: it has no outcome."""
     said: Said | None = None
     """None: this is of its end; else of what was said later."""
+    registry_digest: str = ""
+    """Of the registry that it was decided on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,10 @@ class Feed(Protocol):
         """What lies behind a cursor, `limit` entries at most; if the ledger lost its newest, what came after."""
         ...
 
+    def registry(self, digest: str) -> bytes | None:
+        """A registry document that decisions name; None: it is not kept any more."""
+        ...
+
     def close(self) -> None:
         """Nothing may be called afterwards."""
         ...

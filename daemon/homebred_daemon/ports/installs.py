@@ -96,8 +96,8 @@ class Gate(Protocol):
         """
         ...
 
-    def facts(self, engine: str) -> DeviceFacts:
-        """What this device and one of its engines are."""
+    async def facts(self, engine: str) -> DeviceFacts:
+        """What this device and one of its engines are. Raises HomebredError: nobody can say now."""
         ...
 
 
@@ -130,7 +130,7 @@ class Orders(Protocol):
         ...
 
     def trusted_now_s(self) -> int:
-        """Trusted time, Unix seconds: it never goes back."""
+        """Trusted time, Unix seconds: never below what is known to have passed."""
         ...
 
 
@@ -210,8 +210,12 @@ class InstallStore(Protocol):
         """That step was told."""
         ...
 
-    def count(self, counted: Sequence[Counted], *, through: int) -> None:
-        """Adds outcomes up to a position of their feed; what is not beyond the last position is counted already.
+    def counted_through(self) -> str:
+        """The cursor of the feed behind all that was counted; empty: nothing was."""
+        ...
+
+    def count(self, counted: Sequence[Counted], *, through: str) -> None:
+        """Adds outcomes up to a cursor of their feed; told once more up to the same one, they are counted already.
 
         They count for whatever answered, and for its probation where that is in one.
         """

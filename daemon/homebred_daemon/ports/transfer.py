@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -103,8 +103,28 @@ class Staging(Protocol):
         """Of the disk that it is on."""
         ...
 
+    def forget(self, digests: AbstractSet[str]) -> None:
+        """Removes these files, whole or not; harmless where there are none."""
+        ...
+
     def forget_all_but(self, digests: AbstractSet[str]) -> None:
         """Removes every other file, whole or not."""
+        ...
+
+
+class Assembly(Protocol):
+    """Folders of releases, each file another name of bytes that are here. Every method may raise StateError."""
+
+    def assemble(self, name: str, files: Mapping[str, Path]) -> Path:
+        """A folder with a file at each path; one of that name that is there is made anew."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Removes a folder; harmless where there is none."""
+        ...
+
+    def remove_all_but(self, names: AbstractSet[str]) -> None:
+        """Removes every other folder."""
         ...
 
 

@@ -51,6 +51,7 @@ from homebred_daemon.core.fleet_steps import (
     Want,
     WasCut,
 )
+from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.core.telemetry_window import CountRefused, CutNext, Forget, Send, TellFloor
 from homebred_daemon.errors import FleetError, HomebredError, StateError
 from homebred_daemon.inbound.caretaking import FleetState
@@ -118,6 +119,9 @@ class FleetSync:
         self._working: asyncio.Queue[Obtain | Apply] = asyncio.Queue()
         self._has_left = asyncio.Event()
         self._problem, self._changed_at_s = "", 0
+        self._hear: Callable[[], None] | None = None
+        self._heard: tuple[int, Stopping, bool] = (0, Stopping(), False)
+        """What whoever hears of changes was told of: version, stop order, and whether there is a connection."""
 
     def _made_session(self, *, connections: int) -> FleetSession:
         means = self._means
@@ -151,6 +155,15 @@ class FleetSync:
     def problem(self) -> str:
         """Why there is no connection; empty: there is one, or none was tried."""
         return self._problem
+
+    @property
+    def stopping(self) -> Stopping:
+        """The newest stop order."""
+        return self._session.stopping
+
+    def when_changed(self, hear: Callable[[], None]) -> None:
+        """Has a function called, on the loop, when something else is desired or stopped, or the link came or went."""
+        self._hear = hear
 
     async def state(self) -> FleetState:
         """How the link stands now."""
@@ -254,6 +267,10 @@ class FleetSync:
             self._watch(one)
             for want in self._session.handle(one, self._now()):
                 todo.extend(await self._obey(want))
+        now = (self._session.desired.version, self._session.stopping, self.is_connected)
+        if self._hear is not None and now != self._heard:
+            self._heard = now
+            self._hear()
 
     def _watch(self, event: Event) -> None:
         match event:

@@ -5,7 +5,7 @@ What serves goes on meanwhile, in its own worker. It passes no verdict: `core.ga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class GateMeans:
     """Raises RequestError where it is none."""
     keep: Callable[[StoredSpecialist, Mapping[str, Measurement]], None]
     """Beside the release. Raises StateError."""
-    facts: Callable[[str], DeviceFacts]
+    facts: Callable[[str], Awaitable[DeviceFacts]]
     """Of this device and one engine."""
 
 
@@ -38,9 +38,9 @@ class ReleaseGate:
     def __init__(self, means: GateMeans) -> None:
         self._means = means
 
-    def facts(self, engine: str) -> DeviceFacts:
+    async def facts(self, engine: str) -> DeviceFacts:
         """As the port says."""
-        return self._means.facts(engine)
+        return await self._means.facts(engine)
 
     async def try_out(self, stored: StoredSpecialist, golden: Mapping[str, Path]) -> Trial | Refusal:
         """As the port says."""

@@ -123,7 +123,7 @@ class InstallActs:
         return True
 
     async def _download(self, install: Install) -> Outcome:
-        unfit = refusal_of(install.release, self._means.gate.facts(install.release.constraints.engine))
+        unfit = refusal_of(install.release, await self._means.gate.facts(install.release.constraints.engine))
         if unfit is not None:  # before a byte is fetched
             return Moves(event=Event.REFUSAL, refusal=unfit)
         fetched = await self._means.files.fetch(install.release)
@@ -146,7 +146,7 @@ class InstallActs:
     async def _check(self, install: Install) -> Outcome:
         if await self._stored(install.release.id, install.release.number) is None:
             return await self._damaged(install, _gone())
-        unfit = refusal_of(install.release, self._means.gate.facts(install.release.constraints.engine))
+        unfit = refusal_of(install.release, await self._means.gate.facts(install.release.constraints.engine))
         return Moves(event=Event.FITS) if unfit is None else Moves(event=Event.REFUSAL, refusal=unfit)
 
     async def _pass_gate(self, install: Install) -> Outcome:
@@ -182,7 +182,7 @@ class InstallActs:
                 stored = await self._stored(release.id, release.number)
                 if stored is None:
                     return await self._damaged(install, _gone())
-                unfit = refusal_of(release, means.gate.facts(release.constraints.engine))
+                unfit = refusal_of(release, await means.gate.facts(release.constraints.engine))
                 if unfit is not None:
                     return Moves(event=Event.REFUSAL, refusal=unfit)
                 lease, now_s = means.orders.lease(release), means.orders.trusted_now_s()

@@ -102,7 +102,11 @@ class InstallBook:
         """As the port says."""
         await self._in_turn(lambda: self._store.told(step))
 
-    async def count(self, counted: Sequence[Counted], *, through: int) -> None:
+    async def counted_through(self) -> str:
+        """As the port says."""
+        return await self._in_turn(self._store.counted_through)
+
+    async def count(self, counted: Sequence[Counted], *, through: str) -> None:
         """As the port says."""
         await self._in_turn(lambda: self._store.count(counted, through=through))
 

@@ -115,20 +115,29 @@ class Installing:
                         return True
         return False
 
-    async def observe(self, counted: Sequence[Counted], *, through: int) -> None:
-        """Outcomes of answers, up to a position of their feed: each counts once, however often it is told.
+    async def counted_through(self) -> str:
+        """The cursor of the feed behind all outcomes that were counted; empty: none was. Raises StateError."""
+        return await self._book.counted_through()
+
+    async def observe(self, counted: Sequence[Counted], *, through: str) -> None:
+        """Outcomes of answers, up to a cursor of their feed: each counts once, however often it is told.
 
         Raises:
             StateError: they could not be kept; tell them again.
         """
         await self._book.count(counted, through=through)
-        self.news()
+        if counted:
+            self.news()
 
     def news(self) -> None:
         """A lease, a stop order, time or room may have changed: whoever waits looks again."""
         self._news.set()
         for changed in self._changed.values():
             changed.set()
+
+    async def known(self) -> Sequence[Install]:
+        """All installs that are remembered, the newest first. Raises StateError."""
+        return await self._book.history("")
 
     # -- one install
 

@@ -38,7 +38,7 @@ class Recorder:
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._is_writing = False
-        self._hear: Callable[[], None] = _nobody_hears
+        self._hearers: list[Callable[[], None]] = []
 
     @property
     def is_alive(self) -> bool:
@@ -64,8 +64,12 @@ class Recorder:
             self._thread.shutdown()
 
     def tell(self, hear: Callable[[], None]) -> None:
-        """Tells somebody, from now on, whenever outcomes or feedback were committed; on the event loop."""
-        self._hear = hear
+        """Tells one more, from now on, whenever outcomes or feedback were committed; on the event loop."""
+        self._hearers.append(hear)
+
+    def _tell_hearers(self) -> None:
+        for hear in self._hearers:
+            hear()
 
     async def decision(self, entry: LedgerEntry) -> None:
         """Returns when the decision is committed.
@@ -102,7 +106,7 @@ class Recorder:
             StateError: it could not be stored.
         """
         await self._on_thread(partial(self._ledger.record_feedback, feedback))
-        self._hear()
+        self._tell_hearers()
 
     async def route(self, route_id: str) -> RecordedRoute | None:
         """A route's caller and status; None where there is none."""
@@ -161,8 +165,4 @@ class Recorder:
             else:
                 waiting.written.set_exception(failure)
         if any(isinstance(waiting.entry, OutcomeRecord) for waiting in batch):
-            self._hear()
-
-
-def _nobody_hears() -> None:
-    pass
+            self._tell_hearers()

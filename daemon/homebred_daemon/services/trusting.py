@@ -16,13 +16,11 @@ from homebred_daemon.core.trust import (
     IMAGE,
     Agreed,
     Here,
-    Lease,
     Seen,
     highest_epoch,
     judge,
     misdirected,
     raised_time_s,
-    refused_lease,
     trusted_time_s,
 )
 from homebred_daemon.core.trust_floors import (
@@ -59,10 +57,12 @@ class Looked:
     """What may be taken."""
     refused: tuple[Refusal, ...] = ()
     """All else, to be reported; where it is about a repository, nothing is agreed upon."""
+    is_whole: bool = False
+    """Whether both repositories were verified: what is named nowhere here, the director names no more."""
 
 
 class Trusting:
-    """One device's trust. One event loop; looks and takes wait for each other, a lease is judged at once."""
+    """One device's trust. One event loop; looks and takes wait for each other."""
 
     def __init__(self, memory: TrustMemory, checker: TrustChecker, clock: Clock, here: Here) -> None:
         self._memory = memory
@@ -73,6 +73,8 @@ class Trusting:
         self._books = asyncio.Lock()
         """What is on the disk, and from when on time is counted, belong together."""
         self._counted_from_s = clock.monotonic_s()
+        self._known = Floors()
+        """As they were when `_counted_from_s` was."""
 
     async def look(self, source: TrustSource) -> Looked:
         """Takes up what is newest, and says which targets may be taken.
@@ -96,7 +98,8 @@ class Trusting:
             return Looked(refused=tuple(one for one in (director.refusal, image.refusal) if one is not None))
         judged = judge(image.seen, director.seen, floors, self._here)
         withheld = checked.image.withheld
-        return Looked(agreed=judged.agreed, refused=tuple(withheld.get(one.about, one) for one in judged.refused))
+        refused = tuple(withheld.get(one.about, one) for one in judged.refused)
+        return Looked(agreed=judged.agreed, refused=refused, is_whole=True)
 
     async def take(self, agreed: Agreed, source: TrustSource) -> TrustedTarget:
         """The bytes of a target that was agreed upon; its number is a floor from then on.
@@ -118,25 +121,29 @@ class Trusting:
             await self._keep(replace(held, floors=floors), before, passed_s)
         return TrustedTarget(agreed=agreed, body=body)
 
-    async def refused_lease(self, lease: Lease, digest: str, *, stop_epoch: int) -> Refusal | None:
-        """Why something may not be activated now; None: it may (I8). `stop_epoch` is that of the stop order known.
+    async def recall(self) -> None:
+        """Learns what is trusted of the disk, for those who ask for time or epoch.
 
         Raises:
-            StateError: what is trusted cannot be read.
+            StateError: no roots were pinned, or what is trusted cannot be read.
         """
-        _, held, _ = await self._held()
-        return refused_lease(
-            lease,
-            device=self._here.device,
-            digest=digest,
-            stop_epoch=max(stop_epoch, held.floors.stop_epoch),
-            now_s=trusted_time_s(held.floors.time_s, self._clock.now().timestamp()),
-        )
+        await self._held()
+
+    def now_s(self) -> int:
+        """Trusted time, Unix seconds: never below what is known to have passed."""
+        passed_s = int(self._clock.monotonic_s() - self._counted_from_s)
+        return trusted_time_s(self._known.time_s + passed_s, self._clock.now().timestamp())
+
+    @property
+    def stop_epoch(self) -> int:
+        """The highest that a lease was ever given under."""
+        return self._known.stop_epoch
 
     async def _held(self) -> tuple[HeldTrust, HeldTrust, float]:
         """What is trusted, the same with its time as it is by now, and the monotonic time of that."""
         async with self._books:
             held = await asyncio.to_thread(self._memory.held)
+            self._known = held.floors
             now_s = self._clock.monotonic_s()
             floors = replace(held.floors, time_s=held.floors.time_s + int(now_s - self._counted_from_s))
         return held, replace(held, floors=floors), now_s
@@ -148,6 +155,7 @@ class Trusting:
     async def _kept(self, trust: HeldTrust, before: HeldTrust, counted_to_s: float) -> None:
         async with self._books:
             await asyncio.to_thread(self._memory.keep, trust, follows=before)
+            self._known = trust.floors
             self._counted_from_s += int(counted_to_s - self._counted_from_s)
 
 

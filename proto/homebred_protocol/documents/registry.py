@@ -67,6 +67,8 @@ class Specialist:
     """Context in tokens; None: no limit recorded."""
     p95_s: float | None = None
     """95th percentile of seconds from acceptance to outcome; None: not recorded."""
+    version: str = ""
+    """Of all that its answers depend on; empty: not recorded. No decision depends on it."""
 
 
 Measured = tuple[Specialist, Fitness]
@@ -135,6 +137,7 @@ def _specialist(fields: Fields) -> Specialist:
         capabilities=fields.texts("capabilities"),
         max_context=fields.integer("max_context"),
         p95_s=fields.number("p95_s", low=0),
+        version=fields.text("version", "") or "",
     )
     fields.finish()
     return specialist

@@ -11,7 +11,7 @@ from tests.support.fake_workers import Fleet
 from tests.support.install_stage import FACTS, WORKFLOW, specialist
 from tests.support.manual_clock import ManualClock
 
-from homebred_daemon.core.compatibility import Refusal
+from homebred_daemon.core.compatibility import DeviceFacts, Refusal
 from homebred_daemon.core.gate import Trial
 from homebred_daemon.core.measurements import Measurement
 from homebred_daemon.core.shelf import StoredSpecialist
@@ -43,9 +43,13 @@ def read_golden(path: Path, manifest: SpecialistManifest, workflow: str) -> Gold
     return GOLDEN
 
 
+async def told(_: str) -> DeviceFacts:
+    return FACTS
+
+
 def gate_on(fleet: Fleet, kept: Kept) -> ReleaseGate:
     bench = Bench(launcher=fleet, clock=ManualClock(), context_tokens=512)
-    return ReleaseGate(GateMeans(bench=bench, read_golden=read_golden, keep=kept.keep, facts=lambda _: FACTS))
+    return ReleaseGate(GateMeans(bench=bench, read_golden=read_golden, keep=kept.keep, facts=told))
 
 
 async def test_what_is_measured_is_kept_as_the_releases_fitness() -> None:
@@ -79,5 +83,5 @@ async def test_a_golden_set_that_cannot_be_read_refuses_the_release_before_an_en
     assert fleet.told == []
 
 
-def test_it_says_what_the_device_is() -> None:
-    assert gate_on(Fleet.free(), Kept()).facts("echo") == FACTS
+async def test_it_says_what_the_device_is() -> None:
+    assert await gate_on(Fleet.free(), Kept()).facts("echo") == FACTS

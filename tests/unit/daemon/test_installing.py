@@ -30,7 +30,7 @@ def test_a_release_goes_through_the_table_serves_and_settles() -> None:
             assert device.serves == 1
             assert not device.store.in_force(SPECIALIST).current.is_good  # type: ignore[union-attr]
             device.clock.pass_s(3601)
-            await device.outcomes(1, good=49, bad=1, through=1)
+            await device.outcomes(1, good=49, bad=1, through="1")
             await device.until(State.SETTLED, 1)
             await device.settle_down()
 
@@ -71,13 +71,13 @@ def test_one_that_does_worse_in_use_is_rolled_back_and_what_was_good_serves_agai
             await device.want(1)
             await device.until(State.PROBATION, 1)
             device.clock.pass_s(3601)
-            await device.outcomes(1, good=95, bad=5, through=1)
+            await device.outcomes(1, good=95, bad=5, through="1")
             await device.until(State.SETTLED, 1)
             await device.want(2)
             watched = await device.until(State.PROBATION, 2)
             assert (watched.reference.good, watched.reference.seen) == (95, 100)
             fetched = list(device.files.fetched)
-            await device.outcomes(2, good=5, bad=25, through=2)
+            await device.outcomes(2, good=5, bad=25, through="2")
             back = await device.until(State.ROLLED_BACK, 2)
             assert back.code == "degraded"
             assert "5 of 30 outcomes were good" in back.reason
@@ -98,13 +98,13 @@ def test_outcomes_of_the_old_release_do_not_count_for_the_new_one_nor_twice() ->
             await device.want(1)
             await device.until(State.PROBATION, 1)
             device.clock.pass_s(3601)
-            await device.outcomes(1, good=60, bad=0, through=1)
+            await device.outcomes(1, good=60, bad=0, through="1")
             await device.until(State.SETTLED, 1)
             await device.want(2)
             await device.until(State.PROBATION, 2)
-            await device.outcomes(1, good=0, bad=50, through=2)
-            await device.outcomes(2, good=3, bad=1, through=3)
-            await device.outcomes(2, good=3, bad=1, through=3)
+            await device.outcomes(1, good=0, bad=50, through="2")
+            await device.outcomes(2, good=3, bad=1, through="3")
+            await device.outcomes(2, good=3, bad=1, through="3")
             counted = device.install(2)
             assert counted is not None
             assert (counted.counted.good, counted.counted.seen) == (3, 4)
@@ -123,7 +123,7 @@ def test_a_first_release_that_does_badly_leaves_nothing_serving_and_what_came_by
             async with device.running():
                 await device.want(1)
                 await device.until(State.PROBATION, 1)
-                await device.outcomes(1, good=0, bad=30, through=1)
+                await device.outcomes(1, good=0, bad=30, through="1")
                 await device.until(State.ROLLED_BACK, 1)
 
         on(device, story())
@@ -159,7 +159,7 @@ def test_one_in_probation_is_watched_until_a_newer_one_takes_its_place_and_is_no
             await device.want(1)
             await device.until(State.PROBATION, 1)
             device.clock.pass_s(3601)
-            await device.outcomes(1, good=60, bad=0, through=1)
+            await device.outcomes(1, good=60, bad=0, through="1")
             await device.until(State.SETTLED, 1)
             await device.want(2)
             await device.until(State.PROBATION, 2)
@@ -170,7 +170,7 @@ def test_one_in_probation_is_watched_until_a_newer_one_takes_its_place_and_is_no
             device.gate.is_open.set()
             await device.until(State.PROBATION, 3)
             assert device.install(2).state is State.SUPERSEDED  # type: ignore[union-attr]
-            await device.outcomes(3, good=0, bad=30, through=2)
+            await device.outcomes(3, good=0, bad=30, through="2")
             await device.until(State.ROLLED_BACK, 3)
             await device.settle_down()
 
@@ -239,7 +239,7 @@ def test_what_serves_on_probation_is_still_rolled_back_while_a_stop_holds() -> N
             await device.want(1)
             await device.until(State.PROBATION, 1)
             device.orders.stop = Stopping(epoch=1, stopped=True)
-            await device.outcomes(1, good=0, bad=30, through=1)
+            await device.outcomes(1, good=0, bad=30, through="1")
             await device.until(State.ROLLED_BACK, 1)
 
     on(device, story())
@@ -345,13 +345,13 @@ def test_a_full_disk_leaves_what_serves_and_does_not_keep_a_bad_release_from_bei
         async with device.running():
             await device.want(1)
             await device.until(State.PROBATION, 1)
-            await device.outcomes(1, good=0, bad=3, through=1)
+            await device.outcomes(1, good=0, bad=3, through="1")
             device.store.slots[SPECIALIST, 0] = specialist(0)
             install = device.install(1)
             assert install is not None
-            device.memory.count([], through=2)
+            device.memory.count([], through="2")
             device.store.is_full = True
-            await device.outcomes(1, good=0, bad=30, through=3)
+            await device.outcomes(1, good=0, bad=30, through="3")
             device.memory.is_full = True
             await device.settle_down()
             assert device.serves == 0
@@ -381,10 +381,10 @@ def test_a_restart_goes_on_from_every_state() -> None:
         device.orders.gives_leases = True
         async with device.running():
             await device.until(State.PROBATION, 1)
-            await device.outcomes(1, good=10, bad=0, through=1)
+            await device.outcomes(1, good=10, bad=0, through="1")
         device.clock.pass_s(3601)
         async with device.running():
-            await device.outcomes(1, good=45, bad=0, through=2)
+            await device.outcomes(1, good=45, bad=0, through="2")
             await device.until(State.SETTLED, 1)
 
     on(device, story())
@@ -400,7 +400,7 @@ def test_what_serves_and_is_damaged_gives_way_at_a_start_to_what_was_good_before
                 await device.want(number)
                 await device.until(State.PROBATION, number)
                 device.clock.pass_s(3601)
-                await device.outcomes(number, good=60, bad=0, through=number)
+                await device.outcomes(number, good=60, bad=0, through=str(number))
                 await device.until(State.SETTLED, number)
         device.store.damaged.add((SPECIALIST, 2))
         async with device.running():
@@ -423,7 +423,7 @@ def test_a_release_that_answers_still_run_on_stays_until_they_have_ended() -> No
                 await device.want(number)
                 await device.until(State.PROBATION, number)
                 device.clock.pass_s(3601)
-                await device.outcomes(number, good=60, bad=0, through=number)
+                await device.outcomes(number, good=60, bad=0, through=str(number))
                 await device.until(State.SETTLED, number)
                 await device.settle_down()
             assert device.store.released() == {SPECIALIST: [1, 2, 3]}

@@ -84,7 +84,7 @@ class World:
             case "do well" | "do badly":
                 self.through += 1
                 good, bad = (60, 0) if step == "do well" else (0, 30)
-                await device.outcomes(number, good=good, bad=bad, through=self.through)
+                await device.outcomes(number, good=good, bad=bad, through=str(self.through))
             case "stop" | "resume":
                 self.epoch += 1
                 device.orders.stop = Stopping(epoch=self.epoch, stopped=step == "stop")

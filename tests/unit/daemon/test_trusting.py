@@ -9,7 +9,7 @@ import pytest
 from tests.support.trust_stage import HERE, NOW_S, FixedSource, MemoryTrust, ScriptedChecker, SettableClock
 from typing_extensions import override
 
-from homebred_daemon.core.trust import Described, Lease, Seen
+from homebred_daemon.core.trust import Described, Seen
 from homebred_daemon.core.trust_floors import Floors, RepositoryFloors, Taken, Versions
 from homebred_daemon.core.trust_refusals import Reason, Refusal
 from homebred_daemon.errors import StateError, UntrustedError
@@ -218,25 +218,18 @@ async def test_a_clock_ahead_is_asked_by_and_leaves_nothing_behind() -> None:
     assert checker.asked_at_s == [NOW_S + 3650 * DAY_S, NOW_S]
 
 
-async def test_a_lease_is_judged_by_trusted_time_and_the_highest_stop_that_is_known() -> None:
+async def test_others_ask_for_trusted_time_and_for_the_highest_stop_that_is_known() -> None:
     memory, clock = MemoryTrust(held(stop_epoch=2)), SettableClock()
     one = Trusting(memory, ScriptedChecker(), clock, HERE)
-    lease = Lease(device=HERE.device, digest=DIGEST, stop_epoch=2, issued_at_s=NOW_S, expires_at_s=NOW_S + DAY_S)
-
-    async def reason(lease: Lease = lease, *, stop_epoch: int = 0) -> Reason | None:
-        refused = await one.refused_lease(lease, DIGEST, stop_epoch=stop_epoch)
-        return refused.reason if refused else None
-
-    assert await reason() is None
-    assert await reason(stop_epoch=3) is Reason.STOPPED
-    assert await reason(replace(lease, stop_epoch=1)) is Reason.STOPPED
+    await one.recall()
+    assert (one.now_s(), one.stop_epoch) == (NOW_S, 2)
     clock.wall_s = 0.0
-    assert await reason() is None
-    clock.passed_s += DAY_S + 1000
-    assert await reason() is Reason.LEASE_EXPIRED
+    assert one.now_s() == memory.trust.floors.time_s
+    clock.passed_s += DAY_S
+    assert one.now_s() == memory.trust.floors.time_s + DAY_S
 
 
-async def test_a_lease_is_judged_while_somebody_looks_slowly() -> None:
+async def test_time_is_told_while_somebody_looks_slowly() -> None:
     looks, goes_on = asyncio.Event(), asyncio.Event()
 
     class Slow(ScriptedChecker):
@@ -247,11 +240,10 @@ async def test_a_lease_is_judged_while_somebody_looks_slowly() -> None:
             return await super().check(held, source, device=device, now_s=now_s)
 
     one = Trusting(MemoryTrust(held()), Slow(look_of()), SettableClock(), HERE)
-    lease = Lease(device=HERE.device, digest=DIGEST, stop_epoch=0, issued_at_s=NOW_S, expires_at_s=NOW_S + DAY_S)
     async with asyncio.TaskGroup() as tasks:
         looking = tasks.create_task(one.look(FixedSource({})))
         await looks.wait()
-        assert await one.refused_lease(lease, DIGEST, stop_epoch=0) is None
+        assert one.now_s() == NOW_S
         goes_on.set()
     assert looking.result().refused == ()
 

@@ -132,11 +132,15 @@ class SqliteInstallStore:
         with self._writing():
             self._run("told", seq=step.seq)
 
-    def count(self, counted: Sequence[Counted], *, through: int) -> None:
+    def counted_through(self) -> str:
+        """As the port says."""
+        rows = self._rows("through")
+        return str(rows[0]["through"]) if rows else ""
+
+    def count(self, counted: Sequence[Counted], *, through: str) -> None:
         """As the port says."""
         with self._writing():
-            rows = self._rows("through")
-            if rows and rows[0]["through"] >= through:
+            if self.counted_through() == through:
                 return
             for each in counted:
                 values = {

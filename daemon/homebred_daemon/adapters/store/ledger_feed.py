@@ -67,6 +67,12 @@ class SqliteFeed:
             is_last=is_last,
         )
 
+    def registry(self, digest: str) -> bytes | None:
+        """As the port says."""
+        with self._errors():
+            rows = self._sql.rows("document", digest=digest, kind="registry")
+        return bytes(rows[0]["body"]) if rows else None
+
     def _extent(self) -> Extent:
         found = self._sql.one("feed_extent")
         writers = [Writer(id=row["id"], after=row["after_position"]) for row in self._sql.rows("writers")]
@@ -114,6 +120,7 @@ def _route(row: sqlite3.Row) -> Route | None:
             link=Link(inputs["link"]),
             ended=_ended(row),
             said=_said(row) if row["kind"] == "feedback" else None,
+            registry_digest=inputs["registry_digest"],
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
@@ -132,6 +139,7 @@ def _ended(row: sqlite3.Row) -> Ended | None:
         first_token_ms=row["first_token_ms"],
         total_ms=row["total_ms"],
         confidence=row["confidence"],
+        error_code=row["error_code"],
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import abc
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
@@ -20,7 +20,7 @@ from typing_extensions import override
 from homebred_daemon.core.trust_refusals import Reason, Refusal
 from homebred_daemon.errors import FleetError, NotFoundError, UntrustedError
 from homebred_daemon.ports.identity import Identity
-from homebred_daemon.ports.trust import FleetFiles, FleetRequests
+from homebred_daemon.ports.trust import FleetFiles, FleetRequests, TrustSource
 from homebred_protocol.trusted_files import (
     MAX_FILE_BYTES,
     REQUEST,
@@ -138,6 +138,28 @@ class MqttSource(BoundedSource):
                 raise _refused(Reason.SOURCE_FAULT, name, "its pages do not belong together")
             came, length = came + len(page.body), page.length
             yield page.body
+
+
+class FirstReachable:
+    """The first of several sources that answers at all; fulfils `ports.trust.TrustSource`, for one look.
+
+    Where one cannot be reached the next is asked, for this file and all that follow: half of a look's files from one
+    and half from the other would still be verified, and only take longer.
+    """
+
+    def __init__(self, sources: Sequence[TrustSource]) -> None:
+        """At least one, the best first."""
+        self._sources = list(sources)
+
+    async def fetch(self, name: str, at_most: int) -> bytes:
+        """As the port says."""
+        while True:
+            try:
+                return await self._sources[0].fetch(name, at_most)
+            except UntrustedError as error:
+                if error.reason != Reason.UNREACHABLE or len(self._sources) == 1:
+                    raise
+                del self._sources[0]
 
 
 def _refused(reason: Reason, name: str, detail: str = "") -> UntrustedError:

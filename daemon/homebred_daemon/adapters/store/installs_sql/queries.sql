@@ -57,23 +57,23 @@ SELECT * FROM steps WHERE told = 0 ORDER BY seq LIMIT :limit;
 UPDATE steps SET told = 1 WHERE seq = :seq;
 
 -- name: through
--- The last outcome that was counted.
+-- The cursor behind the last outcome that was counted.
 SELECT through FROM feed;
 
 -- name: keep_through
--- Outcomes up to this position are counted.
+-- Outcomes up to this cursor are counted.
 INSERT INTO feed (only, through) VALUES (1, :through) ON CONFLICT (only) DO UPDATE SET through = excluded.through;
 
 -- name: count
 -- Outcomes of what answered; older ones fade, so that what is kept is what it did lately.
 INSERT INTO tallies (specialist, version, good, seen) VALUES (:specialist, :version, :good, :seen)
 ON CONFLICT (specialist, version) DO UPDATE
-SET good = CASE WHEN tallies.seen >= :most THEN tallies.good / 2 ELSE tallies.good END + excluded.good,
+SET good = max(0, CASE WHEN tallies.seen >= :most THEN tallies.good / 2 ELSE tallies.good END + excluded.good),
     seen = CASE WHEN tallies.seen >= :most THEN tallies.seen / 2 ELSE tallies.seen END + excluded.seen;
 
 -- name: count_on_probation
 -- The same outcomes for its probation, where it is in one.
-UPDATE installs SET good = good + :good, seen = seen + :seen
+UPDATE installs SET good = max(0, good + :good), seen = seen + :seen
 WHERE specialist = :specialist AND version = :version AND state = 'probation';
 
 -- name: tally

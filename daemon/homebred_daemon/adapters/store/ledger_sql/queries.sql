@@ -169,7 +169,7 @@ SELECT coalesce((SELECT min(position) FROM feed), 0) AS first,
 -- What became of decisions, behind a position.
 SELECT feed.position, feed.kind, decisions.*, outcomes.status, outcomes.answered_by, outcomes.findings,
     outcomes.prompt_tokens, outcomes.completion_tokens, outcomes.first_token_ms, outcomes.total_ms, outcomes.confidence,
-    outcomes.recorded_at_utc AS ended_at_utc, feedback.verdict, feedback.has_correction,
+    outcomes.error_code, outcomes.recorded_at_utc AS ended_at_utc, feedback.verdict, feedback.has_correction,
     feedback.recorded_at_utc AS said_at_utc
 FROM feed JOIN decisions ON decisions.seq = feed.decision
 LEFT JOIN outcomes ON outcomes.route_id = decisions.route_id

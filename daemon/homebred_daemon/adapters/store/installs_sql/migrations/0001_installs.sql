@@ -52,5 +52,5 @@ CREATE TABLE tallies (
 
 CREATE TABLE feed (
     only    INTEGER PRIMARY KEY CHECK (only = 1),
-    through INTEGER NOT NULL -- position of the last outcome that was counted
+    through TEXT NOT NULL -- cursor behind the last outcome that was counted
 ) STRICT;

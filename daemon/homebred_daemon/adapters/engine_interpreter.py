@@ -17,7 +17,7 @@ PACKAGES = ("homebred_engines", "homebred_protocol")
 
 def probe(python: Path, timeout_s: float = PROBE_TIMEOUT_S) -> tuple[dict[str, dict[str, Any]], str]:
     """The steps that the interpreter reported, and how it ended if not well. Raises OSError where it does not start."""
-    program = (resources.files("homebred_daemon.cli") / "engine_probe.py").read_text(encoding="utf-8")
+    program = (resources.files("homebred_daemon.adapters") / "engine_probe.py").read_text(encoding="utf-8")
     specs = [find_spec(package) for package in PACKAGES]
     folders = [str(Path(spec.origin).parent.parent) for spec in specs if spec is not None and spec.origin is not None]
     command = [str(python), "-c", program, *folders]

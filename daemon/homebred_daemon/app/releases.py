@@ -1,0 +1,207 @@
+"""Puts together what brings releases to an enrolled device: trust, transfer, gate, installing, and who counts outcomes.
+
+Nothing of it is loaded where the device is not enrolled. It runs whether or not the fleet can be reached: what is on
+its way goes on, and what does worse in use goes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from homebred_daemon.adapters import last_resort
+from homebred_daemon.adapters.blob_store import Blob, BlobStore, Form
+from homebred_daemon.adapters.document_folder import FleetDocumentFolder
+from homebred_daemon.adapters.engine_facts import EngineFacts
+from homebred_daemon.adapters.engine_launcher import ProcessLauncher
+from homebred_daemon.adapters.fleet_https import ControllerHttps
+from homebred_daemon.adapters.logs import StructuredJournal
+from homebred_daemon.adapters.release_assembly import AssemblyFolder
+from homebred_daemon.adapters.release_store import ReleaseStore
+from homebred_daemon.adapters.specialist_folder import read_golden_file
+from homebred_daemon.adapters.store.installs import SqliteInstallStore
+from homebred_daemon.adapters.store.ledger_feed import SqliteFeed
+from homebred_daemon.adapters.trust.checker import ChildChecker
+from homebred_daemon.adapters.trust.files import FOLDER as TRUST
+from homebred_daemon.adapters.trust.files import TrustFiles
+from homebred_daemon.adapters.trust.lease_file import LeaseFile
+from homebred_daemon.adapters.trust.sources import FirstReachable, HttpsSource
+from homebred_daemon.app.followed import Followed
+from homebred_daemon.app.transfers import Transfers, transfers
+from homebred_daemon.config import Settings
+from homebred_daemon.core.probation import ProbationTerms
+from homebred_daemon.core.stopping import Stopping
+from homebred_daemon.core.trust import Here
+from homebred_daemon.ports.fleet_commands import OutcomeReceipts
+from homebred_daemon.ports.trust import TrustSource
+from homebred_daemon.services.caretaking import Caretaking
+from homebred_daemon.services.evaluating import Bench
+from homebred_daemon.services.gating import GateMeans, ReleaseGate
+from homebred_daemon.services.identity import IdentityKeeper
+from homebred_daemon.services.install_acts import InstallMeans
+from homebred_daemon.services.installing import Installing
+from homebred_daemon.services.outcome_counting import OutcomeCounting
+from homebred_daemon.services.release_files import TransferredFiles
+from homebred_daemon.services.release_serving import ReleaseServing
+from homebred_daemon.services.releasing import Releasing, ReleasingMeans
+from homebred_daemon.services.trusting import Trusting
+from homebred_daemon.settings import ProbationSettings
+
+INSTALLS_NAME = "installs.sqlite"
+MODELS, MANIFESTS = "models", "manifests"
+HOUR_S, MEGABYTE = 3600, 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What releases are brought into."""
+
+    settings: Settings
+    keeper: IdentityKeeper
+    receipts: OutcomeReceipts
+    followed: Followed
+    caretaker: Caretaking
+    journal: StructuredJournal
+    stopping: Callable[[], Stopping]
+    """The newest stop order that the link knows of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """What brings releases, while it runs."""
+
+    releasing: Releasing
+    installing: Installing
+    trusting: Trusting
+    source: Callable[[], TrustSource]
+    """The fleet's signed files, over whatever reaches it."""
+
+
+@asynccontextmanager
+async def releases(around: Around) -> AsyncIterator[Released]:
+    """Brings releases for as long as the context lasts.
+
+    Raises:
+        StateError: what it keeps on the disk cannot be used.
+    """
+    settings, followed = around.settings, around.followed
+    state_dir = settings.paths.state_dir
+    async with AsyncExitStack() as stack:
+        moved = transfers(
+            settings.transfer,
+            store=state_dir / MODELS,
+            clock=followed.clock,
+            identity=lambda: around.keeper.identity,
+        )
+        stack.callback(moved.close)
+        trusting = _trusting(around)
+        source = partial(_source, around)
+        files = _files(state_dir, moved)
+        releasing = Releasing(_releasing_means(around, trusting, source, files))
+        installs = stack.enter_context(closing(SqliteInstallStore(state_dir / INSTALLS_NAME)))
+        report_defect = partial(last_resort.defect, around.journal)
+        installing = Installing(_install_means(around, files, installs, releasing), report_defect=report_defect)
+        feed = stack.enter_context(closing(SqliteFeed(state_dir / "ledger.sqlite")))
+        counting = OutcomeCounting(feed, installing, around.journal)
+        followed.recorder.tell(counting.wake)
+        await stack.enter_async_context(releasing.running(installing))
+        await stack.enter_async_context(installing.running())
+        await stack.enter_async_context(counting.running())
+        yield Released(releasing=releasing, installing=installing, trusting=trusting, source=source)
+
+
+def _trusting(around: Around) -> Trusting:
+    membership = around.keeper.identity.membership
+    here = Here(device=membership.device_id, site=membership.site)
+    files = TrustFiles(around.settings.paths.state_dir)
+    return Trusting(files, ChildChecker(), around.followed.clock, here)
+
+
+def _source(around: Around) -> TrustSource:
+    controller = ControllerHttps(around.followed.clock)
+    return FirstReachable([HttpsSource(controller, around.keeper.identity)])
+
+
+def _files(state_dir: Path, moved: Transfers) -> TransferredFiles:
+    blobs = BlobStore(state_dir / MODELS / "blobs")
+    return TransferredFiles(
+        FleetDocumentFolder(state_dir / MODELS / MANIFESTS),
+        moved.fetching,
+        moved.staging,
+        AssemblyFolder(state_dir / MODELS / "assembled"),
+        sources=lambda: moved.sources,
+        held=lambda digest: blobs.path(Blob(Form.FILE, digest)),
+    )
+
+
+def _releasing_means(
+    around: Around, trusting: Trusting, source: Callable[[], TrustSource], files: TransferredFiles
+) -> ReleasingMeans:
+    membership = around.keeper.identity.membership
+    return ReleasingMeans(
+        trusting=trusting,
+        source=source,
+        pin=_nothing_to_pin,
+        here=Here(device=membership.device_id, site=membership.site),
+        manifests=files,
+        leases=LeaseFile(around.settings.paths.state_dir / TRUST),
+        stopping=around.stopping,
+        receipts=around.receipts,
+        clock=around.followed.clock,
+        journal=around.journal,
+        report_defect=partial(last_resort.defect, around.journal),
+    )
+
+
+async def _nothing_to_pin() -> None:
+    return None
+
+
+def _install_means(
+    around: Around, files: TransferredFiles, installs: SqliteInstallStore, releasing: Releasing
+) -> InstallMeans:
+    settings, followed = around.settings, around.followed
+    engine = settings.engine
+    memory_bytes = engine.memory_budget_mb * MEGABYTE
+    store = ReleaseStore(settings.paths.state_dir / MODELS, memory_budget_bytes=memory_bytes)
+    bench = Bench(
+        launcher=ProcessLauncher(
+            interpreter=engine.python, runtime_dir=settings.paths.runtime_dir, queue_limit=engine.queue_limit
+        ),
+        clock=followed.clock,
+        context_tokens=engine.context_tokens,
+        threads=engine.threads,
+        memory_budget_bytes=memory_bytes,
+        load_timeout_s=engine.load_timeout_s,
+        concurrency=1,
+    )
+    gate = ReleaseGate(
+        GateMeans(
+            bench=bench,
+            read_golden=read_golden_file,
+            keep=store.record_release_fitness,
+            facts=EngineFacts(engine.python, memory_bytes=memory_bytes).of,
+        )
+    )
+    return InstallMeans(
+        files=files,
+        store=store,
+        installs=installs,
+        gate=gate,
+        serving=ReleaseServing(around.caretaker.reload_models, followed.pool),
+        orders=releasing,
+        receipts=around.receipts,
+        journal=around.journal,
+        terms=_terms(settings.probation),
+    )
+
+
+def _terms(probation: ProbationSettings) -> ProbationTerms:
+    return ProbationTerms(
+        soak_s=probation.soak_h * HOUR_S,
+        least_outcomes=probation.least_outcomes,
+        longest_s=probation.longest_h * HOUR_S,
+    )

@@ -1,0 +1,73 @@
+"""What follows from a look at the signed repositories: which releases are to be taken, and which are wanted no more.
+
+A device looks again soon where something kept it from seeing all, and seldom where nothing has changed. Nothing is
+verified here: what was agreed upon is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from homebred_daemon.core.deployment import Install
+from homebred_daemon.core.trust import Agreed, Lease
+from homebred_daemon.core.trust_refusals import Reason, Refusal
+from homebred_protocol.documents.release_values import ReleaseManifest
+from homebred_protocol.targets import Kind, Target
+
+LOOK_EVERY_S = 6 * 3600.0
+"""Where nothing says that there may be news: a lease is given for a day, and the director's word holds as long."""
+LOOK_AGAIN_S, LONGEST_AGAIN_S = 30.0, 3600.0
+"""After a look that failed; doubled each time."""
+LEASE_AGAIN_S = 600.0
+"""Between two looks for the sake of a lease that an install waits for."""
+PASSING = frozenset(
+    {Reason.UNREACHABLE, Reason.ABSENT, Reason.TOO_SLOW, Reason.SOURCE_FAULT, Reason.CHECK_FAILED, Reason.MISMATCHED}
+)
+"""What the next look may not find any more: a network, or a publication that was under way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotTaken:
+    """Something signed that this device does not take, or a repository that it could not look at."""
+
+    about: str
+    """Path of the target, `image`, `director`, or empty: all."""
+    code: str
+    digest: str = ""
+    """Of the target, where it is known."""
+    number: int = 0
+
+
+def releases_among(agreed: Iterable[Agreed]) -> list[Agreed]:
+    """The agreed targets that are releases."""
+    return [one for one in agreed if one.target.kind is Kind.RELEASE]
+
+
+def no_longer_wanted(
+    installs: Sequence[Install], agreed: Iterable[Agreed], refused: Iterable[Refusal]
+) -> list[Install]:
+    """Installs under way whose release the director names no more; only after a look that was whole."""
+    named = {one.target.path for one in agreed} | {one.about for one in refused}
+    return [each for each in installs if not each.is_over and each.release.target not in named]
+
+
+def unfit(manifest: ReleaseManifest, target: Target, site: str) -> str:
+    """The code of why a trusted manifest is not taken here; empty: it is."""
+    if (manifest.family, manifest.id, manifest.number) != (target.group, target.name, target.number):
+        return Reason.DISAGREEMENT.value
+    if manifest.sites and site not in manifest.sites:
+        return Reason.OTHER_SITE.value
+    return ""
+
+
+def later(held: Lease | None, new: Lease) -> Lease:
+    """Of two leases for the same bytes the one that counts for more: the later stop, then the later end."""
+    if held is None:
+        return new
+    return max(held, new, key=lambda lease: (lease.stop_epoch, lease.expires_at_s))
+
+
+def again_in_s(failures: int) -> float:
+    """After how long a look is tried again that has failed so often in a row, in seconds; 0: it has not."""
+    return min(LOOK_AGAIN_S * 2 ** (failures - 1), LONGEST_AGAIN_S) if failures else LOOK_EVERY_S
