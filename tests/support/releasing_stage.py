@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -49,26 +49,25 @@ def look(
     """A look at which both repositories name releases; `refusal`: the image repository is refused."""
     names = dict(zip(numbers or range(7, 7 + len(bodies)), bodies, strict=True))
     lease = {"stop_epoch": 0, "issued_at_s": NOW_S, "expires_at_s": NOW_S + lease_s}
-    said = {
-        "image": lambda number: {"kind": "release", "site": "", "number": number},
-        "director": lambda _: {"device": HERE.device, "lease": lease},
-    }
-    found = {}
-    for name, custom in said.items():
-        versions = Versions(root=1, keys=name, versions={"timestamp": 6})
-        targets = {
-            path_of(number): Described(
-                length=len(body), hashes={"sha256": digest_of(body)[7:]}, custom=custom(number), role="models-qa"
-            )
-            for number, body in names.items()
-        }
-        device = HERE.device if name == "director" else ""
-        seen = Seen(versions=versions, expires_at_s=NOW_S + 30 * DAY_S, targets=targets, device=device)
-        is_refused = refusal is not None and name == "image"
-        found[name] = Checked(
-            files={}, versions=versions, seen=None if is_refused else seen, refusal=refusal if is_refused else None
+    return CheckedTrust(
+        image=_checked("image", names, lambda number: {"kind": "release", "site": "", "number": number}, refusal),
+        director=_checked("director", names, lambda _: {"device": HERE.device, "lease": lease}, None),
+    )
+
+
+def _checked(
+    name: str, names: Mapping[int, bytes], custom: Callable[[int], dict[str, object]], refusal: Refusal | None
+) -> Checked:
+    versions = Versions(root=1, keys=name, versions={"timestamp": 6})
+    targets = {
+        path_of(number): Described(
+            length=len(body), hashes={"sha256": digest_of(body)[7:]}, custom=custom(number), role="models-qa"
         )
-    return CheckedTrust(image=found["image"], director=found["director"])
+        for number, body in names.items()
+    }
+    device = HERE.device if name == "director" else ""
+    seen = Seen(versions=versions, expires_at_s=NOW_S + 30 * DAY_S, targets=targets, device=device)
+    return Checked(files={}, versions=versions, seen=None if refusal else seen, refusal=refusal)
 
 
 @dataclass

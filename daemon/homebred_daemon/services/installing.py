@@ -282,6 +282,8 @@ class Installing:
             await self.collect()
         except HomebredError as error:
             self._means.journal.note(fleet_messages.INSTALL_HELD_UP, error_code=error.code)
+        except Exception as error:  # noqa: BLE001  # what could not be tidied must not end the daemon
+            self._report_defect(error)
 
     async def _tell(self) -> None:
         """What became of releases, for the fleet's telemetry: at least once each."""

@@ -1,0 +1,107 @@
+"""A real device takes releases that a real controller's people have signed: verified, gated, served, and taken back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.broker import now_s
+from tests.support.daemon_process import Site
+from tests.support.fleet_site import enrolled
+from tests.support.release_fleet import ROWS, SPECIALIST, WORKFLOW, ReleaseFleet, history, release_fleet
+from tests.support.wire_client import DaemonClient
+
+from homebred_daemon.adapters.trust.files import TrustFiles
+from homebred_protocol.v1 import inference_pb2 as wire
+
+pytestmark = pytest.mark.xdist_group("released devices")
+PATIENCE_S = 60.0
+WRONG = tuple({**row, "expected": "something else"} for row in ROWS)
+MUTE = {"format": "homebred-echo", "replies": {f"say nothing {number}": "" for number in range(40)}}
+CONFIG = "[transfer]\nreserve_mb = 0\n[probation]\nsoak_h = 0\nleast_outcomes = 20\n"
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReleaseFleet]:
+    with release_fleet(tmp_path_factory.mktemp("fleet")) as running:
+        yield running
+
+
+class Device:
+    """A device, with what its installs say."""
+
+    def __init__(self, site: Site, name: str, config: Path) -> None:
+        self.site = site
+        self.name = name
+        self.flags = ("--config", str(config))
+
+    def installs(self) -> list[dict[str, Any]]:
+        if not (self.site.state / "installs.sqlite").exists():
+            return []
+        return history(self.site.state)
+
+    def until(self, number: int, *states: str) -> dict[str, Any]:
+        """The install of a release, once it is in one of these states."""
+        return self._until(
+            lambda: next((one for one in self.installs() if one["release"] == number and one["state"] in states), None)
+        )
+
+    def _until(self, look: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
+        ends_at_s = time.monotonic() + PATIENCE_S
+        while (found := look()) is None:
+            assert time.monotonic() < ends_at_s, f"{self.installs()}\n{self.site.log}"
+            time.sleep(0.2)
+        return found
+
+    def ask(self, client: DaemonClient, text: str) -> tuple[str, str]:
+        """Who answered, and what."""
+        heard = list(client.generate(wire.GenerateRequest(task=wire.Task(text=text, workflow=WORKFLOW))))
+        said = "".join(one.delta for one in heard if one.HasField("delta"))
+        return heard[-1].outcome.answered_by, said
+
+
+@pytest.fixture
+def device(fleet: ReleaseFleet, tmp_path: Path) -> Device:
+    site, name = enrolled(fleet.controller, tmp_path / "device")
+    roots = [
+        (folder / "metadata" / "1.root.json").read_bytes()
+        for folder in (fleet.signed.image_folder, fleet.signed.director_root.published)
+    ]
+    TrustFiles(site.state).pin(*roots, enrolled_at_s=now_s())
+    config = tmp_path / "homebred.toml"
+    config.write_text(CONFIG)
+    return Device(site, name, config)
+
+
+def test_a_release_is_taken_gated_and_serves_a_worse_one_is_refused_and_one_that_degrades_is_taken_back(
+    fleet: ReleaseFleet, device: Device
+) -> None:
+    device_id, site = device.name, device.site
+    with site.daemon(*device.flags) as client:
+        fleet.assign(fleet.publish(1), device_id)
+        device.until(1, "probation")
+        for number in range(25):
+            assert device.ask(client, f"hello {number}") == (SPECIALIST, f"hello {number}")
+        settled = device.until(1, "settled")
+        assert settled["outcomes"] == {"good": 25, "seen": 25}
+
+        fleet.assign(fleet.publish(2, rows=WRONG), device_id)
+        refused = device.until(2, "refused")
+        assert refused["code"] == "gate_quality"
+        assert device.ask(client, "still here") == (SPECIALIST, "still here")
+
+        fleet.assign(fleet.publish(3, model=MUTE), device_id)
+        device.until(3, "probation")
+        for number in range(40):
+            device.ask(client, f"say nothing {number}")
+            if device.installs()[0]["state"] != "probation":
+                break
+        rolled_back = device.until(3, "rolled_back")
+        assert rolled_back["code"] == "degraded"
+        assert device.ask(client, "as before") == (SPECIALIST, "as before")
+    with site.daemon(*device.flags) as client:
+        assert device.ask(client, "after a restart") == (SPECIALIST, "after a restart")
+    assert [one["state"] for one in device.installs()] == ["rolled_back", "refused", "settled"]

@@ -1,0 +1,106 @@
+"""A controller whose fleet's people sign releases for it, and how a test has one signed, published and assigned."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from tests.support.broker import now_s
+from tests.support.controller import Controller, running_controller
+from tests.support.fleet_site import BIN, admin
+from tests.support.image_repository import SignedFleet, key
+from tests.support.specialists import write_specialist
+
+from homebred_fleet.adapters.blob_folder import BlobFolder
+from homebred_fleet.config import load
+from homebred_fleet.core.keyholders import Purpose
+
+SPECIALIST, WORKFLOW = "parrot", "say.again"
+ROWS = tuple({"input": f"line {number}", "expected": f"line {number}"} for number in range(30))
+"""So many that what says them all again is above the floor."""
+PLAN = """\
+version = 1
+family = "qa"
+number = {number}
+classes = ["public"]
+[gate.golden."{workflow}"]
+minimum_ppm = {minimum_ppm}
+[[provenance]]
+name = "made for a test"
+licence = "Apache-2.0"
+"""
+
+
+class ReleaseFleet:
+    """A running controller with both repositories."""
+
+    def __init__(self, controller: Controller, signed: SignedFleet, folder: Path) -> None:
+        self.controller = controller
+        self.signed = signed
+        self._folder = folder
+
+    def publish(
+        self,
+        number: int,
+        *,
+        model: Mapping[str, Any] | None = None,
+        rows: tuple[Mapping[str, Any], ...] = ROWS,
+        minimum_ppm: int = 600_000,
+        specialist: str = SPECIALIST,
+    ) -> str:
+        """Builds a release of an echo specialist, signs and publishes it; its path."""
+        source, bundle = self._folder / f"source-{number}", self._folder / f"bundle-{number}"
+        body = model if model is not None else {"format": "homebred-echo", "logprob": -float(number)}
+        write_specialist(
+            source, specialist, title=f"As release {number} does", model=body, rows=rows, workflow=WORKFLOW
+        )
+        toml = source / "specialist.toml"
+        toml.write_text(toml.read_text().replace("engine =", 'licence = "Apache-2.0"\nengine =', 1))
+        (source / "release.toml").write_text(PLAN.format(number=number, workflow=WORKFLOW, minimum_ppm=minimum_ppm))
+        command = [sys.executable, "-m", "homebred_fleet", "release", "build", str(source), "-o", str(bundle)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        path = f"models/qa/{specialist}/{number}.json"
+        self.signed.image.add(path, (bundle / "manifest.json").read_bytes(), "", self.signed.now_s)
+        self.signed.publish()
+        blobs = BlobFolder(load(self.controller.folder.settings, {}, {}).paths.state_dir / "blobs")
+        for blob in (bundle / "blobs" / "sha256").iterdir():
+            blobs.keep_file(blob)
+        return path
+
+    def assign(self, path: str, device: str) -> None:
+        """Has a device run it."""
+        admin(self.controller, "assignments", "add", path, "--device", device)
+
+
+@contextmanager
+def release_fleet(folder: Path, **settings: str) -> Iterator[ReleaseFleet]:
+    """One, for as long as the context lasts."""
+    signed = SignedFleet(folder / "signed", now_s=now_s())
+    online = folder / "online.key"
+    online.touch(mode=0o600)
+    private = key("online", Purpose.ONLINE).signer._private_key
+    online.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    with running_controller(
+        folder / "fleet",
+        RELEASES__IMAGE=str(signed.image_folder.parent),
+        RELEASES__DIRECTOR=str(signed.director_root.published.parent),
+        RELEASES__ONLINE_KEY=str(online),
+        **settings,
+    ) as controller:
+        yield ReleaseFleet(controller, signed, folder)
+
+
+def history(state_dir: Path) -> list[dict[str, Any]]:
+    """What `homebred models history` says of a device, the newest first."""
+    command = [BIN / "homebred", "models", "history", "--state-dir", str(state_dir), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)["installs"]
+    return found
