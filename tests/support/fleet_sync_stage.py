@@ -140,7 +140,9 @@ class ReceiptBook:
     def __init__(self) -> None:
         self.noted: list[tuple[str, str, str, int]] = []
 
-    def receipt(self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0) -> None:
+    def receipt(
+        self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0, signed: bytes = b""
+    ) -> None:
         self.noted.append((kind, subject, result, version))
 
 

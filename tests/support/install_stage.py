@@ -24,8 +24,8 @@ from homebred_daemon.core.releases import Release, ReleaseFile
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.core.trust import Lease
-from homebred_daemon.errors import HomebredError
-from homebred_daemon.ports.installs import Counted, InstallStore, ReleaseStore
+from homebred_daemon.errors import HomebredError, StateError
+from homebred_daemon.ports.installs import Counted, InstallStore, ReleaseStore, Step
 from homebred_daemon.services.install_acts import InstallMeans
 from homebred_daemon.services.installing import Installing
 from homebred_protocol.digests import digest_of
@@ -176,10 +176,26 @@ class Receipts:
 
     told: list[tuple[int, str, str]] = field(default_factory=list)
     """Number, word, code."""
+    signed: list[bytes] = field(default_factory=list)
 
-    def receipt(self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0) -> None:
+    def receipt(
+        self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0, signed: bytes = b""
+    ) -> None:
         assert kind == "install"
         self.told.append((version, result, problem_code))
+        self.signed.append(signed)
+
+
+@dataclass(slots=True)
+class FakeSigner:
+    """Fulfils `ports.installs.ReceiptSigner` with words."""
+
+    fails: bool = False
+
+    def signed(self, install: Install, step: Step) -> bytes:
+        if self.fails:
+            raise StateError("the key cannot be read")
+        return f"{step.seq} {step.state}".encode()
 
 
 class AtOnce(ThreadPoolExecutor):
@@ -208,7 +224,12 @@ class Device:
         self.orders = FakeOrders(self.clock)
         self.journal = RecordedJournal()
         self.defects: list[BaseException] = []
+        self.signer = FakeSigner()
         self.installing: Installing
+
+    def signed(self, install: Install, step: Step) -> bytes:
+        """As the signer that is there now."""
+        return self.signer.signed(install, step)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Installing]:
@@ -222,6 +243,7 @@ class Device:
             receipts=self.receipts,
             journal=self.journal,
             terms=TERMS,
+            signer=self,
         )
         self.installing = Installing(means, report_defect=self.defects.append)
         asyncio.get_running_loop().set_default_executor(AtOnce())

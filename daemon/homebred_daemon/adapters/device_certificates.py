@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -47,6 +47,15 @@ def request_for(key_pem: bytes) -> bytes:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, SUBJECT)])
     builder = x509.CertificateSigningRequestBuilder().subject_name(name)
     return builder.sign(_private_key(key_pem), SHA256()).public_bytes(Encoding.DER)
+
+
+def signature_by(key_pem: bytes, body: bytes) -> bytes:
+    """ECDSA over a text's SHA-256, in DER.
+
+    Raises:
+        ConfigurationError: it is no EC P-256 key in PEM without a password.
+    """
+    return _private_key(key_pem).sign(body, ECDSA(SHA256()))
 
 
 def certificates_in(body: bytes) -> list[x509.Certificate]:

@@ -136,6 +136,7 @@ def receipt_body(fact: ReceiptFact, *, at_s: int) -> bytes:
         version=fact.version,
         result=fact.result,
         problem_code=fact.problem_code,
+        signed=fact.signed,
     )
     return wire.Event(recorded_at_s=at_s, receipt=told).SerializeToString()
 

@@ -65,10 +65,12 @@ class Receipts:
         """Nobody takes any more."""
         self.taker = None
 
-    def receipt(self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0) -> None:
+    def receipt(
+        self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0, signed: bytes = b""
+    ) -> None:
         """As the port says."""
         if self.taker is not None:
-            self.taker.receipt(kind, subject, result, problem_code, version=version)
+            self.taker.receipt(kind, subject, result, problem_code, version=version, signed=signed)
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """`homebred fleet`: this device's place in its fleet, how to leave it, and what its controller wants to know.
 
-`status` and `leave` need no daemon; bundles of diagnostics wait in the daemon.
+`status`, `leave` and `receipts` need no daemon; bundles of diagnostics wait in the daemon.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from homebred_daemon.cli import receipts
 from homebred_daemon.cli.connection import controller
 from homebred_daemon.cli.exits import Exit, write_json
 from homebred_daemon.errors import NotFoundError, RequestError
@@ -29,6 +30,7 @@ SHORT_ID = 8
 app = typer.Typer(help="Show this device's place in its fleet, leave it, and look at what its controller asks for.")
 diagnostics = typer.Typer(help="Bundles of diagnostics: nothing leaves before somebody on the site has let it go.")
 app.add_typer(diagnostics, name="diagnostics")
+app.add_typer(receipts.app, name="receipts")
 
 Config = Annotated[Path | None, typer.Option("--config", help="Configuration file.")]
 StateDir = Annotated[str | None, typer.Option("--state-dir", help="The state folder.")]

@@ -142,13 +142,15 @@ class ReceiptFact:
     """What the device did of what it was told."""
 
     kind: str
-    """`desired`, `command`, `stop` or `identity`."""
+    """`desired`, `command`, `stop`, `identity` or `install`."""
     subject: str
-    """Digest of a document, id of a command, serial of a certificate."""
+    """Digest of a document or release, id of a command, serial of a certificate."""
     version: int = 0
     result: str
     """A word: `applied`, `refused`, `done`, `failed`, `expired`."""
     problem_code: str = ""
+    signed: bytes = b""
+    """Of an install: the receipt with this device's signature."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +227,9 @@ def route_fact(route: Route, told: Telling) -> RouteFact:
     )
 
 
-def receipt_fact(kind: str, subject: str, result: str, problem_code: str, *, version: int) -> ReceiptFact:
+def receipt_fact(
+    kind: str, subject: str, result: str, problem_code: str, *, version: int, signed: bytes = b""
+) -> ReceiptFact:
     """A receipt whose words every controller takes."""
     return ReceiptFact(
         kind=kind,
@@ -233,6 +237,7 @@ def receipt_fact(kind: str, subject: str, result: str, problem_code: str, *, ver
         version=version,
         result=named(result, most=MOST_RESULT_CHARACTERS),
         problem_code=named(problem_code, most=MOST_ID_CHARACTERS),
+        signed=signed,
     )
 
 

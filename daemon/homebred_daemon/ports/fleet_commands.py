@@ -101,6 +101,8 @@ class Diagnostics(Protocol):
 class OutcomeReceipts(Protocol):
     """Who is told, for the fleet's telemetry, what the device did of what it was told."""
 
-    def receipt(self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0) -> None:
-        """Kind: a word of homebred.v1.ReceiptKind, lower case. It never fails."""
+    def receipt(
+        self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0, signed: bytes = b""
+    ) -> None:
+        """Kind: a word of homebred.v1.ReceiptKind, lower case; `signed`: of an install. It never fails."""
         ...

@@ -162,6 +162,18 @@ class Counted:
     tally: Tally
 
 
+class ReceiptSigner(Protocol):
+    """Signs what the fleet hears of installs with this device's key."""
+
+    def signed(self, install: Install, step: Step) -> bytes:
+        """The receipt of a step (`homebred_protocol.receipts.packed`); empty: the fleet hears nothing of such a step.
+
+        Raises:
+            StateError: this device is in no fleet, or its key cannot be read.
+        """
+        ...
+
+
 class InstallStore(Protocol):
     """Where installs are kept, with each step. Every method may raise StateError; not for two threads."""
 

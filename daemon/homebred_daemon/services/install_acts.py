@@ -29,7 +29,15 @@ from homebred_daemon.core.probation import ProbationTerms, Standing
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.errors import HomebredError, UnwritableError
 from homebred_daemon.ports.fleet_commands import OutcomeReceipts
-from homebred_daemon.ports.installs import Gate, InstallStore, Orders, ReleaseFiles, ReleaseStore, Serving
+from homebred_daemon.ports.installs import (
+    Gate,
+    InstallStore,
+    Orders,
+    ReceiptSigner,
+    ReleaseFiles,
+    ReleaseStore,
+    Serving,
+)
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.services.gating import found_of
 from homebred_daemon.services.install_book import InstallBook, on_thread
@@ -50,6 +58,8 @@ class InstallMeans:
     receipts: OutcomeReceipts
     journal: Journal
     terms: ProbationTerms = field(default_factory=ProbationTerms)
+    signer: ReceiptSigner | None = None
+    """None: receipts go out unsigned, and nobody but this device's own connection can bring them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from homebred_daemon.core.deployment import (
 from homebred_daemon.core.releases import Release
 from homebred_daemon.core.retention import Held, removable
 from homebred_daemon.errors import HomebredError, StateError
-from homebred_daemon.ports.installs import Counted
+from homebred_daemon.ports.installs import Counted, Step
 from homebred_daemon.services.background import beside
 from homebred_daemon.services.install_acts import InstallActs, InstallMeans, Moves, Outcome, Waits
 from homebred_daemon.services.install_book import InstallBook, on_thread
@@ -291,9 +291,23 @@ class Installing:
             for install, step in await self._book.untold():
                 word = receipt_word(step.event, step.state)
                 if word:
-                    release = install.release
-                    self._means.receipts.receipt("install", release.digest, word, step.code, version=release.number)
+                    release, signed = install.release, await self._signed(install, step)
+                    if signed is None:
+                        return
+                    self._means.receipts.receipt(
+                        "install", release.digest, word, step.code, version=release.number, signed=signed
+                    )
                 await self._book.told(step)
+
+    async def _signed(self, install: Install, step: Step) -> bytes | None:
+        """None: not now; it is told later, and no install, least of all a rollback, waits for that."""
+        if self._means.signer is None:
+            return b""
+        try:
+            return await on_thread(partial(self._means.signer.signed, install, step))
+        except HomebredError as error:
+            self._means.journal.note(fleet_messages.INSTALL_HELD_UP, error_code=error.code)
+            return None
 
     async def _reconciled(self, specialist_id: str) -> None:
         """Keeps that a release is active where only its record has moved yet; the specialist's lock is held."""

@@ -10,6 +10,7 @@ from homebred_fleet.adapters.system_clock import unix_s
 from homebred_fleet.cli.asking import FilterOption, LimitOption, ProfileOption, asking
 from homebred_fleet.cli.exits import write_json
 from homebred_fleet.cli.options import JsonOption
+from homebred_fleet.cli.receipts import show_receipts
 from homebred_fleet.cli.showing import ago, labels_text, printable, short, show_fields, show_table, time_text
 
 app = typer.Typer(add_completion=False)
@@ -86,6 +87,9 @@ def show(device: Device, *, profile: ProfileOption = None, as_json: JsonOption =
     rows = [(one["boot_number"], one["stream"], one["up_to_seq"], one["events"]) for one in found["watermarks"]]
     typer.echo()
     show_table(("start", "stream", "up to", "events"), rows, none="no telemetry is stored")
+    if found["receipts"]:
+        typer.echo()
+        show_receipts(found["receipts"])
     typer.echo(f"next: homebred-fleet devices why {found['id']}")
 
 

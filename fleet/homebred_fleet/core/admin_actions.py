@@ -30,6 +30,8 @@ ROLE_OF: Final[Mapping[str, str]] = MappingProxyType(
         "document.assign": "publisher",
         "release.read": "viewer",
         "release.assign": "publisher",
+        "receipt.read": "viewer",
+        "receipt.import": "operator",
         "document.read-names": "publisher",  # of patients and clients
         "token.create": "admin",
         "token.withdraw": "admin",

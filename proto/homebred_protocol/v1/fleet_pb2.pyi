@@ -262,6 +262,8 @@ class _ReceiptKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReceiptKi
     RECEIPT_KIND_STOP: _ReceiptKind.ValueType  # 3
     RECEIPT_KIND_IDENTITY: _ReceiptKind.ValueType  # 4
     """a certificate was renewed"""
+    RECEIPT_KIND_INSTALL: _ReceiptKind.ValueType  # 5
+    """a release on its way to serving, or back"""
 
 class ReceiptKind(_ReceiptKind, metaclass=_ReceiptKindEnumTypeWrapper): ...
 
@@ -271,6 +273,8 @@ RECEIPT_KIND_COMMAND: ReceiptKind.ValueType  # 2
 RECEIPT_KIND_STOP: ReceiptKind.ValueType  # 3
 RECEIPT_KIND_IDENTITY: ReceiptKind.ValueType  # 4
 """a certificate was renewed"""
+RECEIPT_KIND_INSTALL: ReceiptKind.ValueType  # 5
+"""a release on its way to serving, or back"""
 Global___ReceiptKind: _TypeAlias = ReceiptKind  # noqa: Y015
 
 @_typing.final
@@ -611,15 +615,18 @@ class ReceiptEvent(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
     PROBLEM_CODE_FIELD_NUMBER: _builtins.int
+    SIGNED_FIELD_NUMBER: _builtins.int
     kind: Global___ReceiptKind.ValueType
     subject: _builtins.str
-    """digest of a document, id of a command, serial of a certificate"""
+    """digest of a document or release, id of a command, serial of a certificate"""
     version: _builtins.int
-    """of the desired state, epoch of a stop"""
+    """of the desired state, epoch of a stop, number of a release"""
     result: _builtins.str
     """a word: "applied", "refused", "done", "failed", "expired" """
     problem_code: _builtins.str
     """stable machine code; empty: none"""
+    signed: _builtins.bytes
+    """of an install: the receipt with the device's signature (docs/releases.md), 8 KiB at most"""
     def __init__(
         self,
         *,
@@ -628,10 +635,11 @@ class ReceiptEvent(_message.Message):
         version: _builtins.int = ...,
         result: _builtins.str = ...,
         problem_code: _builtins.str = ...,
+        signed: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "problem_code", b"problem_code", "result", b"result", "subject", b"subject", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "problem_code", b"problem_code", "result", b"result", "signed", b"signed", "subject", b"subject", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -60,7 +60,9 @@ class Device:
         self.heard = 0
         self.receipts: list[tuple[str, str, str, str]] = []
 
-    def receipt(self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0) -> None:
+    def receipt(
+        self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0, signed: bytes = b""
+    ) -> None:
         self.receipts.append((kind, subject, result, problem_code))
 
     def desk(self) -> CommandDesk:

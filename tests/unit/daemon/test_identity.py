@@ -25,7 +25,9 @@ class Receipts:
     def __init__(self) -> None:
         self.told: list[tuple[str, str, str, str]] = []
 
-    def receipt(self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0) -> None:
+    def receipt(
+        self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0, signed: bytes = b""
+    ) -> None:
         self.told.append((kind, subject, result, problem_code))
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, Table, case, func, select
 
 from homebred_fleet.adapters import words
-from homebred_fleet.adapters.store import accounts
+from homebred_fleet.adapters.store import accounts, receipts
 from homebred_fleet.adapters.store.devices import facts_of
 from homebred_fleet.adapters.store.rows import total
 from homebred_fleet.adapters.store.tables import (
@@ -92,6 +92,7 @@ def whole(connection: Connection, device: str) -> dict[str, Any] | None:
         "watermarks": _watermarks(connection, number),
         "lost_events": lost_by_reason(connection, number),
         "quarantined": _quarantined(connection, device),
+        "receipts": receipts.newest(connection, device=device, limit=NEWEST),
         "commands": [
             {name: value for name, value in row.items() if name not in {"attachment", "result", "device"}}
             for row in _rows(connection, commands, commands.c.device == number, commands.c.issued_at_s)

@@ -268,6 +268,26 @@ receipt_events = Table(
     sqlite_with_rowid=False,
 )
 
+install_receipts = Table(  # what devices have signed of installs, each once, whoever brought it
+    "install_receipts",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("device", ForeignKey("devices.number"), nullable=False),
+    Column("digest", String(71), nullable=False),  # of the receipt, without its signature
+    Column("seq", BigInteger, nullable=False),  # the step's number on its device
+    Column("at_s", BigInteger, nullable=False),  # by the device's trusted time
+    Column("specialist", String(128), nullable=False),
+    Column("release_number", BigInteger, nullable=False),
+    Column("release_digest", String(71), nullable=False),
+    Column("result", String(32), nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("facts", JSON, nullable=False),  # integers by name
+    Column("signed", LargeBinary, nullable=False),  # as it came: anybody can verify it again
+    Column("received_at_s", BigInteger, nullable=False),
+    Column("came_by", String(8), nullable=False),  # mqtt, file
+    UniqueConstraint("device", "digest"),
+)
+
 health_events = Table(
     "health_events",
     metadata,

@@ -53,6 +53,13 @@ def read_rows(header: BatchHeader, events: bytes, *, boot: int, received_at_s: i
     return rows
 
 
+def signed_receipts(events: bytes) -> list[bytes]:
+    """The receipts of installs that devices have signed, of a batch that was read already; none is verified."""
+    body = decompressed(events, max_bytes=MAX_EVENTS_BYTES)
+    found = (event.receipt for event in parsed(wire.EventList, body).events)
+    return [one.signed for one in found if one.kind == wire.RECEIPT_KIND_INSTALL and one.signed]
+
+
 def read_floor(payload: bytes, own_schema: int = CURRENT) -> Floor:
     """What a device was acknowledged and keeps no longer. Raises MalformedError."""
     told = parsed(wire.TelemetryFloor, payload)

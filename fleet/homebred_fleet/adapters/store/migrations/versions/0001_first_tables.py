@@ -377,6 +377,26 @@ def _events() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "install_receipts",
+        sa.Column("number", NUMBER, autoincrement=True, nullable=False),
+        sa.Column("device", NUMBER, nullable=False),
+        sa.Column("digest", sa.String(length=71), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("at_s", sa.BigInteger(), nullable=False),
+        sa.Column("specialist", sa.String(length=128), nullable=False),
+        sa.Column("release_number", sa.BigInteger(), nullable=False),
+        sa.Column("release_digest", sa.String(length=71), nullable=False),
+        sa.Column("result", sa.String(length=32), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("signed", sa.LargeBinary(), nullable=False),
+        sa.Column("received_at_s", sa.BigInteger(), nullable=False),
+        sa.Column("came_by", sa.String(length=8), nullable=False),
+        sa.ForeignKeyConstraint(["device"], ["devices.number"], name=op.f("fk_install_receipts_device_devices")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_install_receipts")),
+        sa.UniqueConstraint("device", "digest", name=op.f("uq_install_receipts_device")),
+    )
+    op.create_table(
         "health_events",
         sa.Column("boot", NUMBER, nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
