@@ -22,6 +22,8 @@ from homebred_protocol.targets import MAX_TARGET_BYTES, read_target
 
 CARRIED = "trust"
 """The folder with these files in one that is carried."""
+CARRIED_BLOBS = ("blobs", "sha256")
+"""Folders, one in the other, with the files of releases in one that is carried: each by its SHA-256 in hexadecimal."""
 DEVICE_FIELD = "x-homebred-device"
 """In the director's targets: the one device that they are for, since all devices have its key in common."""
 REPOSITORY_FIELD = "x-homebred-repository"

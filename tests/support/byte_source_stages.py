@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +22,7 @@ from tests.support.scripted_source import ScriptedSource
 
 from homebred_daemon.adapters.blobs_https import HttpsBlobs, Place, below
 from homebred_daemon.adapters.blobs_mqtt import MqttBlobs
+from homebred_daemon.adapters.carried_blobs import CarriedBlobs
 from homebred_daemon.ports.transfer import ByteSource
 
 
@@ -92,6 +96,34 @@ class OverHttp:
         self.script.stalls_after = 10
 
 
+@dataclass
+class FromFolder:
+    """A folder that was carried, on a disk that may fail or hang."""
+
+    source: CarriedBlobs
+    disk: FailingDisk
+
+    def cut_after(self, length: int) -> None:
+        self.disk.gives_up_to = length
+
+    def fall_silent(self) -> None:
+        self.disk.goes_on.clear()
+
+
+@dataclass
+class FailingDisk:
+    """Reads as `os.pread` does, up to a byte, or hangs."""
+
+    gives_up_to: int = 2**60
+    goes_on: threading.Event = field(default_factory=threading.Event)
+
+    def read(self, descriptor: int, length: int, at: int) -> bytes:
+        self.goes_on.wait()
+        if at >= self.gives_up_to:
+            raise OSError(errno.EIO, "the disk is gone")
+        return os.pread(descriptor, min(length, self.gives_up_to - at), at)
+
+
 def plain_tls() -> ssl.SSLContext:
     """Nobody in these tests is asked over TLS."""
     return ssl.create_default_context()
@@ -150,4 +182,21 @@ def over_broker(folder: Path, *files: Made) -> Iterator[Stage]:
         broker.stop()
 
 
-STAGES = {"memory": in_memory, "http": over_http, "blocks": in_blocks, "broker": over_broker}
+@contextmanager
+def from_folder(folder: Path, *files: Made) -> Iterator[Stage]:
+    """A real folder."""
+    place = folder / "stick" / "blobs" / "sha256"
+    place.mkdir(parents=True)
+    for one in files:
+        (place / one.file.digest.removeprefix("sha256:")).write_bytes(one.body)
+    disk = FailingDisk()
+    disk.goes_on.set()
+    source = CarriedBlobs(folder / "stick", read=disk.read)
+    try:
+        yield FromFolder(source, disk)
+    finally:
+        disk.goes_on.set()
+        source.close()
+
+
+STAGES = {"memory": in_memory, "http": over_http, "blocks": in_blocks, "broker": over_broker, "folder": from_folder}
