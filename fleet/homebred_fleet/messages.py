@@ -155,6 +155,27 @@ MESSAGE_SET_ASIDE = Event(
     next_step="Report it with `homebred-fleet telemetry quarantine`: every other message is taken.",
     fields=("device", "error_type"),
 )
+ANSWER_FAILS = Event(
+    name="answer_fails",
+    severity=Severity.WARNING,
+    sentence="What a device asked for over the broker could not be answered: {error_code}.",
+    next_step="See to the database, the releases' folders and `homebred-fleet director status`; devices ask again.",
+    fields=("error_code",),
+)
+ANSWER_DEFECT = Event(
+    name="answer_defect",
+    severity=Severity.ERROR,
+    sentence="What {device} asked for over the broker could not be answered, by a fault of our own: {error_type}.",
+    next_step="Report it: every other request is answered.",
+    fields=("device", "error_type"),
+)
+REQUESTS_DROPPED = Event(
+    name="requests_dropped",
+    severity=Severity.WARNING,
+    sentence="{count} requests were dropped since this was last said, the last one of {device}: {cause}.",
+    next_step="Nothing, where many devices fetch at once: they ask again. Else see what that device is up to.",
+    fields=("count", "device", "cause"),
+)
 NOT_RECONCILED = Event(
     name="not_reconciled",
     severity=Severity.ERROR,
@@ -228,6 +249,9 @@ EVENTS: tuple[Event, ...] = (
     BROKER_LOST,
     STORE_FAILS,
     MESSAGE_SET_ASIDE,
+    ANSWER_FAILS,
+    ANSWER_DEFECT,
+    REQUESTS_DROPPED,
     NOT_RECONCILED,
     OLD_FORGOTTEN,
     SURPLUS_FORGOTTEN,

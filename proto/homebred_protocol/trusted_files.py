@@ -6,8 +6,8 @@
 
 So they are called over MQTT, and in a folder that is carried (below `trust/`), which may serve many devices. Over HTTPS
 (below `/device/v1/`) the device's certificate says whose director is meant: `director/metadata/<file>.json`.
-Over MQTT a file comes in pages: a request names a file and an offset, an answer has one line of JSON and then bytes.
-Nothing here opens, sends or believes a file.
+Over MQTT a file comes in pages: a request names a file and an offset, an answer has one line of JSON and then bytes
+(`requests` has the heads that stand before both). Nothing here opens, sends or believes a file.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def read_request(body: bytes) -> tuple[str, int]:
     Raises:
         ValueError: it is no request for a file of the repositories.
     """
-    said = _record(body, MAX_REQUEST_BYTES)
+    said = read_object(body, MAX_REQUEST_BYTES)
     name, offset = said.get("name"), said.get("offset")
     if not isinstance(name, str) or not is_trusted_file(name):
         raise ValueError("names no file of a repository")
@@ -116,13 +116,18 @@ def read_answer(body: bytes) -> Page:
     if len(body) > MAX_ANSWER_BYTES:
         raise ValueError(f"is longer than {MAX_ANSWER_BYTES} bytes")
     head, ends, rest = body.partition(b"\n")
-    length = _record(head, _MAX_HEAD_BYTES).get("length")
+    length = read_object(head, _MAX_HEAD_BYTES).get("length")
     if not ends or not isinstance(length, int) or isinstance(length, bool) or length < (0 if rest else -1):
         raise ValueError("has no length")
     return Page(length=length, body=rest)
 
 
-def _record(body: bytes, at_most: int) -> dict[str, Any]:
+def read_object(body: bytes, at_most: int) -> dict[str, Any]:
+    """An object of JSON that a stranger may have written.
+
+    Raises:
+        ValueError: it is none, or too long.
+    """
     if len(body) > at_most:
         raise ValueError(f"is longer than {at_most} bytes")
     try:

@@ -24,6 +24,7 @@ from statistics import median
 from sqlalchemy import insert
 from tests.bench.figures import Aim, Bench, Conditions, Found, percentile
 from tests.support.broker import HOST, running_broker
+from tests.support.memory_library import MemoryLibrary
 from tests.support.plain_broker import PlainBroker
 from tests.support.telemetry_messages import NOW_S, batch, boot, route
 
@@ -149,6 +150,7 @@ def serve(folder: str, endpoint: Endpoint) -> None:
         link = linked(
             database,
             BlobFolder(Path(folder) / "documents"),
+            MemoryLibrary(),
             Silent(),
             make_connection=lambda hand_over: MqttThread(endpoint, hand_over, name="hub"),
             now_s=lambda: NOW_S,

@@ -14,6 +14,7 @@ from tests.support import telemetry_messages as made
 from tests.support.broker import HOST, Broker, running_broker
 from tests.support.controller_stage import NotedJournal, number_of
 from tests.support.hostile_messages import hostile
+from tests.support.memory_library import MemoryLibrary
 from tests.support.telemetry_messages import routes
 
 from homebred_fleet.adapters.blob_folder import BlobFolder
@@ -87,6 +88,7 @@ class Fleet:
         link = linked(
             self.database,
             self.blobs,
+            MemoryLibrary(),
             self.journal,
             make_connection=lambda hand_over: MqttThread(endpoint, hand_over, name="hub"),
             now_s=lambda: made.NOW_S,

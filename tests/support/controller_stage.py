@@ -13,6 +13,7 @@ from typing import TypeVar
 from sqlalchemy import insert, select
 from tests.support.fake_mqtt import FakeBroker, FakeConnection
 from tests.support.manual_clock import ManualClock, run_with
+from tests.support.memory_library import MemoryLibrary
 from tests.support.telemetry_messages import NOW_S
 from typing_extensions import override
 
@@ -24,6 +25,7 @@ from homebred_fleet.adapters.store.tables import devices
 from homebred_fleet.core.figures import Figures
 from homebred_fleet.log_events import Event, Value
 from homebred_fleet.ports.intake import Arrival, Outcome
+from homebred_fleet.services.answering import Answering
 from homebred_fleet.services.hub import HubService, reconciler_hears
 from homebred_fleet.services.ingesting import Ingesting
 from homebred_fleet.services.reconciling import Reconciling
@@ -163,6 +165,7 @@ class Stage:
         self.bodies = Bodies()
         self.journal = NotedJournal()
         self.figures = Figures()
+        self.library = MemoryLibrary()
         self.devices = {name: Device(name, self.broker) for name in DEVICES}
         hub = MqttHub(self.broker.connection)
         self.reconciling = Reconciling(self.intents, self.bodies, hub, self.journal, self.figures, now_s=self.now_s)
@@ -174,6 +177,7 @@ class Stage:
             now_s=self.now_s,
             noticed=reconciler_hears(self.reconciling),
         )
+        self.answering = Answering(self.library, hub, self.journal, self.figures)
         self.service = HubService(hub, self.journal, self.figures, random_share=lambda: 0.5, receive_maximum=50)
 
     def now_s(self) -> int:
@@ -182,7 +186,7 @@ class Stage:
 
     async def run(self) -> None:
         """The controller."""
-        await self.service.run(self.ingesting, self.reconciling)
+        await self.service.run(self.ingesting, self.reconciling, self.answering)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Lets everything run, without a second of virtual time, until it holds."""

@@ -12,6 +12,7 @@ from homebred_fleet.adapters.wire.telemetry import ack_bytes
 from homebred_fleet.core.ingest import Ack
 from homebred_fleet.ports.intents import CommandOrder, DesiredState, Stop
 from homebred_protocol.mqtt import HandOver, Happening, MqttConnection, SessionTerms
+from homebred_protocol.requests import Answer, answer_bytes
 from homebred_protocol.topics import STOP, DeviceTopic, Down
 
 
@@ -75,6 +76,11 @@ class MqttHub:
     def tell_stop(self, stop: Stop, *, token: int) -> None:
         """Tells the whole fleet to stop or go on, retained."""
         self._connection.publish(STOP, stop_bytes(stop), token=token, retain=True)
+
+    def tell_answer(self, device: str, answer: Answer, *, expiry_s: int, token: int) -> None:
+        """Answers a device's request."""
+        topic = DeviceTopic(device, Down.RESPONSE).text
+        self._connection.publish(topic, answer_bytes(answer), token=token, expiry_s=expiry_s)
 
     def version_kept(self, payload: bytes) -> int | None:
         """The version of a desired state that the broker keeps."""

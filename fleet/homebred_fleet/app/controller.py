@@ -21,9 +21,11 @@ from homebred_fleet.adapters.http_api.app import make_app
 from homebred_fleet.adapters.http_api.devices import DeviceParts, device_router
 from homebred_fleet.adapters.http_api.est import EstParts, est_router
 from homebred_fleet.adapters.http_api.server import HttpsServer, Listening
-from homebred_fleet.adapters.http_api.signed_metadata import MetadataParts, metadata_router
+from homebred_fleet.adapters.http_api.signed_metadata import metadata_router
+from homebred_fleet.adapters.library import FleetLibrary
 from homebred_fleet.adapters.logs import StructuredJournal
 from homebred_fleet.adapters.own_certificates import OwnCertificatesInFolder
+from homebred_fleet.adapters.signed_files import SignedFiles
 from homebred_fleet.adapters.store.administering import Administering
 from homebred_fleet.adapters.store.assignments import StoreDirections
 from homebred_fleet.adapters.store.database import Database
@@ -64,7 +66,8 @@ class Controller:
     revoking: Revoking
     link: Link
     image: PublishedImage
-    director: FolderDirector
+    signed: SignedFiles
+    release_files: ForEverySite
 
     def parts(self, server: HttpsServer) -> tuple[Part, ...]:
         """What runs beside the HTTPS server."""
@@ -97,15 +100,11 @@ class Controller:
         )
         devices = DeviceParts(
             documents=DocumentFiles(self.database, self.blobs),
-            blobs=ForEverySite(BlobFolder(self.settings.paths.state_dir / "blobs")),
+            blobs=self.release_files,
             broker=self.settings.broker_for_devices,
             now_s=unix_s,
         )
-        directing = Directing(StoreDirections(self.database), self.image, self.director, now_s=unix_s)
-        metadata = MetadataParts(
-            image=lambda: self.image.folder, director_roots=lambda: self.director.folder, directing=directing
-        )
-        return (est_router(est), device_router(devices), metadata_router(metadata), admin_router())
+        return (est_router(est), device_router(devices), metadata_router(self.signed), admin_router())
 
     def administration(self) -> Administration:
         """What admins reach."""
@@ -148,9 +147,13 @@ def assembled(settings: Settings, journal: StructuredJournal) -> Controller:
     identities = IdentityStore(database)
     blobs = BlobFolder(settings.paths.state_dir / "documents")
     revoking = _revoking(settings, folder, authority, identities, journal)
+    image = PublishedImage(settings.releases.image / PUBLISHED)
+    signed = _signed(settings, database, image)
+    release_files = ForEverySite(BlobFolder(settings.paths.state_dir / "blobs"))
     link = linked(
         database,
         blobs,
+        FleetLibrary(identities, signed, release_files),
         journal,
         make_connection=lambda hand_over: MqttThread(_endpoint(settings, folder), hand_over, name="hub"),
         now_s=unix_s,
@@ -170,11 +173,18 @@ def assembled(settings: Settings, journal: StructuredJournal) -> Controller:
         enrolling=Enrolling(identities, authority, unix_s, taken_back=taken_back),
         revoking=revoking,
         link=link,
-        image=PublishedImage(settings.releases.image / PUBLISHED),
-        director=FolderDirector(
-            settings.releases.director / PUBLISHED, settings.releases.online_key, started_at_s=unix_s()
-        ),
+        image=image,
+        signed=signed,
+        release_files=release_files,
     )
+
+
+def _signed(settings: Settings, database: Database, image: PublishedImage) -> SignedFiles:
+    """What both repositories say, to one device at a time."""
+    releases = settings.releases
+    director = FolderDirector(releases.director / PUBLISHED, releases.online_key, started_at_s=unix_s())
+    directing = Directing(StoreDirections(database), image, director, now_s=unix_s)
+    return SignedFiles(image=lambda: image.folder, director_roots=lambda: director.folder, directing=directing)
 
 
 def _endpoint(settings: Settings, folder: FleetFolder) -> Endpoint:

@@ -1,4 +1,4 @@
-"""Puts the controller's side of the link together: hub, intake and reconciler over one database and one broker."""
+"""Puts the controller's side of the link together: hub, intake, reconciler, answers; one database, one broker."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from homebred_fleet.adapters.store.intake import StoreIntake
 from homebred_fleet.adapters.store.intents import StoreIntents
 from homebred_fleet.core.figures import Figures
 from homebred_fleet.ports.journal import Journal
+from homebred_fleet.ports.library import Library
+from homebred_fleet.services.answering import Answering
 from homebred_fleet.services.hub import HubService, reconciler_hears
 from homebred_fleet.services.ingesting import Ingesting
 from homebred_fleet.services.reconciling import Reconciling
@@ -25,6 +27,7 @@ class Link:
     """What runs, and what others need of it."""
 
     service: HubService
+    answering: Answering
     ingesting: Ingesting
     reconciling: Reconciling
     """Its `wake` is for whoever changed what devices should hear, from any thread."""
@@ -32,12 +35,13 @@ class Link:
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self.service.run(self.ingesting, self.reconciling)
+        await self.service.run(self.ingesting, self.reconciling, self.answering)
 
 
 def linked(
     database: Database,
     blobs: BlobFolder,
+    library: Library,
     journal: Journal,
     *,
     make_connection: Callable[[HandOver], MqttConnection],
@@ -51,4 +55,5 @@ def linked(
         StoreIntake(database), hub, journal, figures, now_s=now_s, noticed=reconciler_hears(reconciling)
     )
     service = HubService(hub, journal, figures, random_share=random.SystemRandom().random, is_shared=is_shared)
-    return Link(service=service, ingesting=ingesting, reconciling=reconciling, figures=figures)
+    answering = Answering(library, hub, journal, figures)
+    return Link(service=service, answering=answering, ingesting=ingesting, reconciling=reconciling, figures=figures)

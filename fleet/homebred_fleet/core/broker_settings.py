@@ -8,6 +8,8 @@ MAX_PACKET_BYTES = 1_200_000
 """A message of 1 MiB with its topic and properties."""
 MAX_QUEUED = 1000
 """For a client that is away: commands and acknowledgements; what is retained needs no queue."""
+MAX_QUEUED_BYTES = 32 * 1024 * 1024
+"""For a client that does not read what it asks for: a thousand blocks of a release would be a quarter of a gigabyte."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ def configuration(files: BrokerFiles, *, port: int, listen: str, user: str) -> s
         "# Bounds. What matters is retained, or on a disk at either end: queues may be short.",
         f"max_packet_size {MAX_PACKET_BYTES}",
         f"max_queued_messages {MAX_QUEUED}",
+        f"max_queued_bytes {MAX_QUEUED_BYTES}",
         "max_inflight_messages 50",
         "max_keepalive 600",
         "",

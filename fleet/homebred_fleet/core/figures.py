@@ -21,6 +21,11 @@ class Figures:
     events_stored: int = 0
     events_lost: int = 0
     """Refused, or lost with a database that was replaced by an older copy."""
+    answers: dict[str, int] = field(default_factory=dict)
+    """To requests of devices, by outcome: the words of `requests.Outcome`."""
+    answered_bytes: int = 0
+    requests_dropped: dict[str, int] = field(default_factory=dict)
+    """Without an answer, by cause: `too_many`, `malformed`, `retained`."""
     forgotten: dict[str, int] = field(default_factory=dict)
     """Rows that retention deleted, by kind."""
     groups: int = 0
@@ -41,6 +46,15 @@ class Figures:
         self.messages[fate] = self.messages.get(fate, 0) + 1
         if cause:
             self.causes[cause] = self.causes.get(cause, 0) + 1
+
+    def count_answer(self, outcome: str, length: int) -> None:
+        """A request that was answered, with so many bytes of what it asked for."""
+        self.answers[outcome] = self.answers.get(outcome, 0) + 1
+        self.answered_bytes += length
+
+    def count_dropped_request(self, cause: str) -> None:
+        """A request that gets no answer."""
+        self.requests_dropped[cause] = self.requests_dropped.get(cause, 0) + 1
 
     def count_forgotten(self, kind: str, rows: int) -> None:
         """Rows that were deleted because they were too old or too many."""

@@ -8,6 +8,7 @@ from typing import Protocol
 from homebred_fleet.core.ingest import Ack
 from homebred_fleet.ports.intents import CommandOrder, DesiredState, Stop
 from homebred_protocol.mqtt import Happening, SessionTerms
+from homebred_protocol.requests import Answer
 
 
 class Hub(Protocol):
@@ -50,6 +51,10 @@ class Hub(Protocol):
 
     def tell_stop(self, stop: Stop, *, token: int) -> None:
         """Tells the whole fleet to stop or go on, retained."""
+        ...
+
+    def tell_answer(self, device: str, answer: Answer, *, expiry_s: int, token: int) -> None:
+        """Answers a device's request; the broker keeps it as long for one that is away."""
         ...
 
     def version_kept(self, payload: bytes) -> int | None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from homebred_fleet import messages
 from homebred_fleet.core.figures import Figures
 from homebred_fleet.ports.hub import Hub
 from homebred_fleet.ports.intake import Outcome
 from homebred_fleet.ports.journal import Journal
+from homebred_fleet.services.answering import OPERATIONS, Answering
 from homebred_fleet.services.ingesting import Ingesting
 from homebred_fleet.services.reconciling import Reconciling
 from homebred_protocol import topics
 from homebred_protocol.ids import CONTROLLER
 from homebred_protocol.mqtt import Arrived, Connected, Delivered, Ended, Happening, SessionTerms
-from homebred_protocol.topics import ROOT, STOP, Down, Up
+from homebred_protocol.topics import ROOT, STOP, DeviceTopic, Down, Up
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 """Before the next try of a broker that does not answer; a random share of it."""
@@ -54,8 +56,17 @@ def subscriptions(*, is_shared: bool) -> tuple[str, ...]:
     return (*kept, *(SHARE + topic if topic[own:].partition("/")[0] in words else topic for topic in told))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """To whom what comes is handed."""
+
+    ingesting: Ingesting
+    reconciling: Reconciling
+    answering: Answering
+
+
 class HubService:
-    """The connection with its two parts; `run` is the whole of it."""
+    """The connection with its three parts; `run` is the whole of it."""
 
     def __init__(
         self,
@@ -77,57 +88,66 @@ class HubService:
         self._connected_s: float | None = None
         self._pause_s = FIRST_PAUSE_S
 
-    async def run(self, ingesting: Ingesting, reconciling: Reconciling) -> None:
+    async def run(self, ingesting: Ingesting, reconciling: Reconciling, answering: Answering) -> None:
         """Until cancelled."""
+        parts = _Parts(ingesting=ingesting, reconciling=reconciling, answering=answering)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(ingesting.run())
                 group.create_task(reconciling.run())
-                group.create_task(self._serve(ingesting, reconciling))
+                group.create_task(answering.run())
+                group.create_task(self._serve(parts))
         finally:
             self._hub.close()
 
-    async def _serve(self, ingesting: Ingesting, reconciling: Reconciling) -> None:
+    async def _serve(self, parts: _Parts) -> None:
         self._hub.connect(self._terms)
         while True:
             for happening in await self._hub.happenings():
                 if isinstance(happening, Ended):
-                    ingesting.forget()
-                    reconciling.disconnected()
+                    parts.ingesting.forget()
+                    parts.reconciling.disconnected()
+                    parts.answering.disconnected()
                     await self._connect_again(happening)
                 else:
-                    self._hand_on(happening, ingesting, reconciling)
-            if ingesting.has_caught_up() and self._connected_s is not None:
+                    self._hand_on(happening, parts)
+            if parts.ingesting.has_caught_up() and self._connected_s is not None:
                 self._hub.subscribe(self._topics)  # the broker's queue may have run over: what it keeps is said again
 
-    def _hand_on(self, happening: Happening, ingesting: Ingesting, reconciling: Reconciling) -> None:
+    def _hand_on(self, happening: Happening, parts: _Parts) -> None:
         match happening:
             case Arrived():
-                self._arrived(happening, ingesting, reconciling)
+                self._arrived(happening, parts)
             case Delivered(token, ok):
-                reconciling.delivered(token, ok=ok)
+                parts.reconciling.delivered(token, ok=ok)
+                parts.answering.delivered(token, ok=ok)
             case Connected():
                 self._connected_s = asyncio.get_running_loop().time()
                 self._figures.is_connected = True
                 self._figures.connections += 1
                 self._journal.note(messages.BROKER_CONNECTED)
                 self._hub.subscribe(self._topics)
-                reconciling.connected()
+                parts.reconciling.connected()
 
-    def _arrived(self, arrived: Arrived, ingesting: Ingesting, reconciling: Reconciling) -> None:
-        """What the broker keeps for devices is for the reconciler, everything else for the database."""
+    def _arrived(self, arrived: Arrived, parts: _Parts) -> None:
+        """What the broker keeps for devices is for the reconciler, requests are answered, all else for the database."""
         if arrived.topic == STOP:
-            reconciling.heard_stop(self._hub.stop_kept(arrived.payload))
+            parts.reconciling.heard_stop(self._hub.stop_kept(arrived.payload))
             self._hub.acknowledge(arrived.receipt)
             return
         topic = topics.read(arrived.topic)
-        if topic is not None and topic.kind is Down.DESIRED:
-            reconciling.heard_desired(topic.device, self._hub.version_kept(arrived.payload))
-            self._hub.acknowledge(arrived.receipt)
-            return
-        if topic is not None and topic.kind is Up.STATE:
-            reconciling.heard_state(topic.device, is_retained=arrived.retained)
-        ingesting.offer(arrived)
+        match topic:
+            case DeviceTopic(kind=Down.DESIRED):
+                parts.reconciling.heard_desired(topic.device, self._hub.version_kept(arrived.payload))
+                self._hub.acknowledge(arrived.receipt)
+                return
+            case DeviceTopic(kind=Up.REQUEST, name=operation) if operation in OPERATIONS:
+                parts.answering.offer(topic.device, operation, arrived.payload, is_retained=arrived.retained)
+                self._hub.acknowledge(arrived.receipt)
+                return
+            case DeviceTopic(kind=Up.STATE):
+                parts.reconciling.heard_state(topic.device, is_retained=arrived.retained)
+        parts.ingesting.offer(arrived)
 
     async def _connect_again(self, ended: Ended) -> None:
         now = asyncio.get_running_loop().time()
