@@ -42,6 +42,7 @@ class Reason(StrEnum):
     NUMBER_FELL = "number_fell"
     NUMBER_REUSED = "number_reused"
     TOO_MANY_LINES = "too_many_lines"
+    NOT_DIRECTED = "not_directed"
     # what became of a lease
     NO_LEASE = "no_lease"
 
@@ -136,12 +137,34 @@ MEANINGS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
             what="this device has taken up more lines of targets than it remembers",
             next="use the names that are there; enrolled anew, a device begins with none",
         ),
+        Reason.NOT_DIRECTED: Meaning(
+            what="the fleet asks for it, and the director does not name it",
+            next="assign it anew; if nobody assigned it, somebody speaks over the broker in the controller's name",
+        ),
         Reason.NO_LEASE: Meaning(
             what="the director gives no lease for it, or one that cannot be read",
             next="nothing while the fleet is stopped; else update the controller",
         ),
     }
 )
+
+FINAL: Final = frozenset(
+    {
+        Reason.UNKNOWN_PATH,
+        Reason.WRONG_ROLE,
+        Reason.DISAGREEMENT,
+        Reason.TOO_LARGE,
+        Reason.OTHER_SITE,
+        Reason.NUMBER_FELL,
+        Reason.NUMBER_REUSED,
+        Reason.TOO_MANY_LINES,
+    }
+)
+"""What no other look makes good: both repositories were verified, and say it of the target itself.
+
+All else may have been done by whoever brings the files, or passes by itself: what a mirror held back or mixed up for an
+hour must not keep a device from what is signed for it until somebody assigns it anew.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

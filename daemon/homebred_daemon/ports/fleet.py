@@ -12,6 +12,7 @@ from homebred_daemon.core.fleet_messages import Desired, Document, PartReport, S
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.ports.identity import Identity
 from homebred_protocol.mqtt import HandOver, MqttConnection
+from homebred_protocol.targets import Kind
 
 
 class FleetMemory(Protocol):
@@ -60,6 +61,19 @@ class DocumentFolder(Protocol):
 
     def forget_all_but(self, digests: frozenset[str]) -> None:
         """Removes every other one; what came so far of these stays, so that they are gone on with."""
+        ...
+
+
+class SignedDocuments(Protocol):
+    """What both repositories hold for this device of policies and gazetteers."""
+
+    async def document(self, kind: Kind, digest: str) -> bytes:
+        """The bytes of a target that the director names for this device; its number is a floor from then on.
+
+        Raises:
+            UntrustedError: there is none that may be taken now, with why.
+            StateError: what is trusted cannot be read or kept.
+        """
         ...
 
 

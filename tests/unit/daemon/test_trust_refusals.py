@@ -5,7 +5,7 @@ import re
 import pytest
 from tests.support.committed_files import ROOT
 
-from homebred_daemon.core.trust_refusals import MEANINGS, Reason, Refusal, refusal_of
+from homebred_daemon.core.trust_refusals import FINAL, MEANINGS, Reason, Refusal, refusal_of
 
 TABLE = re.compile(r"^\| `([a-z_]+)` \| (.*) \| (.*) \|$", re.MULTILINE)
 
@@ -34,3 +34,9 @@ def test_a_refusal_is_an_error_and_back(reason: Reason) -> None:
     error = refused.error()
     assert (error.message, error.hint, error.reason) == (refused.sentence, refused.hint, reason)
     assert refusal_of(error, "image") == refused
+
+
+def test_nothing_that_a_mirror_or_the_network_can_do_is_final() -> None:
+    by_a_mirror = {Reason.UNSIGNED, Reason.EXPIRED, Reason.ROLLBACK, Reason.MISMATCHED, Reason.MALFORMED}
+    by_holding_back = {Reason.ABSENT, Reason.NOT_IN_IMAGE, Reason.NOT_DIRECTED, Reason.NO_LEASE, Reason.LEASE_EXPIRED}
+    assert not FINAL & (by_a_mirror | by_holding_back | {Reason.UNREACHABLE, Reason.TOO_SLOW, Reason.OTHER_DEVICE})

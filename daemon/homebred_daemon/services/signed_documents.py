@@ -1,0 +1,58 @@
+"""Finds policies and gazetteers among what is signed for this device, by the digest that the fleet asks for.
+
+The digest comes over the broker, which is trusted with nothing: only what director and image repository agree upon,
+under a lease in force, is handed out. It applies nothing, and fetches no list of a gazetteer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from homebred_daemon.core.trust import Agreed
+from homebred_daemon.core.trust_refusals import Reason, Refusal
+from homebred_daemon.ports.trust import TrustSource
+from homebred_daemon.services.trusting import Looked, Trusting
+from homebred_protocol.targets import Kind, read_target
+
+
+class SignedDocumentDesk:
+    """Fulfils `ports.fleet.SignedDocuments`."""
+
+    def __init__(self, trusting: Trusting, *, source: Callable[[], TrustSource], stop_epoch: Callable[[], int]) -> None:
+        """Takes where files come from now, and the epoch of the newest stop order that was heard."""
+        self._trusting = trusting
+        self._source = source
+        self._stop_epoch = stop_epoch
+
+    async def document(self, kind: Kind, digest: str) -> bytes:
+        """As the port says."""
+        source = self._source()
+        looked = await self._trusting.look(source)
+        agreed = _agreed(looked, kind, digest)
+        refused = await self._trusting.refused_lease(agreed.lease, agreed.digest, stop_epoch=self._stop_epoch())
+        if refused is not None:
+            raise refused.error()
+        taken = await self._trusting.take(agreed, source)
+        return taken.body
+
+
+def _agreed(looked: Looked, kind: Kind, digest: str) -> Agreed:
+    """The target of that kind and digest.
+
+    Raises:
+        UntrustedError: there is none. What was refused of this kind says why, or of a whole repository: a refusal knows
+            paths, and no digests.
+    """
+    for agreed in looked.agreed:
+        if (agreed.target.kind, agreed.digest) == (kind, digest):
+            return agreed
+    for refused in looked.refused:
+        if _may_be_about(refused, kind):
+            raise refused.error()
+    raise Refusal(reason=Reason.NOT_DIRECTED, about=digest).error()
+
+
+def _may_be_about(refused: Refusal, kind: Kind) -> bool:
+    target = read_target(refused.about)
+    is_of_a_repository = target is None and refused.reason is not Reason.UNKNOWN_PATH
+    return is_of_a_repository or (target is not None and target.kind is kind)
