@@ -99,7 +99,7 @@ def release_fleet(folder: Path, **settings: str) -> Iterator[ReleaseFleet]:
 
 def history(state_dir: Path) -> list[dict[str, Any]]:
     """What `homebred models history` says of a device, the newest first."""
-    command = [BIN / "homebred", "models", "history", "--state-dir", str(state_dir), "--json"]
+    command = [str(BIN / "homebred"), "models", "history", "--state-dir", str(state_dir), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout)["installs"]

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.releases import Release
 from homebred_daemon.core.stopping import Stopping
-from homebred_daemon.core.trust import Lease
+from homebred_daemon.core.trust import Lease, refused_lease
 
 MAX_ATTEMPTS = 3
 """At an act that broke off, such as a gate whose engine died, before the release is refused for it."""
@@ -174,15 +174,8 @@ def refusal_of_lease(
         return stopped(stopping)
     if lease is None:
         return Refusal(code="no_lease", sentence="the director has given no leave to activate it")
-    for code, is_met, sentence in (
-        ("lease_device", lease.device == device, f"its lease is the device {lease.device}'s"),
-        ("lease_release", lease.digest == release.digest, "its lease names another release"),
-        ("lease_stopped", lease.stop_epoch >= stopping.epoch, f"its lease is older than stop order {stopping.epoch}"),
-        ("lease_expired", lease.expires_at_s > now_s, "its lease has expired"),
-    ):
-        if not is_met:
-            return Refusal(code=code, sentence=sentence)
-    return None
+    refused = refused_lease(lease, device=device, digest=release.digest, stop_epoch=stopping.epoch, now_s=now_s)
+    return None if refused is None else Refusal(code=refused.reason.value, sentence=refused.sentence)
 
 
 def stopped(stopping: Stopping) -> Refusal:

@@ -180,6 +180,27 @@ def _lease(wanted: Described) -> Lease | None:
     )
 
 
+def refused_lease(lease: Lease, *, device: str, digest: str, stop_epoch: int, now_s: int) -> Refusal | None:
+    """Why a lease does not let something be activated now; None: it is in force (I8).
+
+    Args:
+        lease: as it was agreed upon.
+        device: this one.
+        digest: of what is to be activated.
+        stop_epoch: the highest that this device knows of, by stop orders or leases.
+        now_s: trusted time.
+    """
+    if lease.device != device:
+        return Refusal(reason=Reason.OTHER_DEVICE)
+    if lease.digest != digest:
+        return Refusal(reason=Reason.OTHER_DIGEST, detail=f"it is for {lease.digest}")
+    if lease.stop_epoch < stop_epoch:
+        return Refusal(reason=Reason.STOPPED, detail=f"stop epoch {lease.stop_epoch}, {stop_epoch} is known")
+    if now_s >= lease.expires_at_s:
+        return Refusal(reason=Reason.LEASE_EXPIRED, detail=f"{now_s - lease.expires_at_s} s ago")
+    return None
+
+
 def misdirected(director: Seen, device: str) -> Refusal | None:
     """Why what the director signed is not for this device, though all of it is signed; None: it is.
 

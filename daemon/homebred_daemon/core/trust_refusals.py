@@ -45,6 +45,9 @@ class Reason(StrEnum):
     NOT_DIRECTED = "not_directed"
     # what became of a lease
     NO_LEASE = "no_lease"
+    LEASE_EXPIRED = "lease_expired"
+    OTHER_DIGEST = "other_digest"
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +147,13 @@ MEANINGS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
         Reason.NO_LEASE: Meaning(
             what="the director gives no lease for it, or one that cannot be read",
             next="nothing while the fleet is stopped; else update the controller",
+        ),
+        Reason.LEASE_EXPIRED: Meaning(
+            what="the lease has expired", next="bring the device in touch with its controller, or carry a new lease"
+        ),
+        Reason.OTHER_DIGEST: Meaning(what="the lease is for other bytes", next=_WAIT),
+        Reason.STOPPED: Meaning(
+            what="a stop order came after the lease was given", next="lift the stop, then a new lease is given"
         ),
     }
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from homebred_daemon.core.trust import Agreed
+from homebred_daemon.core.trust import Agreed, refused_lease
 from homebred_daemon.core.trust_refusals import Reason, Refusal
 from homebred_daemon.ports.trust import TrustSource
 from homebred_daemon.services.trusting import Looked, Trusting
@@ -29,7 +29,13 @@ class SignedDocumentDesk:
         source = self._source()
         looked = await self._trusting.look(source)
         agreed = _agreed(looked, kind, digest)
-        refused = await self._trusting.refused_lease(agreed.lease, agreed.digest, stop_epoch=self._stop_epoch())
+        refused = refused_lease(
+            agreed.lease,
+            device=self._trusting.here.device,
+            digest=agreed.digest,
+            stop_epoch=max(self._stop_epoch(), self._trusting.stop_epoch),
+            now_s=self._trusting.now_s(),
+        )
         if refused is not None:
             raise refused.error()
         taken = await self._trusting.take(agreed, source)

@@ -68,7 +68,8 @@ class Trusting:
         self._memory = memory
         self._checker = checker
         self._clock = clock
-        self._here = here
+        self.here = here
+        """Which device this is."""
         self._turn = asyncio.Lock()
         self._books = asyncio.Lock()
         """What is on the disk, and from when on time is counted, belong together."""
@@ -86,17 +87,17 @@ class Trusting:
             before, held, passed_s = await self._held()
             now_s = trusted_time_s(held.floors.time_s, self._clock.now().timestamp())
             try:
-                checked = await self._checker.check(held, source, device=self._here.device, now_s=now_s)
+                checked = await self._checker.check(held, source, device=self.here.device, now_s=now_s)
             except UntrustedError as error:
                 return Looked(refused=(refusal_of(error, ""),))
             image = _settled(IMAGE, held.image, checked.image, held.floors.image, None)
-            wrong = misdirected(checked.director.seen, self._here.device) if checked.director.seen else None
+            wrong = misdirected(checked.director.seen, self.here.device) if checked.director.seen else None
             director = _settled(DIRECTOR, held.director, checked.director, held.floors.director, wrong)
             floors = _floors(held.floors, image, director)
             await self._keep(HeldTrust(image=image.kept, director=director.kept, floors=floors), before, passed_s)
         if image.seen is None or director.seen is None:
             return Looked(refused=tuple(one for one in (director.refusal, image.refusal) if one is not None))
-        judged = judge(image.seen, director.seen, floors, self._here)
+        judged = judge(image.seen, director.seen, floors, self.here)
         withheld = checked.image.withheld
         refused = tuple(withheld.get(one.about, one) for one in judged.refused)
         return Looked(agreed=judged.agreed, refused=refused, is_whole=True)

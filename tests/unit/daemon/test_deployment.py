@@ -89,9 +89,9 @@ def refused(lease: Lease | None, stopping: Stopping | None = None, *, now_s: int
     [
         (LEASE, ""),
         (None, "no_lease"),
-        (replace(LEASE, device="another"), "lease_device"),
-        (replace(LEASE, digest=release(2).digest), "lease_release"),
-        (replace(LEASE, stop_epoch=2), "lease_stopped"),
+        (replace(LEASE, device="another"), "other_device"),
+        (replace(LEASE, digest=release(2).digest), "other_digest"),
+        (replace(LEASE, stop_epoch=2), "stopped"),
         (replace(LEASE, expires_at_s=NOW_S), "lease_expired"),
     ],
 )

@@ -53,7 +53,7 @@ def test_receipts_are_signed_and_a_key_that_cannot_be_read_holds_no_install_up()
             assert device.receipts.told == []
             device.signer = FakeSigner()
             device.clock.pass_s(3601)
-            await device.outcomes(1, good=49, bad=1, through=1)
+            await device.outcomes(1, good=49, bad=1, through="1")
             await device.until(State.SETTLED, 1)
             await device.settle_down()
 
@@ -218,7 +218,7 @@ def test_nothing_is_activated_without_a_lease_nor_after_a_stop_and_a_lease_of_be
             device.orders.stop = Stopping(epoch=4, stopped=False)
             device.installing.news()
             await device.settle_down()
-            assert device.install(1).code == "lease_stopped"  # type: ignore[union-attr]
+            assert device.install(1).code == "stopped"  # type: ignore[union-attr]
             assert device.serving.serves == []
             device.orders.lease_epoch = 4
             device.installing.news()

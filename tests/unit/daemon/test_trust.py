@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from homebred_daemon.core.trust import (
     LATEST_S,
     MAX_WANTED,
+    Agreed,
     Described,
     Here,
     Lease,
@@ -18,6 +19,7 @@ from homebred_daemon.core.trust import (
     judge,
     misdirected,
     raised_time_s,
+    refused_lease,
     trusted_time_s,
 )
 from homebred_daemon.core.trust_floors import Floors, Taken, Versions
@@ -198,6 +200,29 @@ def test_whatever_a_stolen_director_says_nothing_is_taken_that_its_owners_did_no
         if taken is not None and one.target.number <= taken.number:
             assert (one.target.number, one.digest) == (taken.number, taken.digest)
         assert one.lease.device == "kiosk-1"
+
+
+def agreed() -> Agreed:
+    return judge(seen({RELEASE.path: offered()}), seen({RELEASE.path: wanted()}), Floors(), HERE).agreed[0]
+
+
+def lease_reason(
+    *, device: str = "kiosk-1", digest: str = "sha256:" + "a" * 64, stop_epoch: int = 0, now_s: int = NOW_S
+) -> Reason | None:
+    refused = refused_lease(agreed().lease, device=device, digest=digest, stop_epoch=stop_epoch, now_s=now_s)
+    return refused.reason if refused else None
+
+
+def test_a_lease_is_in_force_for_its_device_its_bytes_and_its_time() -> None:
+    assert lease_reason() is None
+    assert lease_reason(now_s=LATER_S - 1) is None
+    assert lease_reason(now_s=LATER_S) is Reason.LEASE_EXPIRED
+    assert lease_reason(device="kiosk-2") is Reason.OTHER_DEVICE
+    assert lease_reason(digest="sha256:" + "b" * 64) is Reason.OTHER_DIGEST
+
+
+def test_a_stop_beats_a_start() -> None:
+    assert lease_reason(stop_epoch=1) is Reason.STOPPED
 
 
 def test_what_the_director_signed_for_another_device_is_not_taken_up_at_all() -> None:
