@@ -60,6 +60,13 @@ IDENTITY_UNUSABLE = Event(
     next_step="Run `homebred fleet status`, which says what is wrong with it and what to do.",
     fields=("error_code",),
 )
+ROOTS_PINNED = Event(
+    name="roots_pinned",
+    severity=Severity.NOTICE,
+    message_id="e1d58d8242cfa00616b572500f1d78db",
+    sentence="The image repository's root {image_root} and the director's {director_root} were pinned.",
+    fields=("director_root", "image_root"),
+)
 CERTIFICATE_RENEWED = Event(
     name="certificate_renewed",
     severity=Severity.NOTICE,
@@ -328,6 +335,7 @@ EVENTS: tuple[Event, ...] = (
     OUTBOX_FORGOTTEN,
     ENROLLED,
     IDENTITY_UNUSABLE,
+    ROOTS_PINNED,
     CERTIFICATE_RENEWED,
     CERTIFICATE_NOT_RENEWED,
     CERTIFICATE_ENDS,

@@ -159,6 +159,8 @@ FIELDS: Mapping[str, Field] = {
     "device": Field(shape=Shape.WORD, meaning="Name of this device in its fleet."),
     "site": Field(shape=Shape.WORD, meaning="Name of the site that the device was enrolled for."),
     "days_left": Field(shape=Shape.NUMBER, meaning="Days until a certificate ends."),
+    "image_root": Field(shape=Shape.ID, meaning="Digest of the image repository's root."),
+    "director_root": Field(shape=Shape.ID, meaning="Digest of the director's root."),
     "serial": Field(shape=Shape.ID, meaning="Serial number of a certificate, hexadecimal."),
     "command": Field(shape=Shape.WORD, meaning="What the fleet's controller wants done."),
     "command_id": Field(shape=Shape.ID, meaning="Id of a command of the fleet's controller."),

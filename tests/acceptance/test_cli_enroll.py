@@ -49,15 +49,16 @@ def error_of(ended: Ended) -> dict[str, str]:
 def test_a_device_is_enrolled_with_a_token_from_standard_input(there: Controller, state: Path) -> None:
     ended = enroll(there, state)
     assert ended.status == 0, ended.err
-    assert ended.out.splitlines()[:2] == [
+    assert ended.out.splitlines()[:3] == [
         f"enrolled: {DEVICE}, site clinic-east, at {there.url}",
+        "no signed releases: the controller has no repositories yet; their roots are pinned once it has",
         "next: systemctl restart homebred",
     ]
     shown = homebred("fleet", "status", "--state-dir", state, "--json")
     (told,) = shown.lines
     assert told["enrolled"]
     assert (told["device_id"], told["site"], told["controller"]) == (DEVICE, "clinic-east", there.url)
-    assert [one["check"] for one in told["findings"]] == ["identity", "certificate", "controller", "broker"]
+    assert [one["check"] for one in told["findings"]] == ["identity", "certificate", "roots", "controller", "broker"]
 
 
 def test_nothing_that_is_secret_is_shown_or_readable(there: Controller, state: Path) -> None:

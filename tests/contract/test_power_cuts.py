@@ -44,6 +44,9 @@ STAGE = "homebred_fleet/adapters/release_stage.py"
 STAGING = ADAPTERS + "staging_folder.py"
 OUTBOX, TRUST = ADAPTERS + "store/outbox.py", ADAPTERS + "trust/files.py"
 
+PINS = "    if roots is not None:\n        pins.pin(roots)\n"
+TAKES = "    identity = files.take_up(pending, issued)\n"
+
 # fmt: off
 MUTANTS = [
     Mutant("document", FILES, "os.fsync(file.fileno())", "pass"),
@@ -72,6 +75,11 @@ MUTANTS = [
     Mutant("identity", IDENTITY, "flush_folder(aside)", "pass"),
     Mutant("identity", IDENTITY, "aside.rename(self._generations / name)\n        flush_folder(self._generations)",
            "aside.rename(self._generations / name)"),
+    Mutant("enrolment", TRUST, "        flush_folder(aside)\n        aside.rename(self._folder)",
+           "        aside.rename(self._folder)"),
+    Mutant("enrolment", TRUST, "aside.rename(self._folder)\n        flush_folder(self._all)",
+           "aside.rename(self._folder)"),
+    Mutant("enrolment", "homebred_daemon/cli/enroll.py", PINS + TAKES, TAKES + PINS),
     Mutant("release", STAGE, "            os.fsync(descriptor)", "            pass"),
     Mutant("release", STAGE, "            os.fsync(file.fileno())", "            pass"),
     Mutant("release", STAGE, "            flush_folder(folder)", "            pass"),

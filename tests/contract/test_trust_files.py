@@ -10,22 +10,35 @@ import stat
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.support import trust_scenarios
 from tests.support.other_user import STRANGER, needs_root
-from tests.support.trust_scenarios import ENROLLED_AT_S, keep, number_of, pin, trust_of
+from tests.support.trust_scenarios import ENROLLED_AT_S, MEMBER, OWN, files_in, keep, number_of, pin, trust_of
 from tests.support.trust_stage import MemoryTrust
 
 from homebred_daemon.adapters.trust.files import FOLDER, TrustFiles
 from homebred_daemon.core.trust_floors import Floors
 from homebred_daemon.errors import StateError
-from homebred_daemon.ports.trust import TrustMemory
+from homebred_daemon.ports.trust import Roots, TrustMemory
+
+AFTER = replace(MEMBER, enrolled_at_s=7)
+OTHER = Roots(image=b"another", director=b"director")
 
 
-def on_a_disk(folder: Path) -> TrustMemory:
-    files = TrustFiles(folder)
+def anew(folder: Path) -> TrustFiles:
+    """What the device trusts once it was enrolled anew."""
+    return TrustFiles(folder, AFTER)
+
+
+def pinned_anew(folder: Path, _: TrustFiles) -> None:
+    anew(folder).pin(OTHER)
+
+
+def on_a_disk(folder: Path) -> TrustFiles:
+    files = files_in(folder)
     pin(files)
     return files
 
@@ -76,8 +89,8 @@ def test_the_next_process_holds_the_same_and_one_generation_is_left(tmp_path: Pa
     files = on_a_disk(tmp_path)
     keep(files, 1)
     keep(files, 2)
-    assert TrustFiles(tmp_path).held() == trust_of(2)
-    assert [entry.name for entry in (tmp_path / FOLDER / "generations").iterdir()] == ["000002"]
+    assert files_in(tmp_path).held() == trust_of(2)
+    assert [entry.name for entry in (tmp_path / OWN / "generations").iterdir()] == ["000002"]
 
 
 def test_what_holds_already_is_not_written_again(tmp_path: Path) -> None:
@@ -86,25 +99,40 @@ def test_what_holds_already_is_not_written_again(tmp_path: Path) -> None:
     later = replace(trust_of(1), floors=replace(trust_of(1).floors, time_s=ENROLLED_AT_S + 99))
     files.keep(later, follows=files.held())
     assert files.held() == later
-    assert [entry.name for entry in (tmp_path / FOLDER / "generations").iterdir()] == ["000001"]
+    assert [entry.name for entry in (tmp_path / OWN / "generations").iterdir()] == ["000001"]
 
 
 def test_a_device_on_which_nothing_was_pinned_says_so(tmp_path: Path) -> None:
+    assert files_in(tmp_path).pinned() is None
+    assert list(tmp_path.iterdir()) == []
     with pytest.raises(StateError, match="no signed releases are set up") as refused:
-        TrustFiles(tmp_path).held()
-    assert "homebred enroll" in refused.value.hint
+        files_in(tmp_path).held()
+    assert "once the controller offers both" in refused.value.hint
 
 
-def test_other_roots_replace_what_was_trusted_only_where_a_technician_says_so(tmp_path: Path) -> None:
-    files = TrustFiles(tmp_path)
-    pin(files)
+def test_other_roots_never_replace_those_that_this_enrolment_has_pinned(tmp_path: Path) -> None:
+    files = on_a_disk(tmp_path)
     keep(files, 5)
-    with pytest.raises(StateError, match="other roots"):
-        files.pin(b"another", b"director", enrolled_at_s=7)
+    assert files.pinned() == Roots(image=b"the image's root", director=b"the director's root")
+    with pytest.raises(StateError, match="other roots") as refused:
+        files.pin(OTHER)
+    assert "homebred enroll" in refused.value.hint
     assert files.held() == trust_of(5)
-    files.pin(b"another", b"director", enrolled_at_s=7, replaces=True)
-    held = files.held()
+
+
+def test_another_enrolment_trusts_nothing_of_the_one_before_and_may_forget_it(tmp_path: Path) -> None:
+    before, after = on_a_disk(tmp_path), anew(tmp_path)
+    keep(before, 5)
+    assert after.pinned() is None
+    after.pin(OTHER)
+    assert before.held() == trust_of(5)
+    held = after.held()
     assert (held.image.pinned, held.image.files, held.floors) == (b"another", {}, Floors(time_s=7, enrolled_at_s=7))
+    (tmp_path / FOLDER / ".new-of-a-kill").mkdir()
+    after.forget_others()
+    assert sorted(entry.name for entry in (tmp_path / FOLDER).iterdir()) == ["clinic-east-1f2e3d4c.7", "lock"]
+    assert before.pinned() is None
+    assert anew(tmp_path).held() == held
 
 
 def test_a_name_that_leaves_its_folder_is_never_written(tmp_path: Path) -> None:
@@ -143,9 +171,9 @@ def floors_of_another_schema(folder: Path) -> None:
 
 
 def floors_of_another_enrolment(folder: Path) -> None:
-    other = folder.parent / "other"
-    TrustFiles(other).pin(b"another", b"director", enrolled_at_s=7)
-    shutil.copy(other / FOLDER / "floors.json", folder / "floors.json")
+    other = anew(folder.parent.parent)
+    other.pin(OTHER)
+    shutil.copy(folder.parent / AFTER.enrolment / "floors.json", folder / "floors.json")
 
 
 def no_pinned_roots(folder: Path) -> None:
@@ -183,23 +211,25 @@ DAMAGES = [
 def test_damage_is_told_with_what_to_do_and_is_never_a_fresh_start(
     tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
-    files = TrustFiles(tmp_path)
+    files = files_in(tmp_path)
     pin(files)
     keep(files, 3)
-    damage(tmp_path / FOLDER)
+    damage(tmp_path / OWN)
     for attempt in (files.held, lambda: files.keep(trust_of(4), follows=trust_of(3))):
         with pytest.raises(StateError) as refused:
             attempt()
         assert "homebred enroll" in refused.value.hint
-    files.pin(b"another", b"director", enrolled_at_s=7, replaces=True)
-    assert TrustFiles(tmp_path).held().floors == Floors(time_s=7, enrolled_at_s=7)
+    after = anew(tmp_path)
+    after.pin(OTHER)
+    after.forget_others()
+    assert anew(tmp_path).held().floors == Floors(time_s=7, enrolled_at_s=7)
 
 
 def test_metadata_that_is_lost_is_fetched_anew_and_floors_still_hold(tmp_path: Path) -> None:
-    files = TrustFiles(tmp_path)
+    files = files_in(tmp_path)
     pin(files)
     keep(files, 3)
-    (tmp_path / FOLDER / "generations/000001/image/timestamp.json").unlink()
+    (tmp_path / OWN / "generations/000001/image/timestamp.json").unlink()
     held = files.held()
     assert "timestamp.json" not in held.image.files
     assert held.floors == trust_of(3).floors
@@ -230,7 +260,7 @@ def killed_before(number: int, root: Path, act: Callable[[TrustFiles], None]) ->
                     os.kill(os.getpid(), signal.SIGKILL)
 
         sys.addaudithook(hook)
-        act(TrustFiles(root))
+        act(files_in(root))
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
@@ -247,14 +277,16 @@ def test_a_kill_before_any_step_leaves_the_old_trust_or_the_new_one_and_floors_t
         root = tmp_path / str(number)
         shutil.copytree(template, root)
         survived = killed_before(number, root, lambda files: keep(files, 2))
-        held = TrustFiles(root).held()
+        held = files_in(root).held()
         left.add((number_of(held), held.floors.stop_epoch))
         trust_scenarios.check(root, ["kept 1"])
     assert number > 25
     assert left == {(1, 1), (1, 2), (2, 2)}
 
 
-def test_a_kill_while_other_roots_are_pinned_never_lowers_the_floors_of_the_old_ones(tmp_path: Path) -> None:
+def test_a_kill_while_another_enrolment_pins_leaves_the_old_one_as_it_was_and_the_new_one_whole_or_not_there(
+    tmp_path: Path,
+) -> None:
     template = tmp_path / "template"
     keep(on_a_disk(template), 3)
     number, survived, left = 0, False, set()
@@ -262,17 +294,12 @@ def test_a_kill_while_other_roots_are_pinned_never_lowers_the_floors_of_the_old_
         number += 1
         root = tmp_path / str(number)
         shutil.copytree(template, root)
-        survived = killed_before(
-            number, root, lambda files: files.pin(b"another", b"director", enrolled_at_s=7, replaces=True)
-        )
-        try:
-            held = TrustFiles(root).held()
-        except StateError as error:
-            left.add("told")
-            assert "homebred enroll" in error.hint  # noqa: PT017 - another outcome is as good
-        else:
-            left.add(held.image.pinned.decode())
-            assert held.floors.stop_epoch == (3 if held.image.pinned == b"the image's root" else 0)
-        TrustFiles(root).pin(b"another", b"director", enrolled_at_s=7, replaces=True)
-        assert TrustFiles(root).held().image.pinned == b"another"
-    assert left == {"told", "another", "the image's root"}
+        survived = killed_before(number, root, partial(pinned_anew, root))
+        assert files_in(root).held() == trust_of(3)
+        left.add(anew(root).pinned())
+        anew(root).pin(OTHER)
+        anew(root).forget_others()
+        assert anew(root).held().image.pinned == b"another"
+        assert sorted(entry.name for entry in (root / FOLDER).iterdir()) == ["clinic-east-1f2e3d4c.7", "lock"]
+    assert number > 10
+    assert left == {None, OTHER}

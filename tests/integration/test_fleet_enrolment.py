@@ -63,6 +63,8 @@ def test_a_device_is_let_in_and_told_where_the_broker_is(controller: Controller)
         "labels": {"role": "kiosk"},
         "broker_host": "localhost",
         "broker_port": controller.broker.port,
+        "image_root": None,
+        "director_root": None,
     }
 
 

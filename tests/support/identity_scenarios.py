@@ -1,4 +1,4 @@
-"""A device's identity being enrolled and renewed, and what must hold of its files after any fault."""
+"""A device's identity being enrolled and renewed, with the roots that it pins, and what must hold after any fault."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 from tests.support.fleet_authority import MEMBERSHIP, Authority
 
 from homebred_daemon.adapters.identity_files import FOLDER, IdentityFiles
+from homebred_daemon.adapters.trust.files import TrustFiles
+from homebred_daemon.cli.enroll import take_up
+from homebred_daemon.ports.trust import Roots
 from homebred_protocol.digests import digest_of
 
 AUTHORITY = Authority()
@@ -49,3 +52,44 @@ def check(root: Path, told: Sequence[str]) -> None:
     kept = sorted(entry.name for entry in (root / FOLDER / "generations").iterdir())
     assert kept == sorted({after.generation, *([identity.generation] if identity else [])})
     assert not list((root / FOLDER).glob("pending-*"))
+
+
+def roots_at(at_s: int) -> Roots:
+    """What the enrolment of that second has pinned."""
+    return Roots(image=b"image %d" % at_s, director=b"director %d" % at_s)
+
+
+def enrol_whole(root: Path, at_s: int) -> None:
+    """All that `homebred enroll` keeps."""
+    files = IdentityFiles(root, {})
+    pending = files.pending_key(PURPOSE)
+    issued = AUTHORITY.issued(pending.request_der, replace(MEMBERSHIP, enrolled_at_s=at_s))
+    take_up(root, files, pending, issued, roots_at(at_s))
+
+
+def act_whole(root: Path, tell: Callable[[str], None]) -> None:
+    """A device is enrolled, looks at what it trusts, and is enrolled anew, twice."""
+    for at_s in (1, 2, 3):
+        enrol_whole(root, at_s)
+        trust = TrustFiles(root, replace(MEMBERSHIP, enrolled_at_s=at_s))
+        held = trust.held()
+        trust.keep(replace(held, image=replace(held.image, files={"timestamp.json": b"1"})), follows=held)
+        tell(f"enrolled {at_s}")
+
+
+def check_whole(root: Path, told: Sequence[str]) -> None:
+    """An identity has the roots of its own enrolment, whichever it is, and everything goes on."""
+    identity = IdentityFiles(root, {}).current()
+    acknowledged = max((int(one.split()[1]) for one in told), default=0)
+    if identity is None:
+        assert not acknowledged
+    else:
+        at_s = identity.membership.enrolled_at_s
+        assert at_s in {acknowledged, acknowledged + 1}
+        held = TrustFiles(root, identity.membership).held()
+        assert Roots(image=held.image.pinned, director=held.director.pinned) == roots_at(at_s)
+        assert at_s > acknowledged or held.image.files
+    enrol_whole(root, 9)
+    after = replace(MEMBERSHIP, enrolled_at_s=9)
+    assert TrustFiles(root, after).pinned() == roots_at(9)
+    assert sorted(entry.name for entry in (root / "trust").iterdir()) == [after.enrolment, "lock"]

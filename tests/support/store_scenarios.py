@@ -282,6 +282,13 @@ def _check_identity(root: Path, promised: Promised) -> None:
     identity_scenarios.check(root, promised.told)
 
 
+# -- a whole enrolment: an identity has the roots of its own
+
+
+def _check_enrolment(root: Path, promised: Promised) -> None:
+    identity_scenarios.check_whole(root, promised.told)
+
+
 # -- what is trusted: the last look that was kept or the next, whole; floors as high as it, or the next
 
 
@@ -375,6 +382,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "review": Scenario(prepare=_nothing, act=review_scenarios.act, check=_check_review),
     "commands": Scenario(prepare=_nothing, act=command_scenarios.act, check=_check_commands),
     "identity": Scenario(prepare=_nothing, act=identity_scenarios.act, check=_check_identity),
+    "enrolment": Scenario(prepare=_nothing, act=identity_scenarios.act_whole, check=_check_enrolment),
     "trust": Scenario(prepare=_nothing, act=trust_scenarios.act, check=_check_trust),
     "telemetry": Scenario(prepare=_nothing, act=telemetry_scenarios.act, check=_check_telemetry),
     "release": Scenario(prepare=release_scenarios.prepare, act=release_scenarios.act, check=_check_release),

@@ -7,18 +7,27 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from tests.support.fleet_authority import MEMBERSHIP
+
 from homebred_daemon.adapters.trust.files import FOLDER, TrustFiles
 from homebred_daemon.core.trust_floors import Floors, RepositoryFloors, Taken
 from homebred_daemon.errors import StateError
-from homebred_daemon.ports.trust import HeldRepository, HeldTrust, TrustMemory
+from homebred_daemon.ports.trust import HeldRepository, HeldTrust, Roots, TrustMemory
 
 IMAGE_ROOT, DIRECTOR_ROOT = b"the image's root", b"the director's root"
 ENROLLED_AT_S = 1_796_000_000
+MEMBER = replace(MEMBERSHIP, enrolled_at_s=ENROLLED_AT_S)
+OWN = Path(FOLDER) / MEMBER.enrolment
+"""Its folder, below the state folder."""
 LINE = "models/qa/intake"
 
 
+def files_in(state_dir: Path) -> TrustFiles:
+    return TrustFiles(state_dir, MEMBER)
+
+
 def pin(files: TrustFiles) -> None:
-    files.pin(IMAGE_ROOT, DIRECTOR_ROOT, enrolled_at_s=ENROLLED_AT_S)
+    files.pin(Roots(image=IMAGE_ROOT, director=DIRECTOR_ROOT))
 
 
 def keep(files: TrustMemory, number: int) -> None:
@@ -46,7 +55,7 @@ def trust_of(number: int) -> HeldTrust:
 
 def act(root: Path, tell: Callable[[str], None]) -> None:
     """Enrolment, and three looks."""
-    files = TrustFiles(root)
+    files = files_in(root)
     pin(files)
     tell("kept 0")
     for number in (1, 2, 3):
@@ -56,7 +65,7 @@ def act(root: Path, tell: Callable[[str], None]) -> None:
 
 def check(root: Path, told: Sequence[str]) -> None:
     """The last trust that was kept, or the next; floors as high as it or the next; and everything goes on."""
-    files = TrustFiles(root)
+    files = files_in(root)
     acknowledged = int(told[-1].split()[1]) if told else -1
     if acknowledged < 0:
         with suppress(StateError):
@@ -72,8 +81,8 @@ def check(root: Path, told: Sequence[str]) -> None:
     pin(files)
     assert files.held() == held, "the same roots once more changed something"
     keep(files, 9)
-    assert TrustFiles(root).held() == trust_of(9)
-    assert len(list((root / FOLDER / "generations").iterdir())) == 1
+    assert files_in(root).held() == trust_of(9)
+    assert len(list((root / OWN / "generations").iterdir())) == 1
 
 
 def number_of(held: HeldTrust) -> int:

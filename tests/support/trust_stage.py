@@ -28,21 +28,24 @@ from homebred_daemon.adapters.trust import checker, checking, child
 from homebred_daemon.adapters.trust.files import TrustFiles
 from homebred_daemon.adapters.trust.folder_source import FolderSource
 from homebred_daemon.adapters.trust.sources import HttpsSource, Limits, MqttSource
+from homebred_daemon.core.pinning import Offer, RootName
 from homebred_daemon.core.trust import DIRECTOR, IMAGE, Here
 from homebred_daemon.core.trust_floors import Floors
 from homebred_daemon.core.trust_refusals import Reason, Refusal
-from homebred_daemon.errors import ControllerUnreachableError, StateError, UntrustedError
+from homebred_daemon.errors import ControllerUnreachableError, HomebredError, NotFoundError, StateError, UntrustedError
 from homebred_daemon.ports.identity import Identity
 from homebred_daemon.ports.trust import (
     CheckedTrust,
     HeldRepository,
     HeldTrust,
+    Roots,
     TrustChecker,
     TrustedTarget,
     TrustMemory,
     TrustSource,
 )
 from homebred_daemon.services.trusting import Looked, Trusting
+from homebred_protocol.digests import digest_of
 from homebred_protocol.trusted_files import (
     CARRIED,
     MAX_PAGE_BYTES,
@@ -277,10 +280,10 @@ class Device:
         self, fleet: SignedFleet, folder: Path, *, check: TrustChecker | None = None, memory: TrustMemory | None = None
     ) -> None:
         self.clock = SettableClock(int(fleet.now.timestamp()))
-        self.files = TrustFiles(folder)
+        enrolled_at_s = int(fleet.now.timestamp())
+        self.files = TrustFiles(folder, replace(MEMBERSHIP, device_id=HERE.device, enrolled_at_s=enrolled_at_s))
         if memory is None:
-            enrolled_at_s = int(fleet.now.timestamp())
-            self.files.pin(fleet.image_root(), fleet.director_root(), enrolled_at_s=enrolled_at_s)
+            self.files.pin(Roots(image=fleet.image_root(), director=fleet.director_root()))
         self.memory = memory or self.files
         self.check = check or ThreadChecker()
         self.restart()
@@ -324,3 +327,55 @@ class FixedSource:
         if body is None:
             raise Refusal(reason=Reason.ABSENT, about=name).error()
         return body
+
+
+class FakeOffers:
+    """Fulfils `ports.trust.RootOffers` from the files of both repositories, the director's of whichever device."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self.files = {
+            name if name.startswith("image/") else f"director/metadata/{name.rpartition('/')[2]}": body
+            for name, body in files.items()
+        }
+        self.says: dict[str, RootName] = {}
+        """In place of what is there, by repository."""
+        self.fails: HomebredError | None = None
+        self.asked = 0
+
+    async def offer(self) -> Offer | None:
+        self.asked += 1
+        if self.fails is not None:
+            raise self.fails
+        image, director = self._newest(IMAGE), self._newest(DIRECTOR)
+        return None if image is None or director is None else Offer(image=image, director=director)
+
+    async def root(self, repository: str, version: int) -> bytes:
+        body = self.files.get(f"{repository}/metadata/{version}.root.json")
+        if body is None:
+            raise NotFoundError("there is no such root")
+        return body
+
+    def _newest(self, repository: str) -> RootName | None:
+        if repository in self.says:
+            return self.says[repository]
+        folder = f"{repository}/metadata/"
+        found = [name[len(folder) :] for name in self.files if name.startswith(folder) and name.endswith(".root.json")]
+        if not found:
+            return None
+        version = max(int(name.partition(".")[0]) for name in found)
+        return RootName(version=version, digest=digest_of(self.files[f"{folder}{version}.root.json"]))
+
+
+class MemoryPins:
+    """Fulfils `ports.trust.RootPins` without a disk."""
+
+    def __init__(self) -> None:
+        self.roots: Roots | None = None
+
+    def pinned(self) -> Roots | None:
+        return self.roots
+
+    def pin(self, roots: Roots) -> None:
+        if self.roots not in {None, roots}:
+            raise StateError("other roots than these are pinned", hint="enrol it again")
+        self.roots = roots

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 EST: Final = "/.well-known/est"
 DEVICE_API: Final = "/device/v1"
+ENROLMENT: Final = f"{DEVICE_API}/enrolment"
 CALL_S: Final = 30.0
 """Longest time of one call, all of it; a document may take as long as bytes come."""
 SILENCE_S: Final = 20.0
@@ -159,6 +160,15 @@ class ControllerHttps:
             async for piece in response.aiter_raw(CHUNK_BYTES):
                 yield piece
 
+    async def small_file(self, context: ssl.SSLContext, url: str) -> bytes:
+        """A small file whole. Raises FleetError; NotFoundError: there is none."""
+        answer = await self._call(context, "GET", url, {})
+        if answer.status == _NOT_FOUND:
+            raise NotFoundError(f"there is no {url}")
+        if answer.status != _OK:
+            raise _refusal(answer)
+        return answer.body
+
     async def _fill(self, document: PartialDocument, url: str, context: ssl.SSLContext, held: int) -> None:
         """Fetches what is still missing of a document."""
         headers = {"Range": f"bytes={held}-"} if held else {}
@@ -223,7 +233,7 @@ class ControllerHttps:
         )
 
     async def _welcome(self, url: str, context: ssl.SSLContext) -> Welcome:
-        answer = await self._call(context, "GET", f"{url}{DEVICE_API}/enrolment", {})
+        answer = await self._call(context, "GET", f"{url}{ENROLMENT}", {})
         if answer.status != _OK:
             raise _refusal(answer)
         try:

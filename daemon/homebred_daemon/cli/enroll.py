@@ -9,18 +9,21 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from homebred_daemon.cli.exits import write_json
+from homebred_daemon.core.pinning import Compared, root_name
 from homebred_daemon.errors import ClockWrongError, ConflictError, RequestError, StateError
 
 if TYPE_CHECKING:
     from homebred_daemon.adapters.fleet_https import ControllerHttps
     from homebred_daemon.adapters.identity_files import IdentityFiles
-    from homebred_daemon.ports.identity import Identity
+    from homebred_daemon.ports.identity import Identity, Issued, PendingKey
+    from homebred_daemon.ports.trust import Roots
 
 PURPOSE = "enrolment"
 MAX_TOKEN_BYTES = 4096
@@ -47,6 +50,14 @@ def enroll(
             "--fingerprint", help="Of the controller's root, as `homebred-fleet init` printed it; else asked."
         ),
     ] = None,
+    image_root: Annotated[
+        str | None,
+        typer.Option(
+            "--image-root",
+            help="Digest of an image root, as `homebred-fleet repository roots` prints it: no other is pinned.",
+        ),
+    ] = None,
+    director_root: Annotated[str | None, typer.Option("--director-root", help="The same of a director's root.")] = None,
     replaces: Annotated[
         bool, typer.Option("--replace", help="Replace the identity that this device has, once the new one is there.")
     ] = False,
@@ -66,11 +77,11 @@ def enroll(
     _require_free(files, replaces=replaces)
     try:
         address = enrolling.controller_url(url)
-        pinned = enrolling.fingerprint(fingerprint) if fingerprint is not None else None
     except ValueError as error:
-        what = "--fingerprint" if "hexadecimal" in str(error) else f"{url!r}"
-        raise RequestError(f"{what} cannot be used: {error}", hint="copy both from the controller") from None
-    if pinned is None:
+        raise RequestError(f"{url!r} cannot be used: {error}", hint="copy it from the controller") from None
+    compared = Compared(image=_digest("--image-root", image_root), director=_digest("--director-root", director_root))
+    pinned = _digest("--fingerprint", fingerprint)
+    if not pinned:
         pinned = asyncio.run(_asked(line, address, may_ask=not as_json and sys.stdin.isatty()))
     try:
         typed = enrolling.token(_token(token, token_file))
@@ -78,15 +89,70 @@ def enroll(
         raise RequestError(
             f"what was given is no token: {error}", hint="have the administrator make one: homebred-fleet tokens create"
         ) from None
-    _show(asyncio.run(_enrolled(files, line, address, pinned, typed)), as_json=as_json)
+    enrolled = _enrolled(settings.paths.state_dir, files, line, Wish(address, pinned, typed, compared))
+    _show(*asyncio.run(enrolled), as_json=as_json)
 
 
-async def _enrolled(files: IdentityFiles, line: ControllerHttps, url: str, pinned: str, token: str) -> Identity:
+class Wish(NamedTuple):
+    """What a technician has typed."""
+
+    url: str
+    fingerprint: str
+    token: str
+    compared: Compared
+
+
+async def _enrolled(
+    state_dir: Path, files: IdentityFiles, line: ControllerHttps, wish: Wish
+) -> tuple[Identity, Roots | None]:
     """The whole way. The key is on the disk before the token is spent: an answer that was lost is asked for again."""
-    authorities = await line.trusted(url, pinned)
+    from homebred_daemon.adapters.trust.checker import ChildChecker  # noqa: PLC0415
+    from homebred_daemon.adapters.trust.offers import RootsOverHttps  # noqa: PLC0415
+    from homebred_daemon.services.pinning import offered_roots  # noqa: PLC0415
+
+    authorities = await line.trusted(wish.url, wish.fingerprint)
     pending = await asyncio.to_thread(files.pending_key, PURPOSE)
-    issued = await line.enrol(url, authorities, token, pending)
-    return await asyncio.to_thread(files.take_up, pending, issued)
+    issued = await line.enrol(wish.url, authorities, wish.token, pending)
+    roots = await offered_roots(
+        RootsOverHttps.of_newcomer(line, issued, pending),
+        ChildChecker(),
+        device=issued.membership.device_id,
+        now_s=issued.membership.enrolled_at_s,
+        compared=wish.compared,
+    )
+    return await asyncio.to_thread(take_up, state_dir, files, pending, issued, roots), roots
+
+
+def take_up(
+    state_dir: Path, files: IdentityFiles, pending: PendingKey, issued: Issued, roots: Roots | None
+) -> Identity:
+    """Has an enrolment hold, roots first, in a folder that it alone looks at.
+
+    Whenever this ends, the device has its old identity with all that it trusted, or the new one with these roots.
+
+    Raises:
+        StateError: it cannot be kept.
+    """
+    from homebred_daemon.adapters.trust.files import TrustFiles  # noqa: PLC0415
+
+    pins = TrustFiles(state_dir, issued.membership)
+    if roots is not None:
+        pins.pin(roots)
+    identity = files.take_up(pending, issued)
+    pins.forget_others()
+    return identity
+
+
+def _digest(option: str, given: str | None) -> str:
+    """A digest as it is compared; empty: it was not given."""
+    from homebred_daemon.core.enrolling import fingerprint  # noqa: PLC0415
+
+    try:
+        return "" if given is None else fingerprint(given)
+    except ValueError as error:
+        raise RequestError(
+            f"{option} cannot be used: {error}", hint="copy it whole from where it was printed"
+        ) from None
 
 
 def _require_free(files: IdentityFiles, *, replaces: bool) -> None:
@@ -142,8 +208,9 @@ def _token(given: str | None, file: Path | None) -> str:
     return sys.stdin.read(MAX_TOKEN_BYTES)
 
 
-def _show(identity: Identity, *, as_json: bool) -> None:
+def _show(identity: Identity, roots: Roots | None, *, as_json: bool) -> None:
     membership = identity.membership
+    image, director = (None, None) if roots is None else (root_name(roots.image), root_name(roots.director))
     if as_json:
         write_json(
             {
@@ -153,10 +220,17 @@ def _show(identity: Identity, *, as_json: bool) -> None:
                 "controller": membership.controller_url,
                 "broker": f"{membership.broker_host}:{membership.broker_port}",
                 "certificate_ends_s": identity.certificate.ends_s,
+                "image_root": None if image is None else asdict(image),
+                "director_root": None if director is None else asdict(director),
             }
         )
         return
     typer.echo(f"enrolled: {membership.device_id}, site {membership.site}, at {membership.controller_url}")
+    if image is None:
+        typer.echo("no signed releases: the controller has no repositories yet; their roots are pinned once it has")
+    else:
+        typer.echo(f"image root     {image}\ndirector root  {director}")
+        typer.echo("      compare both with what `homebred-fleet repository roots` prints where they are signed")
     typer.echo(f"next: {RESTART}")
     if Path(DROP_IN).exists() and not Path("/etc/systemd/system/homebred.service.d/fleet.conf").exists():
         typer.echo(

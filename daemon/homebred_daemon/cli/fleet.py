@@ -17,10 +17,11 @@ import typer
 from homebred_daemon.cli import receipts
 from homebred_daemon.cli.connection import controller
 from homebred_daemon.cli.exits import Exit, write_json
-from homebred_daemon.errors import NotFoundError, RequestError
+from homebred_daemon.errors import NotFoundError, RequestError, StateError
 
 if TYPE_CHECKING:
     from homebred_daemon.cli.finding import Finding
+    from homebred_daemon.ports.identity import Identity
     from homebred_protocol.client import Control
     from homebred_protocol.v1.control_pb2 import Bundle
 
@@ -160,6 +161,7 @@ def _identity_json(folder: Path, is_member: bool) -> dict[str, Any]:  # noqa: FB
         return {}
     membership = identity.membership
     return {
+        **_roots_json(folder, identity),
         "device_id": membership.device_id,
         "site": membership.site,
         "labels": dict(membership.labels),
@@ -167,6 +169,20 @@ def _identity_json(folder: Path, is_member: bool) -> dict[str, Any]:  # noqa: FB
         "broker": f"{membership.broker_host}:{membership.broker_port}",
         "certificate_ends_s": identity.certificate.ends_s,
     }
+
+
+def _roots_json(folder: Path, identity: Identity) -> dict[str, Any]:
+    """Version and digest of both pinned roots; null: none is pinned. What is damaged stands among the findings."""
+    from homebred_daemon.adapters.trust.files import TrustFiles  # noqa: PLC0415
+    from homebred_daemon.core.pinning import root_name  # noqa: PLC0415
+
+    try:
+        roots = TrustFiles(folder, identity.membership).pinned()
+    except StateError:
+        return {}
+    if roots is None:
+        return {"image_root": None, "director_root": None}
+    return {"image_root": asdict(root_name(roots.image)), "director_root": asdict(root_name(roots.director))}
 
 
 def _show_finding(finding: Finding) -> None:

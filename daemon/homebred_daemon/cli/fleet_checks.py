@@ -12,7 +12,9 @@ from homebred_daemon.adapters.broker_probe import probe
 from homebred_daemon.adapters.fleet_https import CLOCKS_APART_S, ControllerHttps
 from homebred_daemon.adapters.identity_files import IdentityFiles
 from homebred_daemon.adapters.system_clock import SystemClock
+from homebred_daemon.adapters.trust.files import TrustFiles
 from homebred_daemon.cli.finding import ERROR, OK, WARNING, Finding
+from homebred_daemon.core.pinning import root_name
 from homebred_daemon.core.renewal import Life, Standing, luck_of, standing
 from homebred_daemon.errors import HomebredError
 from homebred_daemon.ports.identity import Identity
@@ -38,6 +40,7 @@ def fleet_findings(state_dir: Path, environ: Mapping[str, str], now: datetime) -
     what = f"{membership.device_id} of the site {membership.site}, at {membership.controller_url}"
     yield Finding(check="identity", status=OK, what=what)
     yield certificate_finding(identity, now)
+    yield roots_finding(state_dir, identity)
     yield controller_finding(identity)
     yield broker_finding(identity)
 
@@ -74,6 +77,25 @@ def certificate_finding(identity: Identity, now: datetime) -> Finding:
                 why="the daemon renews it where it reaches the controller; once it has ended, a token is needed",
                 next="see what the log says of certificate_not_renewed, and check that the controller can be reached",
             )
+
+
+def roots_finding(state_dir: Path, identity: Identity) -> Finding:
+    """Which roots are pinned: by what else is signed for this device it is judged."""
+    try:
+        roots = TrustFiles(state_dir, identity.membership).pinned()
+    except HomebredError as error:
+        why = "what runs goes on; no release, policy or gazetteer is taken"
+        return Finding(check="roots", status=ERROR, what=error.message, why=why, next=error.hint)
+    if roots is None:
+        return Finding(
+            check="roots",
+            status=WARNING,
+            what="none are pinned: no signed releases are set up on this device",
+            why="the controller had no signed repositories when it was asked last",
+            next="publish both there (docs/signing.md); they are pinned by themselves at the daemon's next look",
+        )
+    image, director = root_name(roots.image), root_name(roots.director)
+    return Finding(check="roots", status=OK, what=f"image root {image}; director root {director}")
 
 
 def controller_finding(identity: Identity) -> Finding:

@@ -24,6 +24,11 @@ class Membership:
     enrolled_at_s: int = 0
     """Unix seconds of the controller's clock."""
 
+    @property
+    def enrolment(self) -> str:
+        """Names this enrolment among all that the device has had; renewals do not change it."""
+        return f"{self.device_id}.{self.enrolled_at_s}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateFacts:

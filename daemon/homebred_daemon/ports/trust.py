@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from homebred_daemon.core.pinning import Offer
 from homebred_daemon.core.trust import Agreed, Lease, Seen
 from homebred_daemon.core.trust_floors import Floors, Versions
 from homebred_daemon.core.trust_refusals import Refusal
@@ -110,6 +111,46 @@ class TrustMemory(Protocol):
         Raises:
             StateError: it cannot be kept; or something else than `follows` is held by now, since another process looked
                 too: that stays, or its floors would fall.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roots:
+    """A root of each repository, as it came."""
+
+    image: bytes
+    director: bytes
+
+
+class RootPins(Protocol):
+    """The roots that one enrolment has pinned, on the disk. Every method may raise StateError."""
+
+    def pinned(self) -> Roots | None:
+        """Both; None: this enrolment has pinned none."""
+        ...
+
+    def pin(self, roots: Roots) -> None:
+        """Pins them for good, whole or not at all; the same once more change nothing.
+
+        Raises:
+            StateError: others are pinned, and stay; or they cannot be kept.
+        """
+        ...
+
+
+class RootOffers(Protocol):
+    """The controller's HTTPS, to whoever shows a certificate that it has issued. Raises FleetError."""
+
+    async def offer(self) -> Offer | None:
+        """The newest roots; None: it has not both repositories yet."""
+        ...
+
+    async def root(self, repository: str, version: int) -> bytes:
+        """A root of the image repository's or the director's.
+
+        Raises:
+            NotFoundError: it is not served.
         """
         ...
 

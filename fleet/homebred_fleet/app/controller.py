@@ -102,6 +102,7 @@ class Controller:
             documents=DocumentFiles(self.database, self.blobs),
             blobs=self.release_files,
             broker=self.settings.broker_for_devices,
+            roots=lambda: (self.image.newest_root, self.director.newest_root),
             now_s=unix_s,
         )
         return (est_router(est), device_router(devices), metadata_router(self.signed), admin_router())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -88,6 +89,17 @@ def list_(folder: FolderArgument, *, as_json: JsonOption = False) -> None:
         write_json({"targets": [dict(zip(head, row, strict=True)) for row in rows]})
     else:
         show_table(head, rows, none="there are no targets")
+
+
+@app.command()
+def roots(folder: FolderArgument, *, as_json: JsonOption = False) -> None:
+    """List the roots that are published, with the digests by which people compare what a device has pinned."""
+    found = Repository(folder).roots()
+    if as_json:
+        write_json({"roots": [asdict(one) for one in found]})
+        return
+    rows = [(one.version, one.digest, time_text(one.expires_at_s)[:10]) for one in found]
+    show_table(("root", "digest", "until"), rows, none="no root is published: have it signed, then publish it")
 
 
 @app.command()

@@ -1,14 +1,17 @@
-"""What is trusted, as files: two pinned roots, floors, and generations of verified metadata with a pointer to one.
+"""What one enrolment trusts, as files: two pinned roots, floors, and generations of verified metadata with a pointer.
 
-    trust/pinned.json                 both roots, as they came at enrolment
-    trust/floors.json                 versions, numbers, stop epoch, time: never falls (`core/trust_floors.py`)
-    trust/current                     the name of the generation that holds
-    trust/generations/000007/image/   root_history/2.root.json  timestamp.json  snapshot.json  targets.json  …
-    trust/generations/000007/director/
+    trust/kiosk-1.1796000000/                one enrolment's: which one counts says the identity in force
+        pinned.json                          both roots, as they came when they were pinned
+        floors.json                          versions, numbers, stop epoch, time: never falls (`core/trust_floors.py`)
+        current                              the name of the generation that holds
+        generations/000007/image/            root_history/2.root.json  timestamp.json  snapshot.json  targets.json  …
+        generations/000007/director/
 
-Floors are on the disk first, then a whole generation, then the pointer, each flushed with its folder: a kill or a power
-cut leaves the old trust or the new one, and floors of the new one at most, which what is served now reaches again. A
-file that is damaged or gone is an error that says what to do. It is never begun anew: that is what a thief wants.
+An enrolment's folder is written aside, flushed and renamed, and its identity is taken up after that: a kill or a power
+cut leaves the old identity with what it trusted, or the new one with its roots. Of a look floors are on the disk first,
+then a whole generation, then the pointer: it leaves the old trust or the new one, and floors of the new one at most,
+which what is served now reaches again. A file that is damaged or gone is an error that says what to do. It is never
+begun anew: that is what a thief wants.
 """
 
 from __future__ import annotations
@@ -35,12 +38,14 @@ from homebred_daemon.adapters.durable_files import (
 )
 from homebred_daemon.core.trust_floors import Floors, RepositoryFloors, Taken
 from homebred_daemon.errors import StateError
-from homebred_daemon.ports.trust import HeldRepository, HeldTrust
+from homebred_daemon.ports.identity import Membership
+from homebred_daemon.ports.trust import HeldRepository, HeldTrust, Roots
 from homebred_protocol.digests import digest_of
 
 FOLDER: Final = "trust"
 SCHEMA: Final = 1
 ENROL_AGAIN: Final = "have its floors and roots set anew by a technician: homebred enroll URL --replace"
+NOT_PINNED: Final = "nothing: it is set up once the controller offers both repositories; docs/trust.md"
 _PINNED, _FLOORS, _POINTER, _GENERATIONS, _LOCK = "pinned.json", "floors.json", "current", "generations", "lock"
 _PARTS: Final = ("image", "director")
 _NAME = re.compile(r"[0-9]{6,12}")
@@ -51,33 +56,56 @@ _LOCK_WAIT_S = 10.0
 
 
 class TrustFiles:
-    """Fulfils `ports.trust.TrustMemory`."""
+    """Fulfils `ports.trust.TrustMemory` and `ports.trust.RootPins` for one enrolment."""
 
-    def __init__(self, state_dir: Path) -> None:
-        self._folder = state_dir / FOLDER
+    def __init__(self, state_dir: Path, membership: Membership) -> None:
+        self._all = state_dir / FOLDER
+        self._folder = self._all / membership.enrolment
         self._generations = self._folder / _GENERATIONS
+        self._enrolled_at_s = membership.enrolled_at_s
 
-    def pin(self, image_root: bytes, director_root: bytes, *, enrolled_at_s: int, replaces: bool = False) -> None:
-        """Takes up both roots as they came at enrolment; all that was trusted before is forgotten with `replaces`.
+    def pinned(self) -> Roots | None:
+        """As the port says."""
+        with self._in_our_words("read"):
+            if not self._folder.exists():
+                return None
+            said = self._record(_PINNED)
+            self._floors()
+            return Roots(**{part: base64.b64decode(said[part]) for part in _PARTS})
 
-        The same roots once more change nothing: floors stay.
-
-        Raises:
-            StateError: other roots are pinned, or they cannot be kept.
-        """
+    def pin(self, roots: Roots) -> None:
+        """As the port says; floors begin with the time of the enrolment."""
         with self._in_our_words("written"), self._writing():
-            pinned = {"image": _text(image_root), "director": _text(director_root)}
-            if (self._folder / _PINNED).exists() and not replaces:
-                if self._record(_PINNED) != pinned:
-                    raise StateError(f"other roots than these are pinned in {self._folder}", hint=ENROL_AGAIN)
-                self._floors()
-                return
-            (self._folder / _POINTER).unlink(missing_ok=True)
-            flush_folder(self._folder)
-            floors = Floors(time_s=enrolled_at_s, enrolled_at_s=enrolled_at_s)
-            self._write(_FLOORS, _from_floors(floors, _digest(pinned)))  # no others' than these roots' from here on
-            self._write(_PINNED, pinned)
-            self._remove_all_but("")
+            before = self.pinned()
+            if before is not None and before != roots:
+                raise StateError(f"other roots than these are pinned in {self._folder}", hint=ENROL_AGAIN)
+            if before is None:
+                self._begin({part: _text(getattr(roots, part)) for part in _PARTS})
+
+    def forget_others(self) -> None:
+        """Removes what other enrolments trusted, once this one's identity is in force. Raises StateError."""
+        with self._in_our_words("removed"), self._writing():
+            for entry in self._all.iterdir():
+                if entry.is_dir() and entry != self._folder:
+                    shutil.rmtree(entry)
+
+    def _begin(self, pinned: Mapping[str, str]) -> None:
+        """The enrolment's folder aside, then under its name."""
+        for leftover in self._all.glob(f"{LEFTOVER_PREFIX}*"):
+            shutil.rmtree(leftover)
+        aside = Path(tempfile.mkdtemp(prefix=LEFTOVER_PREFIX, dir=self._all))  # mode 0700
+        floors = Floors(time_s=self._enrolled_at_s, enrolled_at_s=self._enrolled_at_s)
+        contents: Mapping[str, Mapping[str, Any]] = {
+            _PINNED: pinned,
+            _FLOORS: _from_floors(floors, _digest(pinned)),  # no others' than these roots'
+        }
+        for name, content in contents.items():
+            write_flushed(aside / name, _sealed(content))
+            self._hand_over(aside / name)
+        self._hand_over(aside)
+        flush_folder(aside)
+        aside.rename(self._folder)
+        flush_folder(self._all)
 
     def held(self) -> HeldTrust:
         """As the port says."""
@@ -92,6 +120,8 @@ class TrustFiles:
                         raise
 
     def _read_held(self, name: str) -> HeldTrust:
+        if not self._folder.exists():
+            raise StateError("no signed releases are set up on this device", hint=NOT_PINNED)
         pinned, floors = self._record(_PINNED), self._floors()
         image, director = (
             HeldRepository(pinned=base64.b64decode(pinned[part]), files=self._files(name, part)) for part in _PARTS
@@ -170,7 +200,7 @@ class TrustFiles:
         said = self._record(_FLOORS)
         try:
             if said.pop("pinned") != _digest(self._record(_PINNED)):
-                raise StateError(f"an enrolment in {self._folder} was interrupted", hint=ENROL_AGAIN)
+                raise self._damaged(_FLOORS)
             return _to_floors(said)
         except (KeyError, TypeError, AttributeError) as error:
             raise self._damaged(_FLOORS) from error
@@ -181,19 +211,14 @@ class TrustFiles:
             said = json.loads(_read(self._folder / name))
             content: dict[str, Any] = said["content"]
             is_whole = said["schema"] == SCHEMA and said["digest"] == _digest(content)
-        except FileNotFoundError as error:
-            if name == _PINNED:
-                raise StateError("no signed releases are set up on this device", hint=ENROL_AGAIN) from error
-            raise self._damaged(name) from error
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise self._damaged(name) from error
         if not is_whole:
             raise self._damaged(name)
         return content
 
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
-        record = {"schema": SCHEMA, "content": content, "digest": _digest(content)}
-        replace_alone(self._folder / name, json.dumps(record, indent=1, sort_keys=True).encode() + b"\n")
+        replace_alone(self._folder / name, _sealed(content))
         self._hand_over(self._folder / name)
 
     def _damaged(self, name: str) -> StateError:
@@ -204,17 +229,17 @@ class TrustFiles:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        make_folder(self._folder)
-        with writers_lock(self._folder / _LOCK, wait_s=_LOCK_WAIT_S) as is_mine:
+        make_folder(self._all)
+        with writers_lock(self._all / _LOCK, wait_s=_LOCK_WAIT_S) as is_mine:
             if not is_mine:
-                raise StateError(f"another program changes {self._folder}", hint="wait for it, then try again")
-            self._hand_over(self._folder / _LOCK)
+                raise StateError(f"another program changes {self._all}", hint="wait for it, then try again")
+            self._hand_over(self._all / _LOCK)
             yield
 
     def _hand_over(self, path: Path) -> None:
         """What root makes belongs to whoever owns the state folder: the daemon's own user must be able to use it."""
         if os.geteuid() == 0:
-            owner = self._folder.parent.stat()
+            owner = self._all.parent.stat()
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
     @contextmanager
@@ -234,6 +259,11 @@ def _read(path: Path) -> bytes:
     if len(body) > _MAX_BYTES:
         raise StateError(f"{path} is larger than {_MAX_BYTES} bytes", hint=ENROL_AGAIN)
     return body
+
+
+def _sealed(content: Mapping[str, Any]) -> bytes:
+    record = {"schema": SCHEMA, "content": content, "digest": _digest(content)}
+    return json.dumps(record, indent=1, sort_keys=True).encode() + b"\n"
 
 
 def _text(body: bytes) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 
 from homebred_fleet.adapters.http_api.access import device_of
 from homebred_fleet.adapters.http_api.blob_response import BlobResponse
+from homebred_fleet.adapters.tuf_repository.serving import Root
 from homebred_fleet.core.enrolment import Device
 from homebred_fleet.errors import NotFoundError
 from homebred_fleet.ports.documents import Documents
@@ -27,6 +28,8 @@ class DeviceParts:
     """The files of releases."""
     broker: tuple[str, int]
     """Host and port that devices are told."""
+    roots: Callable[[], tuple[Root | None, Root | None]]
+    """The newest roots of the image repository and of the director, as they are served; None: it was not published."""
     now_s: Callable[[], int]
 
 
@@ -37,6 +40,7 @@ def device_router(parts: DeviceParts) -> APIRouter:
     @router.get("/enrolment")
     def enrolment(device: Annotated[Device, Depends(device_of)]) -> Response:
         host, port = parts.broker
+        image, director = parts.roots()
         return JSONResponse(
             {
                 "device_id": device.id,
@@ -45,6 +49,8 @@ def device_router(parts: DeviceParts) -> APIRouter:
                 "broker_host": host,
                 "broker_port": port,
                 "server_time_s": parts.now_s(),
+                "image_root": None if image is None else asdict(image),
+                "director_root": None if director is None else asdict(director),
             }
         )
 

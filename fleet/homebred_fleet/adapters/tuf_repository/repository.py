@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from securesystemslib.signer import CryptoSigner, Key
@@ -16,12 +17,23 @@ from homebred_fleet.adapters.tuf_repository import air_gap, editing
 from homebred_fleet.adapters.tuf_repository.checking import Checked, Problem, check
 from homebred_fleet.adapters.tuf_repository.contents import Contents, RoleStanding
 from homebred_fleet.adapters.tuf_repository.editing import Signing
-from homebred_fleet.adapters.tuf_repository.folder import RepositoryFolder
-from homebred_fleet.adapters.tuf_repository.metadata import body_of
+from homebred_fleet.adapters.tuf_repository.folder import RepositoryFolder, file_name, read, root_numbers
+from homebred_fleet.adapters.tuf_repository.metadata import body_of, expires_at_s, parsed
 from homebred_fleet.core.keyholders import Purpose, named
 from homebred_fleet.core.repository_rules import MAX_METADATA_BYTES, ROOT, TARGETS, TOP_ROLES, Freshness
 from homebred_fleet.errors import ConflictError, StateError
+from homebred_protocol.digests import digest_of
 from homebred_protocol.targets import Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedRoot:
+    """One root that is served."""
+
+    version: int
+    digest: str
+    """`sha256:…` of its file: what people compare with what devices have pinned."""
+    expires_at_s: int
 
 
 class Repository:
@@ -47,6 +59,16 @@ class Repository:
     def contents(self) -> Contents:
         """What is published and what waits."""
         return self._folder.contents()
+
+    def roots(self) -> list[PublishedRoot]:
+        """Those that are served, the newest first."""
+        found = []
+        for version in reversed(root_numbers(self.published)):
+            name = file_name(ROOT, version)
+            body = read(self.published / "metadata" / name)
+            ends_s = expires_at_s(parsed(body, ROOT, name))
+            found.append(PublishedRoot(version=version, digest=digest_of(body), expires_at_s=ends_s))
+        return found
 
     def standings(self, now_s: int) -> list[RoleStanding]:
         """How each role stands."""

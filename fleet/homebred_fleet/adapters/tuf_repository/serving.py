@@ -8,21 +8,32 @@ is told anything.
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 from typing_extensions import override
 
 from homebred_fleet.adapters.tuf_repository.director import OnlineDirector
-from homebred_fleet.adapters.tuf_repository.folder import published_metadata
+from homebred_fleet.adapters.tuf_repository.folder import file_name, published_metadata, read, root_numbers
 from homebred_fleet.adapters.tuf_repository.keys import open_key
 from homebred_fleet.core.director import Assigned, Standing, Wanted
-from homebred_fleet.core.repository_rules import TOP_ROLES
+from homebred_fleet.core.repository_rules import ROOT, TOP_ROLES
 from homebred_fleet.errors import StateError
 from homebred_fleet.ports.directing import Image
 from homebred_fleet.ports.director import DeviceMetadata, Director
+from homebred_protocol.digests import digest_of
 from homebred_protocol.targets import Target
 
 NO_DIRECTOR = "see docs/signing.md: `homebred-fleet director init`, sign, publish"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """The newest root of a repository that is served."""
+
+    version: int
+    digest: str
+    """`sha256:…` of its file."""
 
 
 class PublishedImage(Image):
@@ -38,6 +49,11 @@ class PublishedImage(Image):
     def folder(self) -> Path | None:
         """What is served now; None: nothing was published yet."""
         return _generation(self._published)
+
+    @property
+    def newest_root(self) -> Root | None:
+        """What devices pin that are enrolled now; None: nothing was published yet, or it cannot be read."""
+        return _newest_root(self._published)
 
     @override
     def find(self, target: Target) -> Assigned | None:
@@ -66,6 +82,11 @@ class FolderDirector(Director):
         return _generation(self._published)
 
     @property
+    def newest_root(self) -> Root | None:
+        """What devices pin that are enrolled now; None: nothing was published yet, or it cannot be read."""
+        return _newest_root(self._published)
+
+    @property
     @override
     def root_expires_at_s(self) -> int:
         return self._now().root_expires_at_s
@@ -84,6 +105,19 @@ class FolderDirector(Director):
                 self._director = OnlineDirector(generation, signer, started_at_s=self._started_at_s)
                 self._generation = generation
             return self._director
+
+
+def _newest_root(published: Path) -> Root | None:
+    """What is unreadable offers nothing here: enrolment and renewal do not hang on it, and whoever signs is told."""
+    try:
+        generation = _generation(published)
+        numbers = () if generation is None else root_numbers(generation)
+        if generation is None or not numbers:
+            return None
+        body = read(generation / "metadata" / file_name(ROOT, numbers[-1]))
+    except (OSError, StateError):
+        return None
+    return Root(version=numbers[-1], digest=digest_of(body))
 
 
 def _generation(published: Path) -> Path | None:
