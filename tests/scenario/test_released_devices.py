@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.broker import now_s
 from tests.support.daemon_process import Site
 from tests.support.fleet_site import enrolled
 from tests.support.release_fleet import ROWS, SPECIALIST, WORKFLOW, ReleaseFleet, history, release_fleet
 from tests.support.wire_client import DaemonClient
 
-from homebred_daemon.adapters.trust.files import TrustFiles
 from homebred_protocol.v1 import inference_pb2 as wire
 
 pytestmark = pytest.mark.xdist_group("released devices")
@@ -66,11 +64,6 @@ class Device:
 @pytest.fixture
 def device(fleet: ReleaseFleet, tmp_path: Path) -> Device:
     site, name = enrolled(fleet.controller, tmp_path / "device")
-    roots = [
-        (folder / "metadata" / "1.root.json").read_bytes()
-        for folder in (fleet.signed.image_folder, fleet.signed.director_root.published)
-    ]
-    TrustFiles(site.state).pin(*roots, enrolled_at_s=now_s())
     config = tmp_path / "homebred.toml"
     config.write_text(CONFIG)
     return Device(site, name, config)

@@ -159,6 +159,8 @@ class Stage:
         self.stopping = Stopping()
         self.files = {image_target(path_of(n), digest_of(body_of(n))): body_of(n) for n in range(1, 20)}
         self.pins: list[HomebredError] = []
+        self.signs = True
+        """Whether the fleet has roots to pin."""
         self.checker = Again(*looks)
         self.trust = MemoryTrust(
             HeldTrust(
@@ -204,8 +206,7 @@ class Stage:
             ReleasingMeans(
                 trusting=Trusting(self.trust, self.checker, self.clock, HERE),
                 source=lambda: FixedSource(self.files),
-                pin=self._pin,
-                here=HERE,
+                ready=self._ready,
                 manifests=self.manifests,
                 leases=self.leases,
                 stopping=lambda: self.stopping,
@@ -216,6 +217,7 @@ class Stage:
             )
         )
 
-    async def _pin(self) -> None:
+    async def _ready(self) -> bool:
         if self.pins:
             raise self.pins.pop(0)
+        return self.signs

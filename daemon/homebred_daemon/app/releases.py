@@ -6,7 +6,8 @@ its way goes on, and what does worse in use goes back.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
@@ -18,16 +19,18 @@ from homebred_daemon.adapters.document_folder import FleetDocumentFolder
 from homebred_daemon.adapters.engine_facts import EngineFacts
 from homebred_daemon.adapters.engine_launcher import ProcessLauncher
 from homebred_daemon.adapters.fleet_https import ControllerHttps
+from homebred_daemon.adapters.identity_files import IdentityFiles
 from homebred_daemon.adapters.logs import StructuredJournal
+from homebred_daemon.adapters.receipt_signing import ReceiptSigning
 from homebred_daemon.adapters.release_assembly import AssemblyFolder
 from homebred_daemon.adapters.release_store import ReleaseStore
 from homebred_daemon.adapters.specialist_folder import read_golden_file
 from homebred_daemon.adapters.store.installs import SqliteInstallStore
 from homebred_daemon.adapters.store.ledger_feed import SqliteFeed
 from homebred_daemon.adapters.trust.checker import ChildChecker
-from homebred_daemon.adapters.trust.files import FOLDER as TRUST
 from homebred_daemon.adapters.trust.files import TrustFiles
 from homebred_daemon.adapters.trust.lease_file import LeaseFile
+from homebred_daemon.adapters.trust.offers import RootsOverHttps
 from homebred_daemon.adapters.trust.sources import FirstReachable, HttpsSource
 from homebred_daemon.app.followed import Followed
 from homebred_daemon.app.transfers import Transfers, transfers
@@ -36,6 +39,7 @@ from homebred_daemon.core.probation import ProbationTerms
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.core.trust import Here
 from homebred_daemon.ports.fleet_commands import OutcomeReceipts
+from homebred_daemon.ports.installs import ReceiptSigner
 from homebred_daemon.ports.trust import TrustSource
 from homebred_daemon.services.caretaking import Caretaking
 from homebred_daemon.services.evaluating import Bench
@@ -44,6 +48,7 @@ from homebred_daemon.services.identity import IdentityKeeper
 from homebred_daemon.services.install_acts import InstallMeans
 from homebred_daemon.services.installing import Installing
 from homebred_daemon.services.outcome_counting import OutcomeCounting
+from homebred_daemon.services.pinning import Pinning
 from homebred_daemon.services.release_files import TransferredFiles
 from homebred_daemon.services.release_serving import ReleaseServing
 from homebred_daemon.services.releasing import Releasing, ReleasingMeans
@@ -74,7 +79,6 @@ class Released:
     """What brings releases, while it runs."""
 
     releasing: Releasing
-    installing: Installing
     trusting: Trusting
     source: Callable[[], TrustSource]
     """The fleet's signed files, over whatever reaches it."""
@@ -97,32 +101,53 @@ async def releases(around: Around) -> AsyncIterator[Released]:
             identity=lambda: around.keeper.identity,
         )
         stack.callback(moved.close)
-        trusting = _trusting(around)
-        source = partial(_source, around)
-        files = _files(state_dir, moved)
-        releasing = Releasing(_releasing_means(around, trusting, source, files))
+        identities = IdentityFiles(state_dir, os.environ)
+        signed, files = _signed(around, identities), _files(state_dir, moved)
+        releasing = Releasing(_releasing_means(around, signed, files))
         installs = stack.enter_context(closing(SqliteInstallStore(state_dir / INSTALLS_NAME)))
-        report_defect = partial(last_resort.defect, around.journal)
-        installing = Installing(_install_means(around, files, installs, releasing), report_defect=report_defect)
+        means = _install_means(around, files, installs, releasing, ReceiptSigning(identities))
+        installing = Installing(means, report_defect=partial(last_resort.defect, around.journal))
         feed = stack.enter_context(closing(SqliteFeed(state_dir / "ledger.sqlite")))
         counting = OutcomeCounting(feed, installing, around.journal)
         followed.recorder.tell(counting.wake)
         await stack.enter_async_context(releasing.running(installing))
         await stack.enter_async_context(installing.running())
         await stack.enter_async_context(counting.running())
-        yield Released(releasing=releasing, installing=installing, trusting=trusting, source=source)
+        yield Released(releasing=releasing, trusting=signed.trusting, source=signed.source)
 
 
-def _trusting(around: Around) -> Trusting:
-    membership = around.keeper.identity.membership
-    here = Here(device=membership.device_id, site=membership.site)
-    files = TrustFiles(around.settings.paths.state_dir)
-    return Trusting(files, ChildChecker(), around.followed.clock, here)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Signed:
+    """What is signed for this device, and who looks at it."""
+
+    trusting: Trusting
+    ready: Callable[[], Awaitable[bool]]
+    source: Callable[[], TrustSource]
+    leases: LeaseFile
 
 
-def _source(around: Around) -> TrustSource:
-    controller = ControllerHttps(around.followed.clock)
-    return FirstReachable([HttpsSource(controller, around.keeper.identity)])
+def _signed(around: Around, identities: IdentityFiles) -> _Signed:
+    clock, membership = around.followed.clock, around.keeper.identity.membership
+    pins, checker, controller = (
+        TrustFiles(around.settings.paths.state_dir, membership),
+        ChildChecker(),
+        ControllerHttps(clock),
+    )
+    pinning = Pinning(
+        lambda: around.keeper.identity,
+        identities,
+        pins,
+        RootsOverHttps.of_member(controller, lambda: around.keeper.identity),
+        checker,
+        clock=clock,
+        journal=around.journal,
+    )
+    return _Signed(
+        trusting=Trusting(pins, checker, clock, Here(device=membership.device_id, site=membership.site)),
+        ready=pinning.ready,
+        source=lambda: FirstReachable([HttpsSource(controller, around.keeper.identity)]),
+        leases=LeaseFile(pins.folder),
+    )
 
 
 def _files(state_dir: Path, moved: Transfers) -> TransferredFiles:
@@ -137,17 +162,13 @@ def _files(state_dir: Path, moved: Transfers) -> TransferredFiles:
     )
 
 
-def _releasing_means(
-    around: Around, trusting: Trusting, source: Callable[[], TrustSource], files: TransferredFiles
-) -> ReleasingMeans:
-    membership = around.keeper.identity.membership
+def _releasing_means(around: Around, signed: _Signed, files: TransferredFiles) -> ReleasingMeans:
     return ReleasingMeans(
-        trusting=trusting,
-        source=source,
-        pin=_nothing_to_pin,
-        here=Here(device=membership.device_id, site=membership.site),
+        trusting=signed.trusting,
+        source=signed.source,
+        ready=signed.ready,
         manifests=files,
-        leases=LeaseFile(around.settings.paths.state_dir / TRUST),
+        leases=signed.leases,
         stopping=around.stopping,
         receipts=around.receipts,
         clock=around.followed.clock,
@@ -156,12 +177,8 @@ def _releasing_means(
     )
 
 
-async def _nothing_to_pin() -> None:
-    return None
-
-
 def _install_means(
-    around: Around, files: TransferredFiles, installs: SqliteInstallStore, releasing: Releasing
+    around: Around, files: TransferredFiles, installs: SqliteInstallStore, releasing: Releasing, signer: ReceiptSigner
 ) -> InstallMeans:
     settings, followed = around.settings, around.followed
     engine = settings.engine
@@ -194,6 +211,7 @@ def _install_means(
         serving=ReleaseServing(around.caretaker.reload_models, followed.pool),
         orders=releasing,
         receipts=around.receipts,
+        signer=signer,
         journal=around.journal,
         terms=_terms(settings.probation),
     )

@@ -30,7 +30,7 @@ from homebred_daemon.core.releasing import (
     unfit,
 )
 from homebred_daemon.core.stopping import Stopping
-from homebred_daemon.core.trust import Agreed, Here, Lease
+from homebred_daemon.core.trust import Agreed, Lease
 from homebred_daemon.core.trust_refusals import Reason
 from homebred_daemon.errors import HomebredError, UntrustedError
 from homebred_daemon.ports.clock import Clock
@@ -97,9 +97,8 @@ class ReleasingMeans:
     trusting: Trusting
     source: Callable[[], TrustSource]
     """The fleet's files, over whatever reaches it now."""
-    pin: Callable[[], Awaitable[None]]
-    """Pins both roots where none are pinned yet, as the controller gives them. Raises HomebredError: not now."""
-    here: Here
+    ready: Callable[[], Awaitable[bool]]
+    """Whether roots are pinned by now (`pinning`). Raises HomebredError: nobody can say now."""
     manifests: Manifests
     leases: LeaseMemory
     stopping: Callable[[], Stopping]
@@ -148,7 +147,7 @@ class Releasing:
     @property
     def device_id(self) -> str:
         """As the port says."""
-        return self._means.here.device
+        return self._means.trusting.here.device
 
     def lease(self, release: Release) -> Lease | None:
         """As the port says; where it is missing or no longer in force, another look is due."""
@@ -223,7 +222,8 @@ class Releasing:
         self._waits_for_lease = False
         means = self._means
         try:
-            await means.pin()
+            if not await means.ready():
+                return  # the fleet signs nothing yet
             report = await self._look(means.source(), intake, is_fleets=True)
         except HomebredError as error:
             self._failed(error.code)
@@ -301,7 +301,7 @@ class Releasing:
             manifest = read_release(taken.body)
         except DocumentError:
             return _problem(agreed, Reason.MALFORMED)
-        code = unfit(manifest, agreed.target, self._means.here.site)
+        code = unfit(manifest, agreed.target, self._means.trusting.here.site)
         if code:
             return _problem(agreed, code)
         await manifests.keep(agreed.digest, taken.body)

@@ -66,6 +66,7 @@ class Controller:
     revoking: Revoking
     link: Link
     image: PublishedImage
+    director: FolderDirector
     signed: SignedFiles
     release_files: ForEverySite
 
@@ -149,7 +150,9 @@ def assembled(settings: Settings, journal: StructuredJournal) -> Controller:
     blobs = BlobFolder(settings.paths.state_dir / "documents")
     revoking = _revoking(settings, folder, authority, identities, journal)
     image = PublishedImage(settings.releases.image / PUBLISHED)
-    signed = _signed(settings, database, image)
+    releases = settings.releases
+    director = FolderDirector(releases.director / PUBLISHED, releases.online_key, started_at_s=unix_s())
+    signed = _signed(database, image, director)
     release_files = ForEverySite(BlobFolder(settings.paths.state_dir / "blobs"))
     link = linked(
         database,
@@ -175,15 +178,14 @@ def assembled(settings: Settings, journal: StructuredJournal) -> Controller:
         revoking=revoking,
         link=link,
         image=image,
+        director=director,
         signed=signed,
         release_files=release_files,
     )
 
 
-def _signed(settings: Settings, database: Database, image: PublishedImage) -> SignedFiles:
+def _signed(database: Database, image: PublishedImage, director: FolderDirector) -> SignedFiles:
     """What both repositories say, to one device at a time."""
-    releases = settings.releases
-    director = FolderDirector(releases.director / PUBLISHED, releases.online_key, started_at_s=unix_s())
     directing = Directing(StoreDirections(database), image, director, now_s=unix_s)
     return SignedFiles(image=lambda: image.folder, director_roots=lambda: director.folder, directing=directing)
 

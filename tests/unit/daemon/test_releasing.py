@@ -96,6 +96,22 @@ def test_what_cannot_be_pinned_yet_is_no_look() -> None:
     stage.run(story)
 
 
+def test_a_fleet_that_signs_nothing_is_not_looked_at_and_that_is_no_fault() -> None:
+    stage = Stage(look(body_of(7)))
+    stage.signs = False
+
+    async def story(stage: Stage) -> None:
+        await stage.rest(LOOK_EVERY_S + 2)
+        assert stage.looks == 0
+        assert stage.journal.names == []
+        stage.signs = True
+        stage.releasing.news()
+        await stage.rest(2)
+        assert stage.intake.wanted == [7]
+
+    stage.run(story)
+
+
 def test_what_is_refused_is_reported_once_for_as_long_as_it_stays_so() -> None:
     async def story(stage: Stage) -> None:
         for _ in range(3):

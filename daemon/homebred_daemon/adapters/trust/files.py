@@ -64,6 +64,11 @@ class TrustFiles:
         self._generations = self._folder / _GENERATIONS
         self._enrolled_at_s = membership.enrolled_at_s
 
+    @property
+    def folder(self) -> Path:
+        """Of this enrolment; there only once roots are pinned."""
+        return self._folder
+
     def pinned(self) -> Roots | None:
         """As the port says."""
         with self._in_our_words("read"):
