@@ -65,7 +65,7 @@ class EngineFacts:
                 f"{self._python} cannot be started: {error.strerror}",
                 hint="set engine.python to an interpreter of Python 3.10 or newer",
             ) from error
+        if "packages" not in steps:
+            raise EngineUnavailableError(f"{self._python} does not run {ending}".rstrip(), hint="run `homebred doctor`")
         told = {name: steps.get(f"engine {name}", {"error": ending or "not reached"}) for name in ENGINES}
-        if ending and all(each["error"] for each in told.values()):
-            raise EngineUnavailableError(f"{self._python} does not run: {ending}", hint="run `homebred doctor`")
         return {name: each["version"] for name, each in told.items() if not each["error"]}
