@@ -190,14 +190,14 @@ class SyncStage:
         self.identity = identity()
         self.facts = Facts(software_version="1")
 
-    def sync(self, *, accepts_unsigned: bool = True) -> FleetSync:
+    def sync(self, *, accepts_unsigned: bool = True, words: FleetWire | None = None) -> FleetSync:
         """A start of the daemon."""
         return FleetSync(
             Means(
                 outbox=self.outbox,
                 memory=self.memory,
                 documents=self.documents,
-                words=FleetWire(DEVICE),
+                words=words or FleetWire(DEVICE),
                 commands=self.commands,
                 dial=self._dial,
                 identity=lambda: self.identity,

@@ -17,12 +17,12 @@ from homebred_daemon.core.transfer import WantedFile
 from homebred_daemon.errors import SourceAwayError, SourceRefusesError, SourceWrongError, TransferError
 from homebred_daemon.ports.transfer import BlockLine, ByteStream
 
-BLOCK_BYTES: Final = 128 * 1024
-"""As much as the strictest broker in use takes in one message."""
-WINDOW: Final = 8
-"""Blocks that are asked for and not taken yet: a mebibyte of the broker's memory and of ours."""
-BLOCK_WITHIN_S: Final = 60.0
-"""All eight, over a link of a megabit in a minute and a half; a block that is lost is asked for again."""
+BLOCK_BYTES: Final = 32 * 1024
+"""Seconds on the slowest links, so that what else the link carries does not wait long behind one."""
+WINDOW: Final = 32
+"""Blocks that are wanted and not taken yet: a mebibyte of our memory; the line sends for fewer where it is slow."""
+BLOCK_WITHIN_S: Final = 600.0
+"""All of the window at 2 kB/s; the line itself gives up sooner on one that does not come."""
 MOST_BYTES: Final = 50_000_000
 """Of a file, unless a site allows more."""
 

@@ -12,11 +12,13 @@ from google.protobuf.message import DecodeError
 from homebred_daemon.core.commands import MAX_PARAMETERS, Command, CommandResult
 from homebred_daemon.core.fleet_messages import (
     OWN,
+    Answered,
     Desired,
     Document,
     FloorReport,
     Presence,
     Reported,
+    Request,
     Said,
     StopOrder,
     TelemetryAck,
@@ -24,11 +26,12 @@ from homebred_daemon.core.fleet_messages import (
     Unreadable,
 )
 from homebred_daemon.ports.fleet import Message
-from homebred_protocol import topics
+from homebred_protocol import requests, topics
 from homebred_protocol.compression import CompressionError, decompressed
 from homebred_protocol.digests import digest_of
 from homebred_protocol.ids import is_boot_id, is_label
 from homebred_protocol.limits import MAX_GIVEN, MAX_LABELS, MAX_SENTENCE
+from homebred_protocol.requests import MAX_ANSWER_BYTES
 from homebred_protocol.schemas import CURRENT, is_readable
 from homebred_protocol.topics import STREAMS, DeviceTopic, Down, Up
 from homebred_protocol.v1 import fleet_pb2 as wire
@@ -58,7 +61,7 @@ class FleetWire:
         kind, where = self._kind(topic)
         if where is None:
             return Unreadable(kind="", cause="topic")
-        if len(payload) > MAX_MESSAGE_BYTES:
+        if len(payload) > (MAX_ANSWER_BYTES if where is _answered else MAX_MESSAGE_BYTES):
             return Unreadable(kind=kind, cause="too_large")
         try:
             return where(payload)
@@ -76,6 +79,10 @@ class FleetWire:
                 return self._up(Up.REPORTED, _reported(told), retain=True)
             case FloorReport():
                 return self._up(Up.REQUEST, _floor(told), retain=False, name="telemetry-floor")
+            case Request():
+                topic = DeviceTopic(self._device_id, Up.REQUEST, told.operation).text
+                asked = requests.Request(told.correlation, told.body)
+                return Message(topic=topic, payload=requests.request_bytes(asked), retain=False)
             case CommandResult():
                 return self._up(Up.COMMAND_RESULT, _result(told), retain=False)
 
@@ -94,7 +101,7 @@ class FleetWire:
         topic = DeviceTopic(self._device_id, kind, name).text
         return Message(topic=topic, payload=body.SerializeToString(), retain=retain)
 
-    def _kind(self, topic: str) -> tuple[str, _Reader | None]:
+    def _kind(self, topic: str) -> tuple[str, _Reader | None]:  # noqa: PLR0911  # one line for each kind
         if topic == topics.STOP:
             return "stop", _stop
         read = topics.read(topic)
@@ -107,6 +114,8 @@ class FleetWire:
                 return read.kind.value, _ack
             case Down.COMMAND:
                 return read.kind.value, lambda payload: _command(read.name, payload)
+            case Down.RESPONSE:
+                return read.kind.value, _answered
             case _:
                 return "", None
 
@@ -137,6 +146,11 @@ def _ack(payload: bytes) -> TelemetryAck:
         refusal_code=said.refusal_code,
         was_behind=said.was_behind,
     )
+
+
+def _answered(payload: bytes) -> Answered:
+    said = requests.read_answer(payload)
+    return Answered(correlation=said.correlation, outcome=said.outcome, body=said.body)
 
 
 def _stop(payload: bytes) -> StopOrder:

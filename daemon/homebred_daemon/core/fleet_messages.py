@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from homebred_daemon.core.commands import Command, CommandResult
+from homebred_protocol.requests import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,17 @@ class Unreadable:
     """A word: `malformed`, `schema`, `topic`, `too_large`."""
 
 
-Said = Desired | StopOrder | TelemetryAck | Command | Unreadable
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """The controller answers a request."""
+
+    correlation: bytes
+    outcome: Outcome
+    body: bytes
+    """What the operation says, unread; empty unless it is given."""
+
+
+Said = Desired | StopOrder | TelemetryAck | Command | Answered | Unreadable
 """By the controller."""
 
 
@@ -155,5 +166,14 @@ class FloorReport:
     acknowledged_events: int
 
 
-Told = Presence | Reported | FloorReport | CommandResult
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The device asks the controller for something."""
+
+    operation: str
+    correlation: bytes
+    body: bytes
+
+
+Told = Presence | Reported | FloorReport | CommandResult | Request
 """By the device; batches of telemetry are bytes already."""

@@ -17,11 +17,13 @@ from enum import Enum, auto
 from homebred_daemon.core.commands import Command
 from homebred_daemon.core.desired_state import DesiredState, KeepDesired, Outcome, Verdict
 from homebred_daemon.core.fleet_messages import (
+    Answered,
     Desired,
     Facts,
     FloorReport,
     Presence,
     Reported,
+    Request,
     Said,
     StopOrder,
     TelemetryAck,
@@ -61,6 +63,7 @@ from homebred_daemon.core.fleet_steps import (
 )
 from homebred_daemon.core.floor_telling import FloorTelling
 from homebred_daemon.core.reconnecting import Reconnecting
+from homebred_daemon.core.requesting import Abandon, Ask, Failure, Requesting, Settle
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.core.telemetry_window import HeldBack, Impossible, Send, Step, TelemetryWindow, TellFloor
 from homebred_protocol.mqtt import Connected, Delivered, Ended
@@ -116,6 +119,7 @@ class FleetSession:
         self._results_again_after_s = AGAIN_AFTER_S
         self._report_at_s = 0.0
         self._floors = FloorTelling()
+        self._requesting = Requesting(boot_id)
         self._awaited: dict[int, object] = {}
         """What was published in this connection and not acknowledged by the broker, by token."""
         self._tokens = 0
@@ -147,7 +151,13 @@ class FleetSession:
         if self.phase is Phase.AWAY:
             waits.append(self._connect_at_s)
         if self.phase is Phase.HERE:
-            waits += [self.window.due_s(), self._read_results_at_s, self._report_due_s(), self._floors.due_s()]
+            waits += [
+                self._requesting.due_s(),
+                self.window.due_s(),
+                self._read_results_at_s,
+                self._report_due_s(),
+                self._floors.due_s(),
+            ]
         known = [each for each in waits if each is not None]
         return min(known) if known and self.phase is not Phase.GONE else None
 
@@ -184,6 +194,10 @@ class FleetSession:
                 return self._tell_results(event)
             case CommandNews():
                 self._read_results_at_s = at_s
+            case Ask():
+                return self._ask(event, at_s)
+            case Abandon():
+                self._requesting.abandon(event.number)
             case FactsAre():
                 self._facts = event.facts
             case NewCredentials():
@@ -215,7 +229,7 @@ class FleetSession:
 
     def _tell(self, now: Now) -> list[Want]:
         """What a connected device has to say now."""
-        wants: list[Want] = []
+        wants: list[Want] = [*self._requesting.late(now.monotonic_s)]
         if self._read_results_at_s is not None and now.monotonic_s >= self._read_results_at_s:
             self._read_results_at_s = None
             wants.append(ReadResults())
@@ -256,17 +270,19 @@ class FleetSession:
         self._told = None
         self.window.lose_sight()
         self._floors.lose_sight(now.monotonic_s)
+        lost = self._requesting.lose()
         if self.phase is Phase.LEAVING:
             self.phase, self._goodbye_by_s = Phase.GONE, None
-            return [Left()]
+            return [*lost, Left()]
         if self.phase not in (Phase.CONNECTING, Phase.HERE):
-            return []
+            return [*lost]
         self.phase = Phase.AWAY
         wait_s = 0.0
         if self._connect_at_s is None:
             wait_s = self._reconnecting.wait_s(ended.reason, now.monotonic_s, self._chance())
             self._connect_at_s = now.monotonic_s + wait_s
-        return [Note("ended", (("reason", ended.reason), ("detail", ended.detail), ("seconds", round(wait_s, 1))))]
+        about = (("reason", ended.reason), ("detail", ended.detail), ("seconds", round(wait_s, 1)))
+        return [*lost, Note("ended", about)]
 
     def _come_back(self, now: Now) -> list[Want]:
         """Connects anew at once; nobody takes the device for lost meanwhile."""
@@ -306,6 +322,9 @@ class FleetSession:
             case FloorReport():
                 heard = delivered.ok and delivered.heard
                 self._floors.was_delivered(delivered.token, now.monotonic_s, heard=heard)
+            case Request() if not (delivered.ok and delivered.heard):
+                settled = self._requesting.was_not_heard(what, ok=delivered.ok)
+                return [settled] if settled is not None else []
             case Send() if not delivered.ok:
                 self.window.was_turned_away(what.batch, now.monotonic_s)
         return []
@@ -324,6 +343,9 @@ class FleetSession:
                 return self._hear_stop(said, receipt)
             case Command():
                 return [TakeCommand(said, receipt)]
+            case Answered():
+                settled = self._requesting.answered(said)  # None: it comes late, or was abandoned
+                return [Acknowledge(receipt)] if settled is None else [settled, Acknowledge(receipt)]
             case Unreadable():
                 return [Note("ignored", (("kind", said.kind), ("cause", said.cause))), Acknowledge(receipt)]
 
@@ -374,7 +396,13 @@ class FleetSession:
 
     # --- What the device says -----------------------------------------------------------------------------------------
 
-    def _publish(self, told: Presence | Reported | FloorReport | Send) -> Publish:
+    def _ask(self, ask: Ask, at_s: float) -> list[Want]:
+        if self.phase is not Phase.HERE:
+            return [Settle(ask.number, Failure.AWAY)]
+        asked = self._requesting.ask(ask, at_s)
+        return [self._publish(asked) if isinstance(asked, Request) else asked]
+
+    def _publish(self, told: Presence | Reported | FloorReport | Request | Send) -> Publish:
         self._tokens += 1
         self._awaited[self._tokens] = told
         return Publish(told, self._tokens)

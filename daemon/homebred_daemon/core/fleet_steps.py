@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from homebred_daemon.core.commands import Command
 from homebred_daemon.core.desired_state import DesiredStep, Outcome
 from homebred_daemon.core.fleet_messages import Facts, Presence, Said, Told
+from homebred_daemon.core.requesting import Abandon, Ask, Settle
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.core.telemetry_window import Batch, CountRefused, CutNext, Forget, Send, TellFloor
 from homebred_protocol.mqtt import Connected, Delivered, Ended
@@ -134,6 +135,8 @@ Event = (
     | ResultsWait
     | CommandNews
     | FactsAre
+    | Ask
+    | Abandon
     | TimePassed
     | NewCredentials
     | Leave
@@ -252,6 +255,7 @@ Want = (
     | CommandTold
     | ReadResults
     | ReadFloors
+    | Settle
     | Note
     | Left
 )

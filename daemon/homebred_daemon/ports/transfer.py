@@ -55,6 +55,7 @@ class BlockLine(Protocol):
         Raises:
             SourceAwayError: there is no link, or it was lost on its way.
             SourceRefusesError: the controller does not give this file.
+            SourceWrongError: what came is no answer.
         """
         ...
 

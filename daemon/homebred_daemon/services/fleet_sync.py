@@ -51,6 +51,7 @@ from homebred_daemon.core.fleet_steps import (
     Want,
     WasCut,
 )
+from homebred_daemon.core.requesting import Settle
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.core.telemetry_window import CountRefused, CutNext, Forget, Send, TellFloor
 from homebred_daemon.errors import FleetError, HomebredError, StateError
@@ -62,6 +63,8 @@ from homebred_daemon.ports.identity import Identity
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.outbox import NO_OUTBOX, Floor, Outbox, OutboxDepth
 from homebred_daemon.services.background import beside
+from homebred_daemon.services.fleet_notes import note, note_part
+from homebred_daemon.services.link_requests import LinkRequests
 from homebred_protocol.mqtt import Arrived, Connected, Ended, Happening, MqttConnection, SessionTerms, Will
 
 SESSION_EXPIRY_S = 3600
@@ -118,6 +121,8 @@ class FleetSync:
         """Counts them, so that what an earlier one said is not taken for the present one's."""
         self._working: asyncio.Queue[Obtain | Apply] = asyncio.Queue()
         self._has_left = asyncio.Event()
+        self.requests = LinkRequests(self._put, means.clock.monotonic_s)
+        """For who looks at what is signed, and who fetches releases: over the broker, where no other port is open."""
         self._problem, self._changed_at_s = "", 0
         self._hear: Callable[[], None] | None = None
         self._heard: tuple[int, Stopping, bool] = (0, Stopping(), False)
@@ -198,6 +203,7 @@ class FleetSync:
                 finally:
                     await self._say_goodbye()
         finally:
+            self.requests.lose_all()
             if self._connection is not None:
                 self._connection.close()
 
@@ -224,6 +230,7 @@ class FleetSync:
                 await self._begin_anew()
 
     async def _begin_anew(self) -> None:
+        self.requests.lose_all()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -295,11 +302,18 @@ class FleetSync:
                 await self._take(want)
             case CommandTold() | ReadResults():
                 return await self._with_commands(want)
+            case Settle() | Note() | Left():
+                self._tell_here(want)
+        return []
+
+    def _tell_here(self, want: Settle | Note | Left) -> None:
+        match want:
+            case Settle():
+                self.requests.settle(want)
             case Note():
-                self._note(want)
+                note(self._means.journal, want)
             case Left():
                 self._has_left.set()
-        return []
 
     # --- The connection -----------------------------------------------------------------------------------------------
 
@@ -415,18 +429,7 @@ class FleetSync:
             self._means.receipts.receipt(
                 "desired", report.digest, report.state.value, report.problem_code, version=version
             )
-        match report.state:
-            case PartState.APPLIED:
-                self._means.journal.note(fleet_messages.DESIRED_APPLIED, part=report.name, document=report.digest)
-            case PartState.REFUSED:
-                self._means.journal.note(
-                    fleet_messages.DESIRED_REFUSED,
-                    part=report.name,
-                    document=report.digest,
-                    error_code=report.problem_code,
-                )
-            case _:
-                self._means.journal.note(fleet_messages.DESIRED_LATER, part=report.name, error_code=report.problem_code)
+        note_part(self._means.journal, report)
 
     # --- Documents, beside all else -----------------------------------------------------------------------------------
 
@@ -477,27 +480,6 @@ class FleetSync:
             return []
         waiting = tuple(CommandTold(each.result, each.result.id, each.revision) for each in untold)
         return [ResultsWait(waiting)] if waiting else []
-
-    # --- Words for people ---------------------------------------------------------------------------------------------
-
-    def _note(self, note: Note) -> None:
-        about, journal = dict(note.about), self._means.journal
-        match note.what:
-            case "connected":
-                journal.note(fleet_messages.FLEET_CONNECTED, count=about["connection"])
-            case "ended":
-                journal.note(fleet_messages.FLEET_LOST, cause=about["reason"], seconds=about["seconds"])
-            case "ignored":
-                journal.note(fleet_messages.FLEET_IGNORED, part=about["kind"] or "unknown", cause=about["cause"])
-            case "held_back":
-                journal.note(fleet_messages.FLEET_HOLDS_BACK, cause=about["code"], seconds=about["seconds"])
-            case "impossible":
-                journal.note(fleet_messages.FLEET_IGNORED, part="tm-ack", cause="never_cut")
-            case "taken":
-                journal.note(fleet_messages.DESIRED_TAKEN, count=about["version"])
-            case "stop_order":
-                event = fleet_messages.FLEET_STOPPED if about["stopped"] else fleet_messages.FLEET_RESUMED
-                journal.note(event, count=about["epoch"])
 
     def _now(self) -> Now:
         clock = self._means.clock

@@ -15,7 +15,7 @@ from tests.support.memory_block_line import MemoryBlockLine
 from homebred_daemon.adapters.blobs_mqtt import BLOCK_BYTES, BLOCK_WITHIN_S, MOST_BYTES, WINDOW, MqttBlobs
 from homebred_daemon.errors import SourceAwayError, SourceRefusesError, SourceWrongError
 
-ONE = made(20 * BLOCK_BYTES + 77)
+ONE = made(50 * BLOCK_BYTES + 77)
 
 
 def line(*, seed: int = 5) -> MemoryBlockLine:
@@ -75,7 +75,7 @@ async def test_what_came_before_a_lost_block_is_given_first() -> None:
 async def test_a_block_of_another_length_is_wrong() -> None:
     asked = line()
     asked.shortens_by = 1
-    with pytest.raises(SourceWrongError, match="has 131071 bytes instead of 131072"):
+    with pytest.raises(SourceWrongError, match="has 32767 bytes instead of 32768"):
         await read(asked, 0, ONE.file.length)
 
 

@@ -11,6 +11,7 @@ from homebred_daemon.core import floor_telling
 from homebred_daemon.core.commands import Command, CommandResult, State
 from homebred_daemon.core.desired_state import Apply, DesiredState, KeepDesired, KeepPart, KeptDesired, Obtain, Outcome
 from homebred_daemon.core.fleet_messages import (
+    Answered,
     Desired,
     Document,
     Facts,
@@ -18,6 +19,7 @@ from homebred_daemon.core.fleet_messages import (
     PartState,
     Presence,
     Reported,
+    Request,
     StopOrder,
     TelemetryAck,
     Unreadable,
@@ -60,9 +62,11 @@ from homebred_daemon.core.fleet_steps import (
     Want,
     WasCut,
 )
+from homebred_daemon.core.requesting import ANSWER_WITHIN_S, Abandon, Ask, Failure, Settle
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.core.telemetry_window import CutNext, Forget, Send, TellFloor
 from homebred_daemon.ports.outbox import CutBatch
+from homebred_protocol import requests
 from homebred_protocol.mqtt import Connected, Delivered, Ended
 
 BOOT = "ab" * 16
@@ -422,3 +426,74 @@ def test_nothing_depends_on_the_time_of_day() -> None:
     script.unix_s -= 315_360_000
     assert told(script.after(1)) == []
     assert told(script >> WasCut(BATCH)) == [Send(BATCH)]
+
+
+def asking(script: Script, number: int = 1) -> Request:
+    [request] = told(script >> Ask(number, "blocks", b"which"))
+    assert isinstance(request, Request)
+    return request
+
+
+def test_a_request_is_published_and_its_answer_handed_over_and_acknowledged() -> None:
+    script = Script()
+    script.connected()
+    request = asking(script)
+    answer = Answered(correlation=request.correlation, outcome=requests.Outcome.GIVEN, body=b"these")
+    assert script >> Heard(answer, 7) == [Settle(1, b"these"), Acknowledge(7)]
+    assert script >> Heard(answer, 8) == [Acknowledge(8)], "it came twice, and nobody waits for it any more"
+
+
+def test_without_a_connection_a_request_fails_at_once() -> None:
+    script = Script()
+    assert Settle(1, Failure.AWAY) in script >> Ask(1, "trust", b"")
+    script.connected()
+    script >> Leave()
+    assert script >> Ask(2, "trust", b"") == [Settle(2, Failure.AWAY)]
+
+
+def test_a_lost_connection_fails_requests_at_once_and_an_answer_over_the_next_means_nothing() -> None:
+    script = Script()
+    script.connected()
+    request = asking(script)
+    wants = script >> Ended("lost")
+    assert wants[0] == Settle(1, Failure.LOST)
+    script.after(200)
+    script >> Connected(session_present=True)
+    answer = Answered(correlation=request.correlation, outcome=requests.Outcome.GIVEN, body=b"")
+    assert script >> Heard(answer, 7) == [Acknowledge(7)]
+
+
+def test_a_request_that_nobody_answers_fails_when_it_is_due() -> None:
+    script = Script()
+    script.connected()
+    asking(script)
+    assert script.session.due_s() == ANSWER_WITHIN_S
+    assert script.after(ANSWER_WITHIN_S) == [Settle(1, Failure.LATE)]
+
+
+def test_an_abandoned_request_settles_nothing() -> None:
+    script = Script()
+    script.connected()
+    asking(script)
+    script >> Abandon(1)
+    assert script.after(ANSWER_WITHIN_S) == []
+
+
+@pytest.mark.parametrize(
+    ("ok", "heard", "failure"), [(False, True, Failure.TURNED_AWAY), (True, False, Failure.UNHEARD)]
+)
+def test_a_request_that_reaches_nobody_fails_at_once(*, ok: bool, heard: bool, failure: Failure) -> None:
+    script = Script()
+    script.connected()
+    token = token_of(Request, script >> Ask(1, "blocks", b""))
+    assert script >> Delivered(token, ok=ok, heard=heard) == [Settle(1, failure)]
+    token = token_of(Request, script >> Ask(2, "blocks", b""))
+    assert script >> Delivered(token, ok=True) == []
+
+
+def test_who_leaves_settles_what_was_asked() -> None:
+    script = Script()
+    script.connected()
+    asking(script)
+    script >> Leave()
+    assert script >> Ended("closed") == [Settle(1, Failure.LOST), Left()]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -8,11 +9,14 @@ from tests.support.manual_clock import run_with
 from tests.support.memory_outbox import Disk, MemoryOutbox
 from typing_extensions import override
 
+from homebred_daemon.adapters.fleet_wire import FleetWire
 from homebred_daemon.core.commands import CommandResult, State
-from homebred_daemon.core.fleet_messages import Facts, PartState
+from homebred_daemon.core.fleet_messages import Facts, PartState, Said
 from homebred_daemon.errors import ControllerUnreachableError, RequestError, StateError
 from homebred_daemon.ports.fleet_commands import Untold
 from homebred_daemon.ports.outbox import NO_OUTBOX, CutBatch, NewEvent, OutboxDepth
+from homebred_daemon.services.fleet_sync import FleetSync
+from homebred_protocol import requests
 from homebred_protocol.compression import compressed
 from homebred_protocol.digests import digest_of
 from homebred_protocol.schemas import CURRENT
@@ -335,4 +339,79 @@ def test_a_fault_of_our_own_is_reported_and_the_link_begins_anew_with_a_newer_co
             assert said[-1].connection >= 1
 
     stage = SyncStage(outbox=Broken())
+    run_with(stage.clock, script())
+
+
+def test_what_is_asked_over_the_link_is_answered_and_beside_it_telemetry_goes_on() -> None:
+    async def script() -> None:
+        sync = stage.sync()
+        async with asyncio.TaskGroup() as group, sync.running():
+            await stage.until(lambda: sync.is_connected)
+            asked = group.create_task(sync.requests.request("trust", b"which"))
+            stage.outbox.append([NewEvent(stream="route", body=b"")], cursor="1")
+            sync.expect_events()
+            await stage.pass_s(1.5)
+            await stage.until(lambda: bool(stage.controller.of("tm/route")) and bool(stage.controller.of("rq/trust")))
+            [payload] = stage.controller.of("rq/trust")
+            request = requests.read_request(payload)
+            stage.controller.say(f"{OWN}/rs", answered(b"?" * 16, b"another"))
+            stage.controller.say(f"{OWN}/rs", answered(request.correlation, b"a page"))
+            assert (await asked, request.body) == (b"a page", b"which")
+
+    stage = SyncStage()
+    run_with(stage.clock, script())
+
+
+async def failing(sync: FleetSync, reason: str) -> None:
+    with pytest.raises(ControllerUnreachableError, match=reason):
+        await sync.requests.request("trust", b"")
+
+
+def answered(correlation: bytes, body: bytes) -> bytes:
+    return requests.answer_bytes(requests.Answer(correlation, requests.Outcome.GIVEN, body))
+
+
+def test_what_is_asked_without_a_link_or_over_one_that_ends_fails_at_once() -> None:
+    async def script() -> None:
+        sync = stage.sync()
+        async with asyncio.TaskGroup() as group, sync.running():
+            group.create_task(failing(sync, "there is no link"))
+            await stage.until(lambda: sync.is_connected)
+            group.create_task(failing(sync, "was lost"))
+            await stage.until(lambda: bool(stage.controller.of("rq/trust")))
+            stage.broker.cut("dev-1")
+            await stage.until(lambda: not sync.is_connected)
+            await stage.pass_s(2)
+            await stage.until(lambda: sync.is_connected)
+            group.create_task(failing(sync, r"no link|was lost"))
+            await stage.until(lambda: len(stage.controller.of("rq/trust")) == 2)
+
+    stage = SyncStage()
+    run_with(stage.clock, script())
+
+
+def test_a_fault_of_our_own_leaves_nobody_waiting_for_an_answer() -> None:
+    class Broken(FleetWire):
+        breaks = True
+
+        @override
+        def read(self, topic: str, payload: bytes) -> Said:
+            if self.breaks:
+                raise ZeroDivisionError
+            return super().read(topic, payload)
+
+    async def script() -> None:
+        sync = stage.sync(words=Broken("dev-1"))
+        async with sync.running():
+            await stage.until(lambda: sync.is_connected)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(failing(sync, "no link"))
+                await stage.until(lambda: bool(stage.controller.of("rq/trust")))
+                stage.controller.say(f"{OWN}/rs", b"")
+            assert len(stage.defects) == 1
+            Broken.breaks = False
+            await stage.pass_s(61)
+            await stage.until(lambda: sync.is_connected)
+
+    stage = SyncStage()
     run_with(stage.clock, script())

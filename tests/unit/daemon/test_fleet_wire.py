@@ -11,6 +11,7 @@ from homebred_daemon.adapters.store.fleet_state import SqliteFleetMemory
 from homebred_daemon.core.commands import Command
 from homebred_daemon.core.fleet_messages import (
     OWN,
+    Answered,
     Desired,
     Document,
     Facts,
@@ -19,11 +20,13 @@ from homebred_daemon.core.fleet_messages import (
     PartState,
     Presence,
     Reported,
+    Request,
     StopOrder,
     TelemetryAck,
     Unreadable,
 )
 from homebred_daemon.core.stopping import Stopping
+from homebred_protocol import requests
 from homebred_protocol.compression import compressed
 from homebred_protocol.digests import digest_of
 from homebred_protocol.limits import MAX_GIVEN
@@ -123,7 +126,7 @@ def test_the_next_schema_is_understood() -> None:
 
 
 @pytest.mark.parametrize(
-    "topic", ["hb/1/default/d/dev-2/desired", f"{OWN_TOPICS}/reported", f"{OWN_TOPICS}/rs", "x", f"{OWN_TOPICS}/cmd/"]
+    "topic", ["hb/1/default/d/dev-2/desired", f"{OWN_TOPICS}/reported", f"{OWN_TOPICS}/rs/x", "x", f"{OWN_TOPICS}/cmd/"]
 )
 def test_what_is_no_topic_of_this_devices_says_nothing(topic: str) -> None:
     assert WORDS.read(topic, desired()) == Unreadable(kind="", cause="topic")
@@ -135,7 +138,9 @@ def test_what_is_too_large_is_not_even_looked_at() -> None:
     )
 
 
-@given(st.sampled_from([STOP, *(f"{OWN_TOPICS}/{kind}" for kind in ("desired", "tm-ack", "cmd/ping"))]), st.binary())
+@given(
+    st.sampled_from([STOP, *(f"{OWN_TOPICS}/{kind}" for kind in ("desired", "tm-ack", "cmd/ping", "rs"))]), st.binary()
+)
 def test_nothing_that_comes_fails(topic: str, payload: bytes) -> None:
     WORDS.read(topic, payload)
 
@@ -169,3 +174,19 @@ def test_what_the_device_says_is_what_is_read_again() -> None:
     assert (said.topic, said.retain) == (f"{OWN_TOPICS}/rq/telemetry-floor", False)
     assert wire.TelemetryFloor.FromString(said.payload).stream == wire.STREAM_GAP
     assert WORDS.telemetry_topic("route") == f"{OWN_TOPICS}/tm/route"
+
+
+def test_a_request_goes_to_its_operation_with_its_head() -> None:
+    said = WORDS.message(Request(operation="blocks", correlation=b"c" * 16, body=b"which"))
+    assert (said.topic, said.retain) == (f"{OWN_TOPICS}/rq/blocks", False)
+    assert requests.read_request(said.payload) == requests.Request(b"c" * 16, b"which")
+
+
+def test_an_answer_may_be_longer_than_any_other_message_and_what_is_none_is_said_to_be() -> None:
+    body = b"x" * requests.MAX_ANSWERED_BYTES
+    payload = requests.answer_bytes(requests.Answer(b"c" * 16, requests.Outcome.GIVEN, body))
+    said = WORDS.read(f"{OWN_TOPICS}/rs", payload)
+    assert said == Answered(correlation=b"c" * 16, outcome=requests.Outcome.GIVEN, body=body)
+    assert WORDS.read(f"{OWN_TOPICS}/rs", payload + b"x") == Unreadable(kind="rs", cause="too_large")
+    assert WORDS.read(f"{OWN_TOPICS}/rs", b"c" * 16 + b"\xff") == Unreadable(kind="rs", cause="malformed")
+    assert WORDS.read(OWN_TOPICS.replace("dev-1", "dev-2") + "/rs", payload) == Unreadable(kind="", cause="topic")

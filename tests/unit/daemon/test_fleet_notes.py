@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+from tests.support.recorded_journal import RecordedJournal
+
+from homebred_daemon.core.fleet_messages import PartReport, PartState
+from homebred_daemon.core.fleet_steps import Note
+from homebred_daemon.services.fleet_notes import note, note_part
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        (Note("connected", (("connection", 2),)), "fleet_connected"),
+        (Note("ended", (("reason", "lost"), ("detail", "x"), ("seconds", 1.5))), "fleet_lost"),
+        (Note("ignored", (("kind", ""), ("cause", "topic"))), "fleet_ignored"),
+        (Note("held_back", (("code", "schema"), ("seconds", 600.0))), "fleet_holds_back"),
+        (Note("impossible", (("stream", "route"), ("seq", 9))), "fleet_ignored"),
+        (Note("taken", (("version", 3),)), "desired_taken"),
+        (Note("stop_order", (("epoch", 3), ("stopped", 1))), "fleet_stopped"),
+        (Note("stop_order", (("epoch", 4), ("stopped", 0))), "fleet_resumed"),
+    ],
+)
+def test_each_note_is_an_entry_of_the_log_with_all_that_it_speaks_of(said: Note, name: str) -> None:
+    journal = RecordedJournal()
+    note(journal, said)
+    assert journal.names == [name]
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "name"),
+    [
+        (PartState.APPLIED, "", "desired_applied"),
+        (PartState.REFUSED, "bad_request", "desired_refused"),
+        (PartState.FETCHING, "controller_unreachable", "desired_later"),
+        (PartState.STOPPED, "stopped", "desired_later"),
+    ],
+)
+def test_what_became_of_a_part_is_an_entry_with_its_digest_and_code(state: PartState, code: str, name: str) -> None:
+    journal = RecordedJournal()
+    note_part(journal, PartReport(name="policy", digest="sha256:" + "a" * 64, state=state, problem_code=code))
+    assert journal.names == [name]
