@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-SHARE = 16
-"""Requests of one device that may wait: more than it asks for at once while it waits for answers."""
-MOST = 2048
+SHARE = 40
+"""Requests of one device that may wait: as many as it has under way at once."""
+MOST = 4096
 """Of all devices, as far as each has no more than its one."""
 AT_ONCE = 2
 """Of one device's, being answered."""
