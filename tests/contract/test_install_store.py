@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support.memory_installs import MemoryInstallStore
 from homebred_daemon.adapters.store.installs import INSTALLS, KEPT_INSTALLS, MOST_OUTCOMES, SqliteInstallStore
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.deployment import Event, Install, State, Tally
+from homebred_daemon.core.pairs import NONE_YET, Pair, Pairs
 from homebred_daemon.errors import StateError
 from homebred_daemon.ports.installs import Counted, InstallStore
 
@@ -73,6 +75,19 @@ def test_an_event_that_cannot_come_changes_nothing(store: InstallStore) -> None:
     with pytest.raises(ValueError, match="cannot come"):
         store.move(install, Event.ACTIVATED, now_s=NOW_S, facts={})
     assert store.find(install.seq) == install
+
+
+def test_what_it_and_what_serves_made_of_the_same_tasks_is_kept(store: InstallStore) -> None:
+    install = moved(store, store.begin(release(1), now_s=NOW_S), *TO_PROBATION[:3], Event.PASSED_TO_SHADOW)
+    assert install.pairs == NONE_YET
+    pairs = Pairs(version="v1").plus(Pair(serving_is_good=True, newcomer_is_good=False))
+    assert store.compare(install, pairs) == replace(install, pairs=pairs)
+    assert store.find(install.seq) == replace(install, pairs=pairs)
+    assert store.unfinished() == [replace(install, pairs=pairs)]
+    assert len(store.steps(install)) == 5
+    further = moved(store, replace(install, pairs=pairs), Event.COMPARED)
+    assert store.find(install.seq) == further
+    assert (further.state, further.pairs) == (State.ACTIVATING, pairs)
 
 
 def test_what_it_waits_for_is_kept_without_a_step_and_forgotten_with_the_next_move(store: InstallStore) -> None:

@@ -19,6 +19,7 @@ from typing_extensions import override
 from homebred_daemon.core.compatibility import DeviceFacts, Refusal
 from homebred_daemon.core.deployment import Install, State, Tally
 from homebred_daemon.core.gate import Found, Trial
+from homebred_daemon.core.pairs import Pair
 from homebred_daemon.core.probation import ProbationTerms
 from homebred_daemon.core.releases import Release, ReleaseFile
 from homebred_daemon.core.shelf import StoredSpecialist
@@ -29,7 +30,7 @@ from homebred_daemon.ports.installs import Counted, InstallStore, ReleaseStore, 
 from homebred_daemon.services.install_acts import InstallMeans
 from homebred_daemon.services.installing import Installing
 from homebred_protocol.digests import digest_of
-from homebred_protocol.documents.release_values import Constraints, GoldenDemand
+from homebred_protocol.documents.release_values import Constraints, GoldenDemand, Shadow
 
 T = TypeVar("T")
 DEVICE = "clinic-7"
@@ -43,7 +44,9 @@ FACTS = DeviceFacts(
 )
 
 
-def release(number: int, specialist_id: str = SPECIALIST, *, minimum_ppm: int = 800_000) -> Release:
+def release(
+    number: int, specialist_id: str = SPECIALIST, *, minimum_ppm: int = 800_000, shadow: Shadow | None = None
+) -> Release:
     """A release of the echo engine; another number, other bytes."""
     return Release(
         id=specialist_id,
@@ -54,6 +57,7 @@ def release(number: int, specialist_id: str = SPECIALIST, *, minimum_ppm: int = 
         files=(ReleaseFile(path="specialist.toml", digest=f"sha256:{number:064x}", length=10),),
         constraints=Constraints(engine="echo"),
         golden=(GoldenDemand(workflow=WORKFLOW, path="golden/w.jsonl", scorer="exact", minimum_ppm=minimum_ppm),),
+        shadow=shadow,
     )
 
 
@@ -115,6 +119,46 @@ class FakeGate:
 
     async def facts(self, engine: str) -> DeviceFacts:
         return self.device
+
+
+@dataclass(slots=True)
+class FakeShadow:
+    """Fulfils `ports.shadowing.Shadow` and what its context yields: tasks come as a test writes them down."""
+
+    pairs: list[Pair] = field(default_factory=list)
+    """Those to come; then none does."""
+    refusal: Refusal | None = None
+    failures: list[HomebredError] = field(default_factory=list)
+    begun: list[tuple[int, int]] = field(default_factory=list)
+    """Numbers of newcomer and of what served, for each time that one began to answer."""
+    at_work: int = 0
+    """Newcomers that answer now."""
+    rests: int = 0
+
+    def obstacle(self, newcomer: StoredSpecialist, serving: StoredSpecialist) -> Refusal | None:
+        assert newcomer.version != serving.version
+        return self.refusal
+
+    @asynccontextmanager
+    async def beside(self, newcomer: StoredSpecialist, serving: StoredSpecialist) -> AsyncIterator[FakeShadow]:
+        self.begun.append((newcomer.release, serving.release))
+        self.at_work += 1
+        try:
+            yield self
+        finally:
+            self.at_work -= 1
+
+    async def next(self) -> Pair:
+        if self.failures:
+            raise self.failures.pop()
+        if not self.pairs:
+            await asyncio.Event().wait()
+        return self.pairs.pop(0)
+
+    @asynccontextmanager
+    async def resting(self) -> AsyncIterator[None]:
+        self.rests += 1
+        yield
 
 
 @dataclass(slots=True)
@@ -220,6 +264,7 @@ class Device:
         self.installs: InstallStore = installs or self.memory
         self.store = store or MemoryReleaseStore()
         self.files, self.gate, self.receipts = Files(), FakeGate(), Receipts()
+        self.shadow = FakeShadow()
         self.serving = FakeServing(self.store)
         self.orders = FakeOrders(self.clock)
         self.journal = RecordedJournal()
@@ -244,6 +289,7 @@ class Device:
             journal=self.journal,
             terms=TERMS,
             signer=self,
+            shadow=self.shadow,
         )
         self.installing = Installing(means, report_defect=self.defects.append)
         asyncio.get_running_loop().set_default_executor(AtOnce())
@@ -251,11 +297,11 @@ class Device:
             yield self.installing
         assert not self.defects, self.defects
 
-    async def want(self, *numbers: int, base: str = "") -> None:
+    async def want(self, *numbers: int, base: str = "", shadow: Shadow | None = None) -> None:
         """Has releases wanted whose files are there."""
         for number in numbers:
             self.store.offers[release(number).digest] = specialist(number, base=base)
-            await self.installing.want(release(number))
+            await self.installing.want(release(number, shadow=shadow))
 
     async def until(self, state: State, number: int) -> Install:
         """The newest install of a release, once it is in a state."""

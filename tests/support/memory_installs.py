@@ -9,6 +9,7 @@ from pathlib import Path
 from homebred_daemon.core.activation import BY_HAND, Activation, InForce
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.deployment import Event, Install, State, Tally
+from homebred_daemon.core.pairs import Pairs
 from homebred_daemon.core.releases import Release
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.errors import StateError, UnwritableError
@@ -67,6 +68,11 @@ class MemoryInstallStore:
             self._write()
             self._installs[install.seq] = held
         return held
+
+    def compare(self, install: Install, pairs: Pairs) -> Install:
+        self._write()
+        self._installs[install.seq] = replace(self._installs[install.seq], pairs=pairs)
+        return self._installs[install.seq]
 
     def refer(self, install: Install, version: str, reference: Tally) -> Install:
         self._write()

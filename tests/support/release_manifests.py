@@ -20,6 +20,7 @@ from homebred_protocol.documents.release_values import (
     ReleaseBase,
     ReleaseFile,
     ReleaseManifest,
+    Shadow,
 )
 from homebred_protocol.documents.specialist import SCORERS
 from homebred_protocol.targets import MAX_NUMBER
@@ -93,6 +94,7 @@ WHOLE: Document = {
     "gate": {
         "golden": [{**SMALL["gate"]["golden"][0], "maximum_p95_ms": 1_500}],
         "maximum_memory_bytes": 900_000_000,
+        "shadow": {"outcomes": 100, "longest_s": 86_400},
     },
     "workflows": ["*", "intake"],
     "provenance": [
@@ -205,6 +207,9 @@ def manifests(draw: st.DrawFn) -> ReleaseManifest:
         gate=Gate(
             golden=tuple(sorted(demands, key=lambda one: one.workflow)),
             maximum_memory_bytes=draw(st.integers(0, 10**12)),
+            shadow=draw(
+                st.none() | st.builds(Shadow, outcomes=st.integers(20, 2000), longest_s=st.integers(60, 604_800))
+            ),
         ),
         workflows=workflows,
         licence=draw(_LINES),

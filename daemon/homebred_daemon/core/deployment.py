@@ -13,6 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from homebred_daemon.core.compatibility import Refusal
+from homebred_daemon.core.pairs import NONE_YET, Pairs
 from homebred_daemon.core.releases import Release
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.core.trust import Lease, refused_lease
@@ -28,6 +29,7 @@ class State(StrEnum):
     VERIFYING = "verifying"
     CHECKING = "checking"
     GATING = "gating"
+    SHADOWING = "shadowing"
     ACTIVATING = "activating"
     PROBATION = "probation"
     ROLLING_BACK = "rolling_back"
@@ -47,6 +49,10 @@ class Event(StrEnum):
     """What was there whole is not: it is fetched again."""
     FITS = "fits"
     PASSED = "passed"
+    PASSED_TO_SHADOW = "passed_to_shadow"
+    """It has passed its gate, and asks to be compared beside what serves."""
+    COMPARED = "compared"
+    """It was not found worse, or could not be compared."""
     REFUSAL = "refusal"
     ACTIVATED = "activated"
     HEALTHY = "healthy"
@@ -82,7 +88,11 @@ TABLE: Mapping[State, Phase] = MappingProxyType({
                               then={Event.FITS: State.GATING, Event.DAMAGED: State.DOWNLOADING,
                                     Event.REFUSAL: State.REFUSED, **_GIVEN_UP}),
     State.GATING:       Phase(act="measure it on its golden sets",               kept="its slot in the store",
-                              then={Event.PASSED: State.ACTIVATING, Event.DAMAGED: State.DOWNLOADING,
+                              then={Event.PASSED: State.ACTIVATING, Event.PASSED_TO_SHADOW: State.SHADOWING,
+                                    Event.DAMAGED: State.DOWNLOADING,
+                                    Event.REFUSAL: State.REFUSED, **_GIVEN_UP}),
+    State.SHADOWING:    Phase(act="answer tasks again beside what serves",       kept="the gate's facts, counts",
+                              then={Event.COMPARED: State.ACTIVATING, Event.DAMAGED: State.DOWNLOADING,
                                     Event.REFUSAL: State.REFUSED, **_GIVEN_UP}),
     State.ACTIVATING:   Phase(act="under a lease, move the activation record",   kept="the gate's facts, its fitness",
                               then={Event.ACTIVATED: State.PROBATION, Event.DAMAGED: State.DOWNLOADING,
@@ -139,6 +149,8 @@ class Install:
     """Why it is where it is, or what it waits for."""
     reason: str = ""
     """The same for people."""
+    pairs: Pairs = NONE_YET
+    """Of its answers and those of what serves to the same tasks."""
     counted: Tally = Tally()
     """Outcomes since it was activated."""
     reference: Tally = Tally()
@@ -227,8 +239,10 @@ def _is_final(install: Install) -> bool:
 
 def receipt_word(event: Event | None, state: State) -> str:
     """What the fleet is told of a step; empty: it is no news to it."""
-    if event is Event.PASSED:
+    if event in {Event.PASSED, Event.PASSED_TO_SHADOW}:
         return "gate_passed"
+    if event is Event.COMPARED:
+        return "shadow_passed"
     if event is Event.ACTIVATED:
         return "activated"
     return state.value if state in ENDED else ""

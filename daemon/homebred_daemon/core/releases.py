@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from homebred_protocol.documents.fields import DocumentError, Fields
-from homebred_protocol.documents.release_values import Constraints, GoldenDemand, ReleaseManifest
+from homebred_protocol.documents.release_values import Constraints, GoldenDemand, ReleaseManifest, Shadow
 
 Record = dict[str, Any]
 
@@ -48,6 +48,8 @@ class Release:
     """At least one: a release without a gate is none."""
     maximum_memory_bytes: int = 0
     """What its engine's process may take on the gate; 0: no bound."""
+    shadow: Shadow | None = None
+    """How it is compared with what serves, on this device's own tasks; None: it is not."""
     digests: Mapping[str, str] = field(init=False, repr=False, compare=False)
     """Digest by path."""
 
@@ -72,6 +74,7 @@ def release_of(manifest: ReleaseManifest, target: str, digest: str) -> Release:
         constraints=manifest.constraints,
         golden=manifest.gate.golden,
         maximum_memory_bytes=manifest.gate.maximum_memory_bytes,
+        shadow=manifest.gate.shadow,
     )
 
 
@@ -88,6 +91,7 @@ def release_record(release: Release) -> Record:
         "constraints": {name: getattr(constraints, name) for name in _CONSTRAINTS},
         "golden": [{name: getattr(each, name) for name in _GOLDEN} for each in golden],
         "maximum_memory_bytes": release.maximum_memory_bytes,
+        **({} if release.shadow is None else {"shadow": {name: getattr(release.shadow, name) for name in _SHADOW}}),
     }
 
 
@@ -98,7 +102,7 @@ def read_release(document: object) -> Release:
         DocumentError: it is none.
     """
     fields = Fields(document)
-    constraints = fields.table("constraints")
+    constraints, shadow = fields.table("constraints"), fields.table("shadow")
     release = Release(
         id=fields.text("id", required=True) or "",
         number=fields.integer("number", required=True) or 0,
@@ -109,6 +113,7 @@ def read_release(document: object) -> Release:
         constraints=Constraints(engine="") if constraints is None else _constraints(constraints),
         golden=tuple(_golden(entry) for entry in fields.listed("golden")),
         maximum_memory_bytes=fields.integer("maximum_memory_bytes", 0) or 0,
+        shadow=None if shadow is None else _shadow(shadow),
     )
     fields.finish()
     if fields.problems:
@@ -118,6 +123,7 @@ def read_release(document: object) -> Release:
 
 _CONSTRAINTS = tuple(Constraints.__dataclass_fields__)
 _GOLDEN = tuple(GoldenDemand.__dataclass_fields__)
+_SHADOW = tuple(Shadow.__dataclass_fields__)
 
 
 def _file(fields: Fields) -> ReleaseFile:
@@ -138,6 +144,12 @@ def _constraints(fields: Fields) -> Constraints:
     )
     fields.finish()
     return constraints
+
+
+def _shadow(fields: Fields) -> Shadow:
+    shadow = Shadow(**{name: fields.integer(name, required=True) or 0 for name in _SHADOW})
+    fields.finish()
+    return shadow
 
 
 def _golden(fields: Fields) -> GoldenDemand:

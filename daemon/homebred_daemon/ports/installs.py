@@ -11,6 +11,7 @@ from homebred_daemon.core.activation import InForce
 from homebred_daemon.core.compatibility import DeviceFacts, Refusal
 from homebred_daemon.core.deployment import Event, Install, State, Tally
 from homebred_daemon.core.gate import Trial
+from homebred_daemon.core.pairs import Pairs
 from homebred_daemon.core.releases import Release
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.core.stopping import Stopping
@@ -192,6 +193,10 @@ class InstallStore(Protocol):
 
     def hold(self, install: Install, refusal: Refusal, *, attempts: int) -> Install:
         """Keeps what an install waits for, and how often its act broke off; it makes no step."""
+        ...
+
+    def compare(self, install: Install, pairs: Pairs) -> Install:
+        """Keeps what it and what serves made of the same tasks."""
         ...
 
     def refer(self, install: Install, version: str, reference: Tally) -> Install:

@@ -43,6 +43,7 @@ from homebred_daemon.services.admission import Admission
 from homebred_daemon.services.asking import Asking, AttemptFailedError, Generated
 from homebred_daemon.services.cascading import Cascading
 from homebred_daemon.services.escalating import Escalating, EscalationFailedError, leaving_context
+from homebred_daemon.services.shadowing import Answered, Hears, unheard
 from homebred_daemon.services.standing import Means, Standing
 from homebred_daemon.services.summarising import summarised
 from homebred_daemon.services.way_out import NO_WAY_OUT, WayOut
@@ -66,6 +67,8 @@ class Answering:
         self.admission = Admission()
         self.way_out = way_out
         """Set once at start, where the device has a cloud lane."""
+        self.heard: Hears = unheard
+        """Hears of each task whose caller has its answer; set once at start, where newcomers answer again."""
         self._means = means
 
     async def route(self, accepted: AcceptedTask) -> Routed:
@@ -100,7 +103,8 @@ class Answering:
         standing = self.standing
         with self.admission.admitted():
             self._admit(standing, accepted)
-            await _Run(standing, self._means, accepted, emit, heard, way_out=self.way_out).to_outcome()
+            answered = await _Run(standing, self._means, accepted, emit, heard, way_out=self.way_out).to_outcome()
+        self.heard(answered)
 
     def _admit(self, standing: Standing, accepted: AcceptedTask) -> None:
         standing.require_workflow(accepted.caller, accepted.task.workflow)
@@ -211,9 +215,12 @@ class _Run:
         self._findings = [Finding.REJECTED_BY_CALLER] if accepted.rejects else []
         """What the way to the answer left behind; the answer's own findings join them."""
         self._cascading = Cascading(standing, accepted, means, self._note)
+        self._asked_first = ""
+        """The specialist that the first decision asked alone, if it did."""
+        self._has_failed = False
 
-    async def to_outcome(self) -> None:
-        """Runs the task to its one outcome, within its deadline.
+    async def to_outcome(self) -> Answered:
+        """Runs the task to its one outcome, within its deadline; what became of it.
 
         Raises:
             OverloadedError: only a person could answer it, and the review queue is full; nothing was recorded.
@@ -225,6 +232,13 @@ class _Run:
         if outcome.record.answered_by:
             self._cascading.answered(self._route_id, outcome.record.answered_by)
         await self._emit(outcome)
+        return Answered(
+            standing=self._standing,
+            accepted=self._accepted,
+            asked=self._asked_first,
+            has_failed=self._has_failed,
+            record=outcome.record,
+        )
 
     async def _outcome(self) -> Outcome:
         try:
@@ -262,12 +276,15 @@ class _Run:
                 return self._with_answer("answer", escalated)
             if not stack:
                 return await self._handed_over(decision)
+            if number == 1 and status == "answer" and len(stack) == 1:
+                (self._asked_first,) = stack
             try:
                 generated = await self._asking().ask(stack)
                 await self._delivered(generated)
                 return self._with_answer(status, generated)
             except AttemptFailedError as failure:
                 self._note(Finding.FALLBACK)
+                self._has_failed = True
                 if number == MAX_DECISIONS:
                     raise EngineUnavailableError(
                         f"{MAX_DECISIONS} specialists failed in turn; the last was {failure}"

@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
+from homebred_daemon.core.memory_plan import Need
 from homebred_daemon.core.supervision import FAULTS_TO_BREAK, Event
 from homebred_daemon.inbound.caretaking import WorkerState
 from homebred_daemon.ports.clock import Clock
@@ -22,6 +23,7 @@ from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.measures import UNMEASURED, Measures
 from homebred_daemon.services.adapting import AdapterChange, AdaptersNotChangedError, Adapting
 from homebred_daemon.services.background import task_group
+from homebred_daemon.services.guest import Guest
 from homebred_daemon.services.loading import LoadedWorker, LoadFailure, Room, loaded_worker
 from homebred_daemon.services.places import Place, Places, Resident
 from homebred_daemon.services.pool_notes import PoolNotes
@@ -66,6 +68,7 @@ class WorkerPool:
         self._abandonable: set[asyncio.Task[Any]] = set()
         """Tasks that closing cancels; stops it waits for."""
         self._is_open = False
+        self.guest = Guest(launcher, room, self)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -190,6 +193,10 @@ class WorkerPool:
                 found |= place.resident.adapting.in_use
         return frozenset(found)
 
+    def spare(self, need: Need) -> Need | None:
+        """The most that a guest may take, 0: not bounded; None: somebody is served or waits, or it does not fit."""
+        return None if self._stops else self._places.spare(need)
+
     def condition(self, model: ServedModel, adapter: ServedAdapter | None = None) -> Condition:
         """What is to be said of the model's failures, of room that it cannot have, and of its adapter."""
         condition = self._supervisor.condition(model)
@@ -242,6 +249,7 @@ class WorkerPool:
     @contextmanager
     def _held(self, model: ServedModel) -> Iterator[Place]:
         """The model's place, which is not given away meanwhile."""
+        self.guest.interrupt()
         place = self._places.hold(model)
         try:
             yield place
@@ -330,6 +338,7 @@ class WorkerPool:
         """Loads a newcomer, once those on their way out have freed their memory, and tells all who wait."""
         if self._stops:
             await asyncio.wait(self._stops)
+        await self.guest.leave()
         started_s = self._clock.monotonic_s()
         adapters = self._adapters.get(place.model, ())
         options = self._room.load_options(place.model, adapters, beside=self._places.beside(place))
@@ -465,6 +474,7 @@ class WorkerPool:
         for task in self._abandonable:
             task.cancel()
         self._end(self._places.clear())
+        self._own(self.guest.leave(), self._stops)
 
     def _end(self, residents: list[Resident]) -> None:
         for resident in residents:

@@ -26,8 +26,9 @@ from homebred_daemon.core.deployment import (
     stopped,
 )
 from homebred_daemon.core.probation import ProbationTerms, Standing
+from homebred_daemon.core.shadow import Comparison
 from homebred_daemon.core.shelf import StoredSpecialist
-from homebred_daemon.errors import HomebredError, UnwritableError
+from homebred_daemon.errors import EngineUnavailableError, HomebredError, UnwritableError
 from homebred_daemon.ports.fleet_commands import OutcomeReceipts
 from homebred_daemon.ports.installs import (
     Gate,
@@ -39,6 +40,8 @@ from homebred_daemon.ports.installs import (
     Serving,
 )
 from homebred_daemon.ports.journal import Journal
+from homebred_daemon.ports.shadowing import Shadow
+from homebred_daemon.services.comparing import Comparing, NoShadow
 from homebred_daemon.services.gating import found_of
 from homebred_daemon.services.install_book import InstallBook, on_thread
 
@@ -60,6 +63,7 @@ class InstallMeans:
     terms: ProbationTerms = field(default_factory=ProbationTerms)
     signer: ReceiptSigner | None = None
     """None: receipts go out unsigned, and nobody but this device's own connection can bring them."""
+    shadow: Shadow = field(default_factory=NoShadow)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +94,7 @@ class InstallActs:
     def __init__(self, means: InstallMeans, book: InstallBook) -> None:
         self._means = means
         self._book = book
+        self._comparing = Comparing(means.shadow, means.orders, book)
         self._gating = asyncio.Lock()
         """One gate at a time: two models at once need not fit beside what serves."""
         self._moving: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -99,6 +104,7 @@ class InstallActs:
             State.VERIFYING: self._verify,
             State.CHECKING: self._check,
             State.GATING: self._pass_gate,
+            State.SHADOWING: self._compare,
             State.ACTIVATING: self._activate,
             State.PROBATION: self._watch,
             State.ROLLING_BACK: self._roll_back,
@@ -164,22 +170,31 @@ class InstallActs:
         stored = await self._stored(release.id, release.number)
         if stored is None:
             return await self._damaged(install, _gone())
-        async with self._gating:
+        async with self._gating, self._means.shadow.resting():
             try:
                 golden = await on_thread(partial(store.golden_paths, release))
                 trial = await self._means.gate.try_out(stored, golden)
             except UnwritableError:
                 raise
             except HomebredError as error:
-                why = Refusal(code="engine_failed", sentence=error.message)
-                if install.attempts + 1 >= MAX_ATTEMPTS:
-                    return Moves(event=Event.REFUSAL, refusal=why)
-                return Waits(why=why, broke_off=True)
+                return _engine_failed(install, error)
         if isinstance(trial, Refusal):
             return Moves(event=Event.REFUSAL, refusal=trial)
         verdict = gate.judged(release.golden, release.maximum_memory_bytes, trial, await self._incumbent(release.id))
-        event = Event.PASSED if verdict.refusal is None else Event.REFUSAL
+        passed = Event.PASSED if release.shadow is None else Event.PASSED_TO_SHADOW
+        event = passed if verdict.refusal is None else Event.REFUSAL
         return Moves(event=event, refusal=verdict.refusal, facts=verdict.facts)
+
+    async def _compare(self, install: Install) -> Outcome:
+        stored = await self._stored(install.release.id, install.release.number)
+        if stored is None:
+            return await self._damaged(install, _gone())
+        try:
+            found = await self._comparing.compared(install, stored, partial(self._current, install.release.id))
+        except EngineUnavailableError as error:
+            return _engine_failed(install, error)
+        event = Event.REFUSAL if found.standing is Comparison.WORSE else Event.COMPARED
+        return Moves(event=event, refusal=found.note, facts=found.facts)
 
     async def _activate(self, install: Install) -> Outcome:
         release, means = install.release, self._means
@@ -274,11 +289,13 @@ class InstallActs:
 
     async def _incumbent(self, specialist_id: str) -> Mapping[str, gate.Found]:
         """What was measured here of what serves now."""
-        in_force = await on_thread(partial(self._means.store.in_force, specialist_id))
-        if in_force.current is None:
-            return {}
-        stored = await self._stored(specialist_id, in_force.current.number)
+        stored = await self._current(specialist_id)
         return {} if stored is None else {name: found_of(each) for name, each in stored.measurements.items()}
+
+    async def _current(self, specialist_id: str) -> StoredSpecialist | None:
+        """What serves now."""
+        in_force = await on_thread(partial(self._means.store.in_force, specialist_id))
+        return None if in_force.current is None else await self._stored(specialist_id, in_force.current.number)
 
     async def _damaged(self, install: Install, why: Refusal) -> Outcome:
         """Fetched again, unless it came to nothing several times: then the disk or the release is at fault."""
@@ -286,6 +303,14 @@ class InstallActs:
         if sum(step.event is Event.DAMAGED for step in steps) + 1 >= MAX_ATTEMPTS:
             return Moves(event=Event.REFUSAL, refusal=Refusal(code="too_often_damaged", sentence=why.sentence))
         return Moves(event=Event.DAMAGED, refusal=why)
+
+
+def _engine_failed(install: Install, error: HomebredError) -> Outcome:
+    """It is tried again, a few times."""
+    why = Refusal(code="engine_failed", sentence=error.message)
+    if install.attempts + 1 >= MAX_ATTEMPTS:
+        return Moves(event=Event.REFUSAL, refusal=why)
+    return Waits(why=why, broke_off=True)
 
 
 def _no_lease() -> Refusal:

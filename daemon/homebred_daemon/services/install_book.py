@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.deployment import Event, Install, Tally
+from homebred_daemon.core.pairs import Pair
 from homebred_daemon.core.releases import Release
 from homebred_daemon.ports.installs import Counted, InstallStore, Step
 
@@ -73,6 +74,17 @@ class InstallBook:
                 self._store.hold(current, refusal, attempts=attempts)
 
         await self._in_turn(hold)
+
+    async def compare(self, install: Install, version: str, pair: Pair) -> Install | None:
+        """Counts one task more that it and that version of what serves have answered; None: it has moved on."""
+
+        def compare() -> Install | None:
+            current = self._store.find(install.seq)
+            if current is None or current.state is not install.state:
+                return None
+            return self._store.compare(current, current.pairs.beside(version).plus(pair))
+
+        return await self._in_turn(compare)
 
     async def refer(self, install: Install, version: str, reference: Tally) -> None:
         """As the port says."""

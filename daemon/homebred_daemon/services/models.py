@@ -73,6 +73,11 @@ async def standing_of(site: Site, store: SpecialistStore, recorder: Recorder) ->
     )
 
 
+def served_of(stored: StoredSpecialist, default_context_tokens: int) -> Served:
+    """One specialist by itself, on a base that it shares with nobody."""
+    return Served(manifest=stored.manifest, model=_model([stored], default_context_tokens), adapter=_adapter(stored))
+
+
 def _served(shelf: Shelf, default_context_tokens: int) -> dict[str, Served]:
     """Those that are intact, by id; those on one base share its worker, which has the largest of their contexts."""
     on_base: dict[tuple[str, str, bool], list[StoredSpecialist]] = {}

@@ -167,6 +167,12 @@ class Places:
             self._need_of(other.model) for other in self if other.has_room and other is not place
         )
 
+    def spare(self, need: Need) -> Need | None:
+        """The most that a guest may take while nobody is served; None: somebody is, or it does not fit."""
+        held = [self._need_of(place.model) for place in self if place.has_room]
+        is_quiet = not self._queue and not any(place.holders or place.loading for place in self)
+        return self._bounds.beside(held) if is_quiet and all_fit([need], held, self._bounds) else None
+
     def require_possible(self, place: Place) -> None:
         """Raises ModelRefusedError where it could not be loaded even if all went that may be asked to."""
         need = self._need_of(place.model)

@@ -113,6 +113,7 @@ def _shown_document(manifest: ReleaseManifest, body: bytes, condition: Condition
 
 def _show(manifest: ReleaseManifest, body: bytes, condition: Condition | None) -> None:
     constraints, recipe, base = manifest.constraints, manifest.recipe, manifest.base
+    shadow = manifest.gate.shadow
     parents = ", ".join(manifest.parents)
     show_fields(
         {
@@ -126,6 +127,7 @@ def _show(manifest: ReleaseManifest, body: bytes, condition: Condition | None) -
             "base": _base_text(manifest) if base is not None or constraints.base_digest else "",
             "tokenizer": constraints.tokenizer_digest,
             "built there": f"by {recipe.engine}, of {len(recipe.inputs)} inputs" if recipe is not None else "",
+            "shadow": f"{shadow.outcomes:,} tasks, {shadow.longest_s:,} s at most" if shadow is not None else "",
             "lineage": f"generation {manifest.generation}" + (f", of {parents}" if parents else ""),
             "workflows": ", ".join(manifest.workflows),
             "licence": manifest.licence,

@@ -23,11 +23,12 @@ from homebred_protocol.documents.release_parts import (
     form_of,
     number_of,
     provenance_of,
+    shadow_of,
     sites_of,
     text_of,
     thresholds_of,
 )
-from homebred_protocol.documents.release_values import Constraints, Provenance, ReleaseBase
+from homebred_protocol.documents.release_values import Constraints, Provenance, ReleaseBase, Shadow
 
 VERSION: Final = 1
 NAME: Final = "release.toml"
@@ -76,6 +77,8 @@ class ReleasePlan:
     """By workflow."""
     maximum_memory_bytes: int
     """Of the worker on the gate; 0: no bound."""
+    shadow: Shadow | None
+    """How it is compared with what serves, on a device's own tasks; None: it is not."""
     provenance: tuple[Provenance, ...]
     recipe: RecipePlan | None
 
@@ -96,7 +99,7 @@ def read_plan(document: object) -> ReleasePlan:
         fields.complain(
             ("classes",), "is missing", 'name what it inherits, or write ["public"] if nothing is protected'
         )
-    thresholds, maximum_memory_bytes = _gate(fields)
+    thresholds, maximum_memory_bytes, shadow = _gate(fields)
     plan = ReleasePlan(
         family=family,
         number=number,
@@ -107,6 +110,7 @@ def read_plan(document: object) -> ReleasePlan:
         constraints=_constraints(fields.table("constraints")),
         thresholds=thresholds,
         maximum_memory_bytes=maximum_memory_bytes,
+        shadow=shadow,
         provenance=provenance_of(fields),
         recipe=_recipe(fields.table("recipe")),
     )
@@ -126,19 +130,19 @@ def _constraints(table: Fields | None) -> Constraints:
     return constraints_of(table, engine=_FILLED_IN_LATER, base_digest=_FILLED_IN_LATER)
 
 
-def _gate(fields: Fields) -> tuple[Mapping[str, Threshold], int]:
+def _gate(fields: Fields) -> tuple[Mapping[str, Threshold], int, Shadow | None]:
     gate = fields.table("gate")
     if gate is None:
         fields.complain(("gate",), "is missing", 'write [gate.golden."WORKFLOW"] with minimum_ppm for each golden set')
-        return {}, 0
+        return {}, 0, None
     found = {}
     for workflow, entry in gate.tables("golden"):
         minimum_ppm, maximum_p95_ms = thresholds_of(entry)
         found[workflow] = Threshold(minimum_ppm=minimum_ppm, maximum_p95_ms=maximum_p95_ms)
         entry.finish()
-    maximum_memory_bytes = gate.integer("maximum_memory_bytes", low=1) or 0
+    maximum_memory_bytes, shadow = gate.integer("maximum_memory_bytes", low=1) or 0, shadow_of(gate)
     gate.finish()
-    return found, maximum_memory_bytes
+    return found, maximum_memory_bytes, shadow
 
 
 def _recipe(table: Fields | None) -> RecipePlan | None:

@@ -133,7 +133,7 @@ def _gate(plan: ReleasePlan, specialist: SpecialistManifest) -> Gate:
         for workflow, served in sorted(specialist.workflows.items())
         if served.golden
     )
-    return Gate(golden=tuple(demands), maximum_memory_bytes=plan.maximum_memory_bytes)
+    return Gate(golden=tuple(demands), maximum_memory_bytes=plan.maximum_memory_bytes, shadow=plan.shadow)
 
 
 def _recipe(plan: RecipePlan, files: Sequence[ReleaseFile]) -> Recipe:

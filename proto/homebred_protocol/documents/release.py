@@ -29,6 +29,7 @@ from homebred_protocol.documents.release_parts import (
     names_of,
     number_of,
     provenance_of,
+    shadow_of,
     sites_of,
     text_of,
     thresholds_of,
@@ -42,6 +43,7 @@ from homebred_protocol.documents.release_values import (
     ReleaseBase,
     ReleaseFile,
     ReleaseManifest,
+    Shadow,
 )
 from homebred_protocol.documents.specialist import SCORERS, is_specialist_id, is_workflow
 from homebred_protocol.targets import MAX_TARGET_BYTES
@@ -55,6 +57,9 @@ MAX_PROBLEMS = 20
 _MAX_VALUES = 16 * MAX_FILES + 16_384
 """The frames that have room in a target, and what else is said."""
 _BUILD_AGAIN = "build it again with `homebred-fleet release build`"
+
+
+Said = Constraints | GoldenDemand | Shadow
 
 
 def read_release(body: bytes) -> ReleaseManifest:
@@ -113,6 +118,7 @@ def document_of(manifest: ReleaseManifest) -> dict[str, Any]:
                 if manifest.gate.maximum_memory_bytes
                 else {}
             ),
+            **({} if manifest.gate.shadow is None else {"shadow": _said(manifest.gate.shadow, Shadow)}),
         },
         "workflows": list(manifest.workflows),
         "licence": manifest.licence,
@@ -126,7 +132,7 @@ def document_of(manifest: ReleaseManifest) -> dict[str, Any]:
     }
 
 
-def _said(value: Constraints | GoldenDemand, of: type[Constraints | GoldenDemand]) -> dict[str, Any]:
+def _said(value: Said, of: type[Said]) -> dict[str, Any]:
     """The fields that say something; `minimum_ppm` says something even where it is 0."""
     told = {name: getattr(value, name) for name in of.__dataclass_fields__}
     return {name: said for name, said in told.items() if said or name == "minimum_ppm"}
@@ -234,9 +240,9 @@ def _gate(fields: Fields, files: tuple[ReleaseFile, ...], workflows: tuple[str, 
     names = [demand.workflow for demand in demands]
     if not names or names != sorted(set(names)):
         table.complain(("golden",), "is empty, not sorted by workflow, or names one twice", "name each workflow once")
-    maximum_memory_bytes = table.integer("maximum_memory_bytes", low=1) or 0
+    maximum_memory_bytes, shadow = table.integer("maximum_memory_bytes", low=1) or 0, shadow_of(table)
     table.finish()
-    return Gate(golden=tuple(demands), maximum_memory_bytes=maximum_memory_bytes)
+    return Gate(golden=tuple(demands), maximum_memory_bytes=maximum_memory_bytes, shadow=shadow)
 
 
 def _demand(entry: Fields, files: tuple[ReleaseFile, ...]) -> GoldenDemand:

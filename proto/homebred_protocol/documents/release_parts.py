@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from homebred_protocol.documents.fields import Fields
-from homebred_protocol.documents.release_values import FORMS, Constraints, Provenance, ReleaseBase
+from homebred_protocol.documents.release_values import FORMS, Constraints, Provenance, ReleaseBase, Shadow
 from homebred_protocol.documents.task import MAX_CLASSES
 from homebred_protocol.ids import is_site
 from homebred_protocol.targets import MAX_NUMBER, Kind, Target, read_target
@@ -21,6 +21,9 @@ MAX_SITES = 256
 MAX_PROVENANCE = 256
 MAX_ARGUMENTS = 32
 MAX_INPUTS = 32
+LEAST_SHADOW_OUTCOMES, MOST_SHADOW_OUTCOMES = 20, 2000
+"""Fewer cannot tell a bad release from bad luck."""
+LEAST_SHADOW_S, MOST_SHADOW_S = 60, 7 * 86_400
 ALL_PPM = 1_000_000
 PUBLIC = "public"
 """The one label that protects nothing."""
@@ -166,6 +169,27 @@ def thresholds_of(fields: Fields) -> tuple[int, int]:
     if minimum_ppm is not None and minimum_ppm > ALL_PPM:
         fields.complain(("minimum_ppm",), f"is {minimum_ppm}", f"write millionths: 0 to {ALL_PPM:,}")
     return minimum_ppm or 0, fields.integer("maximum_p95_ms", low=1) or 0
+
+
+def shadow_of(gate: Fields) -> Shadow | None:
+    """How it is to be compared with what serves; None: it is not."""
+    table = gate.table("shadow")
+    if table is None:
+        return None
+    shadow = Shadow(
+        outcomes=_between(table, "outcomes", LEAST_SHADOW_OUTCOMES, MOST_SHADOW_OUTCOMES),
+        longest_s=_between(table, "longest_s", LEAST_SHADOW_S, MOST_SHADOW_S),
+    )
+    table.finish()
+    return shadow
+
+
+def _between(fields: Fields, key: str, low: int, high: int) -> int:
+    number = fields.integer(key, required=True)
+    if number is not None and not low <= number <= high:
+        fields.complain((key,), f"is {number}", f"write {low:,} to {high:,}")
+        return low
+    return number or low
 
 
 def provenance_of(fields: Fields) -> tuple[Provenance, ...]:

@@ -76,6 +76,16 @@ class GoldenDemand:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shadow:
+    """How it is compared with what serves, on a device's own tasks, before it may serve there."""
+
+    outcomes: int
+    """Tasks that both answer; then it is decided."""
+    longest_s: int
+    """After so many seconds it is decided on those that there were."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """What it must show on a device before it may serve there."""
 
@@ -83,6 +93,8 @@ class Gate:
     """By workflow, at least one: nothing serves that measured nowhere."""
     maximum_memory_bytes: int = 0
     """What its worker may take meanwhile; 0: no bound."""
+    shadow: Shadow | None = None
+    """None: it is not compared on the device's own tasks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from tests.support.manual_clock import run_with
 from tests.support.metrics_reader import counted
 from tests.support.scripted_cloud import ScriptedCloud
 from tests.support.scripted_pool import Ends, Hangs, Play, Step, Sure, Takes, says
+from tests.support.worker_pools import until
 from typing_extensions import override
 
 from homebred_daemon.core.decision import Runtime
@@ -31,6 +32,7 @@ from homebred_daemon.inbound.answering import Decided
 from homebred_daemon.ports.cloud import CloudFinish
 from homebred_daemon.ports.review import Bounds, Sealed
 from homebred_daemon.services.answering import MAX_DECISIONS
+from homebred_daemon.services.shadowing import Answered
 from homebred_daemon.services.tallying import Tally
 from homebred_engines import api
 
@@ -718,3 +720,51 @@ async def test_decisions_outcomes_and_findings_are_counted_each_once() -> None:
     assert counted(tally, "homebred_decisions_total", runtime="local", reason_code="margin_met") == 2
     assert counted(tally, "homebred_tasks_total", status="answer") == 1
     assert counted(tally, "homebred_findings_total", finding="fallback") == 1
+
+
+async def told_of(stage: Stage, task: dict[str, Any], **accepted: Any) -> list[Answered]:
+    """What whoever answers tasks again hears of one."""
+    told: list[Answered] = []
+    async with stage.answering() as answering:
+        answering.heard = lambda answered: told.append(answered) if stage.outcomes else pytest.fail("too early")
+        await answering.answer(accepted_task(task, **accepted), stage.hear)
+    return told
+
+
+async def test_once_its_caller_has_the_outcome_whoever_answers_again_hears_of_a_task() -> None:
+    stage = Stage({"a": Actor(plays=[says("hello")])})
+    (told,) = await told_of(stage, PRIVATE)
+    assert (told.asked, told.has_failed, told.was_good) == ("a", False, True)
+    assert told.record == stage.outcomes[0].record
+    assert told.accepted.text == "hello"
+
+
+async def test_of_a_task_whose_specialist_failed_it_is_told_who_that_was() -> None:
+    stage = Stage({"a": Actor(plays=[(BROKEN,)]), "b": Actor(plays=[says("b")], fitness=0.85)})
+    (told,) = await told_of(stage, PUBLIC)
+    assert (told.asked, told.record.answered_by, told.was_good) == ("a", "b", False)
+    lonely = Stage({"a": Actor(plays=[(BROKEN,)])})
+    (failed,) = await told_of(lonely, PUBLIC)
+    assert (failed.asked, failed.was_good) == ("a", False)
+
+
+async def test_of_a_cascade_the_cloud_and_a_person_it_is_told_that_no_specialist_was_asked_alone() -> None:
+    cascade = Stage(
+        {"a": Actor(plays=[says("")], size_rank=1), "b": Actor(plays=[says("b")], size_rank=2, fitness=0.95)}
+    )
+    (told,) = await told_of(cascade, PUBLIC | {"kind": "tool_loop"})
+    assert (told.asked, told.was_good) == ("", None)
+    nobody = Stage({})
+    (told,) = await told_of(nobody, PRIVATE)
+    assert (told.asked, told.was_good) == ("", None)
+
+
+async def test_who_left_and_who_was_not_taken_are_not_told_of() -> None:
+    stage = Stage({"a": Actor(plays=[("half", Hangs())])})
+    told: list[Answered] = []
+    async with stage.answering() as answering, asyncio.TaskGroup() as group:
+        answering.heard = told.append
+        asking = group.create_task(answering.answer(accepted_task(PUBLIC), stage.hear))
+        await until(lambda: "<< half" in stage.heard)
+        asking.cancel()
+    assert told == []

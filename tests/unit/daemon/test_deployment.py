@@ -58,7 +58,9 @@ def test_only_activation_leads_to_probation_and_nothing_serves_without_having_pa
     assert (State.ACTIVATING, Event.ACTIVATED) in ways
     assert {state for state, _ in ways} == {State.ACTIVATING, State.PROBATION}
     to_activating = {(s, e) for s, phase in TABLE.items() for e, to in phase.then.items() if to is State.ACTIVATING}
-    assert to_activating == {(State.GATING, Event.PASSED)}
+    assert to_activating == {(State.GATING, Event.PASSED), (State.SHADOWING, Event.COMPARED)}
+    to_shadowing = {(s, e) for s, phase in TABLE.items() for e, to in phase.then.items() if to is State.SHADOWING}
+    assert to_shadowing == {(State.GATING, Event.PASSED_TO_SHADOW)}
 
 
 def test_every_state_can_come_to_an_end() -> None:
@@ -141,6 +143,8 @@ def test_what_was_refused_or_rolled_back_is_not_tried_again_unless_it_was_for_th
 
 def test_the_fleet_hears_of_the_gate_of_activations_and_of_ends_alone() -> None:
     assert receipt_word(Event.PASSED, State.ACTIVATING) == "gate_passed"
+    assert receipt_word(Event.PASSED_TO_SHADOW, State.SHADOWING) == "gate_passed"
+    assert receipt_word(Event.COMPARED, State.ACTIVATING) == "shadow_passed"
     assert receipt_word(Event.ACTIVATED, State.PROBATION) == "activated"
     assert receipt_word(Event.REFUSAL, State.REFUSED) == "refused"
     assert receipt_word(None, State.DOWNLOADING) == ""

@@ -11,6 +11,7 @@ from tests.support.memory_installs import MemoryInstallStore
 
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.deployment import Event, State
+from homebred_daemon.core.pairs import Pair
 from homebred_daemon.services.install_book import InstallBook, on_thread
 
 
@@ -40,6 +41,18 @@ async def test_a_move_keeps_what_was_counted_meanwhile(book: InstallBook) -> Non
     assert moved is not None
     assert (moved.attempts, moved.code) == (0, "")
     assert [step.facts for step in await book.steps(moved)] == [{}, {"n": 1}]
+
+
+async def test_pairs_add_up_and_begin_anew_beside_another_version(book: InstallBook) -> None:
+    install = await book.begin(release(1), now_s=1, ends=None, reason="")
+    for _ in range(2):
+        assert install is not None
+        install = await book.compare(install, "old", Pair(serving_is_good=True, newcomer_is_good=True))
+    assert install is not None
+    assert (install.pairs.version, install.pairs.both_good) == ("old", 2)
+    install = await book.compare(install, "new", Pair(serving_is_good=False, newcomer_is_good=False))
+    assert install is not None
+    assert (install.pairs.version, install.pairs.both_good, install.pairs.neither) == ("new", 0, 1)
 
 
 async def test_who_is_cancelled_waits_for_the_end_of_the_thread() -> None:

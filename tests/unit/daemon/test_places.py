@@ -55,6 +55,21 @@ async def test_while_there_is_room_nobody_leaves() -> None:
     assert (moves.leaving, moves.newcomers, newcomer.has_room) == ([], [newcomer], True)
 
 
+async def test_a_guest_may_take_what_is_left_while_nobody_is_served_or_waits() -> None:
+    places = Places(Bounds(max_models=2, ram=100), lambda wanted: Need(ram=60 if wanted == model("a") else 0))
+    assert places.spare(Need(ram=100)) == Need(ram=100)
+    await loaded(places, "a")
+    assert places.spare(Need(ram=40)) == Need(ram=40)
+    assert places.spare(Need(ram=41)) is None
+    place = places.hold(model("a"))
+    assert places.spare(Need(ram=1)) is None
+    place.holders -= 1
+    waiting(places, "b")
+    assert places.spare(Need(ram=1)) is None
+    places.settle()
+    assert places.spare(Need(ram=1)) is None, "as many models as may be are loaded, and one of them loads"
+
+
 async def test_the_longest_unused_leaves_and_is_forgotten() -> None:
     places = Places(Bounds(max_models=2))
     older, newer = await loaded(places, "a", used_s=5), await loaded(places, "b", used_s=4)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from homebred_daemon.core.releases import Release, ReleaseFile, read_release, release_record
 from homebred_protocol.documents.fields import DocumentError
-from homebred_protocol.documents.release_values import Constraints, GoldenDemand
+from homebred_protocol.documents.release_values import Constraints, GoldenDemand, Shadow
 
 words = st.text(min_size=1, max_size=8)
 counts = st.integers(0, 2**53 - 1)
@@ -28,6 +28,7 @@ releases = st.builds(
         max_size=3,
     ).map(tuple),
     maximum_memory_bytes=counts,
+    shadow=st.none() | st.builds(Shadow, outcomes=counts, longest_s=counts),
 )
 
 

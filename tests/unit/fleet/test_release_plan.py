@@ -10,7 +10,7 @@ from tests.support.release_sources import FOREIGN_BASE, PLAN
 
 from homebred_fleet.core.release_plan import NAME, RecipePlan, ReleasePlan, Threshold, read_plan
 from homebred_protocol.documents.fields import DocumentError
-from homebred_protocol.documents.release_values import Constraints, Provenance, ReleaseBase
+from homebred_protocol.documents.release_values import Constraints, Provenance, ReleaseBase, Shadow
 
 RECIPE = """
 [recipe]
@@ -19,6 +19,9 @@ form = "folder"
 inputs = ["checkpoint", "adapter"]
 arguments = { slots = 4, type = "fp8" }
 """
+
+
+SHADOW = "[gate.shadow]\noutcomes = 100\nlongest_s = 3600\n"
 
 
 def read(text: str) -> ReleasePlan:
@@ -34,7 +37,8 @@ def problems_of(document: object) -> str:
 
 def test_every_part_of_a_plan_is_read() -> None:
     plan = read(
-        FOREIGN_BASE[1].replace("[gate", "memory_bytes = 5\n[gate]\nmaximum_memory_bytes = 9\n[gate", 1) + RECIPE
+        FOREIGN_BASE[1].replace("[gate", "memory_bytes = 5\n[gate]\nmaximum_memory_bytes = 9\n" + SHADOW + "[gate", 1)
+        + RECIPE
     )
     assert (plan.family, plan.number, plan.licence) == ("clinic", 7, "")
     assert (plan.classes, plan.sites) == (("patient",), ("clinic-east",))
@@ -42,6 +46,7 @@ def test_every_part_of_a_plan_is_read() -> None:
     assert plan.constraints == Constraints(engine="", architecture="aarch64", memory_bytes=5)
     assert plan.thresholds == {"intake.extract": Threshold(minimum_ppm=900_000, maximum_p95_ms=1_500)}
     assert plan.maximum_memory_bytes == 9
+    assert plan.shadow == Shadow(outcomes=100, longest_s=3600)
     assert plan.provenance == (Provenance(name="intake notes of clinic-east", licence="LicenseRef-consent"),)
     assert plan.recipe == RecipePlan(
         engine="trtllm", form="folder", inputs=("checkpoint", "adapter"), arguments={"slots": 4, "type": "fp8"}
@@ -50,7 +55,7 @@ def test_every_part_of_a_plan_is_read() -> None:
 
 def test_a_short_plan_says_only_what_nobody_can_guess() -> None:
     plan = read('version = 1\nfamily = "a"\nnumber = 1\nclasses = ["public"]\n[gate.golden.w]\nminimum_ppm = 1')
-    assert (plan.base, plan.recipe, plan.provenance, plan.sites) == (None, None, (), ())
+    assert (plan.base, plan.recipe, plan.shadow, plan.provenance, plan.sites) == (None, None, None, (), ())
     assert plan.constraints == Constraints(engine="")
     assert plan.thresholds == {"w": Threshold(minimum_ppm=1, maximum_p95_ms=0)}
 

@@ -6,7 +6,7 @@ import pytest
 
 from homebred_protocol.documents import release_parts as parts
 from homebred_protocol.documents.fields import Fields
-from homebred_protocol.documents.release_values import Constraints, Provenance, ReleaseBase
+from homebred_protocol.documents.release_values import Constraints, Provenance, ReleaseBase, Shadow
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -46,6 +46,27 @@ def test_a_name_is_one_that_a_target_can_have(family: str, specialist: str, numb
     parts.check_name(fields, family=family, specialist=specialist, number=number)
     assert complaint in complaints_of(fields)
     assert bool(complaint) == bool(fields.problems)
+
+
+@pytest.mark.parametrize(
+    ("shadow", "complaint"),
+    [
+        ({"outcomes": 20, "longest_s": 604_800}, ""),
+        ({"outcomes": 2001, "longest_s": 60}, "shadow.outcomes: is 2001; write 20 to 2,000"),
+        ({"outcomes": 20, "longest_s": 59}, "shadow.longest_s: is 59; write 60 to 604,800"),
+        ({"outcomes": 20}, "shadow.longest_s: is missing"),
+    ],
+)
+def test_a_shadow_is_long_enough_to_tell_something_and_comes_to_an_end(shadow: dict[str, int], complaint: str) -> None:
+    fields = Fields({"shadow": shadow})
+    found = parts.shadow_of(fields)
+    assert complaint in complaints_of(fields)
+    if not complaint:
+        assert found == Shadow(**shadow)
+
+
+def test_a_gate_that_says_nothing_of_a_shadow_has_none() -> None:
+    assert parts.shadow_of(Fields({})) is None
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from homebred_daemon.adapters.store.database import SqlFolder, connect, transact
 from homebred_daemon.adapters.store.reading import opened_read_only
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.deployment import Event, Install, State, Tally
+from homebred_daemon.core.pairs import Pairs, pairs_record, read_pairs
 from homebred_daemon.core.releases import Release, read_release, release_record
 from homebred_daemon.errors import StateError, UnwritableError
 from homebred_daemon.ports.installs import Counted, Step
@@ -98,6 +99,12 @@ class SqliteInstallStore:
             with self._writing():
                 self._run("hold", seq=held.seq, attempts=attempts, code=held.code, reason=held.reason)
         return held
+
+    def compare(self, install: Install, pairs: Pairs) -> Install:
+        """As the port says."""
+        with self._writing():
+            self._run("compare", seq=install.seq, pairs=json.dumps(pairs_record(pairs), sort_keys=True))
+        return replace(install, pairs=pairs)
 
     def refer(self, install: Install, version: str, reference: Tally) -> Install:
         """As the port says."""
@@ -240,6 +247,7 @@ def _install(row: sqlite3.Row) -> Install:
         attempts=row["attempts"],
         code=row["code"],
         reason=row["reason"],
+        pairs=read_pairs(json.loads(row["pairs"])),
         counted=Tally(good=row["good"], seen=row["seen"]),
         reference=Tally(good=row["reference_good"], seen=row["reference_seen"]),
     )

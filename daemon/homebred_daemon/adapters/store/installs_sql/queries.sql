@@ -1,10 +1,10 @@
 -- name: begin
 -- A new install.
 INSERT INTO installs (
-    specialist, number, digest, release, state, begun_at_s, changed_at_s, attempts, code, reason, version,
+    specialist, number, digest, release, state, begun_at_s, changed_at_s, attempts, code, reason, pairs, version,
     good, seen, reference_good, reference_seen
 ) VALUES (
-    :specialist, :number, :digest, :release, :state, :now_s, :now_s, 0, '', '', '', 0, 0, 0, 0
+    :specialist, :number, :digest, :release, :state, :now_s, :now_s, 0, '', '', '{}', '', 0, 0, 0, 0
 );
 
 -- name: move
@@ -17,6 +17,10 @@ WHERE seq = :seq;
 -- What it waits for.
 UPDATE installs SET attempts = :attempts, code = :code, reason = :reason WHERE seq = :seq;
 
+-- name: compare
+-- What it and what serves made of the same tasks.
+UPDATE installs SET pairs = :pairs WHERE seq = :seq;
+
 -- name: refer
 -- What the incumbent did.
 UPDATE installs SET version = :version, reference_good = :good, reference_seen = :seen WHERE seq = :seq;
@@ -28,7 +32,7 @@ SELECT * FROM installs WHERE seq = :seq;
 -- name: unfinished
 -- Those that have not ended, the oldest first.
 SELECT * FROM installs
-WHERE state IN ('downloading', 'verifying', 'checking', 'gating', 'activating', 'probation', 'rolling_back')
+WHERE state IN ('downloading', 'verifying', 'checking', 'gating', 'shadowing', 'activating', 'probation', 'rolling_back')
 ORDER BY seq;
 
 -- name: in_probation

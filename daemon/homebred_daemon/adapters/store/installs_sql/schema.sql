@@ -12,6 +12,7 @@ CREATE TABLE installs (
     attempts       INTEGER NOT NULL,
     code           TEXT NOT NULL,
     reason         TEXT NOT NULL,
+    pairs          TEXT NOT NULL, -- JSON object of integers: what it and what serves made of the same tasks
     version        TEXT NOT NULL, -- whose outcomes count for it; empty until it is activated
     good           INTEGER NOT NULL, -- outcomes since it was activated
     seen           INTEGER NOT NULL,
@@ -22,7 +23,7 @@ CREATE TABLE installs (
 CREATE INDEX installs_of ON installs (specialist, seq);
 
 CREATE UNIQUE INDEX installs_on_their_way ON installs (specialist)
-WHERE state IN ('downloading', 'verifying', 'checking', 'gating', 'activating');
+WHERE state IN ('downloading', 'verifying', 'checking', 'gating', 'shadowing', 'activating');
 
 CREATE UNIQUE INDEX installs_watched ON installs (specialist) WHERE state = 'probation';
 
