@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from homebred_daemon.adapters.loopback import free_port, listens
+from homebred_daemon.demo.signers import Signers
 from homebred_daemon.errors import HomebredError
 
 HOST = "localhost"
@@ -41,6 +42,7 @@ class FleetStage:
         user = ("--broker-user", "root") if os.geteuid() == 0 else ()  # the stage's folder is nobody else's to enter
         self.fingerprint = str(self.ask("init", str(folder), *ports, *user)["fingerprint"])
         """Of the root that devices pin."""
+        self.signers = Signers(folder / "signed", self.ask)
 
     @property
     def url(self) -> str:
@@ -53,8 +55,8 @@ class FleetStage:
         broker = [_mosquitto(), "-c", str(self._folder / "broker" / "mosquitto.conf")]
         controller = [sys.executable, "-m", "homebred_fleet", "serve", "--config", str(self._folder / "fleet.toml")]
         with (
-            self._process("broker", broker, self._broker_port),
-            self._process("controller", controller, self._http_port),
+            self._process("broker", broker, self._broker_port, {}),
+            self._process("controller", controller, self._http_port, self.signers.settings),
         ):
             yield
 
@@ -76,10 +78,10 @@ class FleetStage:
         return str(answer["device_id"])
 
     @contextmanager
-    def _process(self, name: str, command: list[str], port: int) -> Iterator[None]:
-        log = self._folder / f"{name}.log"
+    def _process(self, name: str, command: list[str], port: int, settings: dict[str, str]) -> Iterator[None]:
+        log, environ = self._folder / f"{name}.log", os.environ | settings
         with log.open("ab") as sink:
-            process = subprocess.Popen(command, stdout=sink, stderr=sink)  # noqa: S603  # the product's own
+            process = subprocess.Popen(command, stdout=sink, stderr=sink, env=environ)  # noqa: S603  # our own
         try:
             _wait_until_it_listens(name, process, port, log)
             yield
