@@ -382,7 +382,7 @@ class ProbationSettings(_Section):
 
     soak_h: int = Field(default=24, ge=0, le=720, description="It settles no sooner, in hours.")
     least_outcomes: int = Field(
-        default=200, ge=20, le=100_000, description="Outcomes that must be seen before it settles after that."
+        default=200, ge=5, le=100_000, description="Outcomes that must be seen before it settles after that."
     )
     longest_h: int = Field(default=168, ge=1, le=8_760, description="It settles after so long, however few were seen.")
 

@@ -23,6 +23,7 @@ class Chapter(StrEnum):
     BOUNDARY = "boundary"
     DAEMON = "daemon"
     FLEET = "fleet"
+    RELEASE = "release"
 
 
 @app.command()
@@ -46,6 +47,9 @@ def demo(
             story.decided()
         elif chapter is Chapter.BOUNDARY:
             story.escalated()
+        elif chapter is Chapter.RELEASE:
+            with story.in_a_fleet():
+                story.released()
         else:
             with story.in_a_fleet():
                 story.answered()
@@ -53,6 +57,8 @@ def demo(
                     story.escalated()
                     story.endured(apps)
                 story.told_the_fleet()
+                if chapter is None:
+                    story.released()
             story.replayed()
         story.ended()
     if as_json:

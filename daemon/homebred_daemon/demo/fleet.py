@@ -16,6 +16,7 @@ from typing import Any
 from homebred_daemon.adapters.store.ledger import SqliteLedger
 from homebred_daemon.demo.content import POLICY
 from homebred_daemon.demo.fleet_stage import FleetStage
+from homebred_daemon.demo.releases import Releases
 from homebred_daemon.demo.screen import Screen
 from homebred_daemon.demo.stage import RunningDaemon, Stage
 from homebred_daemon.errors import HomebredError
@@ -99,6 +100,14 @@ class Fleet:
             "telemetry_gaps": len(gaps),
             "telemetry_lag_s": lag_s,
         }
+
+    def released(self, daemon: RunningDaemon, *, base_bytes: int) -> dict[str, Any]:
+        """Chapters: releases for the factory's device; what was measured."""
+        if self._fleet is None:
+            raise HomebredError("the fleet was not founded", hint="report this")
+        releases = Releases(self._fleet, self.screen, self.stage.factory, self._names["factory"], base_bytes)
+        releases.told(daemon)
+        return releases.record
 
     def _lag_s(self, daemon: RunningDaemon) -> float:
         known = self._routes()["factory"]

@@ -72,8 +72,7 @@ class FleetStage:
         file = state_dir / "token"
         file.write_text(token, encoding="ascii")
         words = ("enroll", self.url, "--token-file", str(file), "--fingerprint", self.fingerprint)
-        command = [sys.executable, "-c", HOMEBRED, *words, "--state-dir", str(state_dir), "--json"]
-        answer = _answer("homebred", ("enroll", self.url), command, dict(os.environ))
+        answer = homebred(*words, state_dir=state_dir)
         file.unlink()
         return str(answer["device_id"])
 
@@ -87,6 +86,12 @@ class FleetStage:
             yield
         finally:
             _stop(process)
+
+
+def homebred(*words: str, state_dir: Path) -> Any:
+    """What a command of `homebred` answers for a device's state folder. Raises HomebredError."""
+    command = [sys.executable, "-c", HOMEBRED, *words, "--state-dir", str(state_dir), "--json"]
+    return _answer("homebred", words, command, dict(os.environ))
 
 
 def _answer(program: str, words: tuple[str, ...], command: list[str], environment: dict[str, str]) -> Any:

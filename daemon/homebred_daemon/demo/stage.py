@@ -24,7 +24,8 @@ from homebred_protocol.client import Client, Control, DaemonUnreachableError
 READY_WITHIN_S = 30.0
 STOPPED_WITHIN_S = 15.0
 POLL_S = 0.2
-FLEET_SETTINGS = "[fleet]\naccept_unsigned_policies = true\n"
+RELEASE_SETTINGS = "[transfer]\nreserve_mb = 64\n[probation]\nsoak_h = 0\nleast_outcomes = 10\n"
+"""So that a release can settle while somebody looks on; a site has it take a day."""
 CLOUD_SETTINGS = """
 [cloud.endpoints."cloud/default"]
 base_url = "{url}"
@@ -54,7 +55,7 @@ class Device:
     """One device of the story: a state folder of its own, and the daemons that live and die over it."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self.state = folder / "state"
         self.ledger = self.state / "ledger.sqlite"
         self.state.mkdir(mode=0o700, parents=True)
@@ -74,7 +75,7 @@ class Device:
         Raises:
             HomebredError: it did not start or did not stop, with what it wrote.
         """
-        runtime, log = self._folder / "run", self._folder / "daemon.log"
+        runtime, log = self.folder / "run", self.folder / "daemon.log"
         command = [sys.executable, "-m", "homebred_daemon", "--state-dir", str(self.state)]
         command += ["--runtime-dir", str(runtime), "--policy", str(POLICY), "--link", link]
         command += ["--config", str(self._configured(cloud_url))]
@@ -91,8 +92,8 @@ class Device:
             _stop(process, log)
 
     def _configured(self, cloud_url: str) -> Path:
-        file = self._folder / "homebred.toml"
-        file.write_text(FLEET_SETTINGS + (CLOUD_SETTINGS.format(url=cloud_url) if cloud_url else ""))
+        file = self.folder / "homebred.toml"
+        file.write_text(RELEASE_SETTINGS + (CLOUD_SETTINGS.format(url=cloud_url) if cloud_url else ""))
         return file
 
 

@@ -59,6 +59,8 @@ class Figures:
     """What people, applications and a power cut left behind."""
     fleet: dict[str, Any] = field(default_factory=dict)
     """What the fleet knew in the end."""
+    releases: dict[str, Any] = field(default_factory=dict)
+    """What became of three releases."""
     replay: dict[str, int] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
@@ -75,6 +77,7 @@ class Figures:
             "worker_mb": self.worker_mb,
             **{name: value for name, value in self.hardship.items() if name != "interrupted_route"},
             **self.fleet,
+            **self.releases,
             "replay": self.replay,
         }
 
@@ -140,6 +143,11 @@ class Story:
             self._fleet.steered(factory)
             self._fleet.told(factory)
         self.figures.fleet = self._fleet.record
+
+    def released(self) -> None:
+        """Chapters: three releases for the factory's kiosk, and what becomes of each."""
+        with self._stage.factory.daemon("up") as factory:
+            self.figures.releases = self._fleet.released(factory, base_bytes=self._model_file.stat().st_size)
 
     def escalated(self) -> None:
         """Chapter: what a cloud model is sent, and what comes home."""
