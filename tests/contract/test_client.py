@@ -424,7 +424,12 @@ async def test_one_asyncio_client_has_many_tasks_in_flight(daemon: ScriptedDaemo
 
 def test_the_table_above_knows_every_call_of_control() -> None:
     offered = {name for name, value in vars(Control).items() if inspect.isfunction(value) and name[0] != "_"}
-    assert offered - {name for name, _, _ in CONTROL.values()} == {"close", "resume", "watch_reviews"}
+    assert offered - {name for name, _, _ in CONTROL.values()} == {
+        "close",
+        "import_releases",
+        "resume",
+        "watch_reviews",
+    }
 
 
 async def stopped_once_called(daemon: ScriptedDaemon, *, started_again: bool = False) -> None:

@@ -17,6 +17,7 @@ from homebred_daemon.adapters.staging_folder import StagingFolder
 from homebred_daemon.core.releases import release_of
 from homebred_daemon.services.fetching import Fetching, Surroundings, Terms
 from homebred_daemon.services.release_files import TransferredFiles
+from homebred_daemon.services.release_sources import ReleaseSources
 from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.release import digest_of_release
 from homebred_protocol.documents.release_values import Constraints, Gate, GoldenDemand, ReleaseFile, ReleaseManifest
@@ -59,6 +60,7 @@ class Stage:
     def __init__(self, root: Path, clock: ManualClock) -> None:
         self.bodies = BODIES
         self.source = ScriptedSource({digest_of(body): body for body in BODIES.values()})
+        self.sources = ReleaseSources([self.source])
         self._root = root
         self._blobs = BlobStore(root / "blobs")
         self._staging = StagingFolder(root / "staging")
@@ -75,7 +77,7 @@ class Stage:
             Fetching(around, Terms(reserve_bytes=0)),
             self._staging,
             AssemblyFolder(root / "assembled"),
-            sources=lambda: (self.source,),
+            sources=self.sources,
             held=lambda digest: self._blobs.path(Blob(Form.FILE, digest)),
         )
 

@@ -148,6 +148,7 @@ def _services(
         answering=answering,
         caretaker=caretaker,
         bundles=fleet.bundles,
+        imports=fleet.imports,
         residency=residency,
         reviews=reviews,
         embedding=Embedding(lambda: answering.standing, followed.pool, answering.admission, measures),

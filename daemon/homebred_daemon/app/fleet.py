@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from homebred_daemon.app.followed import Followed
     from homebred_daemon.app.releases import Released
     from homebred_daemon.core.fleet_messages import Facts
+    from homebred_daemon.inbound.importing import FolderImports
     from homebred_daemon.ports.identity import Identity
     from homebred_daemon.ports.outbox import Outbox, OutboxDepth
     from homebred_daemon.services.fleet_commands import CommandDesk
@@ -60,6 +61,11 @@ class InFleet:
     def bundles(self) -> CommandDesk | None:
         """Who has diagnostics bundles decided on the site."""
         return None if self.member is None else self.member.desk
+
+    @property
+    def imports(self) -> FolderImports | None:
+        """Who takes up what somebody carries here."""
+        return None if self.released is None else self.released.importing
 
     @property
     def outbox_depth(self) -> Callable[[], Awaitable[OutboxDepth]] | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from homebred_daemon.adapters import last_resort
 from homebred_daemon.adapters.blob_store import Blob, BlobStore, Form
+from homebred_daemon.adapters.carried_folder import open_carried
 from homebred_daemon.adapters.document_folder import FleetDocumentFolder
 from homebred_daemon.adapters.engine_facts import EngineFacts
 from homebred_daemon.adapters.engine_launcher import ProcessLauncher
@@ -45,12 +46,14 @@ from homebred_daemon.services.caretaking import Caretaking
 from homebred_daemon.services.evaluating import Bench
 from homebred_daemon.services.gating import GateMeans, ReleaseGate
 from homebred_daemon.services.identity import IdentityKeeper
+from homebred_daemon.services.importing import Importing, ImportMeans
 from homebred_daemon.services.install_acts import InstallMeans
 from homebred_daemon.services.installing import Installing
 from homebred_daemon.services.outcome_counting import OutcomeCounting
 from homebred_daemon.services.pinning import Pinning
 from homebred_daemon.services.release_files import TransferredFiles
 from homebred_daemon.services.release_serving import ReleaseServing
+from homebred_daemon.services.release_sources import ReleaseSources
 from homebred_daemon.services.releasing import Releasing, ReleasingMeans
 from homebred_daemon.services.trusting import Trusting
 from homebred_daemon.settings import ProbationSettings
@@ -79,6 +82,8 @@ class Released:
     """What brings releases, while it runs."""
 
     releasing: Releasing
+    importing: Importing
+    """Takes up what somebody carries here."""
     trusting: Trusting
     source: Callable[[], TrustSource]
     """The fleet's signed files, over whatever reaches it."""
@@ -102,7 +107,9 @@ async def releases(around: Around) -> AsyncIterator[Released]:
         )
         stack.callback(moved.close)
         identities = IdentityFiles(state_dir, os.environ)
-        signed, files = _signed(around, identities), _files(state_dir, moved)
+        sources = ReleaseSources(moved.sources)
+        stack.callback(sources.let_go)
+        signed, files = _signed(around, identities), _files(state_dir, moved, sources)
         releasing = Releasing(_releasing_means(around, signed, files))
         installs = stack.enter_context(closing(SqliteInstallStore(state_dir / INSTALLS_NAME)))
         means = _install_means(around, files, installs, releasing, ReceiptSigning(identities))
@@ -113,7 +120,17 @@ async def releases(around: Around) -> AsyncIterator[Released]:
         await stack.enter_async_context(releasing.running(installing))
         await stack.enter_async_context(installing.running())
         await stack.enter_async_context(counting.running())
-        yield Released(releasing=releasing, trusting=signed.trusting, source=signed.source)
+        importing = Importing(
+            ImportMeans(
+                open_folder=open_carried,
+                looks=releasing,
+                installs=installing,
+                sources=sources,
+                progress=files.progress,
+                clock=followed.clock,
+            )
+        )
+        yield Released(releasing=releasing, importing=importing, trusting=signed.trusting, source=signed.source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,14 +167,14 @@ def _signed(around: Around, identities: IdentityFiles) -> _Signed:
     )
 
 
-def _files(state_dir: Path, moved: Transfers) -> TransferredFiles:
+def _files(state_dir: Path, moved: Transfers, sources: ReleaseSources) -> TransferredFiles:
     blobs = BlobStore(state_dir / MODELS / "blobs")
     return TransferredFiles(
         FleetDocumentFolder(state_dir / MODELS / MANIFESTS),
         moved.fetching,
         moved.staging,
         AssemblyFolder(state_dir / MODELS / "assembled"),
-        sources=lambda: moved.sources,
+        sources=sources,
         held=lambda digest: blobs.path(Blob(Form.FILE, digest)),
     )
 

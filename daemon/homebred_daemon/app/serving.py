@@ -25,6 +25,7 @@ from homebred_daemon.core.access import Role, roles_of
 from homebred_daemon.core.measures import CALLERS_UNREAD
 from homebred_daemon.errors import RequestError
 from homebred_daemon.inbound.fleet import BundleDesk
+from homebred_daemon.inbound.importing import FolderImports
 from homebred_daemon.inbound.stream_room import StreamRoom
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.measures import Measures
@@ -47,6 +48,8 @@ class Services:
     reviews: ReviewDesk
     bundles: BundleDesk | None
     """None: the device is in no fleet."""
+    imports: FolderImports | None
+    """None: the device is in no fleet, or what it keeps of releases cannot be used."""
     feedback: Feedback
     measures: Measures
     room: StreamRoom
@@ -103,7 +106,7 @@ def api_server(
         new_task_id=lambda: str(uuid4()),
     )
     bundles = BundleFace(services.bundles, principal_of=lambda context: next(iter(face.caller_of(context)), ""))
-    control = ControlServicer(services.caretaker, services.residency, face, journal, bundles)
+    control = ControlServicer(services.caretaker, services.residency, face, journal, bundles, imports=services.imports)
     return ApiServer(
         relay,
         backend,

@@ -1,6 +1,6 @@
 """`homebred models`: the specialists, base models and adapters on this device.
 
-What concerns the store needs no daemon, and a running one is told; `load`, `unload`, `pin` and `unpin` call it.
+What concerns the store needs no daemon, and a running one is told; `load`, `unload`, `pin`, `unpin`, `import` call it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.adapters.specialist_folder import read_golden_file
 from homebred_daemon.cli.connection import controller
 from homebred_daemon.cli.exits import Exit, write_json
+from homebred_daemon.cli.imports import import_
 from homebred_daemon.cli.installs import history, why
 from homebred_daemon.cli.models_view import (
     evaluation_json,
@@ -44,6 +45,7 @@ LONGEST_TEMPORARY = 50  # a worker's socket goes below it, and a socket's path h
 app = typer.Typer(help="Add, list, remove and evaluate models; load, unload and pin them in the daemon.")
 app.command("history")(history)
 app.command("why")(why)
+app.command("import")(import_)
 
 Config = Annotated[Path | None, typer.Option("--config", help="Configuration file.")]
 StateDir = Annotated[str | None, typer.Option("--state-dir", help="The state folder; the store is its `models`.")]

@@ -177,6 +177,11 @@ hour must not keep a device from what is signed for it until somebody assigns it
 """
 
 
+def meaning_of(code: str) -> Meaning | None:
+    """What a code means; None: it is none of these."""
+    return next((meaning for reason, meaning in MEANINGS.items() if reason == code), None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """Something that was not taken, as it is reported. It holds no content of anything."""

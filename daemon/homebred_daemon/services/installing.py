@@ -23,7 +23,6 @@ from homebred_daemon.core.deployment import (
     Plan,
     State,
     plan,
-    receipt_word,
 )
 from homebred_daemon.core.releases import Release
 from homebred_daemon.core.retention import Held, removable
@@ -32,6 +31,7 @@ from homebred_daemon.ports.installs import Counted, Step
 from homebred_daemon.services.background import beside
 from homebred_daemon.services.install_acts import InstallActs, InstallMeans, Moves, Outcome, Waits
 from homebred_daemon.services.install_book import InstallBook, on_thread
+from homebred_daemon.services.install_telling import InstallTelling
 
 PAUSE_S = 5.0
 """Before an act that broke off is tried again; doubled each time."""
@@ -55,7 +55,7 @@ class Installing:
         """Of each install that is driven: something may have changed for it."""
         self._news = asyncio.Event()
         self._planning = asyncio.Lock()
-        self._telling = asyncio.Lock()
+        self._telling = InstallTelling(self._book, means.receipts, means.signer, means.journal)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -139,6 +139,10 @@ class Installing:
         """All installs that are remembered, the newest first. Raises StateError."""
         return await self._book.history("")
 
+    async def steps(self, install: Install) -> Sequence[Step]:
+        """What it went through, the oldest first. Raises StateError."""
+        return await self._book.steps(install)
+
     # -- one install
 
     async def _drive(self, seq: int) -> None:
@@ -182,7 +186,7 @@ class Installing:
                 await self._book.hold(install, outcome.why, attempts=attempts)
             case _:
                 pass
-        await self._tell()
+        await self._telling.tell()
         return outcome
 
     async def _acted(self, install: Install, changed: asyncio.Event) -> Outcome:
@@ -278,36 +282,12 @@ class Installing:
     async def _tidied(self) -> None:
         """Receipts first: what cannot be removed must not keep them back."""
         try:
-            await self._tell()
+            await self._telling.tell()
             await self.collect()
         except HomebredError as error:
             self._means.journal.note(fleet_messages.INSTALL_HELD_UP, error_code=error.code)
         except Exception as error:  # noqa: BLE001  # what could not be tidied must not end the daemon
             self._report_defect(error)
-
-    async def _tell(self) -> None:
-        """What became of releases, for the fleet's telemetry: at least once each."""
-        async with self._telling:
-            for install, step in await self._book.untold():
-                word = receipt_word(step.event, step.state)
-                if word:
-                    release, signed = install.release, await self._signed(install, step)
-                    if signed is None:
-                        return
-                    self._means.receipts.receipt(
-                        "install", release.digest, word, step.code, version=release.number, signed=signed
-                    )
-                await self._book.told(step)
-
-    async def _signed(self, install: Install, step: Step) -> bytes | None:
-        """None: not now; it is told later, and no install, least of all a rollback, waits for that."""
-        if self._means.signer is None:
-            return b""
-        try:
-            return await on_thread(partial(self._means.signer.signed, install, step))
-        except HomebredError as error:
-            self._means.journal.note(fleet_messages.INSTALL_HELD_UP, error_code=error.code)
-            return None
 
     async def _reconciled(self, specialist_id: str) -> None:
         """Keeps that a release is active where only its record has moved yet; the specialist's lock is held."""

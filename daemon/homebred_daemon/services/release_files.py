@@ -7,17 +7,21 @@ on without anybody. It trusts nothing itself, and installs nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.releases import Release
 from homebred_daemon.core.transfer import WantedFile
-from homebred_daemon.errors import FleetError
+from homebred_daemon.errors import FleetError, HomebredError
 from homebred_daemon.ports.fleet import DocumentFolder
-from homebred_daemon.ports.transfer import Assembly, ByteSource, Progress, Staging
+from homebred_daemon.ports.transfer import Assembly, Progress, Staging
 from homebred_daemon.services.fetching import Fetching
+from homebred_daemon.services.release_sources import ReleaseSources
 from homebred_protocol.documents.release import read_release
+
+T = TypeVar("T")
 
 
 class TransferredFiles:
@@ -30,7 +34,7 @@ class TransferredFiles:
         staging: Staging,
         assembly: Assembly,
         *,
-        sources: Callable[[], Sequence[ByteSource]],
+        sources: ReleaseSources,
         held: Callable[[str], Path],
     ) -> None:
         """Fetches for one device.
@@ -40,7 +44,7 @@ class TransferredFiles:
             fetching: who fetches.
             staging: where files wait until they are whole.
             assembly: where folders of them are.
-            sources: who gives files now.
+            sources: who gives files; others once they change, also for a transfer that is under way.
             held: where the model store has a file of a digest that it holds.
         """
         self._manifests = manifests
@@ -73,13 +77,22 @@ class TransferredFiles:
             raise FleetError("a release's manifest is not on the disk any more", hint="nothing: it is taken once more")
         self._gone.discard(release.digest)
         try:
-            fetched = await self._fetching.fetch(
-                wanted, self._sources(), lambda progress: self.progress.__setitem__(release.digest, progress)
-            )
+            fetched = await self._fetched(release.digest, wanted)
         finally:
             self.progress.pop(release.digest, None)
         places = {file.path: fetched.get(file.digest) or self._held(file.digest) for file in wanted}
         return await asyncio.to_thread(self._assembly.assemble, _name(release), places)
+
+    async def _fetched(self, digest: str, wanted: Sequence[WantedFile]) -> dict[str, Path]:
+        """A transfer that waits for nobody who could answer goes on with whoever came meanwhile."""
+        while True:
+            changed = self._sources.change()
+            fetch = self._fetching.fetch(
+                wanted, self._sources.of(digest), lambda progress: self.progress.__setitem__(digest, progress)
+            )
+            fetched = await _unless(changed, fetch)
+            if fetched is not None:
+                return fetched
 
     async def discard(self, release: Release) -> None:
         """As the port says."""
@@ -112,3 +125,28 @@ class TransferredFiles:
 
 def _name(release: Release) -> str:
     return release.digest.removeprefix("sha256:")
+
+
+async def _unless(changed: asyncio.Event, act: Coroutine[Any, Any, T]) -> T | None:
+    """What an act gives; None: something has changed before it ended, and it was broken off. Raises what it raises."""
+    async with asyncio.TaskGroup() as group:
+        doing, woken = group.create_task(_caught(act)), group.create_task(changed.wait())
+        await asyncio.wait([doing, woken], return_when=asyncio.FIRST_COMPLETED)
+        woken.cancel()
+        if not doing.done():
+            doing.cancel()
+            await asyncio.wait([doing])
+    if doing.cancelled():
+        return None
+    result = doing.result()
+    if isinstance(result, HomebredError):
+        raise result
+    return result
+
+
+async def _caught(act: Coroutine[Any, Any, T]) -> T | HomebredError:
+    """An error is handed over rather than raised: in a group it would come wrapped."""
+    try:
+        return await act
+    except HomebredError as error:
+        return error

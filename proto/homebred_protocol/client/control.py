@@ -123,6 +123,18 @@ class Control:
         request = wire.DecideBundleRequest(command_id=command_id, lets_go=lets_go)
         return self._connection.call(self._control.DecideBundle, request, UNTAKEN, self._timeout_s)
 
+    def import_releases(
+        self, folder: str, *, wait_s: float = 0.0
+    ) -> Generator[wire.ImportReleasesResponse, None, None]:
+        """Takes up what somebody carried here: how it stands, then its every change. Closing it ends the call alone."""
+        call = self._control.ImportReleases(wire.ImportReleasesRequest(folder=folder, wait_s=wait_s))
+        try:
+            yield from call
+        except grpc.RpcError as error:
+            raise self._connection.failure(error) from None
+        finally:
+            call.cancel()
+
     def list_reviews(self, states: Sequence[ReviewState] = (), *, limit: int = 0) -> wire.ListReviewsResponse:
         """What waits for a person, oldest first, without content; no states: those that are open."""
         request = wire.ListReviewsRequest(states=[STATE_NUMBERS[state] for state in states], limit=limit)

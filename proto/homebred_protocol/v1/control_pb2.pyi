@@ -891,6 +891,164 @@ class DecideBundleResponse(_message.Message):
 Global___DecideBundleResponse: _TypeAlias = DecideBundleResponse  # noqa: Y015
 
 @_typing.final
+class ImportReleasesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FOLDER_FIELD_NUMBER: _builtins.int
+    WAIT_S_FIELD_NUMBER: _builtins.int
+    folder: _builtins.str
+    """absolute, as the daemon finds it"""
+    wait_s: _builtins.float
+    """how long the call goes on at most; 0: it ends with the first answer"""
+    def __init__(
+        self,
+        *,
+        folder: _builtins.str = ...,
+        wait_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["folder", b"folder", "wait_s", b"wait_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportReleasesRequest: _TypeAlias = ImportReleasesRequest  # noqa: Y015
+
+@_typing.final
+class ImportedRelease(_message.Message):
+    """A release that both of the folder's repositories agree on for this device."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FactsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
+    HELD_BYTES_FIELD_NUMBER: _builtins.int
+    TOTAL_BYTES_FIELD_NUMBER: _builtins.int
+    WAITS_FOR_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    GOOD_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """"models/qa/intake/7.json" """
+    state: _builtins.str
+    """of its install, docs/installing.md; "serves" where it did before"""
+    code: _builtins.str
+    """why, or what it waits for"""
+    reason: _builtins.str
+    """the same for people"""
+    held_bytes: _builtins.int
+    total_bytes: _builtins.int
+    """0: nothing is on its way"""
+    waits_for: _builtins.str
+    """why no bytes come, for people; empty: they do, or are here"""
+    ended: _builtins.bool
+    """nothing more comes of this folder"""
+    good: _builtins.bool
+    """it serves"""
+    @_builtins.property
+    def facts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """what was measured last"""
+
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        state: _builtins.str = ...,
+        code: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        facts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        held_bytes: _builtins.int = ...,
+        total_bytes: _builtins.int = ...,
+        waits_for: _builtins.str = ...,
+        ended: _builtins.bool = ...,
+        good: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "ended", b"ended", "facts", b"facts", "good", b"good", "held_bytes", b"held_bytes", "reason", b"reason", "state", b"state", "target", b"target", "total_bytes", b"total_bytes", "waits_for", b"waits_for"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportedRelease: _TypeAlias = ImportedRelease  # noqa: Y015
+
+@_typing.final
+class NotImported(_message.Message):
+    """Something that this device does not take, or one of the folder's repositories."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ABOUT_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    HINT_FIELD_NUMBER: _builtins.int
+    about: _builtins.str
+    code: _builtins.str
+    """docs/trust.md"""
+    problem: _builtins.str
+    hint: _builtins.str
+    def __init__(
+        self,
+        *,
+        about: _builtins.str = ...,
+        code: _builtins.str = ...,
+        problem: _builtins.str = ...,
+        hint: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "code", b"code", "hint", b"hint", "problem", b"problem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NotImported: _TypeAlias = NotImported  # noqa: Y015
+
+@_typing.final
+class ImportReleasesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELEASES_FIELD_NUMBER: _builtins.int
+    NOT_TAKEN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def releases(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportedRelease]: ...
+    @_builtins.property
+    def not_taken(self) -> _containers.RepeatedCompositeFieldContainer[Global___NotImported]: ...
+    def __init__(
+        self,
+        *,
+        releases: _abc.Iterable[Global___ImportedRelease] | None = ...,
+        not_taken: _abc.Iterable[Global___NotImported] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["not_taken", b"not_taken", "releases", b"releases"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportReleasesResponse: _TypeAlias = ImportReleasesResponse  # noqa: Y015
+
+@_typing.final
 class Review(_message.Message):
     """One task that a person must answer; content-free."""
 

@@ -94,6 +94,11 @@ class ControlStub(object):
                 request_serializer=homebred__protocol_dot_v1_dot_control__pb2.DecideBundleRequest.SerializeToString,
                 response_deserializer=homebred__protocol_dot_v1_dot_control__pb2.DecideBundleResponse.FromString,
                 _registered_method=True)
+        self.ImportReleases = channel.unary_stream(
+                '/homebred.v1.Control/ImportReleases',
+                request_serializer=homebred__protocol_dot_v1_dot_control__pb2.ImportReleasesRequest.SerializeToString,
+                response_deserializer=homebred__protocol_dot_v1_dot_control__pb2.ImportReleasesResponse.FromString,
+                _registered_method=True)
         self.ListReviews = channel.unary_unary(
                 '/homebred.v1.Control/ListReviews',
                 request_serializer=homebred__protocol_dot_v1_dot_control__pb2.ListReviewsRequest.SerializeToString,
@@ -214,6 +219,14 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportReleases(self, request, context):
+        """Takes up what somebody carried here in a folder: how it stands at once, then each time that it has changed. What was
+        begun goes on however soon the call ends.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListReviews(self, request, context):
         """What waits for a person, oldest first, without its content. For reviewers, as all that follows.
         """
@@ -318,6 +331,11 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.DecideBundle,
                     request_deserializer=homebred__protocol_dot_v1_dot_control__pb2.DecideBundleRequest.FromString,
                     response_serializer=homebred__protocol_dot_v1_dot_control__pb2.DecideBundleResponse.SerializeToString,
+            ),
+            'ImportReleases': grpc.unary_stream_rpc_method_handler(
+                    servicer.ImportReleases,
+                    request_deserializer=homebred__protocol_dot_v1_dot_control__pb2.ImportReleasesRequest.FromString,
+                    response_serializer=homebred__protocol_dot_v1_dot_control__pb2.ImportReleasesResponse.SerializeToString,
             ),
             'ListReviews': grpc.unary_unary_rpc_method_handler(
                     servicer.ListReviews,
@@ -674,6 +692,33 @@ class Control(object):
             '/homebred.v1.Control/DecideBundle',
             homebred__protocol_dot_v1_dot_control__pb2.DecideBundleRequest.SerializeToString,
             homebred__protocol_dot_v1_dot_control__pb2.DecideBundleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportReleases(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/homebred.v1.Control/ImportReleases',
+            homebred__protocol_dot_v1_dot_control__pb2.ImportReleasesRequest.SerializeToString,
+            homebred__protocol_dot_v1_dot_control__pb2.ImportReleasesResponse.FromString,
             options,
             channel_credentials,
             insecure,

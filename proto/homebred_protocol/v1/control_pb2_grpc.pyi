@@ -59,6 +59,10 @@ class ControlStub:
     """What is in one, exactly as it would leave."""
     DecideBundle: _grpc.UnaryUnaryMultiCallable[_control_pb2.DecideBundleRequest, _control_pb2.DecideBundleResponse]
     """Lets it leave for the controller, or not: for good."""
+    ImportReleases: _grpc.UnaryStreamMultiCallable[_control_pb2.ImportReleasesRequest, _control_pb2.ImportReleasesResponse]
+    """Takes up what somebody carried here in a folder: how it stands at once, then each time that it has changed. What was
+    begun goes on however soon the call ends.
+    """
     ListReviews: _grpc.UnaryUnaryMultiCallable[_control_pb2.ListReviewsRequest, _control_pb2.ListReviewsResponse]
     """What waits for a person, oldest first, without its content. For reviewers, as all that follows."""
     WatchReviews: _grpc.UnaryStreamMultiCallable[_control_pb2.WatchReviewsRequest, _control_pb2.Review]
@@ -101,6 +105,10 @@ class ControlAsyncStub(ControlStub):
     """What is in one, exactly as it would leave."""
     DecideBundle: _aio.UnaryUnaryMultiCallable[_control_pb2.DecideBundleRequest, _control_pb2.DecideBundleResponse]  # type: ignore[assignment]
     """Lets it leave for the controller, or not: for good."""
+    ImportReleases: _aio.UnaryStreamMultiCallable[_control_pb2.ImportReleasesRequest, _control_pb2.ImportReleasesResponse]  # type: ignore[assignment]
+    """Takes up what somebody carried here in a folder: how it stands at once, then each time that it has changed. What was
+    begun goes on however soon the call ends.
+    """
     ListReviews: _aio.UnaryUnaryMultiCallable[_control_pb2.ListReviewsRequest, _control_pb2.ListReviewsResponse]  # type: ignore[assignment]
     """What waits for a person, oldest first, without its content. For reviewers, as all that follows."""
     WatchReviews: _aio.UnaryStreamMultiCallable[_control_pb2.WatchReviewsRequest, _control_pb2.Review]  # type: ignore[assignment]
@@ -212,6 +220,16 @@ class ControlServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.DecideBundleResponse, _abc.Awaitable[_control_pb2.DecideBundleResponse]]:
         """Lets it leave for the controller, or not: for good."""
+
+    @_abc_1.abstractmethod
+    def ImportReleases(
+        self,
+        request: _control_pb2.ImportReleasesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_control_pb2.ImportReleasesResponse], _abc.AsyncIterator[_control_pb2.ImportReleasesResponse]]:
+        """Takes up what somebody carried here in a folder: how it stands at once, then each time that it has changed. What was
+        begun goes on however soon the call ends.
+        """
 
     @_abc_1.abstractmethod
     def ListReviews(

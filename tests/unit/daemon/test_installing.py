@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from tests.support.install_stage import SPECIALIST, Device, FakeSigner, release, specialist
+from tests.support.install_stage import SPECIALIST, Device, release, specialist
 from tests.support.manual_clock import run_with
 
 from homebred_daemon.core.compatibility import Refusal
@@ -39,28 +39,6 @@ def test_a_release_goes_through_the_table_serves_and_settles() -> None:
     assert device.receipts.told == [(1, "gate_passed", ""), (1, "activated", ""), (1, "settled", "")]
     assert device.files.discarded == [1]
     assert device.serving.serves == [1]
-
-
-def test_receipts_are_signed_and_a_key_that_cannot_be_read_holds_no_install_up() -> None:
-    device = Device()
-    device.signer = FakeSigner(fails=True)
-
-    async def story() -> None:
-        async with device.running():
-            await device.want(1)
-            await device.until(State.PROBATION, 1)
-            await device.settle_down()
-            assert device.receipts.told == []
-            device.signer = FakeSigner()
-            device.clock.pass_s(3601)
-            await device.outcomes(1, good=49, bad=1, through="1")
-            await device.until(State.SETTLED, 1)
-            await device.settle_down()
-
-    on(device, story())
-    assert device.receipts.told == [(1, "gate_passed", ""), (1, "activated", ""), (1, "settled", "")]
-    assert device.receipts.signed == [b"5 activating", b"6 probation", b"7 settled"]
-    assert "install_held_up" in device.journal.names
 
 
 def test_a_release_that_its_gate_refuses_never_serves_and_is_not_tried_again() -> None:

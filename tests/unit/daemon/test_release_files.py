@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from tests.support.manual_clock import ManualClock
 from tests.support.release_files_stage import MANIFEST, RELEASE, Stage
+from tests.support.scripted_source import ScriptedSource
 
-from homebred_daemon.errors import FleetError
+from homebred_daemon.errors import FleetError, TransferError
 from homebred_protocol.documents.release import canonical_bytes
 
 
@@ -60,3 +61,27 @@ async def test_a_second_fetch_needs_nobody(stage: Stage) -> None:
     assert isinstance(folder, Path)
     assert stage.asked == []
     assert await asyncio.to_thread((folder / "specialist.toml").read_bytes) == stage.bodies["specialist.toml"]
+
+
+async def test_a_transfer_that_waits_for_nobody_goes_on_with_a_folder_that_is_carried_here(stage: Stage) -> None:
+    await stage.files.keep(RELEASE.digest, canonical_bytes(MANIFEST))
+    stage.source.is_silent = True
+    stick = ScriptedSource(dict(stage.source.bodies))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        fetching = group.create_task(stage.files.fetch(RELEASE))
+        while not stage.source.asked:
+            await asyncio.to_thread(lambda: None)
+        stage.sources.carry(stick, lambda: None)
+        folder = await fetching
+    assert isinstance(folder, Path)
+    assert {path for path, _, _ in stick.asked} == set(stage.bodies)
+
+
+async def test_what_nobody_gives_is_said_and_given_by_whoever_comes(stage: Stage) -> None:
+    await stage.files.keep(RELEASE.digest, canonical_bytes(MANIFEST))
+    stick = ScriptedSource(dict(stage.source.bodies))
+    stage.source.bodies = {}
+    with pytest.raises(TransferError):
+        await stage.files.fetch(RELEASE)
+    stage.sources.carry(stick, lambda: None)
+    assert isinstance(await stage.files.fetch(RELEASE), Path)

@@ -46,6 +46,7 @@ ROLES: Final[Mapping[str, Role]] = MappingProxyType(
         "/homebred.v1.Control/ListBundles": Role.OPERATOR,
         "/homebred.v1.Control/ShowBundle": Role.OPERATOR,
         "/homebred.v1.Control/DecideBundle": Role.OPERATOR,
+        "/homebred.v1.Control/ImportReleases": Role.OPERATOR,
         "/homebred.v1.Control/ListReviews": Role.REVIEWER,
         "/homebred.v1.Control/WatchReviews": Role.REVIEWER,
         "/homebred.v1.Control/ClaimReview": Role.REVIEWER,

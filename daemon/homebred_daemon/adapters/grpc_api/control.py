@@ -11,6 +11,7 @@ import grpc
 from typing_extensions import override
 
 from homebred_daemon.adapters.grpc_api.bundles import BundleFace, BundleRpcs
+from homebred_daemon.adapters.grpc_api.imports import ImportRpcs
 from homebred_daemon.adapters.grpc_api.models import ModelsServicer, worker_message
 from homebred_daemon.adapters.grpc_api.reviews import ReviewFace, ReviewRpcs
 from homebred_daemon.inbound.caretaking import (
@@ -21,13 +22,14 @@ from homebred_daemon.inbound.caretaking import (
     ReviewsState,
     SpecialistState,
 )
+from homebred_daemon.inbound.importing import FolderImports
 from homebred_daemon.inbound.residency import ModelKeeper
 from homebred_protocol.v1 import control_pb2 as wire
 
 KILOBYTE = 1024
 
 
-class ControlServicer(ReviewRpcs, BundleRpcs, ModelsServicer):
+class ControlServicer(ReviewRpcs, BundleRpcs, ImportRpcs, ModelsServicer):
     """`homebred.v1.Control`."""
 
     def __init__(
@@ -37,9 +39,13 @@ class ControlServicer(ReviewRpcs, BundleRpcs, ModelsServicer):
         reviews: ReviewFace,
         log_levels: LogLevels,
         bundles: BundleFace,
+        *,
+        imports: FolderImports | None,
     ) -> None:
+        """`imports`: None on a device that is in no fleet."""
         ReviewRpcs.__init__(self, reviews)
         BundleRpcs.__init__(self, bundles)
+        ImportRpcs.__init__(self, imports)
         ModelsServicer.__init__(self, models)
         self._caretaker = caretaker
         self._log_levels = log_levels

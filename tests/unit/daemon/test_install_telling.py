@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+from tests.support.install_stage import FakeSigner, Receipts, release
+from tests.support.memory_installs import MemoryInstallStore
+from tests.support.recorded_journal import RecordedJournal
+
+from homebred_daemon.core.compatibility import Refusal
+from homebred_daemon.core.deployment import Event
+from homebred_daemon.services.install_book import InstallBook
+from homebred_daemon.services.install_telling import InstallTelling
+
+NOW_S = 1_796_000_000
+
+
+class Told:
+    """A device whose release 7 was refused by its gate, and nobody knows yet."""
+
+    def __init__(self) -> None:
+        self.store, self.receipts, self.journal = MemoryInstallStore(), Receipts(), RecordedJournal()
+        install = self.store.begin(release(7), now_s=NOW_S)
+        for event in (Event.FETCHED, Event.VERIFIED, Event.FITS):
+            install = self.store.move(install, event, now_s=NOW_S, facts={})
+        refusal = Refusal(code="gate_quality", sentence="too bad")
+        self.store.move(install, Event.REFUSAL, now_s=NOW_S, refusal=refusal, facts={"score_ppm": 5})
+
+    def telling(self, signer: FakeSigner | None) -> InstallTelling:
+        return InstallTelling(InstallBook(self.store), self.receipts, signer, self.journal)
+
+
+@pytest.fixture
+def device() -> Told:
+    return Told()
+
+
+async def test_what_is_news_is_told_once_and_signed(device: Told) -> None:
+    for _ in range(2):
+        await device.telling(FakeSigner()).tell()
+    assert device.receipts.told == [(7, "refused", "gate_quality")]
+    assert device.receipts.signed == [b"5 refused"]
+    assert device.store.untold() == []
+
+
+async def test_what_cannot_be_signed_now_is_told_later(device: Told) -> None:
+    await device.telling(FakeSigner(fails=True)).tell()
+    assert device.receipts.told == []
+    assert "install_held_up" in device.journal.names
+    await device.telling(FakeSigner()).tell()
+    assert device.receipts.signed == [b"5 refused"]
+
+
+async def test_without_a_signer_it_is_told_all_the_same(device: Told) -> None:
+    await device.telling(None).tell()
+    assert device.receipts.signed == [b""]
