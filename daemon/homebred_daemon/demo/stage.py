@@ -24,7 +24,7 @@ from homebred_protocol.client import Client, Control, DaemonUnreachableError
 READY_WITHIN_S = 30.0
 STOPPED_WITHIN_S = 15.0
 POLL_S = 0.2
-RELEASE_SETTINGS = "[transfer]\nreserve_mb = 64\n[probation]\nsoak_h = 0\nleast_outcomes = 10\n"
+RELEASE_SETTINGS = "[transfer]\nreserve_mb = 64\n[probation]\nsoak_h = 0\nleast_outcomes = 20\n"
 """So that a release can settle while somebody looks on; a site has it take a day."""
 CLOUD_SETTINGS = """
 [cloud.endpoints."cloud/default"]

@@ -92,12 +92,15 @@ class Story:
         self._fleet = Fleet(stage, screen)
         self.figures = Figures()
 
+    def stocked(self) -> None:
+        """Puts model and specialists onto the first device, which measures none of them yet."""
+        fill(self._stage.clinic.store(), self._model_file)
+
     def measured(self) -> None:
         """Chapter: the specialists prove themselves on their golden sets."""
         self._screen.chapter("Specialists prove themselves")
         self._screen.say("Fitness is measured now, on this machine, with the real model: no figure is typed in.")
         store = self._stage.clinic.store()
-        fill(store, self._model_file)
         runtime = self._stage.folder / "measuring"
         with self._screen.progress() as bars:
             found = asyncio.run(measure_all(store, runtime, _Bars(bars).advance))
