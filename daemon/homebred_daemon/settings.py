@@ -330,13 +330,8 @@ class GatewaySettings(_Section):
 
 
 class FleetSettings(_Section):
-    """What an enrolled device takes from its fleet, and keeps for it."""
+    """What an enrolled device keeps for its fleet."""
 
-    accept_unsigned_policies: bool = Field(
-        default=False,
-        description="Whether policies and gazetteers of the fleet are taken although nothing signs them yet: for "
-        "development alone.",
-    )
     max_outbox_events: int = Field(
         default=200_000,
         ge=1_000,

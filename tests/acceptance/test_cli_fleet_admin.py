@@ -20,6 +20,7 @@ from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.cli.mounting import COMMANDS, loaded
 from homebred_fleet.core.device_filters import DesiredFacts, DeviceFacts
 from homebred_protocol.compression import compressed
+from homebred_protocol.targets import Target, read_target
 
 pytestmark = pytest.mark.xdist_group("the commands of admins")
 Ask = Callable[..., Ended]
@@ -129,30 +130,50 @@ def test_a_token_stands_alone_on_standard_output(ask: Ask) -> None:
     assert "withdrawn" in ask("tokens", "list").out
 
 
-def test_a_policy_is_assigned_shown_and_given_back(ask: Ask, tmp_path: Path) -> None:
-    policy = tmp_path / "policy.toml"
-    policy.write_text("version = 1\n# ours\n")
-    ended = ask("policy", "assign", policy, "--filter", "site==*", role="publisher")
-    assert "is assigned to 2 devices" in ended.out
-    assert ask("policy", "show", EAST).out == "version = 1\n# ours\n"
-    assert document(ask("policy", "list", "--json"))["documents"][0]["kind"] == "policy"
-    assert ask("policy", "reset", "--device", EAST).status == 0
+def test_a_policy_is_assigned_shown_and_given_back(ask: Ask, server: AdminServer) -> None:
+    policy = server.image.put(read("policies/clinic-east/main/3.toml"), b"version = 1\n# ours\n").path
+    ended = ask("policy", "assign", policy, "--filter", "site==clinic-east", role="publisher")
+    assert f"{policy} is assigned to 1 device" in ended.out
+    assert ask("policy", "show", EAST).out == ask("policy", "show", policy).out == "version = 1\n# ours\n"
+    assert [one["path"] for one in document(ask("policy", "list", "--json"))["policies"]] == [policy]
+    assert ask("policy", "reset", "--device", EAST).out.startswith("their own policy is given back to 1 device\n")
     assert ask("policy", "show", EAST).err.startswith("error: no policy is assigned")
-    policy.write_text("version = 1\nverson = 2\n")
-    wrong = ask("policy", "assign", policy, "--device", EAST)
-    assert (wrong.status, "verson: is not a known key" in wrong.err) == (2, True)
-    policy.write_bytes(b"#" * (1024 * 1024 + 1))
-    assert "is larger than 1,048,576 bytes" in ask("policy", "assign", policy, "--device", EAST).err
-    assert "cannot be read: No such file" in ask("policy", "assign", tmp_path / "none", "--device", EAST).err
+    assert ask("policy", "list").out == "no policy is assigned\n"
+    for path, words in (
+        ("policies/clinic-east/main/4.toml", "is not in the image repository"),
+        ("policy.toml", "names no policy"),
+        ("models/qa/intake/7.json", "names no policy"),
+    ):
+        assert words in ask("policy", "assign", path, "--device", EAST).err
+    assert "and some devices are at clinic-west" in ask("policy", "assign", policy, "--device", WEST).err
     assert ask("policy", "assign", policy).err.startswith("error: this needs one of --device, --filter and --cohort")
 
 
-def test_a_gazetteer_goes_to_its_site(ask: Ask, tmp_path: Path) -> None:
-    names = tmp_path / "names.jsonl"
+def test_a_gazetteer_goes_to_its_site_once_its_manifest_is_signed(
+    ask: Ask, server: AdminServer, tmp_path: Path
+) -> None:
+    names, manifest = tmp_path / "names.jsonl", tmp_path / "names.toml"
     names.write_text('{"text": "Ada Nilsson", "class": "patient"}\n')
-    assert document(ask("gazetteer", "assign", names, "--site", "clinic-west", "--json"))["versions"] == {WEST: 1}
-    ended = ask("gazetteer", "assign", names, "--site", "clinic-west", "--device", EAST)
-    assert (ended.status, "bound to site clinic-west" in ended.err) == (2, True)
+    added = ask("gazetteer", "add", names, "--site", "clinic-west", "-o", manifest)
+    assert f"repository add FOLDER {manifest} --path gazetteers/clinic-west/NAME/NUMBER.toml" in added.out
+    assert "Nilsson" not in manifest.read_text()
+    assert "there already" in ask("gazetteer", "add", names, "--site", "clinic-west", "-o", manifest).err
+    path = server.image.put(read("gazetteers/clinic-west/names/1.toml"), manifest.read_bytes()).path
+    assert document(ask("gazetteer", "assign", path, "--json"))["devices"] == 1
+    ended = ask("gazetteer", "assign", path, "--device", EAST)
+    assert (ended.status, "signed for site clinic-west" in ended.err) == (2, True)
+    assert "clinic-west" in ask("gazetteer", "list").out
+    assert "given back to 1 device" in ask("gazetteer", "reset", "--device", WEST).out
+    names.write_text("Ada Nilsson\n")
+    wrong = ask("gazetteer", "add", names, "--site", "clinic-west", "-o", tmp_path / "other.toml")
+    assert (wrong.status, "line 1: it is no JSON object" in wrong.err, "Nilsson" in wrong.err) == (2, True, False)
+    assert "cannot be read: No such file" in ask("gazetteer", "add", tmp_path / "none", "--site", "a", "-o", "x").err
+
+
+def read(path: str) -> Target:
+    target = read_target(path)
+    assert target is not None
+    return target
 
 
 def test_a_command_is_given_and_its_bundle_saved(ask: Ask, server: AdminServer, tmp_path: Path) -> None:

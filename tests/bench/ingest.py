@@ -28,7 +28,6 @@ from tests.support.memory_library import MemoryLibrary
 from tests.support.plain_broker import PlainBroker
 from tests.support.telemetry_messages import NOW_S, batch, boot, route
 
-from homebred_fleet.adapters.blob_folder import BlobFolder
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.adapters.store.intake import StoreIntake
 from homebred_fleet.adapters.store.rows import insert_rows
@@ -149,7 +148,6 @@ def serve(folder: str, endpoint: Endpoint) -> None:
         database = Database(f"sqlite:///{folder}/fleet.db")
         link = linked(
             database,
-            BlobFolder(Path(folder) / "documents"),
             MemoryLibrary(),
             Silent(),
             make_connection=lambda hand_over: MqttThread(endpoint, hand_over, name="hub"),

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from tests.support.fleet_rows import NOW_S, add_device, add_reported
 
 from homebred_fleet.adapters.blob_folder import BlobFolder
-from homebred_fleet.adapters.store import audit, desired, devices, documents, identities, stops, tables
+from homebred_fleet.adapters.store import audit, desired, devices, identities, stops, tables
 from homebred_fleet.adapters.store.administering import Administering, Target
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.core.admin_actions import ROLE_OF
@@ -20,12 +20,14 @@ from homebred_fleet.core.device_filters import DesiredFacts, DeviceFacts
 from homebred_fleet.core.filters import parse
 from homebred_fleet.core.tokens import token_hash
 from homebred_fleet.errors import ConflictError, FleetError, NotFoundError, RequestError
-from homebred_protocol.digests import digest_of
+from homebred_fleet.ports.intents import DocumentRef
 from homebred_protocol.limits import MAX_LABELS
+from homebred_protocol.targets import Kind
+from homebred_protocol.targets import Target as SignedTarget
 
 ADA = Admin(name="ada", role="admin")
 EAST, WEST, GONE = "clinic-east-00000001", "clinic-west-00000002", "clinic-east-00000003"
-POLICY = b"version = 1\n"
+HELD = DocumentRef(digest="sha256:" + "a" * 64, length=12)
 NAMES = b'{"text": "Ada Nilsson", "class": "patient"}\n'
 PLAIN = DeviceFacts(
     id=EAST,
@@ -39,6 +41,14 @@ PLAIN = DeviceFacts(
     desired=DesiredFacts(version=None, reported_version=None),
     certificate_ends_at_s=None,
 )
+
+
+def policy(site: str, name: str = "main") -> SignedTarget:
+    return SignedTarget(kind=Kind.POLICY, group=site, name=name, number=3)
+
+
+def gazetteer(site: str) -> SignedTarget:
+    return SignedTarget(kind=Kind.GAZETTEER, group=site, name="names", number=3)
 
 
 @dataclass
@@ -58,6 +68,12 @@ class Stage:
 
     def _wake(self) -> None:
         self.wakes += 1
+
+    def wanted(self) -> dict[str, tuple[int, DocumentRef | None, DocumentRef | None]]:
+        """Version, policy and gazetteer of each device of which anything is wanted."""
+        with self.database.reading() as connection:
+            states = desired.states_of(connection, [EAST, WEST, GONE])
+        return {one.device: (one.version, one.policy, one.gazetteer) for one in states}
 
     def audited(self) -> list[tuple[str, str]]:
         with self.database.reading() as connection:
@@ -91,39 +107,57 @@ def test_a_policy_is_assigned_to_the_enrolled_devices_of_a_filter_above_what_the
         number = devices.number_of(connection, WEST)
         assert number is not None
         add_reported(connection, number, desired_version=40, highest_version=41)
-    digest = stage.administering.add_document(ADA, kind="policy", site="", body=POLICY)
-    assert stage.blobs.read(digest) == POLICY
-    versions = stage.administering.assign(ADA, Target(filter="id==clinic-*"), kind="policy", digest=digest)
-    assert versions == {EAST: 1, WEST: 42}
-    again = stage.administering.assign(ADA, Target(device=EAST), kind="policy", digest="")
-    assert again == {EAST: 2}
-    with stage.database.reading() as connection:
-        assert documents.assigned_to(connection, EAST) == ("", "")
-        assert documents.assigned_to(connection, WEST) == (digest, "")
-    assert stage.audited() == [("document.add", digest), ("document.assign", digest), ("document.assign", "")]
+    for site in ("clinic-east", "clinic-west"):
+        assert stage.administering.assign_release(ADA, Target(filter=f"site=={site}"), policy(site), HELD) == 1
+    assert stage.wanted() == {EAST: (1, HELD, None), WEST: (42, HELD, None)}
+    assert stage.administering.reset(ADA, Target(filter="site==*"), Kind.POLICY) == 2
+    assert stage.administering.reset(ADA, Target(filter="site==*"), Kind.POLICY) == 0
+    assert stage.wanted() == {EAST: (2, None, None), WEST: (43, None, None)}
+    actions = [action for action, _ in stage.audited()]
+    assert actions == ["release.assign", "release.assign", "release.reset", "release.reset"]
+
+
+def test_another_line_of_policies_takes_the_place_and_only_the_one_that_is_assigned_is_given_back(
+    stage: Stage,
+) -> None:
+    one, other = policy("clinic-east"), policy("clinic-east", "night")
+    newer = DocumentRef(digest="sha256:" + "b" * 64, length=9)
+    stage.administering.assign_release(ADA, Target(device=EAST), one, HELD)
+    stage.administering.assign_release(ADA, Target(device=EAST), other, newer)
+    assert stage.administering.withdraw_release(ADA, Target(device=EAST), one.line) == 0
+    assert stage.wanted() == {EAST: (2, newer, None)}
+    assert stage.administering.withdraw_release(ADA, Target(device=EAST), other.line) == 1
+    assert stage.wanted() == {EAST: (3, None, None)}
+
+
+def test_a_release_leaves_policy_and_gazetteer_as_they_are(stage: Stage) -> None:
+    release = SignedTarget(kind=Kind.RELEASE, group="qa", name="intake", number=7)
+    stage.administering.assign_release(ADA, Target(device=EAST), policy("clinic-east"), HELD)
+    stage.administering.assign_release(ADA, Target(device=EAST), gazetteer("clinic-east"), HELD)
+    stage.administering.assign_release(ADA, Target(device=EAST), release, HELD)
+    stage.administering.withdraw_release(ADA, Target(device=EAST), release.line)
+    assert stage.wanted() == {EAST: (4, HELD, HELD)}
 
 
 def test_a_cohort_means_whoever_fits_at_the_time(stage: Stage) -> None:
     assert stage.administering.put_cohort(ADA, "kiosks", "label.role==kiosk and state==enrolled") == 2
     stage.administering.relabel(ADA, WEST, {"role": "press"})
-    digest = stage.administering.add_document(ADA, kind="gazetteer", site="clinic-east", body=NAMES)
-    versions = stage.administering.assign(ADA, Target(cohort="kiosks"), kind="gazetteer", digest=digest)
-    assert versions == {EAST: 1}
+    assert stage.administering.assign_release(ADA, Target(cohort="kiosks"), gazetteer("clinic-east"), HELD) == 1
     stage.administering.remove_cohort(ADA, "kiosks")
     with pytest.raises(NotFoundError):
-        stage.administering.assign(ADA, Target(cohort="kiosks"), kind="gazetteer", digest=digest)
+        stage.administering.assign_release(ADA, Target(cohort="kiosks"), gazetteer("clinic-east"), HELD)
 
 
 def test_what_is_one_sites_own_is_assigned_nowhere_else(stage: Stage) -> None:
-    digest = stage.administering.add_document(ADA, kind="gazetteer", site="clinic-east", body=NAMES)
+    digest = stage.administering.add_list(ADA, site="clinic-east", body=NAMES)
+    assert stage.blobs.read(digest) == NAMES
     before = stage.audited()
-    with pytest.raises(RequestError, match="bound to site clinic-east, and some devices are at clinic-west"):
-        stage.administering.assign(ADA, Target(filter="site==*"), kind="gazetteer", digest=digest)
-    with pytest.raises(ConflictError, match="bound to clinic-east"):
-        stage.administering.add_document(ADA, kind="gazetteer", site="clinic-west", body=NAMES)
-    assert stage.audited() == before
-    with stage.database.reading() as connection:
-        assert desired.versions_in_force(connection) == {}
+    with pytest.raises(RequestError, match="signed for site clinic-east, and some devices are at clinic-west"):
+        stage.administering.assign_release(ADA, Target(filter="site==*"), gazetteer("clinic-east"), HELD)
+    with pytest.raises(ConflictError, match="clinic-east's"):
+        stage.administering.add_list(ADA, site="clinic-west", body=NAMES)
+    assert stage.audited() == before == [("document.add", digest)]
+    assert stage.wanted() == {}
 
 
 def test_a_command_waits_for_each_device_that_is_meant(stage: Stage) -> None:
@@ -168,18 +202,18 @@ REFUSED: list[Callable[[Administering], object]] = [
     lambda one: one.put_cohort(ADA, "Kiosks", "site==a"),
     lambda one: one.put_cohort(ADA, "kiosks", "sit==a"),
     lambda one: one.remove_cohort(ADA, "kiosks"),
-    lambda one: one.add_document(ADA, kind="model", site="", body=b""),
-    lambda one: one.add_document(ADA, kind="policy", site="", body=b"verson = 1"),
-    lambda one: one.add_document(ADA, kind="policy", site="Clinic", body=POLICY),
-    lambda one: one.add_document(ADA, kind="gazetteer", site="", body=NAMES),
-    lambda one: one.assign(ADA, Target(), kind="policy", digest=""),
-    lambda one: one.assign(ADA, Target(device=EAST, filter="site==*"), kind="policy", digest=""),
-    lambda one: one.assign(ADA, Target(filter="  "), kind="policy", digest=""),
-    lambda one: one.assign(ADA, Target(filter="site==nowhere"), kind="policy", digest=""),
-    lambda one: one.assign(ADA, Target(device="nobody"), kind="policy", digest=""),
-    lambda one: one.assign(ADA, Target(device=GONE), kind="policy", digest=""),
-    lambda one: one.assign(ADA, Target(device=EAST), kind="policy", digest=digest_of(b"unknown")),
-    lambda one: one.assign(ADA, Target(device=EAST), kind="model", digest=""),
+    lambda one: one.add_list(ADA, site="clinic-east", body=b"Ada Nilsson"),
+    lambda one: one.add_list(ADA, site="Clinic", body=NAMES),
+    lambda one: one.add_list(ADA, site="", body=NAMES),
+    lambda one: one.reset(ADA, Target(), Kind.POLICY),
+    lambda one: one.reset(ADA, Target(device=EAST, filter="site==*"), Kind.POLICY),
+    lambda one: one.reset(ADA, Target(filter="  "), Kind.POLICY),
+    lambda one: one.reset(ADA, Target(filter="site==nowhere"), Kind.POLICY),
+    lambda one: one.reset(ADA, Target(device="nobody"), Kind.POLICY),
+    lambda one: one.reset(ADA, Target(device=GONE), Kind.POLICY),
+    lambda one: one.assign_release(ADA, Target(device=GONE), policy("clinic-east"), HELD),
+    lambda one: one.assign_release(ADA, Target(device=WEST), policy("clinic-east"), HELD),
+    lambda one: one.withdraw_release(ADA, Target(device=GONE), "policies/clinic-east/main"),
     lambda one: one.order(ADA, Target(device=EAST), op="shell", parameters={}, wait_s=60),
     lambda one: one.order(ADA, Target(device=GONE), op="ping", parameters={}, wait_s=60),
     lambda one: one.stop(ADA, stopped=True, reason_code="It is bad"),
@@ -205,7 +239,10 @@ def test_every_change_bears_a_name_of_the_table_of_actions(stage: Stage) -> None
     stage.administering.relabel(ADA, EAST, {"ward": "2"})
     stage.administering.put_cohort(ADA, "kiosks", "site==*")
     stage.administering.remove_cohort(ADA, "kiosks")
-    stage.administering.assign(ADA, Target(device=EAST), kind="policy", digest="")
+    stage.administering.add_list(ADA, site="clinic-east", body=NAMES)
+    stage.administering.assign_release(ADA, Target(device=EAST), policy("clinic-east"), HELD)
+    stage.administering.withdraw_release(ADA, Target(device=EAST), policy("clinic-east").line)
+    stage.administering.reset(ADA, Target(device=EAST), Kind.POLICY)
     stage.administering.order(ADA, Target(device=EAST), op="ping", parameters={}, wait_s=60)
     stage.administering.stop(ADA, stopped=True, reason_code="recall")
     token = stage.administering.create_token(ADA, site="a", labels={}, device="", replaces="", life_s=60)[1]

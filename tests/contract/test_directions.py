@@ -79,7 +79,7 @@ class Assigning:
 
     def withdraw(self, line: str, *names: str) -> int:
         with self.database.writing() as connection:
-            return assignments.withdraw(connection, self.numbers(*names), line)
+            return len(assignments.withdraw(connection, self.numbers(*names), line))
 
     def numbers(self, *names: str) -> list[int]:
         with self.database.reading() as connection:
@@ -100,6 +100,37 @@ def test_a_newer_target_takes_the_place_of_an_older_one_of_its_line(assigning: A
     assert assigning.wanted(A) == ["models/qa/intake/8.json", "models/qa/triage/1.json"]
     assert assigning.wanted(B) == ["models/qa/intake/7.json"]
     assert (assigning.withdraw("models/qa/intake", A, B), assigning.wanted(B)) == (2, [])
+
+
+def policy(number: int, name: str = "main", kind: Kind = Kind.POLICY) -> Target:
+    return Target(kind=kind, group="clinic", name=name, number=number)
+
+
+def test_a_device_has_one_policy_and_one_gazetteer_of_whatever_line(assigning: Assigning) -> None:
+    for target in (policy(7), policy(3, "names", Kind.GAZETTEER), release(1)):
+        assigning.assign(target, A, B)
+    assert assigning.assign(policy(2, "night"), A) == []
+    assert assigning.wanted(A) == [
+        "gazetteers/clinic/names/3.toml",
+        "models/qa/intake/1.json",
+        "policies/clinic/night/2.toml",
+    ]
+    assert "policies/clinic/main/7.toml" in assigning.wanted(B)
+    with assigning.database.writing() as connection:
+        assert len(assignments.withdraw_kind(connection, assigning.numbers(A, B), Kind.POLICY)) == 2
+    assert assigning.wanted(B) == ["gazetteers/clinic/names/3.toml", "models/qa/intake/1.json"]
+
+
+def test_what_is_refused_replaces_no_other_line(assigning: Assigning) -> None:
+    assigning.assign(policy(7), A)
+    assigning.assign(policy(2, "night"), B)
+    assert assigning.assign(policy(6), A, B) == [A]
+    assert assigning.wanted(B) == ["policies/clinic/night/2.toml"]
+
+
+def test_of_which_kind_a_line_is() -> None:
+    lines = ["policies/clinic/main", "gazetteers/x/y", "models/qa/intake", "policiesx/a", ""]
+    assert [assignments.kind_of(line) for line in lines] == [Kind.POLICY, Kind.GAZETTEER, Kind.RELEASE, None, None]
 
 
 def test_a_number_never_falls_for_anybody_of_whom_it_is_asked(assigning: Assigning) -> None:

@@ -17,10 +17,11 @@ from homebred_fleet.adapters.store.intents import StoreIntents
 from homebred_fleet.core.commands import ANSWER_GRACE_S
 from homebred_fleet.core.presence import SignsOfLife
 from homebred_fleet.ports.intake import Arrival
-from homebred_fleet.ports.intents import CommandOrder, DesiredState, DocumentRef, Stop, WantedCommands
+from homebred_fleet.ports.intents import OWN, CommandOrder, DesiredState, DocumentRef, Stop, WantedCommands
 from homebred_protocol.v1 import fleet_pb2 as wire
 
-POLICY = "sha256:" + "a" * 64
+POLICY = DocumentRef(digest="sha256:" + "a" * 64, length=12)
+NAMES = DocumentRef(digest="sha256:g", length=7)
 DEVICES = {"clinic-1": "enrolled", "factory-1": "enrolled", "gone-1": "revoked"}
 
 
@@ -36,18 +37,13 @@ class Controller:
                 for name, state in DEVICES.items()
             ]
             connection.execute(insert(kept.devices), rows)
-            document = {"digest": POLICY, "kind": "policy", "length": 12, "added_at_s": 1, "added_by": "ada"}
-            connection.execute(insert(kept.documents).values(document))
 
-    def assign(self, *numbers: int, policy: str | None = POLICY, gazetteer: str | None = None) -> dict[int, int]:
+    def assign(
+        self, *numbers: int, policy: DocumentRef | None = POLICY, gazetteer: DocumentRef | None = None
+    ) -> dict[int, int]:
         with self.database.writing() as connection:
             return desired.assign(
-                connection,
-                device_numbers=numbers,
-                policy_digest=policy,
-                gazetteer_digest=gazetteer,
-                by="ada",
-                now_s=NOW_S,
+                connection, device_numbers=numbers, policy=policy, gazetteer=gazetteer, by="ada", now_s=NOW_S
             )
 
     def command(self, number: int = 1, *, deadline_s: int = 60) -> str:
@@ -77,22 +73,22 @@ def controller(database: Database) -> Controller:
 
 def test_a_change_gives_enrolled_devices_a_version_and_leaves_the_other_part_as_it_is(controller: Controller) -> None:
     assert controller.assign(1, 2, 3) == {1: 1, 2: 1}
-    assert controller.assign(1, policy=None, gazetteer="sha256:g") == {1: 2}
+    assert controller.assign(1, policy=None, gazetteer=NAMES) == {1: 2}
     (state,) = controller.intents.states_of(["clinic-1", "gone-1", "nobody"])
     assert state == DesiredState(
         device="clinic-1",
         version=2,
         issued_at_s=NOW_S,
-        policy=DocumentRef(digest=POLICY, length=12),
-        gazetteer=DocumentRef(digest="sha256:g", length=0),
+        policy=POLICY,
+        gazetteer=NAMES,
         labels={"role": "clinic-1"},
     )
     assert controller.intents.versions_in_force() == {"clinic-1": 2, "factory-1": 1}
 
 
-def test_an_empty_digest_gives_a_part_back_to_the_device(controller: Controller) -> None:
+def test_a_part_is_given_back_to_the_device(controller: Controller) -> None:
     controller.assign(1)
-    controller.assign(1, policy="")
+    controller.assign(1, policy=OWN)
     assert controller.intents.states_of(["clinic-1"])[0].policy is None
 
 

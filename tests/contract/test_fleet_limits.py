@@ -42,6 +42,6 @@ def test_a_device_says_at_length_why_a_command_failed() -> None:
 
 def test_a_device_is_told_all_its_labels() -> None:
     state = DesiredState(device=DEVICE, version=1, issued_at_s=5, policy=None, gazetteer=None, labels=LABELS)
-    said = WORDS.read(f"hb/1/default/d/{DEVICE}/desired", desired_bytes(state, {}))
+    said = WORDS.read(f"hb/1/default/d/{DEVICE}/desired", desired_bytes(state))
     assert isinstance(said, Desired)
     assert said.labels == LABELS

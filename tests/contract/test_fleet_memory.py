@@ -10,7 +10,7 @@ import pytest
 from tests.support.fleet_sync_stage import MemoryOfFleet
 
 from homebred_daemon.adapters.store.fleet_state import SqliteFleetMemory
-from homebred_daemon.core.desired_state import KeptDesired, without_bodies
+from homebred_daemon.core.desired_state import KeptDesired
 from homebred_daemon.core.fleet_messages import Desired, Document, PartReport, PartState
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.ports.fleet import FleetMemory
@@ -20,7 +20,7 @@ DESIRED = Desired(
     device_id="dev-1",
     version=7,
     issued_at_s=1_790_000_000,
-    policy=Document(digest="sha256:" + "a" * 64, length=3, body=b"aaa"),
+    policy=Document(digest="sha256:" + "a" * 64, length=3),
     labels={"role": "kiosk"},
 )
 REFUSED = PartReport(
@@ -51,7 +51,7 @@ def test_a_new_memory_knows_nothing(reopen: Reopen) -> None:
 
 def test_what_is_desired_stays_without_its_bytes(reopen: Reopen) -> None:
     reopen().keep_desired(DESIRED)
-    assert reopen().desired() == KeptDesired(highest_version=7, desired=without_bodies(DESIRED))
+    assert reopen().desired() == KeptDesired(highest_version=7, desired=DESIRED)
 
 
 def test_what_became_of_a_part_stays_until_something_else_is_desired(reopen: Reopen) -> None:

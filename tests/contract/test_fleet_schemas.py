@@ -137,8 +137,8 @@ DESIRED = DesiredState(
 
 @pytest.mark.parametrize("version", ["Older", "Newer"])
 def test_older_and_newer_devices_read_what_this_controller_says(version: str) -> None:
-    desired = others.read(f"{version}.Desired", desired_bytes(DESIRED, {"sha256:p": b"body"}))
-    assert (desired.device_id, desired.version, desired.policy.body) == (DEVICE, 3, b"body")
+    desired = others.read(f"{version}.Desired", desired_bytes(DESIRED))
+    assert (desired.device_id, desired.version, desired.policy.digest) == (DEVICE, 3, "sha256:p")
     ack = Ack(device=DEVICE, boot_id=boot(), stream=4, up_to_seq=9, refused_up_to_seq=9, refusal_code="count")
     assert others.read(f"{version}.TelemetryAck", ack_bytes(ack)).up_to_seq == 9
     order = CommandOrder(

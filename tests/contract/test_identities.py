@@ -10,7 +10,8 @@ from sqlalchemy import select
 from tests.support.databases import KINDS
 from tests.support.fake_fleet_identities import FakeIdentities, issued
 
-from homebred_fleet.adapters.store import audit
+from homebred_fleet.adapters.store import assignments, audit
+from homebred_fleet.adapters.store import desired as desired_states
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.adapters.store.identities import (
     IdentityStore,
@@ -21,13 +22,15 @@ from homebred_fleet.adapters.store.identities import (
     withdraw_token,
 )
 from homebred_fleet.adapters.store.tables import audit as audit_table
-from homebred_fleet.adapters.store.tables import desired, devices
+from homebred_fleet.adapters.store.tables import devices
 from homebred_fleet.core.admins import Admin
 from homebred_fleet.core.enrolment import KnownDevice, NewDevice, Token
 from homebred_fleet.core.tokens import NewToken, new_token
 from homebred_fleet.errors import NotFoundError
 from homebred_fleet.ports.identities import Identities
+from homebred_fleet.ports.intents import DocumentRef
 from homebred_protocol.limits import MAX_LABELS
+from homebred_protocol.targets import Kind, Target
 
 NEW = NewDevice(site="clinic", labels={"role": "kiosk"})
 
@@ -278,20 +281,20 @@ def test_what_was_wanted_of_the_old_device_is_wanted_of_the_new_one(database: Da
     held.admit("clinic-1", 1)
     with database.writing() as connection:
         number = connection.execute(select(devices.c.number)).scalar_one()
-        values = {"policy_digest": "sha256:aa", "gazetteer_digest": "sha256:bb", "set_at_s": 5, "set_by": "anna"}
-        connection.execute(desired.insert().values(device=number, version=7, **values))
+        wanted = DocumentRef(digest="sha256:aa", length=5), DocumentRef(digest="sha256:bb", length=6)
+        desired_states.assign(
+            connection, device_numbers=[number], by="anna", now_s=5, policy=wanted[0], gazetteer=wanted[1]
+        )
+        policy = Target(kind=Kind.POLICY, group="clinic", name="main", number=3)
+        assignments.assign(connection, [number], policy, by="anna", now_s=5)
     taking = NewDevice(site="clinic", labels={}, replaces="clinic-1")
     token = held.token(replaces="clinic-1")
     assert held.identities.admit(taking, token, "clinic-2", key="k2", issued=issued(2, 1020), now_s=1020)
     with database.reading() as connection:
-        query = select(desired).join(devices).where(devices.c.id == "clinic-2")
-        row = connection.execute(query).one()
-    assert (row.version, row.policy_digest, row.gazetteer_digest, row.published_version) == (
-        1,
-        "sha256:aa",
-        "sha256:bb",
-        0,
-    )
+        (state,) = desired_states.states_of(connection, ["clinic-1", "clinic-2"])
+        assert (state.device, state.version, (state.policy, state.gazetteer)) == ("clinic-2", 1, wanted)
+        assert desired_states.unpublished(connection, max_devices=9) == ["clinic-2"]
+        assert assignments.of_device(connection, "clinic-2") == [policy]
 
 
 def test_tokens_are_listed_without_their_secret_and_withdrawn_once(database: Database) -> None:

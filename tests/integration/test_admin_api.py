@@ -25,6 +25,8 @@ from homebred_fleet.core.admins import ROLES
 from homebred_fleet.core.device_filters import DesiredFacts, DeviceFacts
 from homebred_fleet.errors import ConfigurationError, ControllerUnreachableError, FleetError
 from homebred_protocol.digests import digest_of
+from homebred_protocol.documents.gazetteer_manifest import GazetteerManifest, gazetteer_manifest
+from homebred_protocol.targets import Kind, Target
 
 pytestmark = pytest.mark.xdist_group("the admin API")
 EAST, WEST = "clinic-east-00000001", "clinic-west-00000002"
@@ -135,19 +137,64 @@ def test_a_device_is_shown_and_explained(server: AdminServer) -> None:
     assert refusal(client, "GET", "devices", "../../etc").code == "not_found"
 
 
-def test_a_policy_travels_from_upload_to_desired(server: AdminServer) -> None:
+def path_of(target: Target) -> list[str]:
+    return target.path.split("/")
+
+
+def test_a_signed_policy_travels_to_desired_and_is_given_back(server: AdminServer) -> None:
     client = server.client("publisher")
-    added = client.upload("documents", "policy", body=POLICY)
-    assert added == {"digest": digest_of(POLICY), "kind": "policy", "site": "", "length": len(POLICY)}
-    assert server.client("viewer").fetch("documents", added["digest"]) == POLICY
-    body = {"filter": "site==clinic-*", "kind": "policy", "digest": added["digest"]}
-    assert client.send("POST", "assignments", body=body)["versions"] == {EAST: 1, WEST: 1}
-    assert client.get("devices", EAST)["assigned"]["policy_digest"] == added["digest"]
-    assert [one["digest"] for one in client.get("documents")["documents"]] == [added["digest"]]
-    with pytest.raises(FleetError, match="verson: is not a known key"):
-        client.upload("documents", "policy", body=b"verson = 1")
-    with pytest.raises(FleetError, match="larger than"):
-        client.upload("documents", "policy", body=b"#" * (1024 * 1024 + 1))
+    signed = [Target(kind=Kind.POLICY, group=site, name="main", number=3) for site in ("clinic-east", "clinic-west")]
+    for policy in signed:
+        server.image.put(policy, POLICY)
+        body = {"filter": f"site=={policy.group}", "path": policy.path}
+        assert client.send("POST", "releases", "assignments", body=body) == {"path": policy.path, "devices": 1}
+    assert server.client("viewer").fetch("releases", "targets", *path_of(signed[0])) == POLICY
+    assigned = client.get("devices", EAST)["assigned"]
+    assert (assigned["policy_digest"], assigned["policy_length"]) == (digest_of(POLICY), len(POLICY))
+    reset = {"filter": "site==*", "kind": "policy"}
+    assert client.send("POST", "releases", "resets", body=reset) == {"kind": "policy", "devices": 2}
+    assert client.get("devices", EAST)["assigned"]["policy_digest"] == ""
+    assert refusal(client, "GET", "releases", "targets", "policies", "x").code == "bad_request"
+    assert refusal(client, "GET", "releases", "targets", *path_of(signed[0])[:-1], "4.toml").code == "not_found"
+
+
+def test_what_no_device_would_take_is_not_assigned_though_it_is_signed(server: AdminServer) -> None:
+    client = server.client("publisher")
+    unread = server.image.put(Target(kind=Kind.POLICY, group="clinic-east", name="main", number=3), b"verson = 1")
+    body = {"device": EAST, "path": unread.path}
+    refused = refusal(client, "POST", "releases", "assignments", body=body)
+    assert (refused.code, "verson: is not a known key" in refused.message) == ("bad_request", True)
+    assert client.get("devices", EAST)["assigned"] is None
+
+
+def test_policies_are_not_taken_as_bytes(server: AdminServer) -> None:
+    client = server.client("publisher")
+    with pytest.raises(FleetError, match="Method Not Allowed"):
+        client.upload("documents", "policy", body=POLICY)
+
+
+def test_a_gazetteer_is_assigned_where_the_controller_has_the_list_of_that_site(server: AdminServer) -> None:
+    client = server.client("publisher")
+    manifest = gazetteer_manifest(GazetteerManifest(digest=digest_of(NAMES), length=len(NAMES)))
+    signed = {
+        site: server.image.put(Target(kind=Kind.GAZETTEER, group=site, name="names", number=1), manifest)
+        for site in ("clinic-east", "clinic-west")
+    }
+
+    def assigned(site: str, device: str) -> dict[str, Any]:
+        body = {"device": device, "path": signed[site].path}
+        return client.send("POST", "releases", "assignments", body=body)
+
+    with pytest.raises(FleetError, match="has no list"):
+        assigned("clinic-east", EAST)
+    added = client.upload("documents", "gazetteer", body=NAMES, site="clinic-east")
+    assert added == {"digest": digest_of(NAMES), "site": "clinic-east", "length": len(NAMES)}
+    assert [one["digest"] for one in client.get("documents")["documents"]] == [digest_of(NAMES)]
+    assert assigned("clinic-east", EAST)["devices"] == 1
+    with pytest.raises(FleetError, match="of the site clinic-west"):
+        assigned("clinic-west", WEST)
+    with pytest.raises(FleetError, match="line 1: it is no JSON object"):
+        client.upload("documents", "gazetteer", body=b"Ada Nilsson", site="clinic-east")
 
 
 def test_a_gazetteers_names_are_not_for_everybody(server: AdminServer) -> None:
@@ -246,7 +293,7 @@ def test_every_change_is_in_the_audit_and_a_changed_past_shows(server: AdminServ
         ("PATCH", ("devices", EAST, "labels"), {"a": 1}),
         ("PATCH", ("devices", EAST, "labels"), ["a"]),
         ("PUT", ("cohorts", "a"), {"selector": "site==a", "more": 1}),
-        ("POST", ("assignments",), {"kind": "model", "digest": "", "device": EAST}),
+        ("POST", ("releases", "resets"), {"kind": "model", "device": EAST}),
         ("POST", ("commands",), {"device": EAST, "op": "ping", "wait_s": "60"}),
         ("PUT", ("stop",), {"stopped": 1, "reason_code": "x"}),
         ("POST", ("tokens",), {"site": "a", "labels": {"a": None}}),

@@ -10,23 +10,30 @@ from typing import Any
 
 import pytest
 from tests.support.command_line import fleet_here
-from tests.support.controller import Controller, Device, running_controller
+from tests.support.controller import Controller, Device
 from tests.support.mqtt_client import clients
+from tests.support.signing_controller import SigningController, signing_controller
 from tests.support.telemetry_messages import state
 
+from homebred_protocol.digests import digest_of
 from homebred_protocol.topics import DeviceTopic, Down, Up
 from homebred_protocol.v1 import fleet_pb2 as wire
 
 pytestmark = pytest.mark.xdist_group("an admin on a controller")
-POLICY = "version = 1\n# ours\n"
+POLICY = b"version = 1\n# ours\n"
 NAMES = '{"text": "Ada Nilsson", "class": "patient"}\n'
 Ask = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def controller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
-    with running_controller(tmp_path_factory.mktemp("fleet") / "fleet") as running:
+def signed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SigningController]:
+    with signing_controller(tmp_path_factory.mktemp("fleet")) as running:
         yield running
+
+
+@pytest.fixture
+def controller(signed: SigningController) -> Controller:
+    return signed.controller
 
 
 @pytest.fixture
@@ -55,36 +62,39 @@ def test_a_device_comes_in_by_a_token_and_is_known_at_once(controller: Controlle
     assert ask("tokens", "withdraw", token["id"])["withdrawn"] is False
 
 
-def test_a_sites_documents_reach_its_devices_and_nobody_elses(controller: Controller, ask: Ask, tmp_path: Path) -> None:
+def test_a_sites_documents_reach_its_devices_and_nobody_elses(
+    signed: SigningController, ask: Ask, tmp_path: Path
+) -> None:
+    controller = signed.controller
     east, west = enrolled(controller, ask, "clinic-a"), enrolled(controller, ask, "clinic-b")
-    policy, names = tmp_path / "policy.toml", tmp_path / "names.jsonl"
-    policy.write_text(POLICY)
+    policies = {device.id: signed.policy(site, POLICY) for device, site in ((east, "clinic-a"), (west, "clinic-b"))}
+    for name, path in policies.items():
+        assert ask("policy", "assign", path, "--device", name)["devices"] == 1
+    names, manifest = tmp_path / "names.jsonl", tmp_path / "names.toml"
     names.write_text(NAMES)
-    everywhere = ask("policy", "assign", policy, "--filter", "site==clinic-*")["digest"]
-    own = ask("gazetteer", "assign", names, "--site", "clinic-a")
-    assert list(own["versions"]) == [east.id]
+    digest = ask("gazetteer", "add", names, "--site", "clinic-a", "-o", manifest)["digest"]
+    path = signed.gazetteer("clinic-a", manifest.read_bytes())
+    assert ask("gazetteer", "assign", path)["devices"] == 1
 
     def fetched(device: Device, digest: str) -> int:
         return controller.ask("GET", f"/device/v1/documents/{digest}", credentials=device.credentials).status
 
-    assert [fetched(one, everywhere) for one in (east, west)] == [200, 200]
-    assert [fetched(one, own["digest"]) for one in (east, west)] == [200, 404]
-    assert ask("policy", "show", east.id)["text"] == POLICY
+    assert [fetched(one, digest) for one in (east, west)] == [200, 404]
+    assert [fetched(one, digest_of(POLICY)) for one in (east, west)] == [404, 404]
+    assert ask("policy", "show", east.id) == {"path": policies[east.id], "text": POLICY.decode()}
 
 
-def test_a_device_hears_what_an_admin_says_and_its_answer_is_seen(
-    controller: Controller, ask: Ask, tmp_path: Path
-) -> None:
+def test_a_device_hears_what_an_admin_says_and_its_answer_is_seen(signed: SigningController, ask: Ask) -> None:
+    controller = signed.controller
     device = enrolled(controller, ask, "clinic-e")
-    policy = tmp_path / "policy.toml"
-    policy.write_text(POLICY)
+    policy, digest = signed.policy("clinic-e", POLICY), digest_of(POLICY)
     desired, command = (DeviceTopic(device.id, *kind).text for kind in ((Down.DESIRED,), (Down.COMMAND, "ping")))
     with clients(controller.broker.port) as make:
         client = make(device.id, device.credentials)
         client.connected()
         client.subscribe(desired, command)
         client.publish(DeviceTopic(device.id, Up.STATE).text, state(device.id, online=True).payload, retain=True)
-        digest = ask("policy", "assign", policy, "--device", device.id)["digest"]
+        ask("policy", "assign", policy, "--device", device.id)
         told = wire.Desired.FromString(client.arrived(desired, within_s=5).payload)
         assert (told.version, told.policy.digest) == (1, digest)
         refused = wire.PartReport(name="policy", digest=digest, state="refused", problem="no\x1b[2J")

@@ -118,7 +118,7 @@ async def test_a_document_is_fetched_by_its_digest_and_another_sites_is_not(
             content = body + site.encode()
             digests[site] = BlobFolder(controller.folder.path / "state" / "documents").keep(content)
             with database.writing() as connection:
-                row = {"digest": digests[site], "kind": "policy", "site": site, "length": len(content)}
+                row = {"digest": digests[site], "site": site, "length": len(content)}
                 connection.execute(insert(documents).values(**row, added_at_s=now_s(), added_by="test"))
     finally:
         database.close()

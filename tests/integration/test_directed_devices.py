@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from tests.support.broker import now_s
 from tests.support.command_line import fleet_here
-from tests.support.controller import Controller, Device, running_controller
-from tests.support.image_repository import SignedFleet, key
+from tests.support.controller import Controller, Device
+from tests.support.image_repository import SignedFleet
+from tests.support.signing_controller import SigningController, signing_controller
 from tuf.api.exceptions import DownloadHTTPError
 from tuf.ngclient import FetcherInterface, Updater
 from typing_extensions import override
-
-from homebred_fleet.core.keyholders import Purpose
 
 pytestmark = pytest.mark.xdist_group("directed devices")
 URL = "https://controller"
@@ -25,24 +22,19 @@ Ask = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def signed(tmp_path_factory: pytest.TempPathFactory) -> SignedFleet:
-    return SignedFleet(tmp_path_factory.mktemp("signed"), now_s=now_s())
-
-
-@pytest.fixture(scope="module")
-def controller(tmp_path_factory: pytest.TempPathFactory, signed: SignedFleet) -> Iterator[Controller]:
-    folder = tmp_path_factory.mktemp("fleet")
-    online = folder / "online.key"
-    online.touch(mode=0o600)
-    private = key("online", Purpose.ONLINE).signer._private_key
-    online.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    settings = {
-        "RELEASES__IMAGE": str(signed.image_folder.parent),
-        "RELEASES__DIRECTOR": str(signed.director_root.published.parent),
-        "RELEASES__ONLINE_KEY": str(online),
-    }
-    with running_controller(folder / "fleet", **settings) as running:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SigningController]:
+    with signing_controller(tmp_path_factory.mktemp("fleet")) as running:
         yield running
+
+
+@pytest.fixture
+def signed(both: SigningController) -> SignedFleet:
+    return both.fleet
+
+
+@pytest.fixture
+def controller(both: SigningController) -> Controller:
+    return both.controller
 
 
 @pytest.fixture

@@ -15,16 +15,14 @@ from tests.support.broker import now_s as unix_s
 from tests.support.controller import Controller, Device, running_controller
 from tests.support.mqtt_client import Client, clients
 
-from homebred_fleet.adapters.blob_folder import BlobFolder
-from homebred_fleet.adapters.store import desired, documents, stops
+from homebred_fleet.adapters.store import desired, stops
 from homebred_fleet.adapters.store.intake import StoreIntake
 from homebred_fleet.adapters.store.tables import boots, devices, presence, route_events
 from homebred_fleet.ports.intake import Arrival
-from homebred_protocol.compression import decompressed
+from homebred_fleet.ports.intents import DocumentRef
 from homebred_protocol.topics import STOP, DeviceTopic, Down, Up
 from homebred_protocol.v1 import fleet_pb2 as wire
 
-BODY = b"version = 1\n"
 NOW_S = 1_800_000_000
 
 
@@ -117,9 +115,8 @@ def test_desired_state_and_stop_reach_a_device_and_are_said_again_by_a_broker_th
     database = controller.database()
     with database.writing() as connection:
         number = connection.execute(select(devices.c.number).where(devices.c.id == device.id)).scalar_one()
-        digest = BlobFolder(controller.folder.path / "state" / "documents").keep(BODY)
-        documents.add(connection, digest=digest, kind="policy", site="", length=len(BODY), by="test", now_s=NOW_S)
-        desired.assign(connection, device_numbers=[number], by="test", now_s=NOW_S, policy_digest=digest)
+        policy = DocumentRef(digest="sha256:" + "a" * 64, length=12)
+        desired.assign(connection, device_numbers=[number], by="test", now_s=NOW_S, policy=policy)
         stops.order(connection, stopped=True, reason_code="drill", by="test", now_s=NOW_S)
     database.close()
     topic = DeviceTopic(device.id, Down.DESIRED).text
@@ -129,7 +126,7 @@ def test_desired_state_and_stop_reach_a_device_and_are_said_again_by_a_broker_th
         stop = wire.StopOrder.FromString(client.arrived(STOP, within_s=30).payload)
         assert (stop.epoch, stop.stopped) == (1, True)
         told = wire.Desired.FromString(client.arrived(topic, within_s=30).payload)
-        assert (told.version, told.policy.digest, decompressed(told.policy.body, max_bytes=1000)) == (1, digest, BODY)
+        assert (told.version, told.policy.digest, told.policy.length) == (1, policy.digest, policy.length)
         controller.broker.kill()
         for kept in (controller.folder.broker / "data").glob("*.db"):
             kept.unlink()
@@ -137,7 +134,7 @@ def test_desired_state_and_stop_reach_a_device_and_are_said_again_by_a_broker_th
         client.ended()
         connected(client, device)
         assert wire.StopOrder.FromString(client.arrived(STOP, within_s=30).payload).epoch == 1
-        assert wire.Desired.FromString(client.arrived(topic, within_s=30).payload).policy.digest == digest
+        assert wire.Desired.FromString(client.arrived(topic, within_s=30).payload).policy.digest == policy.digest
 
 
 def test_a_device_is_seen_online_and_offline(controller: Controller) -> None:

@@ -197,7 +197,7 @@ def test_a_document_is_given_to_devices_of_its_site_alone_and_from_where_they_as
     digest = BlobFolder(controller.folder.path / "state" / "documents").keep(body)
     database = controller.database()
     with database.writing() as connection:
-        values = {"kind": "policy", "site": "east", "length": len(body), "added_at_s": 1, "added_by": "test"}
+        values = {"site": "east", "length": len(body), "added_at_s": 1, "added_by": "test"}
         connection.execute(insert(documents).values(digest=digest, **values))
     database.close()
     path = f"/device/v1/documents/{digest}"

@@ -17,12 +17,12 @@ from tests.support.hostile_messages import hostile
 from tests.support.memory_library import MemoryLibrary
 from tests.support.telemetry_messages import routes
 
-from homebred_fleet.adapters.blob_folder import BlobFolder
 from homebred_fleet.adapters.store import desired, stops
 from homebred_fleet.adapters.store.database import Database
-from homebred_fleet.adapters.store.tables import devices, documents, quarantine, route_events, stop_orders
+from homebred_fleet.adapters.store.tables import devices, quarantine, route_events, stop_orders
 from homebred_fleet.app.linking import Link, linked
 from homebred_fleet.ports.intake import Arrival
+from homebred_fleet.ports.intents import DocumentRef
 from homebred_protocol.mqtt import Arrived, Connected, Delivered, Endpoint, Happening, SessionTerms
 from homebred_protocol.mqtt_thread import MqttThread
 from homebred_protocol.topics import subscriptions_of_device
@@ -74,7 +74,6 @@ class Fleet:
         self.broker = broker
         self.database = Database(f"sqlite:///{path}/fleet.db")
         self.database.upgrade()
-        self.blobs = BlobFolder(path / "documents")
         self.journal = NotedJournal()
         self.devices = {name: Device(broker, name) for name in NAMES}
         with self.database.writing() as connection:
@@ -87,7 +86,6 @@ class Fleet:
         endpoint = Endpoint(HOST, self.broker.port, self.broker.controller)
         link = linked(
             self.database,
-            self.blobs,
             MemoryLibrary(),
             self.journal,
             make_connection=lambda hand_over: MqttThread(endpoint, hand_over, name="hub"),
@@ -105,13 +103,10 @@ class Fleet:
         with self.database.reading() as connection:
             return connection.execute(select(func.count()).select_from(route_events)).scalar_one()
 
-    def assign(self, body: bytes) -> None:
-        digest = self.blobs.keep(body)
+    def assign(self, policy: DocumentRef) -> None:
         with self.database.writing() as connection:
-            values = {"digest": digest, "kind": "policy", "length": len(body), "added_at_s": 1, "added_by": "ada"}
-            connection.execute(insert(documents).values(values))
             number = number_of(self.database, "clinic-1")
-            desired.assign(connection, device_numbers=[number], policy_digest=digest, by="ada", now_s=made.NOW_S)
+            desired.assign(connection, device_numbers=[number], policy=policy, by="ada", now_s=made.NOW_S)
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -153,13 +148,13 @@ async def test_telemetry_is_acknowledged_once_it_is_committed_and_a_controller_t
 async def test_a_broker_that_was_killed_and_forgot_is_told_again_what_devices_should_hear(fleet: Fleet) -> None:
     device = fleet.devices["clinic-1"]
     async with fleet.controller() as link:
-        fleet.assign(b'schema = "a small policy"')
+        fleet.assign(DocumentRef(digest="sha256:" + "a" * 64, length=12))
         with fleet.database.writing() as connection:
             epoch = stops.order(connection, stopped=True, reason_code="drill", by="ada", now_s=made.NOW_S)
         link.reconciling.wake()
         device.connect()
         await until(lambda: device.versions() == [1])
-        assert wire.Desired.FromString(device.payloads("desired")[0]).policy.body
+        assert wire.Desired.FromString(device.payloads("desired")[0]).policy.digest
         device.heard.clear()
         fleet.broker.kill()
         fleet.broker.start()

@@ -7,32 +7,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.controller import Controller, running_controller
+from tests.support.controller import Controller
 from tests.support.daemon_process import Site
 from tests.support.fleet_site import Sight, admin, enrolled
+from tests.support.signing_controller import SigningController, signing_controller
 from tests.support.wire_client import DaemonClient
 
+from homebred_protocol.digests import digest_of
 from homebred_protocol.v1 import inference_pb2 as wire
 
-OURS = 'version = 1\n# ours\nlocal_only_classes = ["patient"]\n'
+OURS = b'version = 1\n# ours\nlocal_only_classes = ["patient"]\n'
 
 
 @pytest.fixture(scope="module")
-def controller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
-    with running_controller(tmp_path_factory.mktemp("fleet") / "fleet") as running:
+def signed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SigningController]:
+    with signing_controller(tmp_path_factory.mktemp("fleet")) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def device(controller: Controller, tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, str]:
-    return enrolled(controller, tmp_path_factory.mktemp("device"))
+def controller(signed: SigningController) -> Controller:
+    return signed.controller
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    path = tmp_path / "homebred.toml"
-    path.write_text("[fleet]\naccept_unsigned_policies = true\n")
-    return path
+@pytest.fixture(scope="module")
+def device(signed: SigningController, tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, str]:
+    return enrolled(signed.controller, tmp_path_factory.mktemp("device"))
 
 
 def ask(client: DaemonClient, times: int = 1) -> None:
@@ -55,24 +55,24 @@ def test_what_happens_on_a_device_is_in_the_controllers_tables(
 
 
 def test_a_policy_and_a_gazetteer_are_assigned_hold_and_still_hold_without_the_fleet(
-    controller: Controller, device: tuple[Site, str], config: Path, tmp_path: Path
+    signed: SigningController, device: tuple[Site, str], tmp_path: Path
 ) -> None:
     site, name = device
-    sight = Sight(controller)
-    policy, names = tmp_path / "policy.toml", tmp_path / "names.jsonl"
-    policy.write_text(OURS)
+    controller, sight = signed.controller, Sight(signed.controller)
+    names, manifest = tmp_path / "names.jsonl", tmp_path / "names.toml"
     names.write_text(json.dumps({"text": "Marigold Quince", "class": "patient"}) + "\n")
-    with site.daemon("--config", str(config)) as client:
-        admin(controller, "policy", "assign", policy, "--device", name)
-        admin(controller, "gazetteer", "assign", names, "--site", "clinic", "--device", name)
+    with site.daemon() as client:
+        admin(controller, "policy", "assign", signed.policy("clinic", OURS), "--device", name)
+        admin(controller, "gazetteer", "add", names, "--site", "clinic", "-o", manifest)
+        admin(controller, "gazetteer", "assign", signed.gazetteer("clinic", manifest.read_bytes()), "--device", name)
         sight.until(Sight.parts, lambda parts: parts == {"policy": "applied", "gazetteer": "applied"})
         assert client.status().policy_origin == "set"
         decision = client.route(wire.Task(text="About Marigold Quince, please.", allows_escalation=True))
         assert decision.reason_code == "local_only"
-        policy.write_text("version = 1\nlocal_only_classes = 7\n")
         held = sight.reported()["policy_digest"]
+        assert held == digest_of(OURS)
     controller.broker.stop()
-    with site.daemon("--config", str(config)) as client:
+    with site.daemon() as client:
         assert client.status().policy_digest == held
         decision = client.route(wire.Task(text="About Marigold Quince, please.", allows_escalation=True))
         assert decision.reason_code == "local_only"
@@ -80,19 +80,31 @@ def test_a_policy_and_a_gazetteer_are_assigned_hold_and_still_hold_without_the_f
 
 
 def test_under_a_stop_nothing_is_taken_up_until_it_is_lifted(
-    controller: Controller, device: tuple[Site, str], config: Path, tmp_path: Path
+    signed: SigningController, device: tuple[Site, str]
 ) -> None:
     site, name = device
-    sight = Sight(controller)
-    policy = tmp_path / "policy.toml"
-    policy.write_text(OURS + "# another\n")
-    with site.daemon("--config", str(config)):
+    controller, sight = signed.controller, Sight(signed.controller)
+    policy = signed.policy("clinic", OURS + b"# another\n")
+    with site.daemon():
         admin(controller, "stop", "on", "--reason", "recall")
         sight.until(Sight.reported, lambda reported: reported.get("stopped"))
         admin(controller, "policy", "assign", policy, "--device", name)
         sight.until(Sight.parts, lambda parts: parts.get("policy") == "stopped")
         admin(controller, "stop", "off", "--reason", "checked")
         sight.until(Sight.parts, lambda parts: parts.get("policy") == "applied")
+
+
+def test_a_policy_that_is_given_back_leaves_the_devices_own(
+    signed: SigningController, device: tuple[Site, str]
+) -> None:
+    site, name = device
+    controller, sight = signed.controller, Sight(signed.controller)
+    with site.daemon() as client:
+        admin(controller, "policy", "assign", signed.policy("clinic", OURS, "night"), "--device", name)
+        sight.until(Sight.reported, lambda reported: reported.get("policy_digest") == digest_of(OURS))
+        admin(controller, "policy", "reset", "--device", name)
+        sight.until(Sight.reported, lambda reported: reported.get("policy_digest") != digest_of(OURS))
+        assert client.status().policy_origin == "default"
 
 
 def test_kills_of_all_three_lose_nothing_and_double_nothing(controller: Controller, device: tuple[Site, str]) -> None:

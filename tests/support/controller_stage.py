@@ -96,17 +96,6 @@ class NotedJournal:
         self.names.append(event.name)
 
 
-class Bodies:
-    """Fulfils `ports.hub.Documents`."""
-
-    def __init__(self) -> None:
-        self.small: dict[str, bytes] = {}
-
-    def small_body(self, digest: str) -> bytes | None:
-        """A small document."""
-        return self.small.get(digest)
-
-
 class Device:
     """One device's connection."""
 
@@ -162,13 +151,12 @@ class Stage:
         self.broker = FakeBroker(eager=True)
         self.intake = FailingIntake(StoreIntake(database))
         self.intents = StoreIntents(database)
-        self.bodies = Bodies()
         self.journal = NotedJournal()
         self.figures = Figures()
         self.library = MemoryLibrary()
         self.devices = {name: Device(name, self.broker) for name in DEVICES}
         hub = MqttHub(self.broker.connection)
-        self.reconciling = Reconciling(self.intents, self.bodies, hub, self.journal, self.figures, now_s=self.now_s)
+        self.reconciling = Reconciling(self.intents, hub, self.journal, self.figures, now_s=self.now_s)
         self.ingesting = Ingesting(
             self.intake,
             hub,

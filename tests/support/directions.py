@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from homebred_fleet.core.director import Assigned, Standing, Wanted, following
 from homebred_fleet.ports.directing import Intent
 from homebred_fleet.ports.director import DeviceMetadata
+from homebred_protocol.digests import digest_of
 from homebred_protocol.targets import Target
 
 
@@ -61,10 +62,16 @@ class PaperImage:
     """Holds what was put in."""
 
     held: dict[Target, Assigned] = field(default_factory=dict)
+    bodies: dict[str, bytes] = field(default_factory=dict)
 
-    def put(self, target: Target) -> Target:
-        self.held[target] = Assigned(path=target.path, length=100, sha256="ab" * 32)
+    def put(self, target: Target, body: bytes = b"{}") -> Target:
+        digest = digest_of(body).removeprefix("sha256:")
+        self.held[target] = Assigned(path=target.path, length=len(body), sha256=digest)
+        self.bodies[target.path] = body
         return target
 
     def find(self, target: Target) -> Assigned | None:
         return self.held.get(target)
+
+    def body(self, assigned: Assigned) -> bytes:
+        return self.bodies[assigned.path]

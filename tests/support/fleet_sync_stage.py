@@ -14,7 +14,7 @@ from tests.support.recorded_journal import RecordedJournal
 
 from homebred_daemon.adapters.fleet_wire import FleetWire
 from homebred_daemon.core.commands import ClockSpan, Command
-from homebred_daemon.core.desired_state import KeptDesired, without_bodies
+from homebred_daemon.core.desired_state import KeptDesired
 from homebred_daemon.core.fleet_messages import Desired, Document, Facts, PartReport
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.errors import UnwritableError
@@ -58,9 +58,7 @@ class MemoryOfFleet:
 
     def keep_desired(self, desired: Desired) -> None:
         self._require_room()
-        self.kept = KeptDesired(
-            highest_version=desired.version, desired=without_bodies(desired), applied=self.kept.applied
-        )
+        self.kept = KeptDesired(highest_version=desired.version, desired=desired, applied=self.kept.applied)
 
     def keep_part(self, report: PartReport, applied: str) -> None:
         self._require_room()
@@ -92,9 +90,12 @@ class ScriptedDocuments:
     """Raised by what comes next."""
     kept: list[frozenset[str]] = field(default_factory=list)
     """What was to stay, each time that all else was to go."""
+    epochs: list[int] = field(default_factory=list)
+    """Of the newest stop order, each time that something was to be obtained."""
 
-    async def obtain(self, document: Document) -> None:
-        self._note("obtain", document.digest)
+    async def obtain(self, name: str, document: Document, *, stop_epoch: int) -> None:
+        self.epochs.append(stop_epoch)
+        self._note(f"obtain {name}", document.digest)
 
     async def apply(self, name: str, digest: str) -> None:
         self._note(name, digest)
@@ -190,7 +191,7 @@ class SyncStage:
         self.identity = identity()
         self.facts = Facts(software_version="1")
 
-    def sync(self, *, accepts_unsigned: bool = True, words: FleetWire | None = None) -> FleetSync:
+    def sync(self, *, words: FleetWire | None = None) -> FleetSync:
         """A start of the daemon."""
         return FleetSync(
             Means(
@@ -209,7 +210,6 @@ class SyncStage:
                 chance=lambda: 0.5,
                 report_defect=self.defects.append,
             ),
-            accepts_unsigned=accepts_unsigned,
         )
 
     def _dial(self, identity: Identity, hand_over: HandOver) -> MqttConnection:

@@ -17,7 +17,6 @@ from homebred_daemon.core.desired_state import (
     KeptDesired,
     Obtain,
     Outcome,
-    without_bodies,
 )
 from homebred_daemon.core.fleet_messages import Desired, Document, Facts, Said, StopOrder, TelemetryAck
 from homebred_daemon.core.fleet_session import FleetSession, Phase
@@ -112,7 +111,7 @@ class Device:
         quota = Quota(max_events=25, max_bytes=1_000_000)
         self.outbox = MemoryOutbox(boot_id=boot_id, disk=self.disk.outbox, quota=quota)
         self.outbox.is_full = self._is_disk_full
-        desired = DesiredState(self.id, self.disk.desired, accepts_unsigned=True)
+        desired = DesiredState(self.id, self.disk.desired)
         self.session = FleetSession(
             boot_id=boot_id,
             boot_number=self.outbox.boot_number,
@@ -299,7 +298,7 @@ class Device:
     def _keep(self, want: KeepDesired | KeepStop | KeepPart) -> list[Event]:
         ok = self._touches_disk()
         if ok and isinstance(want, KeepDesired) and self.world.faults.mutant != "floor not kept":
-            kept = without_bodies(want.desired)
+            kept = want.desired
             self.disk.desired = replace(self.disk.desired, highest_version=kept.version, desired=kept, parts={})
         elif ok and isinstance(want, KeepStop):
             self._known_stop = max(self._known_stop, want.stopping, key=lambda each: each.epoch)

@@ -125,6 +125,11 @@ class SignedFleet:
         """Adds a site's policy."""
         return self.image.add(Target(kind=Kind.POLICY, group=site, name=name, number=number).path, body, "", self.now_s)
 
+    def gazetteer(self, site: str, name: str, number: int, manifest: bytes) -> TargetFile:
+        """Adds what names a site's list of names."""
+        path = Target(kind=Kind.GAZETTEER, group=site, name=name, number=number).path
+        return self.image.add(path, manifest, "", self.now_s)
+
     def publish(self) -> None:
         """Has what waits signed by all who may, and serves it."""
         contents = self.image.contents()

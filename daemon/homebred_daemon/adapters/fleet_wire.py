@@ -27,20 +27,15 @@ from homebred_daemon.core.fleet_messages import (
 )
 from homebred_daemon.ports.fleet import Message
 from homebred_protocol import requests, topics
-from homebred_protocol.compression import CompressionError, decompressed
-from homebred_protocol.digests import digest_of
 from homebred_protocol.ids import is_boot_id, is_label
 from homebred_protocol.limits import MAX_GIVEN, MAX_LABELS, MAX_SENTENCE
 from homebred_protocol.requests import MAX_ANSWER_BYTES
 from homebred_protocol.schemas import CURRENT, is_readable
+from homebred_protocol.targets import MAX_TARGET_BYTES
 from homebred_protocol.topics import STREAMS, DeviceTopic, Down, Up
 from homebred_protocol.v1 import fleet_pb2 as wire
 
 MAX_MESSAGE_BYTES = 262_144
-MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
-"""As a gazetteer may be; a policy's own limit is its reader's."""
-MAX_INLINE_BYTES = 4 * 1024 * 1024
-"""Of a document that stands in a message, once it is decompressed."""
 DIGEST_LENGTH = len("sha256:") + 64
 _Reader = Callable[[bytes], Said]
 
@@ -65,7 +60,7 @@ class FleetWire:
             return Unreadable(kind=kind, cause="too_large")
         try:
             return where(payload)
-        except (DecodeError, CompressionError, ValueError):
+        except (DecodeError, ValueError):
             return Unreadable(kind=kind, cause="malformed")
         except _NewerSchemaError:
             return Unreadable(kind=kind, cause="schema")
@@ -177,17 +172,12 @@ def _desired(payload: bytes) -> Desired:
 
 
 def _document(said: wire.Document) -> Document:
-    """A document whose bytes stand in the message must be what its digest says."""
     if not said.digest:
         return OWN
     hexadecimal = said.digest.removeprefix("sha256:")
     _require(len(said.digest) == DIGEST_LENGTH and set(hexadecimal) <= set("0123456789abcdef"))
-    _require(0 < said.length <= MAX_DOCUMENT_BYTES)
-    if not said.body:
-        return Document(digest=said.digest, length=said.length)
-    body = decompressed(said.body, max_bytes=min(said.length, MAX_INLINE_BYTES))
-    _require(len(body) == said.length and digest_of(body) == said.digest)
-    return Document(digest=said.digest, length=said.length, body=body)
+    _require(0 < said.length <= MAX_TARGET_BYTES)
+    return Document(digest=said.digest, length=said.length)
 
 
 def _command(op: str, payload: bytes) -> Command:

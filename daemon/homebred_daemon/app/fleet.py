@@ -33,11 +33,13 @@ if TYPE_CHECKING:
     from homebred_daemon.app.releases import Released
     from homebred_daemon.core.fleet_messages import Facts
     from homebred_daemon.inbound.importing import FolderImports
+    from homebred_daemon.ports.fleet import SignedDocuments
     from homebred_daemon.ports.identity import Identity
     from homebred_daemon.ports.outbox import Outbox, OutboxDepth
     from homebred_daemon.services.fleet_commands import CommandDesk
     from homebred_daemon.services.fleet_sync import FleetSync, Means
     from homebred_protocol.mqtt import HandOver, MqttConnection
+    from homebred_protocol.targets import Kind
 
 FOLDER = "fleet"
 MEGABYTE = 1_000_000
@@ -118,6 +120,7 @@ async def _released(stack: AsyncExitStack, parts: _Parts, link: _Link, journal: 
         journal.note(fleet_messages.INSTALL_HELD_UP, error_code=error.code)
         return None
     link.when_changed(released.releasing.news)
+    link.signed = released.documents
     return released
 
 
@@ -139,6 +142,8 @@ class _Link:
         self._parts = parts
         self._open: FleetSync | None = None
         self._hear: Callable[[], None] = _nobody_hears
+        self.signed: SignedDocuments = _NoneSigned()
+        """Policies and gazetteers; to be set before `keep`."""
         self.tried = asyncio.Event()
         """It is there, or could not be had at once."""
         self.ending = asyncio.Event()
@@ -163,7 +168,7 @@ class _Link:
         while not self.ending.is_set():
             try:
                 async with AsyncExitStack() as stack:
-                    self._be(await _opened(stack, self._parts))
+                    self._be(await _opened(stack, self._parts, self.signed))
                     self.tried.set()
                     await self.ending.wait()
             except StateError as error:
@@ -188,7 +193,17 @@ def _nobody_hears() -> None:
     """Before anybody follows the link."""
 
 
-async def _opened(stack: AsyncExitStack, parts: _Parts) -> FleetSync:
+class _NoneSigned:
+    """Fulfils `ports.fleet.SignedDocuments` where nothing can be looked at."""
+
+    async def document(self, kind: Kind, digest: str, *, stop_epoch: int) -> bytes:  # noqa: ARG002  # as the port has it
+        raise StateError(
+            "what is signed for this device cannot be looked at: files that installing needs cannot be used",
+            hint="see the log of the daemon's start, and run `homebred doctor`",
+        )
+
+
+async def _opened(stack: AsyncExitStack, parts: _Parts, signed: SignedDocuments) -> FleetSync:
     from homebred_daemon.app.telemetry import Owner, outbox_in, telemetry  # noqa: PLC0415  # only on an enrolled device
     from homebred_daemon.services.fleet_sync import FleetSync  # noqa: PLC0415
 
@@ -199,8 +214,8 @@ async def _opened(stack: AsyncExitStack, parts: _Parts) -> FleetSync:
     outbox = stack.enter_context(
         outbox_in(settings.paths.state_dir, quota, followed.clock, followed.journal, owner=owner)
     )
-    means = _means(stack, parts, outbox)
-    link = FleetSync(means, accepts_unsigned=settings.fleet.accept_unsigned_policies)
+    means = _means(stack, parts, outbox, signed)
+    link = FleetSync(means)
     parts.receipts.taker = await stack.enter_async_context(telemetry(followed, outbox, tell=link.expect_events))
     stack.callback(parts.receipts.end)
     await stack.enter_async_context(link.running())
@@ -208,7 +223,7 @@ async def _opened(stack: AsyncExitStack, parts: _Parts) -> FleetSync:
     return link
 
 
-def _means(stack: AsyncExitStack, parts: _Parts, outbox: Outbox) -> Means:
+def _means(stack: AsyncExitStack, parts: _Parts, outbox: Outbox, signed: SignedDocuments) -> Means:
     from homebred_daemon.adapters.document_folder import FleetDocumentFolder  # noqa: PLC0415
     from homebred_daemon.adapters.fleet_https import ControllerHttps  # noqa: PLC0415
     from homebred_daemon.adapters.fleet_wire import FleetWire  # noqa: PLC0415
@@ -221,10 +236,13 @@ def _means(stack: AsyncExitStack, parts: _Parts, outbox: Outbox) -> Means:
     device_id = keeper.identity.membership.device_id
     folder = FleetDocumentFolder(state_dir / FOLDER / "documents")
     memory = stack.enter_context(closing(SqliteFleetMemory(state_dir / FOLDER / "fleet.sqlite", device_id)))
+    documents = DocumentDesk(
+        signed, folder, ControllerHttps(followed.clock), caretaker, identity=lambda: keeper.identity
+    )
     return Means(
         outbox=outbox,
         memory=memory,
-        documents=DocumentDesk(folder, ControllerHttps(followed.clock), caretaker, identity=lambda: keeper.identity),
+        documents=documents,
         words=FleetWire(device_id),
         commands=parts.member.desk,
         dial=_dial,

@@ -39,6 +39,7 @@ from homebred_daemon.config import Settings
 from homebred_daemon.core.probation import ProbationTerms
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.core.trust import Here
+from homebred_daemon.ports.fleet import SignedDocuments
 from homebred_daemon.ports.fleet_commands import OutcomeReceipts
 from homebred_daemon.ports.installs import ReceiptSigner
 from homebred_daemon.ports.trust import TrustSource
@@ -55,6 +56,7 @@ from homebred_daemon.services.release_files import TransferredFiles
 from homebred_daemon.services.release_serving import ReleaseServing
 from homebred_daemon.services.release_sources import ReleaseSources
 from homebred_daemon.services.releasing import Releasing, ReleasingMeans
+from homebred_daemon.services.signed_documents import SignedDocumentDesk
 from homebred_daemon.services.trusting import Trusting
 from homebred_daemon.settings import ProbationSettings
 
@@ -87,6 +89,7 @@ class Released:
     trusting: Trusting
     source: Callable[[], TrustSource]
     """The fleet's signed files, over whatever reaches it."""
+    documents: SignedDocuments
 
 
 @asynccontextmanager
@@ -130,7 +133,13 @@ async def releases(around: Around) -> AsyncIterator[Released]:
                 clock=followed.clock,
             )
         )
-        yield Released(releasing=releasing, importing=importing, trusting=signed.trusting, source=signed.source)
+        yield Released(
+            releasing=releasing,
+            importing=importing,
+            trusting=signed.trusting,
+            source=signed.source,
+            documents=SignedDocumentDesk(signed.trusting, ready=signed.ready, source=signed.source),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,11 +22,6 @@ PARTS = ("policy", "gazetteer")
 AGAIN_AFTER_S = 60.0
 """Before something that failed for now is tried again; doubled each time."""
 LONGEST_AGAIN_S = 3600.0
-UNSIGNED = "unsigned"
-UNSIGNED_PROBLEM = (
-    "documents are not signed yet, and this device takes none that are not; "
-    "a site under development may set fleet.accept_unsigned_policies"
-)
 
 
 class Verdict(StrEnum):
@@ -47,7 +42,7 @@ class KeptDesired:
 
     highest_version: int = 0
     desired: Desired | None = None
-    """The newest that was taken, without the documents' bytes."""
+    """The newest that was taken."""
     parts: Mapping[str, PartReport] = field(default_factory=dict)
     """What became of each part."""
     applied: Mapping[str, str] = field(default_factory=dict)
@@ -72,7 +67,7 @@ class KeepPart:
 
 @dataclass(frozen=True, slots=True)
 class Obtain:
-    """Have a document's bytes on this device, verified."""
+    """Have a document's bytes on this device, as both repositories have signed them."""
 
     name: str
     document: Document
@@ -105,9 +100,8 @@ class Outcome:
 class DesiredState:
     """What is desired of one device. Times are seconds of one monotonic clock."""
 
-    def __init__(self, device_id: str, kept: KeptDesired, *, accepts_unsigned: bool) -> None:
+    def __init__(self, device_id: str, kept: KeptDesired) -> None:
         self._device_id = device_id
-        self._accepts_unsigned = accepts_unsigned
         self._highest_version = kept.highest_version
         self._desired = kept.desired
         self._parts = dict(kept.parts)
@@ -144,7 +138,7 @@ class DesiredState:
     def reports(self, *, stopped: bool) -> tuple[PartReport, ...]:
         """How far each part is."""
         return tuple(
-            replace(report, state=PartState.STOPPED) if stopped and not self._is_settled(report) else report
+            replace(report, state=PartState.STOPPED) if stopped and not _is_settled(report) else report
             for name in PARTS
             if (report := self._report(name)) is not None
         )
@@ -158,11 +152,7 @@ class DesiredState:
         if desired.version < seen:
             return Verdict.STALE
         if desired.version == seen:
-            if newest is None or without_bodies(desired) != without_bodies(newest):
-                return Verdict.REPLAYED
-            if self._keeping is None:
-                self._desired = desired  # with bytes that a restart had lost
-            return Verdict.KNOWN
+            return Verdict.KNOWN if desired == newest else Verdict.REPLAYED
         self._keeping, self._keep_from_s = desired, 0.0
         return Verdict.TAKEN
 
@@ -213,19 +203,11 @@ class DesiredState:
             return [KeepDesired(self._keeping)]
         if self._is_writing or self._doing is not None or stopped:
             return []
-        steps: list[DesiredStep] = []
         for name in PARTS:
-            wanted, report = self._wanted(name), self._report(name)
-            if report is None or self._is_settled(report):
-                continue
-            if wanted.digest and not self._accepts_unsigned:
-                steps += self._settle(
-                    replace(report, state=PartState.REFUSED, problem_code=UNSIGNED, problem=UNSIGNED_PROBLEM)
-                )
-            elif now_s >= self._again_at_s(name):
-                self._doing = self._next(name, wanted)
-                return [*steps, self._doing]
-        return steps
+            if self._is_open(name) and now_s >= self._again_at_s(name):
+                self._doing = self._next(name, self._wanted(name))
+                return [self._doing]
+        return []
 
     def due_s(self, *, stopped: bool) -> float | None:
         """When `steps` may have something to say without anything happening before; None: never."""
@@ -257,14 +239,9 @@ class DesiredState:
             return kept
         return PartReport(name=name, digest=wanted.digest, state=PartState.FETCHING)
 
-    def _is_settled(self, report: PartReport) -> bool:
-        if report.state is PartState.REFUSED:
-            return report.problem_code != UNSIGNED or not self._accepts_unsigned
-        return report.state is PartState.APPLIED
-
     def _is_open(self, name: str) -> bool:
         report = self._report(name)
-        return report is not None and not self._is_settled(report)
+        return report is not None and not _is_settled(report)
 
     def _again_at_s(self, name: str) -> float:
         digest, at_s, _ = self._trouble.get(name, ("", 0.0, 0.0))
@@ -281,9 +258,8 @@ class DesiredState:
         return [KeepPart(report, self._applied.get(report.name, ""))]
 
 
-def without_bodies(desired: Desired) -> Desired:
-    """The same, with its documents by their digests alone."""
-    return replace(desired, policy=replace(desired.policy, body=None), gazetteer=replace(desired.gazetteer, body=None))
+def _is_settled(report: PartReport) -> bool:
+    return report.state in {PartState.APPLIED, PartState.REFUSED}
 
 
 def _digest(step: Obtain | Apply) -> str:

@@ -16,14 +16,12 @@ from homebred_protocol.requests import Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A document that is wanted, by its bytes' digest."""
+    """A signed target that is wanted, by its bytes' digest: a policy, or the manifest of a gazetteer."""
 
     digest: str
     """`sha256:…`; empty: the device's own configuration is to hold."""
     length: int = 0
-    """Bytes."""
-    body: bytes | None = None
-    """None: it is to be fetched."""
+    """Bytes, as the controller says: what is signed says it too, and counts."""
 
 
 OWN = Document(digest="")

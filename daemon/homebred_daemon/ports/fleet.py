@@ -27,7 +27,7 @@ class FleetMemory(Protocol):
         ...
 
     def keep_desired(self, desired: Desired) -> None:
-        """Keeps it without its documents' bytes, its version as the floor; what was refused before is forgotten."""
+        """Keeps it, its version as the floor; what was refused before is forgotten."""
         ...
 
     def keep_part(self, report: PartReport, applied: str) -> None:
@@ -67,11 +67,14 @@ class DocumentFolder(Protocol):
 class SignedDocuments(Protocol):
     """What both repositories hold for this device of policies and gazetteers."""
 
-    async def document(self, kind: Kind, digest: str) -> bytes:
+    async def document(self, kind: Kind, digest: str, *, stop_epoch: int) -> bytes:
         """The bytes of a target that the director names for this device; its number is a floor from then on.
+
+        `stop_epoch` is that of the newest stop order heard: an older lease is in force no longer (I8).
 
         Raises:
             UntrustedError: there is none that may be taken now, with why.
+            FleetError: nobody can say which roots to look from.
             StateError: what is trusted cannot be read or kept.
         """
         ...
@@ -80,8 +83,14 @@ class SignedDocuments(Protocol):
 class FleetDocuments(Protocol):
     """Has documents here, and has them hold."""
 
-    async def obtain(self, document: Document) -> None:
-        """Has its bytes on this device. Raises HomebredError: FleetError and StateError may pass, others do not."""
+    async def obtain(self, name: str, document: Document, *, stop_epoch: int) -> None:
+        """Has the bytes of a part's document on this device, as they are signed for it.
+
+        Raises:
+            UntrustedError: not so, with why; it may pass unless the reason is one of `core.trust_refusals.FINAL`.
+            FleetError, StateError: not now; it may pass.
+            RequestError: it never will be.
+        """
         ...
 
     async def apply(self, name: str, digest: str) -> None:

@@ -1,20 +1,29 @@
 """Has what the fleet wants on this device, and has it hold: policies by the way of any policy, gazetteers likewise.
 
-It checks nothing itself: the caretaker does, and what is not valid here leaves everything as it was.
+The bytes of a policy are those of a signed target. Of a gazetteer the target is a manifest, and the list that it names
+comes from the controller, which has it for this site alone. It checks nothing itself: who hands out what is signed
+does, and the caretaker, and what is not valid here leaves everything as it was.
 """
 
 from __future__ import annotations
 
 import asyncio
+import tomllib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from homebred_daemon.core.fleet_messages import Document
 from homebred_daemon.errors import RequestError, StateError
 from homebred_daemon.inbound.caretaking import PolicyChange
-from homebred_daemon.ports.fleet import DocumentFolder
+from homebred_daemon.ports.fleet import DocumentFolder, SignedDocuments
 from homebred_daemon.ports.identity import ControllerLine, Identity
+from homebred_protocol.documents.gazetteer_manifest import GazetteerManifest, read_gazetteer_manifest
+from homebred_protocol.targets import Kind
+
+_KINDS = MappingProxyType({"policy": Kind.POLICY, "gazetteer": Kind.GAZETTEER})
 
 
 class Caretaker(Protocol):
@@ -34,39 +43,74 @@ class DocumentDesk:
 
     def __init__(
         self,
+        signed: SignedDocuments,
         folder: DocumentFolder,
         line: ControllerLine,
         caretaker: Caretaker,
         *,
         identity: Callable[[], Identity],
     ) -> None:
+        self._signed = signed
         self._folder = folder
         self._line = line
         self._caretaker = caretaker
         self._identity = identity
 
-    async def obtain(self, document: Document) -> None:
-        """As the port says."""
-        if await asyncio.to_thread(self._folder.find, document.digest) is not None:
-            return
-        if document.body is not None:
-            await asyncio.to_thread(self._folder.keep, document.digest, document.body)
-        else:
-            await self._line.fetch(self._identity(), document.digest, document.length, self._folder.path)
+    async def obtain(self, name: str, document: Document, *, stop_epoch: int) -> None:
+        """As the port says; also of what is on the disk already, since that may be below the floor by now (I2)."""
+        kind = _kind(name)
+        body = await self._signed.document(kind, document.digest, stop_epoch=stop_epoch)
+        await asyncio.to_thread(self._folder.keep, document.digest, body)
+        if kind is Kind.GAZETTEER:
+            await self._have_list(_manifest(body))
 
     async def keep_only(self, digests: frozenset[str]) -> None:
-        """As the port says."""
-        await asyncio.to_thread(self._folder.forget_all_but, digests)
+        """As the port says; the lists that manifests among them name stay, too."""
+        await asyncio.to_thread(self._keep_only, digests)
 
     async def apply(self, name: str, digest: str) -> None:
         """As the port says."""
-        path = await asyncio.to_thread(self._folder.find, digest) if digest else None
-        if digest and path is None:
+        kind = _kind(name)
+        path = await asyncio.to_thread(self._must_find, name, digest) if digest else None
+        if kind is Kind.POLICY:
+            await self._caretaker.set_policy(await asyncio.to_thread(path.read_bytes) if path else b"")
+        else:
+            await self._caretaker.set_gazetteer(await asyncio.to_thread(self._list_of, path) if path else None)
+
+    async def _have_list(self, manifest: GazetteerManifest) -> None:
+        if await asyncio.to_thread(self._folder.find, manifest.digest) is None:
+            await self._line.fetch(self._identity(), manifest.digest, manifest.length, self._folder.path)
+
+    def _keep_only(self, digests: frozenset[str]) -> None:
+        lists = set()
+        for path in filter(None, map(self._folder.find, digests)):
+            with suppress(RequestError):  # a policy is no manifest
+                lists.add(_manifest(path.read_bytes()).digest)
+        self._folder.forget_all_but(digests | lists)
+
+    def _list_of(self, manifest: Path) -> Path:
+        return self._must_find("list of names", _manifest(manifest.read_bytes()).digest)
+
+    def _must_find(self, name: str, digest: str) -> Path:
+        path = self._folder.find(digest)
+        if path is None:
             raise StateError(f"the fleet's {name} is not on the disk any more", hint="it is fetched again")
-        match name:
-            case "policy":
-                await self._caretaker.set_policy(await asyncio.to_thread(path.read_bytes) if path else b"")
-            case "gazetteer":
-                await self._caretaker.set_gazetteer(path)
-            case _:
-                raise RequestError(f"this device knows no {name}", hint="update homebred on it")
+        return path
+
+
+def _kind(name: str) -> Kind:
+    kind = _KINDS.get(name)
+    if kind is None:
+        raise RequestError(f"this device knows no {name}", hint="update homebred on it")
+    return kind
+
+
+def _manifest(body: bytes) -> GazetteerManifest:
+    """Raises RequestError: it is none."""
+    try:
+        return read_gazetteer_manifest(tomllib.loads(body.decode()))
+    except (ValueError, RecursionError) as error:
+        raise RequestError(
+            f"the manifest of the gazetteer cannot be read: {error}",
+            hint="make it with `homebred-fleet gazetteer add`, and have it signed under a higher number",
+        ) from error

@@ -54,7 +54,8 @@ from homebred_daemon.core.fleet_steps import (
 from homebred_daemon.core.requesting import Settle
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.core.telemetry_window import CountRefused, CutNext, Forget, Send, TellFloor
-from homebred_daemon.errors import FleetError, HomebredError, StateError
+from homebred_daemon.core.trust_refusals import FINAL
+from homebred_daemon.errors import FleetError, HomebredError, StateError, UntrustedError
 from homebred_daemon.inbound.caretaking import FleetState
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.fleet import Dial, FleetDocuments, FleetMemory, FleetWords
@@ -109,10 +110,9 @@ class Means:
 class FleetSync:
     """The link of one running daemon."""
 
-    def __init__(self, means: Means, *, accepts_unsigned: bool) -> None:
+    def __init__(self, means: Means) -> None:
         """Reads what the device remembers. Raises StateError."""
         self._means = means
-        self._accepts_unsigned = accepts_unsigned
         self._facts = means.facts()
         self._session = self._made_session(connections=0)
         self._events: asyncio.Queue[tuple[int, Event | Happening]] = asyncio.Queue()
@@ -134,7 +134,7 @@ class FleetSync:
         return FleetSession(
             boot_id=means.outbox.boot_id,
             boot_number=means.outbox.boot_number,
-            desired=DesiredState(device_id, means.memory.desired(), accepts_unsigned=self._accepts_unsigned),
+            desired=DesiredState(device_id, means.memory.desired()),
             stopping=means.memory.stopping(),
             facts=self._facts,
             chance=means.chance,
@@ -445,9 +445,12 @@ class FleetSync:
             return Outcome(name=want.name, digest=digest, problem_code="stopped", problem="a stop order", again=True)
         try:
             if isinstance(want, Obtain):
-                await self._means.documents.obtain(want.document)
+                await self._means.documents.obtain(want.name, want.document, stop_epoch=self._session.stopping.epoch)
             else:
                 await self._means.documents.apply(want.name, digest)
+        except UntrustedError as error:
+            again = error.reason not in FINAL
+            return Outcome(name=want.name, digest=digest, problem_code=error.reason, problem=_words(error), again=again)
         except (FleetError, StateError) as error:
             return Outcome(name=want.name, digest=digest, problem_code=error.code, problem=_words(error), again=True)
         except HomebredError as error:

@@ -6,7 +6,7 @@ under a lease in force, is handed out. It applies nothing, and fetches no list o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from homebred_daemon.core.trust import Agreed, refused_lease
 from homebred_daemon.core.trust_refusals import Reason, Refusal
@@ -18,14 +18,18 @@ from homebred_protocol.targets import Kind, read_target
 class SignedDocumentDesk:
     """Fulfils `ports.fleet.SignedDocuments`."""
 
-    def __init__(self, trusting: Trusting, *, source: Callable[[], TrustSource], stop_epoch: Callable[[], int]) -> None:
-        """Takes where files come from now, and the epoch of the newest stop order that was heard."""
+    def __init__(
+        self, trusting: Trusting, *, ready: Callable[[], Awaitable[bool]], source: Callable[[], TrustSource]
+    ) -> None:
+        """Takes what says whether roots are pinned by now (`pinning`), and where files come from now."""
         self._trusting = trusting
+        self._ready = ready
         self._source = source
-        self._stop_epoch = stop_epoch
 
-    async def document(self, kind: Kind, digest: str) -> bytes:
+    async def document(self, kind: Kind, digest: str, *, stop_epoch: int) -> bytes:
         """As the port says."""
+        if not await self._ready():
+            raise Refusal(reason=Reason.UNREACHABLE, about=digest, detail="the controller offers no roots yet").error()
         source = self._source()
         looked = await self._trusting.look(source)
         agreed = _agreed(looked, kind, digest)
@@ -33,7 +37,7 @@ class SignedDocumentDesk:
             agreed.lease,
             device=self._trusting.here.device,
             digest=agreed.digest,
-            stop_epoch=max(self._stop_epoch(), self._trusting.stop_epoch),
+            stop_epoch=max(stop_epoch, self._trusting.stop_epoch),
             now_s=self._trusting.now_s(),
         )
         if refused is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from homebred_fleet.adapters.wire.messages import command_bytes, desired_bytes, read_stop, read_version, stop_bytes
@@ -59,10 +59,10 @@ class MqttHub:
         """Tells a device what of a stream is committed."""
         self._connection.publish(DeviceTopic(ack.device, Down.ACK).text, ack_bytes(ack), token=0)
 
-    def tell_desired(self, state: DesiredState, bodies: Mapping[str, bytes], *, token: int) -> None:
+    def tell_desired(self, state: DesiredState, *, token: int) -> None:
         """Tells a device what it should be like, retained."""
         topic = DeviceTopic(state.device, Down.DESIRED).text
-        self._connection.publish(topic, desired_bytes(state, bodies), token=token, retain=True)
+        self._connection.publish(topic, desired_bytes(state), token=token, retain=True)
 
     def withdraw_desired(self, device: str, *, token: int) -> None:
         """Takes back what the broker keeps: an empty retained message (MQTT 5 §3.3.1.3)."""

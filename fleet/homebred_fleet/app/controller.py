@@ -156,7 +156,6 @@ def assembled(settings: Settings, journal: StructuredJournal) -> Controller:
     release_files = ForEverySite(BlobFolder(settings.paths.state_dir / "blobs"))
     link = linked(
         database,
-        blobs,
         FleetLibrary(identities, signed, release_files),
         journal,
         make_connection=lambda hand_over: MqttThread(_endpoint(settings, folder), hand_over, name="hub"),

@@ -6,9 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from homebred_fleet.adapters.blob_folder import BlobFolder
 from homebred_fleet.adapters.mqtt_hub import MqttHub
-from homebred_fleet.adapters.small_documents import SmallDocuments
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.adapters.store.intake import StoreIntake
 from homebred_fleet.adapters.store.intents import StoreIntents
@@ -40,7 +38,6 @@ class Link:
 
 def linked(
     database: Database,
-    blobs: BlobFolder,
     library: Library,
     journal: Journal,
     *,
@@ -50,7 +47,7 @@ def linked(
 ) -> Link:
     """The link of one controller, not running yet; `is_shared` where several controllers take turns."""
     hub, figures = MqttHub(make_connection), Figures()
-    reconciling = Reconciling(StoreIntents(database), SmallDocuments(blobs), hub, journal, figures, now_s=now_s)
+    reconciling = Reconciling(StoreIntents(database), hub, journal, figures, now_s=now_s)
     ingesting = Ingesting(
         StoreIntake(database), hub, journal, figures, now_s=now_s, noticed=reconciler_hears(reconciling)
     )

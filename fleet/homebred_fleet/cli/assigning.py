@@ -1,4 +1,4 @@
-"""What `policy` and `gazetteer` share: a file is sent, checked and kept, then devices are asked to take it."""
+"""What `policy` and `gazetteer` share: a signed target is assigned to devices, or the part is given back to them."""
 
 from __future__ import annotations
 
@@ -7,25 +7,44 @@ from typing import Any
 
 import typer
 
-from homebred_fleet.cli.asking import asking, body_of
+from homebred_fleet.cli.asking import asking
 from homebred_fleet.cli.exits import write_json
-from homebred_fleet.cli.showing import short
 from homebred_fleet.core.durations import counted
-from homebred_fleet.core.site_documents import MAX_BYTES
+from homebred_fleet.errors import RequestError
+from homebred_protocol.targets import Kind, Target, read_target
+
+NEXT = "next: homebred-fleet devices list --filter 'not desired==in_step'"
 
 
-def assign(
-    kind: str, file: Path | None, whom: dict[str, Any], *, site: str, profile: Path | None, as_json: bool
-) -> None:
-    """Assigns a file; without one the part is given back to the devices' own configuration."""
-    client = asking(profile)
-    digest = ""
-    if file is not None:
-        digest = client.upload("documents", kind, body=body_of(file, max_bytes=MAX_BYTES[kind]), site=site)["digest"]
-    found = client.send("POST", "assignments", body={"kind": kind, "digest": digest, **whom})
+def target_of(kind: Kind, path: str) -> Target:
+    """The target that a path names. Raises RequestError: it is none of this kind."""
+    target = read_target(path)
+    if target is None or target.kind is not kind:
+        raise RequestError(
+            f"{path!r} names no {_word(kind)}", hint=f"write such as {kind.value}/clinic-east/main/3.toml"
+        )
+    return target
+
+
+def assign(target: Target, whom: dict[str, Any], *, profile: Path | None, as_json: bool) -> None:
+    """Asks devices to take what is signed under that name."""
+    found = asking(profile).send("POST", "releases", "assignments", body={"path": target.path, **whom})
     if as_json:
         write_json(found)
         return
-    what = f"{kind} {short(digest)} is assigned to" if digest else f"their own {kind} is given back to"
-    typer.echo(f"{what} {counted(len(found['versions']), 'device')}")
-    typer.echo("next: homebred-fleet devices list --filter 'not desired==in_step'")
+    typer.echo(f"{target.path} is assigned to {counted(found['devices'], 'device')}")
+    typer.echo(NEXT)
+
+
+def reset(kind: Kind, whom: dict[str, Any], *, profile: Path | None, as_json: bool) -> None:
+    """Gives the part back to the devices' own configuration."""
+    found = asking(profile).send("POST", "releases", "resets", body={"kind": _word(kind), **whom})
+    if as_json:
+        write_json(found)
+        return
+    typer.echo(f"their own {_word(kind)} is given back to {counted(found['devices'], 'device')}")
+    typer.echo(NEXT)
+
+
+def _word(kind: Kind) -> str:
+    return kind.name.lower()

@@ -13,7 +13,7 @@ ROLE_OF: Final[Mapping[str, str]] = MappingProxyType(
     {
         "device.read": "viewer",
         "cohort.read": "viewer",
-        "document.read": "viewer",  # a gazetteer's bytes: document.read-names
+        "document.read": "viewer",  # which lists of names there are; what stands in them: document.read-names
         "command.read": "viewer",
         "stop.read": "viewer",
         "telemetry.read": "viewer",
@@ -27,9 +27,10 @@ ROLE_OF: Final[Mapping[str, str]] = MappingProxyType(
         "stop.on": "operator",  # a stop must be easy, its end considered
         "stop.off": "publisher",
         "document.add": "publisher",
-        "document.assign": "publisher",
         "release.read": "viewer",
         "release.assign": "publisher",
+        "release.withdraw": "publisher",
+        "release.reset": "publisher",
         "receipt.read": "viewer",
         "receipt.import": "operator",
         "document.read-names": "publisher",  # of patients and clients

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from homebred_fleet.core.lifetimes import DAY_S
+from homebred_fleet.core.site_documents import problems_of
 from homebred_fleet.errors import ConflictError, RequestError
 from homebred_protocol.ids import is_site
 from homebred_protocol.targets import MAX_TARGET_BYTES, MAX_TARGETS, Kind, Target, read_target
@@ -124,6 +125,10 @@ def check_addition(target: Target, body: bytes, *, held: int, floor: int) -> Non
         )
     if target.kind is Kind.RELEASE and (problem := _manifest_problem(target, body)):
         raise RequestError(f"this is no manifest of {target.path}: {problem}", hint="correct --path, or the file")
+    if problems := problems_of(target.kind, body):
+        raise RequestError(
+            f"no device would take this as {target.path}: {'; '.join(problems)}", hint="correct the file"
+        )
 
 
 def site_of(target: Target, body: bytes, site: str) -> str:

@@ -1,4 +1,4 @@
-"""Whether a policy or a gazetteer can be assigned: what a device would refuse is better heard before it is sent.
+"""Whether a policy or a gazetteer can be signed: what a device would refuse is better heard before.
 
 The device decides by itself, under its own site ceiling. A gazetteer's faults are told by line and never by content:
 it holds names of patients.
@@ -13,11 +13,12 @@ from typing import Final
 
 from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.fields import DocumentError
+from homebred_protocol.documents.gazetteer_manifest import MAX_LIST_BYTES, read_gazetteer_manifest
 from homebred_protocol.documents.policy import read_policy
+from homebred_protocol.targets import Kind
 
-KINDS: Final = ("policy", "gazetteer")
-MAX_BYTES: Final = {"policy": 1024 * 1024, "gazetteer": 32 * 1024 * 1024}
-"""What a device reads at most."""
+POLICY_EXAMPLE: Final = "homebred policy default"
+MANIFEST_MAKER: Final = "homebred-fleet gazetteer add"
 MAX_TEXTS: Final = 100_000
 MAX_TEXT_CHARACTERS: Final = 200
 MAX_PROBLEMS: Final = 20
@@ -26,28 +27,48 @@ _CLASS: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _KEYS: Final = {"text", "class", "aliases"}
 
 
-def problems_of(kind: str, body: bytes) -> list[str]:
-    """What is wrong with a document, a sentence each; nothing: it may be assigned."""
-    if len(body) > MAX_BYTES[kind]:
-        return [f"it is larger than {MAX_BYTES[kind]:,} bytes"]
+def problems_of(kind: Kind, body: bytes) -> list[str]:
+    """What is wrong with the bytes of a policy or of a gazetteer's manifest, a sentence each; nothing: sign them."""
+    if not kind.is_for_a_site:
+        return []
+    document = (
+        f"policy; see `{POLICY_EXAMPLE}`" if kind is Kind.POLICY else f"manifest; make it with `{MANIFEST_MAKER}`"
+    )
     try:
-        text = body.decode("utf-8")
+        parsed = tomllib.loads(_text(body))
+        if kind is Kind.POLICY:
+            read_policy(parsed, digest_of(body))
+        else:
+            read_gazetteer_manifest(parsed)
+    except DocumentError as error:
+        return _first([problem.sentence() for problem in error.problems])
+    except (ValueError, RecursionError) as error:
+        return [f"it is not the TOML of a {document}: {error}"]
+    return []
+
+
+def problems_of_list(body: bytes) -> list[str]:
+    """The same of a gazetteer's list: nothing: a manifest may name it."""
+    if len(body) > MAX_LIST_BYTES:
+        return [f"it is larger than {MAX_LIST_BYTES:,} bytes"]
+    try:
+        return _first(_gazetteer_problems(_text(body)))
+    except ValueError as error:
+        return [str(error)]
+
+
+def _text(body: bytes) -> str:
+    """Raises ValueError, without a word of it."""
+    try:
+        return body.decode("utf-8")
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
-        return [f"line {line} is not UTF-8; save it as UTF-8"]
-    found = _policy_problems(text, body) if kind == "policy" else _gazetteer_problems(text)
+        raise ValueError(f"line {line} is not UTF-8; save it as UTF-8") from None
+
+
+def _first(found: list[str]) -> list[str]:
     more = len(found) - MAX_PROBLEMS
     return found if more <= 0 else [*found[:MAX_PROBLEMS], f"and {more} more"]
-
-
-def _policy_problems(text: str, body: bytes) -> list[str]:
-    try:
-        read_policy(tomllib.loads(text), digest_of(body))
-    except DocumentError as error:
-        return [problem.sentence() for problem in error.problems]
-    except (ValueError, RecursionError) as error:
-        return [f"it is not valid TOML: {error}; see `homebred policy default` for an example"]
-    return []
 
 
 def _gazetteer_problems(text: str) -> list[str]:

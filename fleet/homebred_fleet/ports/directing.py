@@ -44,6 +44,10 @@ class Image(Protocol):
         """A target as it is signed there; None: it is not, or not any more."""
         ...
 
+    def body(self, assigned: Assigned) -> bytes:
+        """The bytes of a target that was found. Raises StateError: they are lost."""
+        ...
+
 
 class Answers(Protocol):
     """What a device is told; blocking."""

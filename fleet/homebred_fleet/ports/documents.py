@@ -1,4 +1,4 @@
-"""Documents that devices fetch: policies and gazetteers, by their digest."""
+"""Documents that devices fetch by their digest: lists of gazetteers, and the files of releases."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from homebred_fleet.core.ingest import Ack
@@ -37,8 +37,8 @@ class Hub(Protocol):
         """Tells a device what of a stream is committed."""
         ...
 
-    def tell_desired(self, state: DesiredState, bodies: Mapping[str, bytes], *, token: int) -> None:
-        """Tells a device what it should be like, retained; `bodies` are small documents, compressed, by digest."""
+    def tell_desired(self, state: DesiredState, *, token: int) -> None:
+        """Tells a device what it should be like, retained."""
         ...
 
     def withdraw_desired(self, device: str, *, token: int) -> None:
@@ -67,15 +67,4 @@ class Hub(Protocol):
 
     def close(self) -> None:
         """Ends the connection; nothing happens afterwards."""
-        ...
-
-
-class Documents(Protocol):
-    """Documents that devices are asked to take; blocking, called on a thread."""
-
-    def small_body(self, digest: str) -> bytes | None:
-        """A document, compressed, where it is small enough to go along in a message; None: it is to be fetched.
-
-        Raises FleetError: it cannot be read.
-        """
         ...

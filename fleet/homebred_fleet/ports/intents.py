@@ -11,12 +11,16 @@ from homebred_fleet.core.presence import SignsOfLife
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentRef:
-    """A document by its bytes' digest."""
+    """A signed target by its bytes' digest: a policy, or the manifest of a gazetteer."""
 
     digest: str
-    """`sha256:…`"""
+    """`sha256:…`; empty: the device's own configuration."""
     length: int
     """Bytes."""
+
+
+OWN = DocumentRef(digest="", length=0)
+"""What gives a part back to the device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

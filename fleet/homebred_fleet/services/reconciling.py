@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -19,7 +19,7 @@ from homebred_fleet.core.desired import lost_by_broker
 from homebred_fleet.core.figures import Figures
 from homebred_fleet.core.presence import KEPT_COUNTS_S, UNHEARD_AFTER_S, SignsOfLife
 from homebred_fleet.errors import FleetError
-from homebred_fleet.ports.hub import Documents, Hub
+from homebred_fleet.ports.hub import Hub
 from homebred_fleet.ports.intents import CommandOrder, DesiredState, Intents, Stop, WantedCommands
 from homebred_fleet.ports.journal import Journal
 
@@ -63,7 +63,6 @@ class Reconciling:
     def __init__(
         self,
         intents: Intents,
-        documents: Documents,
         hub: Hub,
         journal: Journal,
         figures: Figures,
@@ -71,7 +70,6 @@ class Reconciling:
         now_s: Callable[[], int],
     ) -> None:
         self._intents = intents
-        self._documents = documents
         self._hub = hub
         self._journal = journal
         self._figures = figures
@@ -256,12 +254,11 @@ class Reconciling:
     async def _tell_desired(self, connection: _Connection, devices: Sequence[str]) -> int:
         """How many the broker took."""
         states = await asyncio.to_thread(self._intents.states_of, devices)
-        bodies = await asyncio.to_thread(self._small_bodies, states)
         answers: list[tuple[DesiredState, asyncio.Future[bool]]] = []
         for state in states:
             token, answer = self._awaited()
             answers.append((state, answer))
-            self._hub.tell_desired(state, bodies, token=token)
+            self._hub.tell_desired(state, token=token)
         taken = {state.device: state.version for state, answer in answers if await answer}
         connection.versions.update(taken)
         self._figures.published += len(taken)
@@ -270,19 +267,6 @@ class Reconciling:
                 self._intents.mark_published, versions=taken, sent=(), stop_epoch=None, now_s=self._now_s()
             )
         return len(taken)
-
-    def _small_bodies(self, states: Iterable[DesiredState]) -> dict[str, bytes]:
-        digests = {part.digest for state in states for part in (state.policy, state.gazetteer) if part is not None}
-        bodies = {digest: self._small_body(digest) for digest in sorted(digests)}
-        return {digest: body for digest, body in bodies.items() if body is not None}
-
-    def _small_body(self, digest: str) -> bytes | None:
-        """None too where it cannot be read: its devices ask for it over HTTPS, and no other one is held up."""
-        try:
-            return self._documents.small_body(digest)
-        except FleetError as error:
-            self._journal.note(messages.NOT_RECONCILED, error_code=error.code)
-            return None
 
     async def _withdraw(self, devices: Sequence[str]) -> None:
         answers = []

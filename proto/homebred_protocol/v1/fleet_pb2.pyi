@@ -883,29 +883,25 @@ Global___Desired: _TypeAlias = Desired  # noqa: Y015
 
 @_typing.final
 class Document(_message.Message):
-    """A document by its bytes' digest. Small ones stand in the message, others are fetched from the controller."""
+    """A signed target by its bytes' digest. The bytes never stand here: a device has them where both repositories agree."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DIGEST_FIELD_NUMBER: _builtins.int
     LENGTH_FIELD_NUMBER: _builtins.int
-    BODY_FIELD_NUMBER: _builtins.int
     digest: _builtins.str
-    """"sha256:…" of the bytes, uncompressed"""
+    """"sha256:…" of the bytes"""
     length: _builtins.int
-    """bytes, uncompressed"""
-    body: _builtins.bytes
-    """zstd; empty: fetch it by its digest"""
+    """bytes"""
     def __init__(
         self,
         *,
         digest: _builtins.str = ...,
         length: _builtins.int = ...,
-        body: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "digest", b"digest", "length", b"length"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "length", b"length"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -94,8 +94,8 @@ ENDPOINT = '[cloud.endpoints."cloud/a"]\nbase_url = "https://a.example/v1"\nwire
 def test_the_controllers_variables_are_not_the_daemons_and_its_own_section_of_that_name_is() -> None:
     environ = {"HOMEBRED_FLEET_PROFILE": "admin.toml", "HOMEBRED_FLEET_HTTP__PORT": "9443"}
     assert Sources(environ=environ).loaded().settings == Settings()
-    environ["HOMEBRED_FLEET__ACCEPT_UNSIGNED_POLICIES"] = "true"
-    assert Sources(environ=environ).loaded().settings.fleet.accept_unsigned_policies
+    environ["HOMEBRED_FLEET__MAX_OUTBOX_MB"] = "7"
+    assert Sources(environ=environ).loaded().settings.fleet.max_outbox_mb == 7
 
 
 @pytest.mark.parametrize(

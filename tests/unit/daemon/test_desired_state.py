@@ -4,7 +4,6 @@ import pytest
 
 from homebred_daemon.core.desired_state import (
     AGAIN_AFTER_S,
-    UNSIGNED,
     Apply,
     DesiredState,
     DesiredStep,
@@ -14,11 +13,10 @@ from homebred_daemon.core.desired_state import (
     Obtain,
     Outcome,
     Verdict,
-    without_bodies,
 )
 from homebred_daemon.core.fleet_messages import OWN, Desired, Document, PartReport, PartState
 
-A = Document(digest="sha256:" + "a" * 64, length=3, body=b"aaa")
+A = Document(digest="sha256:" + "a" * 64, length=3)
 B = Document(digest="sha256:" + "b" * 64, length=3)
 
 
@@ -26,17 +24,17 @@ def desired(version: int, policy: Document = A, gazetteer: Document = OWN, devic
     return Desired(device_id=device_id, version=version, policy=policy, gazetteer=gazetteer)
 
 
-def state(kept: KeptDesired | None = None, *, accepts_unsigned: bool = True) -> DesiredState:
-    return DesiredState("dev-1", kept or KeptDesired(), accepts_unsigned=accepts_unsigned)
+def state(kept: KeptDesired | None = None) -> DesiredState:
+    return DesiredState("dev-1", kept or KeptDesired())
 
 
 def steps(one: DesiredState, at_s: float = 0.0, *, stopped: bool = False) -> list[DesiredStep]:
     return one.steps(at_s, stopped=stopped)
 
 
-def taken(wanted: Desired, kept: KeptDesired | None = None, *, accepts_unsigned: bool = True) -> DesiredState:
+def taken(wanted: Desired, kept: KeptDesired | None = None) -> DesiredState:
     """One that has this on its disk."""
-    made = state(kept, accepts_unsigned=accepts_unsigned)
+    made = state(kept)
     assert made.hear(wanted) is Verdict.TAKEN
     assert steps(made) == [KeepDesired(wanted)]
     made.was_kept(wanted)
@@ -81,13 +79,12 @@ def test_nothing_is_done_before_it_is_on_the_disk() -> None:
 
 @pytest.mark.parametrize("version", [0, 1, 6])
 def test_what_is_at_or_under_the_floor_is_not_taken(version: int) -> None:
-    one = state(KeptDesired(highest_version=7, desired=without_bodies(desired(7))))
+    one = state(KeptDesired(highest_version=7, desired=desired(7)))
     assert one.hear(desired(version, B)) is Verdict.STALE
 
 
-def test_the_retained_message_that_holds_is_known_and_brings_its_bytes_again() -> None:
-    kept = KeptDesired(highest_version=7, desired=without_bodies(desired(7)))
-    one = state(kept)
+def test_the_retained_message_that_holds_is_known_and_what_was_not_done_yet_goes_on() -> None:
+    one = state(KeptDesired(highest_version=7, desired=desired(7)))
     assert one.hear(desired(7)) is Verdict.KNOWN
     assert steps(one) == [Obtain("policy", A)]
 
@@ -125,18 +122,6 @@ def test_a_stop_between_obtaining_and_applying_holds() -> None:
     [obtain] = steps(one)
     done(one, obtain)
     assert steps(one, stopped=True) == []
-
-
-def test_unsigned_documents_are_refused_unless_the_site_accepts_them() -> None:
-    one = taken(desired(1), accepts_unsigned=False)
-    [kept] = steps(one)
-    assert isinstance(kept, KeepPart)
-    assert (kept.report.state, kept.report.problem_code, kept.applied) == (PartState.REFUSED, UNSIGNED, "")
-    assert steps(one) == []
-    later = state(
-        KeptDesired(highest_version=1, desired=desired(1), parts={"policy": kept.report}), accepts_unsigned=True
-    )
-    assert steps(later) == [Obtain("policy", A)]
 
 
 def test_an_invalid_document_is_refused_once_and_the_old_one_stays() -> None:

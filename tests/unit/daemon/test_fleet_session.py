@@ -72,7 +72,7 @@ from homebred_protocol.mqtt import Connected, Delivered, Ended
 BOOT = "ab" * 16
 W = TypeVar("W")
 BATCH = CutBatch(boot_id=BOOT, stream="route", after_seq=0, last_seq=5, count=5, payload=b"")
-DOCUMENT = Document(digest="sha256:" + "a" * 64, length=3, body=b"aaa")
+DOCUMENT = Document(digest="sha256:" + "a" * 64, length=3)
 
 
 class Script:
@@ -84,7 +84,7 @@ class Script:
         self.session = FleetSession(
             boot_id=BOOT,
             boot_number=3,
-            desired=DesiredState("dev-1", kept or KeptDesired(), accepts_unsigned=True),
+            desired=DesiredState("dev-1", kept or KeptDesired()),
             stopping=stopping or Stopping(),
             facts=Facts(software_version="1"),
             chance=lambda: 0.5,

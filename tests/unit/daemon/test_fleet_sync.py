@@ -12,12 +12,12 @@ from typing_extensions import override
 from homebred_daemon.adapters.fleet_wire import FleetWire
 from homebred_daemon.core.commands import CommandResult, State
 from homebred_daemon.core.fleet_messages import Facts, PartState, Said
+from homebred_daemon.core.trust_refusals import Reason, Refusal
 from homebred_daemon.errors import ControllerUnreachableError, RequestError, StateError
 from homebred_daemon.ports.fleet_commands import Untold
 from homebred_daemon.ports.outbox import NO_OUTBOX, CutBatch, NewEvent, OutboxDepth
 from homebred_daemon.services.fleet_sync import FleetSync
 from homebred_protocol import requests
-from homebred_protocol.compression import compressed
 from homebred_protocol.digests import digest_of
 from homebred_protocol.schemas import CURRENT
 from homebred_protocol.topics import STOP
@@ -29,7 +29,7 @@ PING = wire.Command(schema=CURRENT, id=COMMAND, op="ping").SerializeToString()
 
 
 def desired(version: int, body: bytes = POLICY, device_id: str = "dev-1") -> bytes:
-    policy = wire.Document(digest=digest_of(body), length=len(body), body=compressed(body))
+    policy = wire.Document(digest=digest_of(body), length=len(body))
     return wire.Desired(schema=CURRENT, device_id=device_id, version=version, policy=policy).SerializeToString()
 
 
@@ -129,7 +129,7 @@ def test_a_desired_policy_is_kept_obtained_applied_reported_and_noted() -> None:
         stage.controller.say(f"{OWN}/desired", desired(3), retain=True)
         async with stage.sync().running():
             await stage.until(lambda: has_reported(stage, PartState.APPLIED))
-            assert stage.documents.done == [("obtain", digest_of(POLICY)), ("policy", digest_of(POLICY))]
+            assert stage.documents.done == [("obtain policy", digest_of(POLICY)), ("policy", digest_of(POLICY))]
             assert stage.memory.kept.highest_version == 3
             assert stage.memory.kept.applied == {"policy": digest_of(POLICY)}
             await stage.until(lambda: stage.documents.kept == [{digest_of(POLICY)}])
@@ -172,13 +172,26 @@ def test_a_fault_of_our_own_while_a_document_is_taken_up_is_reported_and_it_is_t
     run_with(stage.clock, script())
 
 
-def test_unsigned_documents_are_not_even_fetched_where_the_site_does_not_accept_them() -> None:
+@pytest.mark.parametrize(
+    ("reason", "state"),
+    [
+        (Reason.UNREACHABLE, PartState.FETCHING),
+        (Reason.NOT_DIRECTED, PartState.FETCHING),
+        (Reason.OTHER_SITE, PartState.REFUSED),
+        (Reason.NUMBER_FELL, PartState.REFUSED),
+    ],
+)
+def test_what_may_not_be_trusted_is_reported_with_its_reason_and_tried_again_where_that_may_pass(
+    reason: Reason, state: PartState
+) -> None:
     async def script() -> None:
         stage.controller.say(f"{OWN}/desired", desired(3), retain=True)
-        async with stage.sync(accepts_unsigned=False).running():
-            await stage.until(lambda: has_reported(stage, PartState.REFUSED))
-            assert reported(stage).parts[0].problem_code == "unsigned"
-            assert stage.documents.done == []
+        stage.documents.failures = [Refusal(reason=reason, about="policies/a/b/1.toml").error()]
+        async with stage.sync().running():
+            await stage.until(lambda: has_reported(stage, state) and has_problem(stage))
+            assert reported(stage).parts[0].problem_code == reason
+            await stage.pass_s(61)
+            await stage.until(lambda: has_reported(stage, state if state is PartState.REFUSED else PartState.APPLIED))
 
     stage = SyncStage()
     run_with(stage.clock, script())
@@ -211,6 +224,7 @@ def test_under_a_stop_order_nothing_is_taken_up_and_after_it_is_lifted_all_is() 
             lifted = wire.StopOrder(schema=CURRENT, epoch=2, stopped=False)
             stage.controller.say(STOP, lifted.SerializeToString(), retain=True)
             await stage.until(lambda: has_reported(stage, PartState.APPLIED))
+            assert stage.documents.epochs == [2]
 
     stage = SyncStage()
     run_with(stage.clock, script())

@@ -57,23 +57,35 @@ class Stage:
     def __init__(self, *looks: CheckedTrust | UntrustedError, floors: Floors | None = None) -> None:
         nothing = HeldRepository(pinned=b"")
         self.memory = MemoryTrust(HeldTrust(image=nothing, director=nothing, floors=floors or Floors()))
-        self.stop_epoch = 2
         self.files = {image_target(path, DIGEST): BODY for path in (PATH, f"gazetteers/{HERE.site}/names/1.toml")}
+        self.is_ready = True
         trusting = Trusting(self.memory, ScriptedChecker(*looks), SettableClock(), HERE)
-        self.desk = SignedDocumentDesk(
-            trusting, source=lambda: FixedSource(self.files), stop_epoch=lambda: self.stop_epoch
-        )
+        self.desk = SignedDocumentDesk(trusting, ready=self._ready, source=lambda: FixedSource(self.files))
 
-    async def refusal(self, kind: Kind = Kind.POLICY, digest: str = DIGEST) -> str:
+    async def _ready(self) -> bool:
+        return self.is_ready
+
+    async def policy(self, digest: str = DIGEST) -> bytes:
+        return await self.desk.document(Kind.POLICY, digest, stop_epoch=2)
+
+    async def refusal(self, digest: str = DIGEST) -> str:
         with pytest.raises(UntrustedError) as caught:
-            await self.desk.document(kind, digest)
+            await self.policy(digest)
         return caught.value.reason
 
 
 async def test_a_document_that_both_repositories_hold_is_handed_out_and_its_number_is_a_floor() -> None:
     stage = Stage(found(PATH))
-    assert await stage.desk.document(Kind.POLICY, DIGEST) == BODY
+    assert await stage.policy() == BODY
     assert stage.memory.trust.floors.lines == {LINE: Taken(number=4, digest=DIGEST)}
+
+
+async def test_while_there_are_no_roots_to_look_from_nothing_is_looked_at() -> None:
+    stage = Stage(found(PATH))
+    stage.is_ready = False
+    assert await stage.refusal() == Reason.UNREACHABLE
+    stage.is_ready = True
+    assert await stage.policy() == BODY
 
 
 async def test_what_the_director_does_not_name_is_not_handed_out_though_the_broker_asks_for_it() -> None:
@@ -133,4 +145,4 @@ async def test_where_its_floor_cannot_be_kept_nothing_is_handed_out() -> None:
     stage = Stage(found(PATH))
     stage.memory.fails = True
     with pytest.raises(StateError):
-        await stage.desk.document(Kind.POLICY, DIGEST)
+        await stage.policy()

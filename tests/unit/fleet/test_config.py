@@ -40,7 +40,7 @@ def test_the_files_own_folder_is_the_controllers(tmp_path: Path) -> None:
 
 
 def test_variables_of_a_daemon_on_the_same_machine_are_left_alone(tmp_path: Path) -> None:
-    environ = {"HOMEBRED_FLEET__ACCEPT_UNSIGNED_POLICIES": "true", "HOMEBRED_FLEET_PROFILE": "admin.toml"}
+    environ = {"HOMEBRED_FLEET__MAX_OUTBOX_MB": "7", "HOMEBRED_FLEET_PROFILE": "admin.toml"}
     assert load(write(tmp_path, ""), {}, environ) == load(write(tmp_path, ""), {}, {})
 
 

@@ -13,7 +13,7 @@ from tests.support.telemetry_messages import boot, reported, result, routes, sta
 from homebred_fleet.adapters.store import commands, desired, stops
 from homebred_fleet.adapters.store import tables as kept
 from homebred_fleet.errors import StoreBusyError
-from homebred_protocol.compression import compressed
+from homebred_fleet.ports.intents import DocumentRef
 from homebred_protocol.topics import STOP
 from homebred_protocol.v1 import fleet_pb2 as wire
 
@@ -24,11 +24,8 @@ def assign(stage: Stage, *names: str, digest: str = DIGEST) -> None:
     """What an administrator does."""
     numbers = [number_of(stage.database, name) for name in names or ("clinic-1",)]
     with stage.database.writing() as connection:
-        known = connection.execute(select(kept.documents).where(kept.documents.c.digest == DIGEST)).one_or_none()
-        if known is None:
-            values = {"digest": DIGEST, "kind": "policy", "length": 12, "added_at_s": 1, "added_by": "ada"}
-            connection.execute(insert(kept.documents).values(values))
-        desired.assign(connection, device_numbers=numbers, policy_digest=digest, by="ada", now_s=stage.now_s())
+        policy = DocumentRef(digest=digest, length=12)
+        desired.assign(connection, device_numbers=numbers, policy=policy, by="ada", now_s=stage.now_s())
     stage.reconciling.wake()
 
 
@@ -70,27 +67,13 @@ def test_a_change_reaches_its_device_and_counts_as_published_once_the_broker_too
         await stage.started()
         device = stage.devices["clinic-1"]
         device.connect()
-        stage.bodies.small = {DIGEST: compressed(b"a policy")}
         assign(stage)
         await stage.until(lambda: device.versions == [1])
         await stage.until(lambda: published_versions(stage) == [1])
         told = wire.Desired.FromString(device.payloads("desired")[0])
         assert (told.device_id, told.policy.digest, told.policy.length) == ("clinic-1", DIGEST, 12)
-        assert told.policy.body == compressed(b"a policy")
         assert not told.HasField("gazetteer")
         assert stage.devices["factory-1"].versions == []
-
-    play(tmp_path, scene)
-
-
-def test_a_large_document_is_named_and_left_to_be_fetched(tmp_path: Path) -> None:
-    async def scene(stage: Stage) -> None:
-        await stage.started()
-        device = stage.devices["clinic-1"]
-        device.connect()
-        assign(stage)
-        await stage.until(lambda: device.versions == [1])
-        assert wire.Desired.FromString(device.payloads("desired")[0]).policy.body == b""
 
     play(tmp_path, scene)
 

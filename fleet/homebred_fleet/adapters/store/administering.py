@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,8 +33,10 @@ from homebred_fleet.core.filter_values import Pattern
 from homebred_fleet.core.filters import EVERY, And, Comparison, FilterError, Tree, parse
 from homebred_fleet.core.tokens import new_token
 from homebred_fleet.errors import ConflictError, NotFoundError, RequestError, StateError
+from homebred_fleet.ports.intents import OWN, DocumentRef
 from homebred_protocol.ids import is_label, is_site
 from homebred_protocol.limits import MAX_LABELS
+from homebred_protocol.targets import Kind
 from homebred_protocol.targets import Target as SignedTarget
 
 MAX_DEVICES: Final = 50_000
@@ -117,50 +119,32 @@ class Administering:
                 raise NotFoundError(f"there is no cohort {name!r}", hint="see `homebred-fleet cohorts list`")
             self._note(connection, doer, "cohort.remove", name, {})
 
-    def add_document(self, doer: Admin, *, kind: str, site: str, body: bytes) -> str:
-        """Checks and keeps a policy or gazetteer; its digest."""
-        if kind not in site_documents.KINDS:
-            raise RequestError(f"{kind!r} is no kind of document", hint=f"write {' or '.join(site_documents.KINDS)}")
-        if (site or kind == "gazetteer") and not is_site(site):
+    def add_list(self, doer: Admin, *, site: str, body: bytes) -> str:
+        """Checks and keeps the list of a site's gazetteer; its digest. No device has it before a manifest is signed."""
+        if not is_site(site):
             raise RequestError(f"{site!r} is no site", hint="a gazetteer is one site's own: name the site")
-        _refuse(site_documents.problems_of(kind, body), f"correct the {kind}, then assign it again")
+        _refuse(site_documents.problems_of_list(body), "correct the gazetteer, then add it again")
         try:
             digest = self._blobs.keep(body)  # before its row: a row without bytes would be a promise nobody can keep
         except OSError as error:
-            raise StateError(f"the document cannot be kept: {error.strerror}") from error
+            raise StateError(f"the list cannot be kept: {error.strerror}") from error
         with self._database.writing() as connection:
             bound_to = documents.add(
-                connection, digest=digest, kind=kind, site=site, length=len(body), by=doer.name, now_s=self._clock()
+                connection, digest=digest, site=site, length=len(body), by=doer.name, now_s=self._clock()
             )
             if bound_to is not None:
                 raise ConflictError(
-                    f"the same document is bound to {bound_to}",
-                    hint="assign it as it is bound; where it should be another's too, change a comment in it",
+                    f"the same list is {bound_to}'s",
+                    hint="where it should be another's too, add an entry to it",
                 )
-            details = {"kind": kind, "site": site, "bytes": len(body)}
-            self._note(connection, doer, "document.add", digest, details)
+            self._note(connection, doer, "document.add", digest, {"site": site, "bytes": len(body)})
         return digest
 
-    def assign(self, doer: Admin, target: Target, *, kind: str, digest: str) -> dict[str, int]:
-        """Asks devices to take a document; an empty digest gives the part back to them. The new version by device."""
-        if kind not in site_documents.KINDS:
-            raise RequestError(f"{kind!r} is no kind of document", hint=f"write {' or '.join(site_documents.KINDS)}")
-        with self._database.writing() as connection:
-            meant = self._meant(connection, target)
-            if digest:
-                _check_document(connection, digest, kind=kind, meant=meant)
-            part = {"policy_digest": digest} if kind == "policy" else {"gazetteer_digest": digest}
-            numbers = {number: device for number, device, _ in meant}
-            versions = desired.assign(connection, device_numbers=numbers, by=doer.name, now_s=self._clock(), **part)
-            details = {"kind": kind, **target.named(), "devices": len(versions)}
-            self._note(connection, doer, "document.assign", digest, details)
-        self._wake()
-        return {numbers[number]: version for number, version in versions.items()}
-
-    def assign_release(self, doer: Admin, whom: Target, release: SignedTarget) -> int:
+    def assign_release(self, doer: Admin, whom: Target, release: SignedTarget, held: DocumentRef) -> int:
         """Has devices run what the image repository holds, once each has proved it on itself; how many.
 
-        The devices hear of it by a new version of their desired state, and of what exactly from the director.
+        The devices hear of it by a new version of their desired state, and of what exactly from the director. Of a
+        policy or gazetteer the desired state names the digest, too.
         """
         with self._database.writing() as connection:
             meant = self._meant(connection, whom)
@@ -172,21 +156,34 @@ class Administering:
                     f"{len(newer)} of these devices have a newer one already, {newer[0]} among them",
                     hint="numbers never fall: to go back, sign the older content under a higher number",
                 )
-            desired.assign(connection, device_numbers=numbers, by=doer.name, now_s=self._clock())
+            self._ask(connection, doer, numbers, release.kind, held)
             details = {**whom.named(), "devices": len(numbers)}
             self._note(connection, doer, "release.assign", release.path, details)
         self._wake()
         return len(numbers)
 
     def withdraw_release(self, doer: Admin, whom: Target, line: str) -> int:
-        """Asks nothing of a line of devices any more: they keep what they serve; of how many it changes anything."""
+        """Asks nothing of a line of devices any more: they keep what they serve; of how many it changes anything.
+
+        Where it is a policy's or gazetteer's, the part is given back to the device's own configuration.
+        """
         with self._database.writing() as connection:
-            numbers = {number: device for number, device, _ in self._meant(connection, whom)}
+            numbers = {number for number, _, _ in self._meant(connection, whom)}
             changed = assignments.withdraw(connection, numbers, line)
-            desired.assign(connection, device_numbers=numbers, by=doer.name, now_s=self._clock())
-            self._note(connection, doer, "release.withdraw", line, {**whom.named(), "devices": changed})
+            self._ask(connection, doer, changed, assignments.kind_of(line), OWN)
+            self._note(connection, doer, "release.withdraw", line, {**whom.named(), "devices": len(changed)})
         self._wake()
-        return changed
+        return len(changed)
+
+    def reset(self, doer: Admin, whom: Target, kind: Kind) -> int:
+        """Gives devices their own policy or gazetteer back, whatever line it is of; of how many it changes anything."""
+        with self._database.writing() as connection:
+            numbers = {number for number, _, _ in self._meant(connection, whom)}
+            changed = assignments.withdraw_kind(connection, numbers, kind)
+            self._ask(connection, doer, changed, kind, OWN)
+            self._note(connection, doer, "release.reset", kind.value, {**whom.named(), "devices": len(changed)})
+        self._wake()
+        return len(changed)
 
     def order(
         self, doer: Admin, target: Target, *, op: str, parameters: Mapping[str, str], wait_s: int
@@ -277,20 +274,21 @@ class Administering:
             raise RequestError(f"{len(meant):,} devices are more than {MAX_DEVICES:,}", hint="go site by site")
         return meant
 
+    def _ask(
+        self, connection: Connection, doer: Admin, numbers: Iterable[int], kind: Kind | None, held: DocumentRef
+    ) -> None:
+        """A new version for each, with the part that is of this kind."""
+        desired.assign(
+            connection,
+            device_numbers=numbers,
+            by=doer.name,
+            now_s=self._clock(),
+            policy=held if kind is Kind.POLICY else None,
+            gazetteer=held if kind is Kind.GAZETTEER else None,
+        )
+
     def _note(self, connection: Connection, doer: Admin, action: str, target: str, details: Mapping[str, Any]) -> None:
         audit.append(connection, at_s=self._clock(), actor=doer.name, action=action, target=target, details=details)
-
-
-def _check_document(connection: Connection, digest: str, *, kind: str, meant: list[tuple[int, str, str]]) -> None:
-    document = documents.one(connection, digest)
-    if document is None or document["kind"] != kind:
-        raise NotFoundError(f"there is no {kind} {digest}", hint="send its bytes first")
-    strangers = sorted({site for _, _, site in meant if document["site"] not in {"", site}})
-    if strangers:
-        raise RequestError(
-            f"the {kind} is bound to site {document['site']}, and some devices are at {', '.join(strangers[:5])}",
-            hint=f"narrow whom you mean, such as with `site=={document['site']}`",
-        )
 
 
 def _check_site(release: SignedTarget, meant: list[tuple[int, str, str]]) -> None:

@@ -1,6 +1,7 @@
 """What devices should run, target by target, over a given connection; and what the director signed for them last.
 
 A number once assigned to a device never falls (I2): the device's own floor would refuse it, and nobody would know why.
+Of policies a device has one line at a time, and of gazetteers: another takes the place of whatever there was.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, select, text
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, literal, select, text
 
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.adapters.store.device_conditions import WITH_STATES, condition
@@ -19,7 +20,7 @@ from homebred_fleet.core.director import Standing
 from homebred_fleet.core.filters import Tree
 from homebred_fleet.ports.directing import Intent
 from homebred_fleet.ports.director import DeviceMetadata
-from homebred_protocol.targets import Target, read_target
+from homebred_protocol.targets import Kind, Target, read_target
 
 MAX_ROWS: Final = 1000
 _ASSIGN = text(upsert(assignments, sets=("path", "set_at_s", "set_by")))
@@ -32,26 +33,35 @@ _KEEP = text(
 def assign(
     connection: Connection, device_numbers: Iterable[int], target: Target, *, by: str, now_s: int
 ) -> Sequence[str]:
-    """Has devices run a target, in place of an older one of its line; those that have a newer one: nothing was done."""
+    """Has devices run a target, in place of an older one of its line; those that have a newer one: nothing was done.
+
+    A policy or gazetteer takes the place of any other line's, too.
+    """
     numbers = sorted(device_numbers)
     newer = [device for device, path in _of_line(connection, numbers, target.line) if _number(path) > target.number]
     if not newer:
+        if target.kind.is_for_a_site:
+            withdraw_kind(connection, numbers, target.kind)
         rows = [{"device": number, "line": target.line, "path": target.path} for number in numbers]
         connection.execute(_ASSIGN, [row | {"set_at_s": now_s, "set_by": by} for row in rows])
     return newer
 
 
-def withdraw(connection: Connection, device_numbers: Iterable[int], line: str) -> int:
-    """Has devices run nothing of a line; of how many that changes anything."""
-    numbers = sorted(device_numbers)
-    return sum(
-        connection.execute(
-            delete(assignments).where(
-                assignments.c.line == line, assignments.c.device.in_(numbers[start : start + 500])
-            )
-        ).rowcount
-        for start in range(0, len(numbers), 500)
-    )
+def withdraw(connection: Connection, device_numbers: Iterable[int], line: str) -> list[int]:
+    """Has devices run nothing of a line; the numbers of those for which that changes anything."""
+    return _withdraw(connection, device_numbers, assignments.c.line == line)
+
+
+def withdraw_kind(connection: Connection, device_numbers: Iterable[int], kind: Kind) -> list[int]:
+    """Has devices run nothing of any line of a kind."""
+    return _withdraw(connection, device_numbers, assignments.c.line.startswith(f"{kind.value}/", autoescape=True))
+
+
+def inherit(connection: Connection, old: int, new: int) -> None:
+    """What one device should run a new one should, too: its own floors begin with nothing."""
+    columns = [column for column in assignments.c if column is not assignments.c.device]
+    kept = select(literal(new), *columns).where(assignments.c.device == old)
+    connection.execute(insert(assignments).from_select(["device", *(column.name for column in columns)], kept))
 
 
 def of_device(connection: Connection, device: str) -> list[Target]:
@@ -59,6 +69,12 @@ def of_device(connection: Connection, device: str) -> list[Target]:
     statement = select(assignments.c.path).join(devices).where(devices.c.id == device).order_by(assignments.c.path)
     found = (read_target(path) for path in connection.execute(statement).scalars())
     return [target for target in found if target is not None]
+
+
+def kind_of(line: str) -> Kind | None:
+    """What the targets of a line are; None: no line of ours."""
+    first, _, _ = line.partition("/")
+    return next((kind for kind in Kind if kind.value == first), None)
 
 
 def counted(connection: Connection, tree: Tree, *, now_s: int) -> list[dict[str, Any]]:
@@ -131,6 +147,14 @@ def _of_line(connection: Connection, numbers: Sequence[int], line: str) -> list[
         )
         found += [(row.id, row.path) for row in connection.execute(statement)]
     return found
+
+
+def _withdraw(connection: Connection, device_numbers: Iterable[int], which: ColumnElement[bool]) -> list[int]:
+    numbers, changed = sorted(device_numbers), list[int]()
+    for start in range(0, len(numbers), 500):
+        meant = delete(assignments).where(which, assignments.c.device.in_(numbers[start : start + 500]))
+        changed += connection.execute(meant.returning(assignments.c.device)).scalars()
+    return sorted(set(changed))
 
 
 def _number(path: str) -> int:

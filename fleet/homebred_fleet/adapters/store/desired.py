@@ -6,10 +6,11 @@ Every change of a device's desired state gives it a version above all that the d
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
 
-from homebred_fleet.adapters.store.tables import desired, devices, documents, reported
+from homebred_fleet.adapters.store.tables import desired, devices, reported
 from homebred_fleet.core.desired import next_version
 from homebred_fleet.ports.intents import DesiredState, DocumentRef
 
@@ -22,20 +23,19 @@ def assign(
     device_numbers: Iterable[int],
     by: str,
     now_s: int,
-    policy_digest: str | None = None,
-    gazetteer_digest: str | None = None,
+    policy: DocumentRef | None = None,
+    gazetteer: DocumentRef | None = None,
 ) -> dict[int, int]:
     """Asks devices to take documents; the new version by device number.
 
-    A digest of None leaves that part as it is, an empty one gives it back to the device's own configuration. With both
-    None the version alone rises: labels have changed, or a device has seen a higher one. Only enrolled devices are
+    None leaves a part as it is, `OWN` gives it back to the device's own configuration. With both None the version alone
+    rises: labels have changed, something else is assigned, or a device has seen a higher one. Only enrolled devices are
     asked.
     """
-    changes = {
-        key: digest
-        for key, digest in (("policy_digest", policy_digest), ("gazetteer_digest", gazetteer_digest))
-        if digest is not None
-    }
+    changes: dict[str, str | int] = {}
+    for part, wanted in (("policy", policy), ("gazetteer", gazetteer)):
+        if wanted is not None:
+            changes |= {f"{part}_digest": wanted.digest, f"{part}_length": wanted.length}
     versions: dict[int, int] = {}
     new: list[dict[str, int]] = []
     known: list[dict[str, int]] = []
@@ -43,7 +43,7 @@ def assign(
         version = next_version(allotted=allotted or 0, highest_reported=highest_reported or 0)
         (new if allotted is None else known).append({"asked": number, "next": version})
         versions[number] = version
-    values = {"version": bindparam("next"), "set_at_s": now_s, "set_by": by} | changes
+    values: dict[str, Any] = {"version": bindparam("next"), "set_at_s": now_s, "set_by": by, **changes}
     if new:  # all at once by the driver: a writer who takes long holds up every device's telemetry
         connection.execute(insert(desired).values(device=bindparam("asked"), **values), new)
     if known:
@@ -84,35 +84,28 @@ def unpublished(connection: Connection, *, max_devices: int) -> list[str]:
 
 
 def states_of(connection: Connection, device_ids: Sequence[str]) -> list[DesiredState]:
-    """The desired states of some enrolled devices, without the documents' bytes."""
+    """The desired states of some enrolled devices."""
     statement = (
         select(devices.c.id, devices.c.labels, desired)
         .join(desired, desired.c.device == devices.c.number)
         .where(devices.c.state == ENROLLED, devices.c.id.in_(device_ids))
         .order_by(devices.c.number)
     )
-    rows = connection.execute(statement).all()
-    lengths = _lengths(connection, {digest for row in rows for digest in (row.policy_digest, row.gazetteer_digest)})
     return [
         DesiredState(
             device=row.id,
             version=row.version,
             issued_at_s=row.set_at_s,
-            policy=_reference(row.policy_digest, lengths),
-            gazetteer=_reference(row.gazetteer_digest, lengths),
+            policy=_reference(row.policy_digest, row.policy_length),
+            gazetteer=_reference(row.gazetteer_digest, row.gazetteer_length),
             labels=dict(row.labels),
         )
-        for row in rows
+        for row in connection.execute(statement)
     ]
 
 
-def _lengths(connection: Connection, digests: set[str]) -> dict[str, int]:
-    statement = select(documents.c.digest, documents.c.length).where(documents.c.digest.in_(digests - {""}))
-    return {row.digest: row.length for row in connection.execute(statement)}
-
-
-def _reference(digest: str, lengths: Mapping[str, int]) -> DocumentRef | None:
-    return DocumentRef(digest=digest, length=lengths.get(digest, 0)) if digest else None
+def _reference(digest: str, length: int) -> DocumentRef | None:
+    return DocumentRef(digest=digest, length=length) if digest else None
 
 
 def mark_published(connection: Connection, versions: Mapping[str, int]) -> None:

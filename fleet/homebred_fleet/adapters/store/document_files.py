@@ -1,4 +1,4 @@
-"""Documents that devices fetch: `ports.documents.Documents`, over the table that says whose each is and the blobs."""
+"""Lists that devices fetch: `ports.documents.Documents`, over the table that says whose each is and the blobs."""
 
 from __future__ import annotations
 
@@ -24,4 +24,4 @@ class DocumentFiles:
             owner = connection.execute(
                 select(documents.c.site).where(documents.c.digest == digest)
             ).scalar_one_or_none()
-        return self._blobs.path_of(digest) if owner in ("", site) else None
+        return self._blobs.path_of(digest) if owner == site else None

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, bindparam, func, insert, select, update
 
-from homebred_fleet.adapters.store import audit
+from homebred_fleet.adapters.store import assignments, audit
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.adapters.store.tables import admins as admin_table
 from homebred_fleet.adapters.store.tables import certificates, desired, devices, tokens
@@ -340,10 +340,11 @@ def _new_device(connection: Connection, admission: NewDevice, device: str, *, no
 
 def _inherit_desired(connection: Connection, old: int, new: int, *, now_s: int) -> None:
     """What was wanted of the old one is wanted of the new one, which has seen no version yet."""
+    assignments.inherit(connection, old, new)
     row = connection.execute(select(desired).where(desired.c.device == old)).mappings().one_or_none()
     if row is None:
         return
-    kept = {name: row[name] for name in ("policy_digest", "gazetteer_digest")}
+    kept = {name: row[name] for name in ("policy_digest", "policy_length", "gazetteer_digest", "gazetteer_length")}
     connection.execute(insert(desired).values(device=new, version=1, set_at_s=now_s, set_by=ENROLMENT, **kept))
 
 

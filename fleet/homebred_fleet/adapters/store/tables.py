@@ -100,12 +100,11 @@ cohorts = Table(
     Column("created_at_s", BigInteger, nullable=False),
 )
 
-documents = Table(
+documents = Table(  # lists of gazetteers: what is signed names them
     "documents",
     metadata,
     Column("digest", String(71), primary_key=True),  # "sha256:…"; the bytes lie in the blob folder
-    Column("kind", String(16), nullable=False),  # policy, gazetteer
-    Column("site", String(32), nullable=False, server_default=""),  # for whom alone; empty: for every site
+    Column("site", String(32), nullable=False),  # for whom alone
     Column("length", BigInteger, nullable=False),
     Column("added_at_s", BigInteger, nullable=False),
     Column("added_by", String(64), nullable=False),
@@ -116,8 +115,10 @@ desired = Table(
     metadata,
     Column("device", ForeignKey("devices.number"), primary_key=True),
     Column("version", BigInteger, nullable=False),
-    Column("policy_digest", String(71), nullable=False, server_default=""),
+    Column("policy_digest", String(71), nullable=False, server_default=""),  # of a target, as `assignments` names it
+    Column("policy_length", BigInteger, nullable=False, server_default="0"),
     Column("gazetteer_digest", String(71), nullable=False, server_default=""),
+    Column("gazetteer_length", BigInteger, nullable=False, server_default="0"),
     Column("set_at_s", BigInteger, nullable=False),
     Column("set_by", String(64), nullable=False),
     Column("published_version", BigInteger, nullable=False, server_default="0"),  # what the broker has taken

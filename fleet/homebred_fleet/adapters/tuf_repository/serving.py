@@ -64,6 +64,17 @@ class PublishedImage(Image):
                 self._generation = generation
             return self._targets.get(target.path)
 
+    @override
+    def body(self, assigned: Assigned) -> bytes:
+        folder, _, name = assigned.path.rpartition("/")
+        try:
+            return (self._published / "targets" / folder / f"{assigned.sha256}.{name}").read_bytes()
+        except OSError as error:
+            raise StateError(
+                f"the bytes of {assigned.path} cannot be read: {error.strerror}",
+                hint="`homebred-fleet repository check`, and publish it once more",
+            ) from error
+
 
 class FolderDirector(Director):
     """The director over its folder and the controller's online key, which it reads when it is first asked."""

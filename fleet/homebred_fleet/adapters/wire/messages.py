@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -183,24 +182,21 @@ def _json(message: wire.Reported | wire.CommandResult) -> dict[str, Any]:
     return told
 
 
-def desired_bytes(state: DesiredState, bodies: Mapping[str, bytes]) -> bytes:
-    """What a device should be like; `bodies` has what is small enough to go along, compressed, by digest."""
+def desired_bytes(state: DesiredState) -> bytes:
+    """What a device should be like."""
     return wire.Desired(
         schema=CURRENT,
         device_id=state.device,
         version=state.version,
         issued_at_s=state.issued_at_s,
-        policy=_document(state.policy, bodies),
-        gazetteer=_document(state.gazetteer, bodies),
+        policy=_document(state.policy),
+        gazetteer=_document(state.gazetteer),
         labels=dict(state.labels),
     ).SerializeToString()
 
 
-def _document(reference: DocumentRef | None, bodies: Mapping[str, bytes]) -> wire.Document | None:
-    if reference is None:
-        return None
-    body = bodies.get(reference.digest, b"")
-    return wire.Document(digest=reference.digest, length=reference.length, body=body)
+def _document(reference: DocumentRef | None) -> wire.Document | None:
+    return None if reference is None else wire.Document(digest=reference.digest, length=reference.length)
 
 
 def command_bytes(order: CommandOrder) -> bytes:

@@ -1,8 +1,8 @@
-"""/api/v1/documents, /assignments, /commands and /stop: what devices are told."""
+"""/api/v1/documents, /commands and /stop: lists of names that what is signed refers to, and what devices are told."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -12,18 +12,10 @@ from homebred_fleet.adapters.http_api.administration.context import Limit, May, 
 from homebred_fleet.adapters.http_api.administration.targeting import Targeted
 from homebred_fleet.adapters.store import command_views, documents, stops
 from homebred_fleet.core.admins import Admin
-from homebred_fleet.core.site_documents import MAX_BYTES
 from homebred_fleet.errors import NotFoundError, RequestError, StateError
+from homebred_protocol.documents.gazetteer_manifest import MAX_LIST_BYTES
 
 router = APIRouter()
-Kind = Literal["policy", "gazetteer"]
-
-
-class Assignment(Targeted):
-    """A document for some devices; an empty digest gives the part back to their own configuration."""
-
-    kind: Kind
-    digest: str = Field(max_length=71)
 
 
 class Order(Targeted):
@@ -45,41 +37,32 @@ class StopBody(BaseModel):
 
 @router.get("/documents")
 def list_documents(_: Annotated[Admin, Depends(May("document.read"))], parts: Parts) -> dict[str, Any]:
-    """The newest documents."""
+    """The newest lists of gazetteers."""
     with parts.database.reading() as connection:
         return {"documents": documents.every(connection)}
 
 
-@router.post("/documents/{kind}")
-async def add_document(
-    doer: Annotated[Admin, Depends(May("document.add"))], parts: Parts, request: Request, kind: Kind, site: str = ""
+@router.post("/documents/gazetteer")
+async def add_list(
+    doer: Annotated[Admin, Depends(May("document.add"))], parts: Parts, request: Request, site: str = ""
 ) -> dict[str, Any]:
-    """Checks and keeps a document: the body of the request, as it is."""
-    body = await _bounded(request, MAX_BYTES[kind])
-    digest = await run_in_threadpool(parts.changes.add_document, doer, kind=kind, site=site, body=body)
-    return {"digest": digest, "kind": kind, "site": site, "length": len(body)}
+    """Checks and keeps a gazetteer's list: the body of the request, as it is."""
+    body = await _bounded(request, MAX_LIST_BYTES)
+    digest = await run_in_threadpool(parts.changes.add_list, doer, site=site, body=body)
+    return {"digest": digest, "site": site, "length": len(body)}
 
 
 @router.get("/documents/{digest}")
-def fetch_document(doer: Annotated[Admin, Depends(May("document.read"))], parts: Parts, digest: str) -> Response:
-    """A document's bytes; those of a gazetteer only for who may read names."""
+def fetch_list(_: Annotated[Admin, Depends(May("document.read-names"))], parts: Parts, digest: str) -> Response:
+    """A list's bytes."""
     with parts.database.reading() as connection:
         found = documents.one(connection, digest)
     if found is None:
-        raise NotFoundError(f"there is no document {digest}", hint="see `homebred-fleet policy list`")
-    if found["kind"] == "gazetteer":
-        require(doer, "document.read-names")
+        raise NotFoundError(f"there is no list {digest}", hint="see `homebred-fleet gazetteer list`")
     body = parts.blobs.read(digest)
     if body is None:
-        raise StateError(f"the bytes of {digest} are lost or damaged", hint="send the document again: it is mended")
+        raise StateError(f"the bytes of {digest} are lost or damaged", hint="add the list again: it is mended")
     return Response(body, media_type="application/octet-stream")
-
-
-@router.post("/assignments")
-def assign(doer: Annotated[Admin, Depends(May("document.assign"))], parts: Parts, body: Assignment) -> dict[str, Any]:
-    """Asks devices to take a document."""
-    versions = parts.changes.assign(doer, body.target(), kind=body.kind, digest=body.digest)
-    return {"kind": body.kind, "digest": body.digest, "versions": versions}
 
 
 @router.post("/commands")
@@ -150,5 +133,5 @@ async def _bounded(request: Request, max_bytes: int) -> bytes:
     async for piece in request.stream():
         body += piece
         if len(body) > max_bytes:
-            raise RequestError(f"the document is larger than {max_bytes:,} bytes", hint="leave out what nothing needs")
+            raise RequestError(f"the list is larger than {max_bytes:,} bytes", hint="leave out what nothing needs")
     return bytes(body)
