@@ -57,21 +57,26 @@ class Fleet:
             yield
 
     def steered(self, daemon: RunningDaemon) -> None:
-        """Chapter: the fleet tells the factory's device another policy, and the device says what it did."""
+        """Chapter: a policy is signed for the factory, the fleet tells its device, and the device says what it did."""
         self.screen.chapter("The fleet tells its devices")
         name = self._names["factory"]
         self._until("the device is online", lambda: self._device("factory").get("online") is True)
         file = self.stage.folder / "stricter.toml"
         file.write_bytes(POLICY.read_bytes().replace(b"escalation = true ", b"escalation = false", 1))
+        path, signers = "policies/factory/main/1.toml", self._founded().signers
+        signers.publish(path, file)
         before = daemon.control.status().policy_digest
         started_s = time.monotonic()
-        self._asked("policy", "assign", str(file), "--device", name)
+        self._asked("policy", "assign", path, "--device", name)
         self._until("the policy holds", lambda: daemon.control.status().policy_digest != before)
         held_s = time.monotonic() - started_s
-        self.screen.fact("policy", f"no escalations at the factory: in force there {held_s:.2f} s after the command")
+        self.screen.fact("policy", f"{path}: no escalations, in force {held_s:.2f} s after the command")
+        clinic = self._names["clinic"]
+        self.screen.fact("other site", self._refusal("policy", "assign", path, "--device", clinic))
         bad = self.stage.folder / "bad.toml"
         bad.write_text('version = 1\ndefault_floor = "high"\n', encoding="utf-8")
-        self.screen.fact("refused", self._refusal("policy", "assign", str(bad), "--device", name))
+        adding = ("repository", "add", str(signers.image), str(bad), "--path", "policies/factory/main/2.toml")
+        self.screen.fact("not signed", self._refusal(*adding))
         self.record["policy_in_force_s"] = round(held_s, 2)
 
     def told(self, daemon: RunningDaemon) -> None:
@@ -103,9 +108,7 @@ class Fleet:
 
     def released(self, daemon: RunningDaemon, *, base_bytes: int) -> dict[str, Any]:
         """Chapters: releases for the factory's device; what was measured."""
-        if self._fleet is None:
-            raise HomebredError("the fleet was not founded", hint="report this")
-        releases = Releases(self._fleet, self.screen, self.stage.factory, self._names["factory"], base_bytes)
+        releases = Releases(self._founded(), self.screen, self.stage.factory, self._names["factory"], base_bytes)
         releases.told(daemon)
         return releases.record
 
@@ -138,9 +141,12 @@ class Fleet:
         return next(one for one in events if one["guarded"] is guarded)
 
     def _asked(self, *words: str) -> Any:
+        return self._founded().ask(*words)
+
+    def _founded(self) -> FleetStage:
         if self._fleet is None:
             raise HomebredError("the fleet was not founded", hint="report this")
-        return self._fleet.ask(*words)
+        return self._fleet
 
     def _refusal(self, *words: str) -> str:
         try:
