@@ -18,6 +18,7 @@ from homebred_daemon.core.desired_state import KeptDesired
 from homebred_daemon.core.fleet_messages import Desired, Document, Facts, PartReport
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.errors import UnwritableError
+from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.fleet_commands import Untold
 from homebred_daemon.ports.identity import CertificateFacts, Identity, Membership
 from homebred_daemon.services.fleet_sync import FleetSync, Means
@@ -191,7 +192,13 @@ class SyncStage:
         self.identity = identity()
         self.facts = Facts(software_version="1")
 
-    def sync(self, *, words: FleetWire | None = None) -> FleetSync:
+    def sync(
+        self,
+        *,
+        words: FleetWire | None = None,
+        clock: Clock | None = None,
+        chance: Callable[[], float] = lambda: 0.5,
+    ) -> FleetSync:
         """A start of the daemon."""
         return FleetSync(
             Means(
@@ -205,9 +212,9 @@ class SyncStage:
                 span=lambda: ClockSpan(begins_s=0, ends_s=FAR_AHEAD_S),
                 facts=lambda: self.facts,
                 receipts=self.receipts,
-                clock=self.clock,
+                clock=clock or self.clock,
                 journal=self.journal,
-                chance=lambda: 0.5,
+                chance=chance,
                 report_defect=self.defects.append,
             ),
         )

@@ -26,13 +26,16 @@ class AnswerPace:
         """Whether the next one must wait."""
         return self.under_way >= self.window
 
-    def asked(self) -> None:
+    def begun(self) -> None:
         """One goes on its way."""
         self.under_way += 1
 
-    def answered(self, asked_at_s: float, at_s: float) -> None:
-        """One came."""
+    def ended(self) -> None:
+        """One is not on its way any more, whatever became of it."""
         self.under_way -= 1
+
+    def came(self, asked_at_s: float, at_s: float) -> None:
+        """An answer came."""
         took_s = at_s - asked_at_s
         if took_s <= PROMPT_S:
             self.window = min(MOST, self.window + 1)
@@ -41,10 +44,5 @@ class AnswerPace:
             self._slowed_at_s = at_s
 
     def failed(self, at_s: float) -> None:
-        """One did not come: what is known of the link is known no longer."""
-        self.under_way -= 1
+        """None came: what was known of the link is known no longer."""
         self.window, self._slowed_at_s = 1, at_s
-
-    def abandoned(self) -> None:
-        """Nobody waits for one any more."""
-        self.under_way -= 1

@@ -81,11 +81,7 @@ class LinkRequests:
             self.settle(Settle(number, Failure.AWAY))
 
     async def _page(self, body: bytes) -> Page:
-        result: bytes | Failure = Failure.LATE
-        for _ in range(TRIES):
-            result = await self._paced(body)
-            if result is not Failure.LATE:
-                break
+        result = await self._paced(body)
         if result is Failure.REFUSED:
             raise SourceRefusesError(WHY[result], hint="update the controller, or see `homebred fleet status`")
         if isinstance(result, Failure):
@@ -96,28 +92,27 @@ class LinkRequests:
             raise SourceWrongError(f"an answer over the broker {error}") from None
 
     async def _paced(self, body: bytes) -> bytes | Failure:
+        """What comes of asking for a block, once it is its turn; a second try keeps the place of the first."""
         async with self._turn:
             while self._pace.is_full:
                 self._freed.clear()
                 await self._freed.wait()
-            self._pace.asked()
-        asked_at_s = self._monotonic_s()
-        result: bytes | Failure | None = None
+            self._pace.begun()
         try:
-            result = await self._asked(blocks.REQUEST, body)
+            result: bytes | Failure = Failure.LATE
+            for _ in range(TRIES):
+                asked_at_s = self._monotonic_s()
+                result = await self._asked(blocks.REQUEST, body)
+                if isinstance(result, bytes):
+                    self._pace.came(asked_at_s, self._monotonic_s())
+                else:
+                    self._pace.failed(self._monotonic_s())
+                if result is not Failure.LATE:
+                    break
+            return result
         finally:
-            self._came(result, asked_at_s)
-        return result
-
-    def _came(self, result: bytes | Failure | None, asked_at_s: float) -> None:
-        match result:
-            case bytes():
-                self._pace.answered(asked_at_s, self._monotonic_s())
-            case Failure():
-                self._pace.failed(self._monotonic_s())
-            case None:
-                self._pace.abandoned()
-        self._freed.set()
+            self._pace.ended()
+            self._freed.set()
 
     async def _asked(self, operation: str, body: bytes) -> bytes | Failure:
         number = next(self._numbers)

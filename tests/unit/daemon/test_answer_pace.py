@@ -12,13 +12,14 @@ def fetched(pace: AnswerPace, *, blocks: int, block_s: float, latency_s: float =
     now_s, link_free_s, most, left = 0.0, 0.0, 0, blocks
     while left or on_the_way:
         while left and not pace.is_full:
-            pace.asked()
+            pace.begun()
             link_free_s = max(link_free_s, now_s) + block_s
             on_the_way.append((now_s, link_free_s + latency_s))
             left -= 1
         most = max(most, len(on_the_way))
         asked_at_s, now_s = on_the_way.pop(0)
-        pace.answered(asked_at_s, now_s)
+        pace.came(asked_at_s, now_s)
+        pace.ended()
     return now_s, most
 
 
@@ -26,7 +27,7 @@ def test_it_begins_with_few() -> None:
     pace = AnswerPace()
     for _ in range(FIRST):
         assert not pace.is_full
-        pace.asked()
+        pace.begun()
     assert pace.is_full
 
 
@@ -62,32 +63,24 @@ def test_slow_answers_that_were_asked_before_it_slowed_do_not_slow_it_again() ->
     fetched(pace, blocks=200, block_s=0.001)
     assert pace.window == MOST
     for _ in range(MOST):
-        pace.asked()
-    for _ in range(MOST):
-        pace.answered(10.0, 15.0)
+        pace.came(10.0, 15.0)
     assert pace.window == MOST // 2
 
 
 def test_after_one_that_did_not_come_it_begins_with_one() -> None:
     pace = AnswerPace()
     fetched(pace, blocks=200, block_s=0.001)
-    pace.asked()
     pace.failed(20.0)
-    assert (pace.window, pace.under_way) == (1, 0)
-    pace.asked()
-    pace.abandoned()
-    assert (pace.window, pace.under_way) == (1, 0)
+    assert pace.window == 1
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.booleans())))
 def test_there_is_always_room_for_one_and_never_for_more_than_the_most(answers: list[tuple[float, bool]]) -> None:
     pace, at_s = AnswerPace(), 0.0
     for took_s, came in answers:
-        pace.asked()
         at_s += took_s
         if came:
-            pace.answered(at_s - took_s, at_s)
+            pace.came(at_s - took_s, at_s)
         else:
             pace.failed(at_s)
         assert 1 <= pace.window <= MOST
-        assert pace.under_way == 0
