@@ -13,6 +13,7 @@ import pytest
 from cryptography import x509
 from tests.support.broker import Broker, now_s, request_of, running_broker
 from tests.support.mqtt_client import Client, clients
+from tests.support.resident import resident_mb
 
 from homebred_fleet.adapters import x509_making as making
 from homebred_fleet.adapters.certificate_authority import make_issuing, make_root, read_issuer
@@ -297,6 +298,19 @@ def test_no_more_messages_are_on_their_way_than_a_client_takes_until_it_acknowle
     assert not [happening for happening in device.seen if isinstance(happening, Arrived)]
     device.acknowledge(*(one for one in first if isinstance(one, Arrived)))
     assert [device.arrived(ACK).payload for _ in range(3)] == [bytes([number]) for number in (2, 3, 4)]
+
+
+def test_what_a_device_asks_for_and_does_not_take_costs_the_broker_no_more_than_a_bound(
+    broker: Broker, controller: Client, client: Make
+) -> None:
+    greedy, topic = client("clinic-5"), DeviceTopic("clinic-5", Down.RESPONSE).text
+    greedy.connected(receive_maximum=5)
+    greedy.subscribe(topic)
+    assert broker.process is not None
+    before, block = resident_mb(broker.process.pid), bytes(256 * 1024)
+    for _ in range(400):
+        assert controller.publish(topic, block)
+    assert resident_mb(broker.process.pid) - before < 64, "a hundred megabytes were published"
 
 
 # --- Who gets in -----------------------------------------------------------------------------------------------------

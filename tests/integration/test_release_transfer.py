@@ -18,6 +18,7 @@ from tests.support.broker import context_of
 from tests.support.controller import Controller, Device, running_controller
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.made_files import described, made
+from tests.support.resident import resident_mb
 
 from homebred_daemon.adapters.blob_shelf import BlobShelf
 from homebred_daemon.adapters.blob_store import Blob, BlobStore, Form
@@ -189,11 +190,6 @@ def stalled_request(controller: Controller, device: Device, digest: str) -> ssl.
     connection = context_of(device.credentials).wrap_socket(plain, server_hostname="localhost")
     connection.sendall(f"GET /device/v1/blobs/{digest.replace(':', '/')} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     return connection
-
-
-def resident_mb(pid: int) -> float:
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
 
 
 async def test_a_device_that_the_controller_does_not_know_is_told_that_it_gets_nothing(

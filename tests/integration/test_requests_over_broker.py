@@ -17,6 +17,7 @@ from tests.support.cutting_proxy import CuttingProxy
 from tests.support.linked_device import LinkedDevice, until
 from tests.support.made_files import Made, made
 from tests.support.release_fleet import ReleaseFleet, release_fleet
+from tests.support.resident import resident_mb
 
 from homebred_daemon.adapters.blob_shelf import BlobShelf
 from homebred_daemon.adapters.blob_store import BlobStore
@@ -233,8 +234,3 @@ async def test_a_device_that_floods_and_takes_nothing_holds_up_nobody_and_costs_
     assert (told["device"], told["cause"]) == (hostile.device.id, "too_many")
     assert grown[0] < 64, "the controller"
     assert grown[1] < 96, "the broker: 32 MiB that wait, and what is on its way"
-
-
-def resident_mb(pid: int) -> float:
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
