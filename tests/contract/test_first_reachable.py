@@ -33,6 +33,11 @@ async def test_the_first_that_answers_gives_this_file_and_all_that_follow() -> N
     assert (away.asked, there.asked, further.asked) == (["one"], ["one", "two"], [])
 
 
+async def test_one_that_says_nothing_is_passed_over_as_one_that_cannot_be_reached() -> None:
+    silent, there = Scripted(b"a", Reason.TOO_SLOW), Scripted(b"b")
+    assert await FirstReachable([silent, there]).fetch("one", 10) == b"b"
+
+
 async def test_one_that_answers_wrongly_has_answered() -> None:
     wrong, other = Scripted(b"a", Reason.ABSENT), Scripted(b"b")
     with pytest.raises(UntrustedError) as caught:

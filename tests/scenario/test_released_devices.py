@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.controller import Controller
+from tests.support.cutting_proxy import CuttingProxy
 from tests.support.daemon_process import Site
 from tests.support.fleet_site import enrolled
 from tests.support.release_fleet import ROWS, SPECIALIST, WORKFLOW, ReleaseFleet, history, release_fleet
@@ -61,12 +64,16 @@ class Device:
         return heard[-1].outcome.answered_by, said
 
 
-@pytest.fixture
-def device(fleet: ReleaseFleet, tmp_path: Path) -> Device:
-    site, name = enrolled(fleet.controller, tmp_path / "device")
-    config = tmp_path / "homebred.toml"
+def enrolled_device(controller: Controller, folder: Path) -> Device:
+    site, name = enrolled(controller, folder / "device")
+    config = folder / "homebred.toml"
     config.write_text(CONFIG)
     return Device(site, name, config)
+
+
+@pytest.fixture
+def device(fleet: ReleaseFleet, tmp_path: Path) -> Device:
+    return enrolled_device(fleet.controller, tmp_path)
 
 
 def test_a_release_is_taken_gated_and_serves_a_worse_one_is_refused_and_one_that_degrades_is_taken_back(
@@ -98,3 +105,14 @@ def test_a_release_is_taken_gated_and_serves_a_worse_one_is_refused_and_one_that
     with site.daemon(*device.flags) as client:
         assert device.ask(client, "after a restart") == (SPECIALIST, "after a restart")
     assert [one["state"] for one in device.installs()] == ["rolled_back", "refused", "settled"]
+
+
+def test_a_device_that_reaches_nothing_but_the_broker_takes_a_release_all_the_same(
+    fleet: ReleaseFleet, tmp_path: Path
+) -> None:
+    with CuttingProxy(fleet.controller.port, cuts=0, seed=0, limit=lambda _: 0) as https:
+        device = enrolled_device(replace(fleet.controller, port=https.port), tmp_path)
+    with device.site.daemon(*device.flags) as client:  # and nobody listens where it was enrolled any more
+        fleet.assign(fleet.publish(21, specialist="recluse"), device.name)
+        device.until(21, "probation")
+        assert device.ask(client, "over the broker")[1] == "over the broker"

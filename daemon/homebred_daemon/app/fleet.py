@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from homebred_daemon.ports.outbox import Outbox, OutboxDepth
     from homebred_daemon.services.fleet_commands import CommandDesk
     from homebred_daemon.services.fleet_sync import FleetSync, Means
+    from homebred_daemon.services.link_requests import CurrentRequests
     from homebred_protocol.mqtt import HandOver, MqttConnection
     from homebred_protocol.targets import Kind
 
@@ -113,6 +114,7 @@ async def _released(stack: AsyncExitStack, parts: _Parts, link: _Link, journal: 
         caretaker=parts.caretaker,
         journal=journal,
         stopping=lambda: link.stopping,
+        requests=link.requests,
     )
     try:
         released = await stack.enter_async_context(releases(around))
@@ -153,6 +155,13 @@ class _Link:
     def stopping(self) -> Stopping:
         """The newest stop order; while its memory cannot be read, as if one held: a stop beats a start (I8)."""
         return UNKNOWN if self._open is None else self._open.stopping
+
+    @property
+    def requests(self) -> CurrentRequests:
+        """What may be asked of the controller over the broker, whether or not there is a link."""
+        from homebred_daemon.services.link_requests import CurrentRequests  # noqa: PLC0415  # only on an enrolled device
+
+        return CurrentRequests(lambda: None if self._open is None else self._open.requests)
 
     def when_changed(self, hear: Callable[[], None]) -> None:
         """Has a function called each time something else is desired or stopped, or the fleet can be reached again."""

@@ -32,7 +32,7 @@ from homebred_daemon.adapters.trust.checker import ChildChecker
 from homebred_daemon.adapters.trust.files import TrustFiles
 from homebred_daemon.adapters.trust.lease_file import LeaseFile
 from homebred_daemon.adapters.trust.offers import RootsOverHttps
-from homebred_daemon.adapters.trust.sources import FirstReachable, HttpsSource
+from homebred_daemon.adapters.trust.sources import FirstReachable, HttpsSource, MqttSource
 from homebred_daemon.app.followed import Followed
 from homebred_daemon.app.transfers import Transfers, transfers
 from homebred_daemon.config import Settings
@@ -50,6 +50,7 @@ from homebred_daemon.services.identity import IdentityKeeper
 from homebred_daemon.services.importing import Importing, ImportMeans
 from homebred_daemon.services.install_acts import InstallMeans
 from homebred_daemon.services.installing import Installing
+from homebred_daemon.services.link_requests import CurrentRequests
 from homebred_daemon.services.outcome_counting import OutcomeCounting
 from homebred_daemon.services.pinning import Pinning
 from homebred_daemon.services.release_files import TransferredFiles
@@ -77,6 +78,8 @@ class Around:
     journal: StructuredJournal
     stopping: Callable[[], Stopping]
     """The newest stop order that the link knows of."""
+    requests: CurrentRequests
+    """Of the link, for where the controller's own port is closed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +110,7 @@ async def releases(around: Around) -> AsyncIterator[Released]:
             store=state_dir / MODELS,
             clock=followed.clock,
             identity=lambda: around.keeper.identity,
+            line=around.requests,
         )
         stack.callback(moved.close)
         identities = IdentityFiles(state_dir, os.environ)
@@ -171,7 +175,7 @@ def _signed(around: Around, identities: IdentityFiles) -> _Signed:
     return _Signed(
         trusting=Trusting(pins, checker, clock, Here(device=membership.device_id, site=membership.site)),
         ready=pinning.ready,
-        source=lambda: FirstReachable([HttpsSource(controller, around.keeper.identity)]),
+        source=lambda: FirstReachable([HttpsSource(controller, around.keeper.identity), MqttSource(around.requests)]),
         leases=LeaseFile(pins.folder),
     )
 

@@ -128,3 +128,24 @@ class LinkRequests:
             del self._waiting[number]
             if waiting.cancelled() or not waiting.done():
                 self._put(Abandon(number))
+
+
+class CurrentRequests:
+    """Those of the link that there is at each moment, which may be none; fulfils both ports throughout."""
+
+    def __init__(self, current: Callable[[], LinkRequests | None]) -> None:
+        self._current = current
+
+    async def request(self, name: str, body: bytes) -> bytes:
+        """As `FleetRequests`."""
+        current = self._current()
+        if current is None:
+            raise ControllerUnreachableError(WHY[Failure.AWAY])
+        return await current.request(name, body)
+
+    async def ask(self, digest: str, begin: int, length: int) -> bytes:
+        """As `BlockLine`."""
+        current = self._current()
+        if current is None:
+            raise SourceAwayError(WHY[Failure.AWAY])
+        return await current.ask(digest, begin, length)

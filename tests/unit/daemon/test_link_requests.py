@@ -19,7 +19,7 @@ from homebred_daemon.errors import (
     SourceRefusesError,
     SourceWrongError,
 )
-from homebred_daemon.services.link_requests import TRIES, UNSETTLED_S, LinkRequests
+from homebred_daemon.services.link_requests import TRIES, UNSETTLED_S, CurrentRequests, LinkRequests
 from homebred_protocol.blocks import Block, read_request
 from homebred_protocol.trusted_files import Page, answer_of
 
@@ -211,4 +211,20 @@ def test_slow_answers_leave_the_link_to_others() -> None:
             assert len(link.asked) == 20
 
     link = Link()
+    link.play(scene())
+
+
+def test_what_is_asked_goes_over_whichever_link_there_is_and_fails_at_once_where_there_is_none() -> None:
+    async def scene() -> None:
+        links: list[LinkRequests] = []
+        current = CurrentRequests(lambda: links[-1] if links else None)
+        with pytest.raises(ControllerUnreachableError, match="there is no link"):
+            await current.request("trust", b"")
+        with pytest.raises(SourceAwayError, match="there is no link"):
+            await current.ask(DIGEST, 0, 10)
+        links.append(link.requests)
+        assert await current.ask(DIGEST, 0, 10) == BODY[:10]
+        assert (await current.request("blocks", link.asked[0].body)).endswith(BODY[:10])
+
+    link = Link(settles=given_bytes)
     link.play(scene())

@@ -140,11 +140,15 @@ class MqttSource(BoundedSource):
             yield page.body
 
 
+_NO_ANSWER: Final = frozenset({Reason.UNREACHABLE, Reason.TOO_SLOW})
+
+
 class FirstReachable:
     """The first of several sources that answers at all; fulfils `ports.trust.TrustSource`, for one look.
 
-    Where one cannot be reached the next is asked, for this file and all that follow: half of a look's files from one
-    and half from the other would still be verified, and only take longer.
+    Where one cannot be reached, or says too little for too long, as a closed port often does, the next is asked, for
+    this file and all that follow: half of a look's files from one and half from the other would still be verified, and
+    only take longer.
     """
 
     def __init__(self, sources: Sequence[TrustSource]) -> None:
@@ -157,7 +161,7 @@ class FirstReachable:
             try:
                 return await self._sources[0].fetch(name, at_most)
             except UntrustedError as error:
-                if error.reason != Reason.UNREACHABLE or len(self._sources) == 1:
+                if error.reason not in _NO_ANSWER or len(self._sources) == 1:
                     raise
                 del self._sources[0]
 
