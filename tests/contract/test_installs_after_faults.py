@@ -43,6 +43,12 @@ def test_a_disk_that_is_full_at_any_call_leaves_what_serves(scenario: str, when:
     assert tally["whole" if when == "once" else "refused"]
 
 
+def test_a_power_cut_at_one_operation_in_fifteen_of_a_comparison_loses_nothing_that_was_counted(tmp_path: Path) -> None:
+    scenario = "install shadowed"
+    tally = prove(scenario, recorded(scenario, tmp_path), seed=SEED, choices=0, every=15)
+    assert tally.different >= 10
+
+
 def test_a_disk_that_is_full_at_some_calls_leaves_what_serves() -> None:
     tally = failing_disks.prove("install rolled back", "ENOSPC", "on", sample=6, seed=SEED)
     assert tally["refused"]
@@ -60,6 +66,10 @@ def test_a_kill_at_any_step_leaves_one_valid_model(tmp_path: Path) -> None:
 
 def test_a_kill_at_one_step_in_twelve_leaves_one_valid_model(tmp_path: Path) -> None:
     assert killed("install refused", tmp_path / "refused", every=12) >= 5
+
+
+def test_a_kill_at_one_step_in_thirty_of_a_comparison_loses_nothing_that_was_counted(tmp_path: Path) -> None:
+    assert killed("install shadowed", tmp_path / "shadowed", every=30) >= 3
 
 
 def killed(scenario: str, folder: Path, *, every: int) -> int:
@@ -89,6 +99,7 @@ RECORDS = ADAPTERS + "activation_files.py"
 # fmt: off
 MUTANTS = [
     Mutant("install rolled back", STORE, 'synchronous="FULL"', 'synchronous="NORMAL"'),
+    Mutant("install shadowed", STORE, 'synchronous="FULL"', 'synchronous="NORMAL"'),
     Mutant("install rolled back", RECORDS, "flush_folder(self._folder)\n\n    def _write", "pass\n\n    def _write"),
 ]
 # fmt: on
@@ -108,5 +119,6 @@ def test_every_scenario_of_installs_tells_what_became_of_the_release(tmp_path: P
     install_scenarios.prepare(tmp_path)
     told: list[str] = []
     install_scenarios.act_refused(tmp_path, told.append)
-    assert told == ["refused 3"]
-    assert install_scenarios.serving_of(tmp_path) == 1
+    install_scenarios.act_shadowed(tmp_path, told.append)
+    assert told == ["refused 3", "compared 1", "compared 2", "active 5", "settled 5"]
+    assert install_scenarios.serving_of(tmp_path) == 5

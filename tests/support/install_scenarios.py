@@ -10,27 +10,32 @@ import asyncio
 import shutil
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.support.install_stage import TERMS, AtOnce, FakeGate, FakeOrders, FakeServing, Receipts
+from tests.support.install_stage import TERMS, AtOnce, FakeGate, FakeOrders, FakeServing, FakeShadow, Receipts
 from tests.support.manual_clock import ManualClock, run_with
 from tests.support.recorded_journal import RecordedJournal
 from tests.support.release_folders import SAID, SPECIALIST, signed, write_release
+from typing_extensions import override
 
 from homebred_daemon.adapters.durable_files import flush_folder, make_folder, write_flushed
 from homebred_daemon.adapters.release_store import ReleaseStore
 from homebred_daemon.adapters.store.installs import SqliteInstallStore
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.deployment import State, Tally
+from homebred_daemon.core.pairs import Pair
 from homebred_daemon.core.releases import Release
 from homebred_daemon.errors import HomebredError, StateError
 from homebred_daemon.ports.installs import Counted
 from homebred_daemon.services.install_acts import InstallMeans
 from homebred_daemon.services.installing import LONGEST_PAUSE_S, Installing
+from homebred_protocol.documents.release_values import Shadow
 
 Tell = Callable[[str], None]
 TURNS, TIDYING_TURNS = 200, 600
+SHADOWED = {5: Shadow(outcomes=3, longest_s=604_800)}
+"""Releases that ask to be compared with what serves."""
 TRIES = 12
 """Pauses that a fault may take before the device is given up."""
 
@@ -81,6 +86,20 @@ class StagedFiles:
 
 
 @dataclass(slots=True)
+class ToldShadow(FakeShadow):
+    """Tells how many tasks are counted on the disk, each time that it is asked for one more."""
+
+    seen: Callable[[], int] = lambda: 0
+    tell: Tell = lambda _: None
+
+    @override
+    async def next(self) -> Pair:
+        if seen := self.seen():
+            self.tell(f"compared {seen}")
+        return Pair(serving_is_good=True, newcomer_is_good=True, serving_ms=5, newcomer_ms=7)
+
+
+@dataclass(slots=True)
 class DiskDevice:
     """A device whose stores are files below a folder."""
 
@@ -121,11 +140,12 @@ class DiskDevice:
             receipts=Receipts(),
             journal=RecordedJournal(),
             terms=TERMS,
+            shadow=ToldShadow(seen=self._compared, tell=tell),
         )
         defects: list[BaseException] = []
         self.installing = Installing(means, report_defect=defects.append)
         async with self.installing.running():
-            release = signed(self.root / "offers" / str(number), number)
+            release = replace(signed(self.root / "offers" / str(number), number), shadow=SHADOWED.get(number))
             await self._goes_through(release, end, Tally(good=good, seen=good + bad), tell)
             for _ in range(TIDYING_TURNS):
                 await asyncio.sleep(0)
@@ -154,6 +174,9 @@ class DiskDevice:
         counted = Counted(specialist=SPECIALIST, version=stored.version, tally=outcomes)
         await self.installing.observe([counted], through=str(number))
 
+    def _compared(self) -> int:
+        return max(each.pairs.seen for each in self.installs.unfinished())
+
     def _state(self, number: int) -> State | None:
         query = "SELECT state FROM installs WHERE number = ? ORDER BY seq DESC LIMIT 1"
         row = self.installs._connection.execute(query, (number,)).fetchone()
@@ -162,7 +185,7 @@ class DiskDevice:
 
 def prepare(root: Path) -> None:
     """Release 1 serves and has settled; others are offered."""
-    for number in (1, 2, 3, 4):
+    for number in (1, 2, 3, 4, 5):
         write_release(root / "offers" / str(number), number)
     with closing(DiskDevice(root)) as device:
         run_with(device.clock, device.runs(1, State.SETTLED, good=60, bad=0, tell=lambda _: None))
@@ -179,6 +202,12 @@ def act_refused(root: Path, tell: Tell) -> None:
     """Release 3 does not pass its gate."""
     with closing(DiskDevice(root)) as device:
         run_with(device.clock, device.runs(3, State.REFUSED, good=0, bad=0, tell=tell))
+
+
+def act_shadowed(root: Path, tell: Tell) -> None:
+    """Release 5 answers beside release 1 until as many tasks were counted as it demands, serves and settles."""
+    with closing(DiskDevice(root)) as device:
+        run_with(device.clock, device.runs(5, State.SETTLED, good=60, bad=0, tell=tell))
 
 
 def act_rolled_back(root: Path, tell: Tell) -> None:
@@ -212,6 +241,20 @@ def check_refused(root: Path, told: Sequence[str]) -> None:
     assert serving_of(root) == 1
     _finish(root, lambda: act_refused(root, lambda _: None))
     _check_end(root, serving=1, kept={1})
+
+
+def check_shadowed(root: Path, told: Sequence[str]) -> None:
+    """The old one, until what was demanded is counted; nothing that was counted is lost."""
+    serving = serving_of(root)
+    assert serving in {1, 5}
+    assert serving == 5 or "active 5" not in told, told
+    counted = max((int(line.removeprefix("compared ")) for line in told if line.startswith("compared ")), default=0)
+    with closing(SqliteInstallStore(root / "installs.sqlite")) as installs:
+        kept = max((each.pairs.seen for each in installs.history()), default=0)
+    assert kept >= counted, (kept, told)
+    assert serving == 1 or kept == SHADOWED[5].outcomes
+    _finish(root, lambda: act_shadowed(root, lambda _: None))
+    _check_end(root, serving=5, kept={1, 5})
 
 
 def check_rolled_back(root: Path, told: Sequence[str]) -> None:

@@ -332,6 +332,10 @@ def _check_rolled_back(root: Path, promised: Promised) -> None:
     install_scenarios.check_rolled_back(root, promised.told)
 
 
+def _check_shadowed(root: Path, promised: Promised) -> None:
+    install_scenarios.check_shadowed(root, promised.told)
+
+
 # -- a file of settings that is replaced, as the policy that an operator set
 
 DOCUMENT = "state/policy.toml"
@@ -393,11 +397,14 @@ SCENARIOS: Mapping[str, Scenario] = {
     "install refused": Scenario(
         prepare=install_scenarios.prepare, act=install_scenarios.act_refused, check=_check_refused
     ),
+    "install shadowed": Scenario(
+        prepare=install_scenarios.prepare, act=install_scenarios.act_shadowed, check=_check_shadowed
+    ),
     "install rolled back": Scenario(
         prepare=install_scenarios.prepare, act=install_scenarios.act_rolled_back, check=_check_rolled_back
     ),
     "document": Scenario(prepare=_nothing, act=_replace_document, check=_check_document),
 }
 
-INSTALLS = frozenset({"install", "install refused", "install rolled back"})
+INSTALLS = frozenset({"install", "install refused", "install rolled back", "install shadowed"})
 """Those that have tests of their own: each check runs a device to the end, and a call that fails is tried again."""

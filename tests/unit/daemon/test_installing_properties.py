@@ -8,19 +8,24 @@ from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.install_stage import SPECIALIST, Device, release, specialist
+from tests.support.install_stage import SPECIALIST, Device, FakeShadow, release, specialist
 from tests.support.manual_clock import run_with
 from tests.support.memory_installs import MemoryReleaseStore
 from typing_extensions import override
 
 from homebred_daemon.core.activation import InForce
 from homebred_daemon.core.deployment import ON_ITS_WAY, Event, State
+from homebred_daemon.core.pairs import Pair
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.errors import HomebredError
+from homebred_protocol.documents.release_values import Shadow
 
 NUMBERS = st.integers(1, 6)
 BAD = frozenset({2, 5})
 """Releases that the gate refuses."""
+SHADOWED = frozenset({4, 6})
+"""Releases that ask to be compared with what serves."""
+DEMAND = Shadow(outcomes=5, longest_s=3000)
 STEPS = st.one_of(
     st.tuples(st.just("want"), NUMBERS),
     st.tuples(st.just("withdraw"), NUMBERS),
@@ -30,6 +35,17 @@ STEPS = st.one_of(
     st.tuples(st.just("damage"), NUMBERS),
     st.tuples(st.just("use"), NUMBERS),
 )
+
+
+@dataclass(slots=True)
+class SlowShadow(FakeShadow):
+    """A device with a task now and then, which a newcomer answers well."""
+
+    @override
+    async def next(self) -> Pair:
+        for _ in range(15):
+            await asyncio.sleep(0)
+        return Pair(serving_is_good=True, newcomer_is_good=True)
 
 
 @dataclass
@@ -62,6 +78,7 @@ class World:
     def __init__(self) -> None:
         self.store = WatchedStore()
         self.device = Device(store=self.store)
+        self.device.shadow = SlowShadow()
         self.device.gate.scores_ppm = dict.fromkeys(BAD, 100_000)
         self.store.may_activate = self._may_activate
         self.store.is_in_use = lambda number: specialist(number).base_digest in self.device.serving.used
@@ -78,7 +95,7 @@ class World:
         device = self.device
         match step:
             case "want":
-                await device.want(number)
+                await device.want(number, shadow=DEMAND if number in SHADOWED else None)
             case "withdraw":
                 await device.installing.withdraw(SPECIALIST, release(number).digest)
             case "do well" | "do badly":
@@ -116,6 +133,9 @@ async def story(world: World, steps: list[tuple[str, int]]) -> None:
                     assert device.memory.is_full
                 for _ in range(25):
                     await asyncio.sleep(0)
+                assert not (device.orders.stop.stopped and device.shadow.at_work), "a stop ends it"
+            assert device.shadow.at_work <= 1
+        assert not device.shadow.at_work
     device.memory.is_full = device.store.is_full = False
     async with device.running():  # in the end there is room, and time
         for _ in range(6):
@@ -142,7 +162,9 @@ def test_what_serves_has_passed_its_gate_and_had_leave_and_nothing_needed_is_rem
             if each.release.number == in_force.current.number
             for event in [step.event for step in device.installs.steps(each)]
         }
-        assert {Event.PASSED, Event.ACTIVATED} <= gone_through
+        is_shadowed = in_force.current.number in SHADOWED
+        passed = {Event.PASSED_TO_SHADOW, Event.COMPARED} if is_shadowed else {Event.PASSED}
+        assert passed | {Event.ACTIVATED} <= gone_through
     watched = [each for each in device.installs.unfinished() if each.state is State.PROBATION]
     assert all(in_force.serves(each.release.number) for each in watched)
     assert len(watched) <= 1
