@@ -31,6 +31,7 @@ from homebred_daemon.adapters.specialist_folder import read_golden_file
 from homebred_daemon.adapters.store.installs import SqliteInstallStore
 from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.core.activation import Activation
+from homebred_daemon.core.compatibility import DeviceFacts
 from homebred_daemon.core.deployment import Install, State
 from homebred_daemon.core.link import Link, SeenLink
 from homebred_daemon.core.releases import Release
@@ -113,12 +114,16 @@ class Machine:
 
     def _means(self, clock: SystemClock) -> InstallMeans:
         bench = Bench(launcher=self.launcher, clock=clock, context_tokens=CONTEXT_TOKENS)
+
+        async def told(_: str) -> DeviceFacts:
+            return replace(FACTS, memory_bytes=1 << 40)
+
         gate = ReleaseGate(
             GateMeans(
                 bench=bench,
                 read_golden=read_golden_file,
                 keep=self.store.record_release_fitness,
-                facts=lambda _: replace(FACTS, memory_bytes=1 << 40),
+                facts=told,
             )
         )
         return InstallMeans(
