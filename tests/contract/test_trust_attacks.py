@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from tests.support.reported_looks import made_of
 from tests.support.signed_repositories import ROLES, SignedFleet, described, new_signer
 from tests.support.trust_server import Fault
 from tests.support.trust_stage import (
@@ -456,7 +457,7 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("carrier", "attack"), PAIRS, indirect=["carrier"], scope="module")
-async def test_an_attack_is_refused_by_name_and_what_was_trusted_still_is(
+async def test_an_attack_is_refused_by_name_and_told_and_what_was_trusted_and_serves_still_does(
     device: Device, carrier: Carrier, attack: Callable[[Scene], Expected]
 ) -> None:
     before = device.files.held()
@@ -474,6 +475,10 @@ async def test_an_attack_is_refused_by_name_and_what_was_trusted_still_is(
         assert about not in expected or now == was, f"something of {about} was taken up"
     may_be_agreed = set() if {"image", "director"} & expected.keys() else {RELEASE, POLICY}
     assert {one.target.path for one in looked.agreed} <= may_be_agreed
+
+    made = await made_of(looked, device, target=RELEASE, digest=digest_of(BODY))  # what serves goes on serving
+    assert (set(made.wanted) <= {7}, made.withdrawn) == (True, [])
+    assert made.told == {one.reason.value for one in looked.refused} - {Reason.UNREACHABLE.value}
 
     honest = deepcopy(honest_fleet())
     go_on(honest, now_s=int(device.clock.wall_s), with_other_keys=attack in BY_WHO_HAS_KEYS)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from homebred_daemon.core.deployment import Install
 from homebred_daemon.core.trust import Agreed, Lease
-from homebred_daemon.core.trust_refusals import Reason, Refusal
+from homebred_daemon.core.trust_refusals import FINAL, Reason, Refusal
 from homebred_protocol.documents.release_values import ReleaseManifest
 from homebred_protocol.targets import Kind, Target
 
@@ -21,10 +21,7 @@ LOOK_AGAIN_S, LONGEST_AGAIN_S = 30.0, 3600.0
 """After a look that failed; doubled each time."""
 LEASE_AGAIN_S = 600.0
 """Between two looks for the sake of a lease that an install waits for."""
-PASSING = frozenset(
-    {Reason.UNREACHABLE, Reason.ABSENT, Reason.TOO_SLOW, Reason.SOURCE_FAULT, Reason.CHECK_FAILED, Reason.MISMATCHED}
-)
-"""What the next look may not find any more: a network, or a publication that was under way."""
+_NOT_FINAL = frozenset(reason.value for reason in Reason if reason not in FINAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +63,16 @@ def later(held: Lease | None, new: Lease) -> Lease:
     if held is None:
         return new
     return max(held, new, key=lambda lease: (lease.stop_epoch, lease.expires_at_s))
+
+
+def may_pass(one: NotTaken) -> bool:
+    """Whether another look may find it otherwise: what a network or a mirror can do is never final."""
+    return one.code in _NOT_FINAL
+
+
+def is_to_be_told(one: NotTaken) -> bool:
+    """Whether the fleet is to hear of it: of all but that it could not be reached."""
+    return one.code != Reason.UNREACHABLE
 
 
 def again_in_s(failures: int) -> float:

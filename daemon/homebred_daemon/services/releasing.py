@@ -21,10 +21,11 @@ from homebred_daemon.core.deployment import Install, Plan
 from homebred_daemon.core.releases import Release, release_of
 from homebred_daemon.core.releasing import (
     LEASE_AGAIN_S,
-    PASSING,
     NotTaken,
     again_in_s,
+    is_to_be_told,
     later,
+    may_pass,
     no_longer_wanted,
     releases_among,
     unfit,
@@ -234,13 +235,13 @@ class Releasing:
             return
         self._tell_new(report.not_taken)
         self.report = report
-        passing = [one for one in report.not_taken if one.code in PASSING]
-        if passing:
-            self._failed(passing[0].code)
-        else:
-            if self._is_blind:
-                means.journal.note(fleet_messages.RELEASES_SEEN)
-            self._failures, self._is_blind = 0, False
+        if not report.is_whole:
+            self._failed(next((one.code for one in report.not_taken), "unknown"))
+            return
+        if self._is_blind:
+            means.journal.note(fleet_messages.RELEASES_SEEN)
+        self._is_blind = False
+        self._failures = self._failures + 1 if any(map(may_pass, report.not_taken)) else 0
         intake.news()
 
     def _failed(self, code: str) -> None:
@@ -312,7 +313,7 @@ class Releasing:
     def _tell_new(self, not_taken: Sequence[NotTaken]) -> None:
         """What is not taken, once as long as it stays so."""
         for one in not_taken:
-            if one in self.report.not_taken or one.code in PASSING:
+            if one in self.report.not_taken or not is_to_be_told(one):
                 continue
             about = one.about or "all"
             self._means.journal.note(fleet_messages.RELEASE_NOT_TAKEN, target=about, error_code=one.code)

@@ -118,7 +118,7 @@ def test_what_is_refused_is_reported_once_for_as_long_as_it_stays_so() -> None:
             assert stage.receipts.told == [(0, "refused", "expired")]
             stage.releasing.news()
             await stage.rest(2)
-        assert stage.journal.names == ["release_not_taken"]
+        assert stage.journal.names == ["release_not_taken", "releases_unseen"]
         stage.checker.found = [look(body_of(7)), look(refusal=EXPIRED)]
         stage.releasing.news()
         await stage.rest(2)
