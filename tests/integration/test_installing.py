@@ -45,7 +45,6 @@ class RealGateDevice:
 
     def __init__(self, root: Path, bench: Bench) -> None:
         self.root, self.bench = root, bench
-        (root / "staging").mkdir()
         self.store = ReleaseStore(root / "models")
         self.installs = SqliteInstallStore(root / "installs.sqlite")
         self.clock, self.receipts = ManualClock(), Receipts()
@@ -95,6 +94,12 @@ class RealGateDevice:
                 found = next(each for each in self.installs.history() if each.release.digest == release.digest)
                 if found.state in ends:
                     return found
+                await asyncio.sleep(0.02)
+
+    async def until_told(self, word: str) -> None:
+        """The fleet has heard of it."""
+        async with asyncio.timeout(WITHIN_S):
+            while word not in [told for _, told, _ in self.receipts.told]:
                 await asyncio.sleep(0.02)
 
     async def count(self, number: int, *, good: int, bad: int) -> None:

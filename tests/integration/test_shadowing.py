@@ -77,7 +77,6 @@ class Machine:
     receipts: Receipts = field(default_factory=Receipts)
 
     def __post_init__(self) -> None:
-        (self.root / "staging").mkdir()
         self.store = ReleaseStore(self.root / "models")
         self.installs = SqliteInstallStore(self.root / "installs.sqlite")
         self.orders = FakeOrders(ManualClock())

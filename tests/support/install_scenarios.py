@@ -7,8 +7,7 @@ that say the same every time. A scenario begins with release 1 serving and settl
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,21 +15,34 @@ from pathlib import Path
 from tests.support.install_stage import TERMS, AtOnce, FakeGate, FakeOrders, FakeServing, FakeShadow, Receipts
 from tests.support.manual_clock import ManualClock, run_with
 from tests.support.recorded_journal import RecordedJournal
-from tests.support.release_folders import SAID, SPECIALIST, signed, write_release
+from tests.support.release_folders import SAID, SPECIALIST, manifest_of, signed, write_release
+from tests.support.scripted_source import ScriptedSource
 from typing_extensions import override
 
-from homebred_daemon.adapters.durable_files import flush_folder, make_folder, write_flushed
+from homebred_daemon.adapters.blob_shelf import BlobShelf
+from homebred_daemon.adapters.blob_store import Blob, BlobStore, Form
+from homebred_daemon.adapters.document_folder import FleetDocumentFolder
+from homebred_daemon.adapters.durable_files import make_folder
+from homebred_daemon.adapters.release_assembly import AssemblyFolder
 from homebred_daemon.adapters.release_store import ReleaseStore
+from homebred_daemon.adapters.staging_folder import StagingFolder
 from homebred_daemon.adapters.store.installs import SqliteInstallStore
+from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.deployment import State, Tally
 from homebred_daemon.core.pairs import Pair
 from homebred_daemon.core.releases import Release
 from homebred_daemon.errors import HomebredError, StateError
+from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.installs import Counted
+from homebred_daemon.services.fetching import Fetching, Surroundings, Terms
 from homebred_daemon.services.install_acts import InstallMeans
 from homebred_daemon.services.installing import LONGEST_PAUSE_S, Installing
-from homebred_protocol.documents.release_values import Shadow
+from homebred_daemon.services.release_files import TransferredFiles
+from homebred_daemon.services.release_sources import ReleaseSources
+from homebred_protocol.digests import digest_of
+from homebred_protocol.documents.release import canonical_bytes
+from homebred_protocol.documents.release_values import ReleaseManifest, Shadow
 
 Tell = Callable[[str], None]
 TURNS, TIDYING_TURNS = 200, 600
@@ -40,49 +52,52 @@ TRIES = 12
 """Pauses that a fault may take before the device is given up."""
 
 
-@dataclass(slots=True)
-class StagedFiles:
-    """Fulfils `ports.installs.ReleaseFiles`: copies from offers beside, file by file, the last rename commits."""
+class StagedFiles(TransferredFiles):
+    """The files of releases as a device fetches them, frame by frame, from offers beside."""
 
-    root: Path
+    def __init__(self, root: Path, clock: Clock | None = None) -> None:
+        self._offers = root / "offers"
+        self._source = ScriptedSource({})
+        models = root / "models"
+        staging, blobs = StagingFolder(models / "staging"), BlobStore(models / "blobs")
+        around = Surroundings(
+            staging=staging,
+            shelf=BlobShelf(blobs),
+            clock=clock or SystemClock(),
+            second_of_day=lambda: 0.0,
+            chance=lambda: 0.5,
+        )
+        super().__init__(
+            FleetDocumentFolder(models / "manifests"),
+            Fetching(around, Terms(reserve_bytes=0)),
+            staging,
+            AssemblyFolder(models / "assembled"),
+            sources=ReleaseSources((self._source,)),
+            held=lambda digest: blobs.path(Blob(Form.FILE, digest)),
+        )
 
-    async def fetch(self, wanted: Release) -> Path | Refusal:
-        folder = self.root / "staging" / str(wanted.number)
-        try:
-            if not folder.is_dir():
-                self._copy(self.root / "offers" / str(wanted.number), folder)
-        except OSError as error:
-            raise StateError(f"no file can be put aside: {error}", hint="free disk space") from error
-        return folder
+    @override
+    async def fetch(self, release: Release) -> Path | Refusal:
+        """As after a look, which keeps the manifest first."""
+        offer = self._offers / str(release.number)
+        if not await self.has_manifest(release.digest):
+            await self.keep(release.digest, canonical_bytes(self._manifest(offer, release)))
+        self._source.bodies = {digest_of(path.read_bytes()): path.read_bytes() for path in _files_of(offer)}
+        return await super().fetch(release)
 
-    async def discard(self, wanted: Release) -> None:
-        try:
-            shutil.rmtree(self.root / "staging" / str(wanted.number))
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise StateError(f"what was put aside cannot be removed: {error}", hint="check the disk") from error
+    def _manifest(self, offer: Path, release: Release) -> ReleaseManifest:
+        (demand,) = release.golden
+        return manifest_of(
+            offer,
+            release.number,
+            minimum_ppm=demand.minimum_ppm,
+            engine=release.constraints.engine,
+            workflow=demand.workflow,
+        )
 
-    async def keep_only(self, wanted: Collection[Release]) -> None:
-        names = {str(each.number) for each in wanted}
-        try:
-            for path in (self.root / "staging").iterdir():
-                if path.name not in names:
-                    shutil.rmtree(path)
-        except OSError as error:
-            raise StateError(f"what was put aside cannot be removed: {error}", hint="check the disk") from error
 
-    def _copy(self, offer: Path, folder: Path) -> None:
-        aside = folder.with_name(f".new-{folder.name}")
-        shutil.rmtree(aside, ignore_errors=True)
-        make_folder(aside / "golden")
-        for path in sorted(offer.rglob("*")):
-            if path.is_file():
-                write_flushed(aside / path.relative_to(offer), path.read_bytes())
-        for each in (aside / "golden", aside):
-            flush_folder(each)
-        aside.rename(folder)
-        flush_folder(folder.parent)
+def _files_of(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 @dataclass(slots=True)
@@ -113,7 +128,6 @@ class DiskDevice:
     def __post_init__(self) -> None:
         self.gate.scores_ppm[3] = 100_000  # release 3 does not pass
         make_folder(self.root / "models")
-        make_folder(self.root / "staging")
         self.store = ReleaseStore(self.root / "models")
         self.installs = SqliteInstallStore(self.root / "installs.sqlite")
         newest_s = max((each.changed_at_s for each in self.installs.history()), default=0)
@@ -131,7 +145,7 @@ class DiskDevice:
         """
         asyncio.get_running_loop().set_default_executor(AtOnce())
         means = InstallMeans(
-            files=StagedFiles(self.root),
+            files=StagedFiles(self.root, self.clock),
             store=self.store,
             installs=self.installs,
             gate=self.gate,
@@ -283,7 +297,8 @@ def _check_end(root: Path, *, serving: int, kept: set[int]) -> None:
     assert {path.name for path in blobs.iterdir()} == needed
     strays = [path for path in root.rglob(".*") if path.name != ".lock"]
     assert not strays, strays
-    assert not list((root / "staging").iterdir())
+    for name in ("staging", "assembled", "manifests"):
+        assert not list((root / "models" / name).iterdir()), name
     with closing(SqliteInstallStore(root / "installs.sqlite")) as installs:
         assert not installs.unfinished()
         assert not installs.untold()

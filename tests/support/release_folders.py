@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.support.made_files import described
 from tests.support.specialists import GOLDEN_ROWS, write_specialist
 
-from homebred_daemon.core.releases import Release, ReleaseFile
-from homebred_protocol.digests import digest_of
-from homebred_protocol.documents.release_values import Constraints, GoldenDemand
+from homebred_daemon.core.releases import Release, release_of
+from homebred_protocol.documents.release import digest_of_release
+from homebred_protocol.documents.release_values import Constraints, Gate, GoldenDemand, ReleaseFile, ReleaseManifest
 
 SPECIALIST, WORKFLOW = "parrot", "say.again"
 SAID = "Says it, as release {number} does"
@@ -37,19 +38,37 @@ def signed(
     folder: Path, number: int, *, minimum_ppm: int = 600_000, engine: str = "echo", workflow: str = WORKFLOW
 ) -> Release:
     """The release that signs what is in a folder now."""
-    files = tuple(
-        ReleaseFile(path=str(path.relative_to(folder)), digest=digest_of(path.read_bytes()), length=path.stat().st_size)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    )
+    manifest = manifest_of(folder, number, minimum_ppm=minimum_ppm, engine=engine, workflow=workflow)
+    return release_of(manifest, manifest.target.path, digest_of_release(manifest))
+
+
+def manifest_of(
+    folder: Path, number: int, *, minimum_ppm: int = 600_000, engine: str = "echo", workflow: str = WORKFLOW
+) -> ReleaseManifest:
+    """The manifest of that release."""
+    found = [
+        described(path.read_bytes(), str(path.relative_to(folder))) for path in folder.rglob("*") if path.is_file()
+    ]
     demand = GoldenDemand(workflow=workflow, path=f"golden/{workflow}.jsonl", scorer="exact", minimum_ppm=minimum_ppm)
-    return Release(
+    return ReleaseManifest(
+        family="qa",
         id=SPECIALIST,
         number=number,
         title=SAID.format(number=number),
-        target=f"models/qa/{SPECIALIST}/{number}.json",
-        digest=digest_of(f"{number} {[file.digest for file in files]}".encode()),
-        files=files,
+        files=tuple(
+            ReleaseFile(path=each.path, length=each.length, digest=each.digest, frames=each.frames)
+            for each in sorted(found, key=lambda each: each.path.encode())
+        ),
+        specialist="specialist.toml",
+        base=None,
+        parents=(),
+        generation=0,
         constraints=Constraints(engine=engine),
-        golden=(demand,),
+        gate=Gate(golden=(demand,)),
+        workflows=(workflow,),
+        licence="Apache-2.0",
+        provenance=(),
+        classes=("public",),
+        sites=(),
+        recipe=None,
     )
