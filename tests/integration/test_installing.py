@@ -99,7 +99,9 @@ class RealGateDevice:
     async def until_told(self, word: str) -> None:
         """The fleet has heard of it."""
         async with asyncio.timeout(WITHIN_S):
-            while word not in [told for _, told, _ in self.receipts.told]:
+            while True:
+                if word in [told for _, told, _ in self.receipts.told]:
+                    return
                 await asyncio.sleep(0.02)
 
     async def count(self, number: int, *, good: int, bad: int) -> None:
