@@ -1,6 +1,7 @@
 """The director's leases as a file: they were verified when they came, and hold over a restart without a network (I8).
 
-A file that is damaged holds no lease: the next look brings them. It judges none.
+A file that is damaged holds no lease: the next look brings them. It judges none. It has a folder of its own: what is
+trusted is written at the same time beside it, and each removes what kills of the other may have left.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from homebred_daemon.core.trust import Lease
 from homebred_daemon.errors import StateError, UnwritableError
 from homebred_protocol.documents.fields import Fields
 
-NAME = "leases.json"
+NAME = Path("leases") / "leases.json"
 SCHEMA = 1
 
 
