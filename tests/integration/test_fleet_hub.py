@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from sqlalchemy import delete, func, insert, select
 from tests.support import telemetry_messages as made
 from tests.support.broker import HOST, Broker, running_broker
 from tests.support.controller_stage import NotedJournal, number_of
-from tests.support.hostile_messages import hostile
+from tests.support.hostile_messages import bent, hostile
 from tests.support.memory_library import MemoryLibrary
 from tests.support.telemetry_messages import routes
 
@@ -23,9 +24,11 @@ from homebred_fleet.adapters.store.tables import devices, quarantine, route_even
 from homebred_fleet.app.linking import Link, linked
 from homebred_fleet.ports.intake import Arrival
 from homebred_fleet.ports.intents import DocumentRef
+from homebred_protocol.blocks import Block, request_of
 from homebred_protocol.mqtt import Arrived, Connected, Delivered, Endpoint, Happening, SessionTerms
 from homebred_protocol.mqtt_thread import MqttThread
-from homebred_protocol.topics import subscriptions_of_device
+from homebred_protocol.requests import Request, request_bytes
+from homebred_protocol.topics import ROOT, subscriptions_of_device
 from homebred_protocol.v1 import fleet_pb2 as wire
 
 PATIENCE_S = 20.0
@@ -217,3 +220,25 @@ async def test_whatever_a_hostile_device_sends_on_every_topic_is_counted_and_the
         assert counted == link.figures.messages["quarantined"] + link.figures.messages["refused"] > 500
         assert max(waits) < 5
         assert not {"store_fails", "message_set_aside", "broker_lost"} & set(fleet.journal.names)
+
+
+async def test_whatever_a_hostile_device_asks_is_answered_or_dropped_with_a_count_and_the_hub_keeps_up(
+    fleet: Fleet,
+) -> None:
+    good, bad, chance = fleet.devices["clinic-1"], fleet.devices["factory-1"], random.Random(3)
+    good.connect()
+    bad.connect()
+    asked = request_bytes(Request(b"c" * 16, request_of(Block("sha256:" + "a" * 64, 0, 10))))
+    async with fleet.controller() as link:
+        for number in range(600):
+            topic = f"{ROOT}/d/factory-1/rq/{chance.choice(('blocks', 'trust'))}"
+            payload = bent(asked, chance) if number % 50 else chance.randbytes(400_000)
+            bad.thread.publish(topic, payload, token=1)
+        good.say(routes("clinic-1", 1, 5))
+        await until(lambda: good.acks() == [5])
+        figures = link.figures
+        await until(lambda: sum(figures.answers.values()) + sum(figures.requests_dropped.values()) == 600)
+        assert figures.requests_dropped["malformed"] >= 12
+        assert set(figures.answers) == {"refused"}, "this controller has nothing to give"
+        assert "requests_dropped" in fleet.journal.names
+        assert not {"answer_defect", "answer_fails", "broker_lost"} & set(fleet.journal.names)

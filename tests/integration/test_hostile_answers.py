@@ -13,7 +13,7 @@ from tests.support.linked_device import HOST, LinkedDevice
 from tests.support.made_files import made
 from tests.support.plain_broker import PlainBroker, mosquitto
 
-from homebred_daemon.adapters.blobs_mqtt import MqttBlobs
+from homebred_daemon.adapters.blobs_mqtt import BLOCK_BYTES, MqttBlobs
 from homebred_daemon.adapters.trust.sources import Limits, MqttSource
 from homebred_daemon.core import requesting
 from homebred_daemon.core.trust_refusals import Reason
@@ -104,8 +104,8 @@ NOTHING: dict[str, Says] = {
 WRONG: dict[str, tuple[Says, type[TransferError]]] = {
     "no page": (lambda request: [given(request, b"<html>")], SourceWrongError),
     "empty": (lambda request: [given(request, b"")], SourceWrongError),
-    "a byte too few": (lambda request: [block_of(32_767)(request)], SourceWrongError),
-    "a byte too many": (lambda request: [block_of(32_769)(request)], SourceWrongError),
+    "a byte too few": (lambda request: [block_of(BLOCK_BYTES - 1)(request)], SourceWrongError),
+    "a byte too many": (lambda request: [block_of(BLOCK_BYTES + 1)(request)], SourceWrongError),
     "far too many": (lambda request: [block_of(500_000)(request)], SourceWrongError),
     "later": (lambda request: [answer_bytes(Answer(request.correlation, Outcome.LATER))], SourceAwayError),
     "refused": (lambda request: [answer_bytes(Answer(request.correlation, Outcome.REFUSED))], SourceRefusesError),

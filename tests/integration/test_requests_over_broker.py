@@ -18,6 +18,7 @@ from tests.support.linked_device import LinkedDevice, until
 from tests.support.made_files import Made, made
 from tests.support.release_fleet import ReleaseFleet, release_fleet
 from tests.support.resident import resident_mb
+from tests.support.slow_line import slow_line
 
 from homebred_daemon.adapters.blob_shelf import BlobShelf
 from homebred_daemon.adapters.blob_store import BlobStore
@@ -42,7 +43,7 @@ from homebred_protocol.mqtt import Arrived, Connected, Delivered, Endpoint, Happ
 from homebred_protocol.mqtt_thread import MqttThread
 from homebred_protocol.requests import Request, request_bytes
 from homebred_protocol.topics import DeviceTopic, Down, Up
-from homebred_protocol.trusted_files import MAX_FILE_BYTES, director_metadata
+from homebred_protocol.trusted_files import MAX_FILE_BYTES, director_metadata, image_metadata
 
 pytestmark = pytest.mark.xdist_group("requests over a broker")
 LARGE = made(3_000_123)
@@ -193,6 +194,39 @@ async def test_a_file_comes_whole_though_connections_are_cut_and_the_broker_begi
             progress = await task
             assert line.cuts == cuts
     assert progress.fetched_bytes == LARGE.file.length, "what was taken of a broken stream stays"
+
+
+class CountingLine:
+    """Fulfils `ports.transfer.BlockLine`, and counts what came."""
+
+    def __init__(self, link: FleetSync) -> None:
+        self.came = 0
+        self._link = link
+
+    async def ask(self, digest: str, begin: int, length: int) -> bytes:
+        body = await self._link.requests.ask(digest, begin, length)
+        self.came += len(body)
+        return body
+
+
+@pytest.mark.thorough("a slow line takes its time; `make test` proves the pace by itself (test_answer_pace)")
+async def test_over_a_slow_line_nothing_else_waits_long_behind_the_blocks_of_a_release(
+    fleet: ReleaseFleet, tmp_path: Path
+) -> None:
+    device, bytes_per_s = fleet.controller.enrol(), 60_000
+    with slow_line(fleet.controller.broker.port, bytes_per_s=bytes_per_s) as port:
+        async with linked(fleet, device, port).linked() as link, asyncio.TaskGroup() as group:
+            line = CountingLine(link)
+            transfer = group.create_task(fetching(tmp_path).fetch([PIECE.file], [MqttBlobs(line)]))
+            await until(lambda: line.came > 200_000)
+            stood_before = []
+            for _ in range(6):
+                before = line.came
+                await MqttSource(link.requests).fetch(image_metadata() + "timestamp.json", MAX_FILE_BYTES)
+                stood_before.append(line.came - before)
+            transfer.cancel()
+    print(f"{stood_before} bytes of a release came before an answer of a kilobyte")  # noqa: T201
+    assert max(stood_before) < 4 * bytes_per_s, "what two seconds carry, a block, and what was read together"
 
 
 async def test_what_the_controller_does_not_have_is_refused_at_once(fleet: ReleaseFleet, tmp_path: Path) -> None:

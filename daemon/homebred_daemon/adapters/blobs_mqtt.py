@@ -17,11 +17,11 @@ from homebred_daemon.core.transfer import WantedFile
 from homebred_daemon.errors import SourceAwayError, SourceRefusesError, SourceWrongError, TransferError
 from homebred_daemon.ports.transfer import BlockLine, ByteStream
 
-BLOCK_BYTES: Final = 32 * 1024
-"""Seconds on the slowest links, so that what else the link carries does not wait long behind one."""
+BLOCK_BYTES: Final = 16 * 1024
+"""4 s at 4 kB/s, the least that a transfer puts up with: a look gives up where it waits for 10 s behind one."""
 WINDOW: Final = 32
-"""Blocks that are wanted and not taken yet: a mebibyte of our memory; the line sends for fewer where it is slow."""
-BLOCK_WITHIN_S: Final = 600.0
+"""Blocks that are wanted and not taken yet: half a mebibyte of memory; the line asks for fewer where it is slow."""
+BLOCK_WITHIN_S: Final = 300.0
 """All of the window at 2 kB/s; the line itself gives up sooner on one that does not come."""
 MOST_BYTES: Final = 50_000_000
 """Of a file, unless a site allows more."""

@@ -8,7 +8,7 @@ full within a few round trips; on a slow one no more than two seconds' worth is 
 from __future__ import annotations
 
 MOST = 32
-"""A mebibyte of blocks."""
+"""Half a mebibyte of blocks."""
 FIRST = 2
 PROMPT_S, SLOW_S = 1.0, 2.0
 

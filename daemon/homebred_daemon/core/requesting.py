@@ -15,7 +15,7 @@ from homebred_daemon.core.fleet_messages import Answered, Request
 from homebred_protocol.requests import Outcome
 
 ANSWER_WITHIN_S = 30.0
-"""32 KiB at little more than a kilobyte a second."""
+"""16 KiB at little more than half a kilobyte a second."""
 MOST_UNDER_WAY = 40
 """A window of blocks, and a few looks beside it."""
 _NUMBER_BYTES = 8

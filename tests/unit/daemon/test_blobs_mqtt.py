@@ -75,7 +75,7 @@ async def test_what_came_before_a_lost_block_is_given_first() -> None:
 async def test_a_block_of_another_length_is_wrong() -> None:
     asked = line()
     asked.shortens_by = 1
-    with pytest.raises(SourceWrongError, match="has 32767 bytes instead of 32768"):
+    with pytest.raises(SourceWrongError, match="has 16383 bytes instead of 16384"):
         await read(asked, 0, ONE.file.length)
 
 
