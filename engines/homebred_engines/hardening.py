@@ -20,6 +20,7 @@ _STATM_RESIDENT_FIELD = 1
 _OOM_SCORE_ADDED = 500
 _M_ARENA_MAX = -8  # mallopt(3)
 _MOST_ARENAS = 2
+_LEAST_PRIORITY = 19
 _OOM_SCORE_MAX = 1000  # proc_pid_oom_score_adj(5)
 
 
@@ -63,6 +64,15 @@ def go_first_when_memory_ends() -> None:
             file.write(str(score))
     except OSError as error:  # such as a container's read-only /proc: all else works, so it is only said
         sys.stderr.write(f"This worker is not preferred when memory ends: {error.strerror}.\n")
+
+
+def give_way() -> None:
+    """Has this process, and all threads that it starts from now on, run at the lowest priority of nice(2).
+
+    Beside one of the usual priority it gets about a sixtieth of a processor that both want. SCHED_IDLE would leave it
+    less, and on a machine that others keep busy so little that it could not even start.
+    """
+    os.nice(_LEAST_PRIORITY)
 
 
 def watch_parent(parent_gone: Callable[[], object]) -> None:

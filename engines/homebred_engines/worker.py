@@ -35,6 +35,8 @@ _OWNER_ONLY = 0o177
 def main() -> None:
     """Entry point; exits 0 after a clean stop, 64 where the socket or the engine cannot be had."""
     arguments = _parse_arguments()
+    if arguments.gives_way:
+        hardening.give_way()
     ready = _keep_standard_output_to_ourselves()
     hardening.keep_few_arenas()
     hardening.go_first_when_memory_ends()
@@ -54,6 +56,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--socket", type=Path, required=True, help="path to bind; its folder must be private")
     parser.add_argument("--engine", choices=sorted(ENGINES), required=True)
     parser.add_argument("--queue-limit", type=int, default=DEFAULT_QUEUE_LIMIT, help="requests that may wait")
+    parser.add_argument("--gives-way", action="store_true", help="run at the lowest priority")
     return parser.parse_args()
 
 

@@ -205,6 +205,24 @@ async def test_the_worker_goes_before_the_daemon_when_memory_ends(runtime_dir: P
     assert its == min(1000, own + 500)
 
 
+@pytest.mark.parametrize("gives_way", [False, True])
+async def test_a_worker_gives_way_with_every_thread_that_it_has_or_with_none(
+    runtime_dir: Path, tmp_path: Path, *, gives_way: bool
+) -> None:
+    settings = WorkerSettings(engine="llamacpp", runtime_dir=runtime_dir, gives_way=gives_way)
+    async with EngineProcess(settings) as worker:
+        model = write_tiny_gguf(tmp_path / "tiny.gguf")
+        await worker.load(LoadOptions(model_path=str(model), model_digest="sha256:0", context_tokens=256, threads=2))
+        await ask(worker, "a")
+        priorities = await asyncio.to_thread(_priorities, worker.pid)
+        assert priorities == {19 if gives_way else os.getpriority(os.PRIO_PROCESS, 0)}
+
+
+def _priorities(pid: int) -> set[int]:
+    """Of all threads of a process."""
+    return {os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in Path(f"/proc/{pid}/task").iterdir()}
+
+
 def _oom_score(process: str) -> int:
     return int(Path("/proc", process, "oom_score_adj").read_text(encoding="ascii"))
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support import install_scenarios
 from tests.support.command_line import homebred
+from tests.support.release_folders import signed
 from tests.support.specialists import write_specialist
 
 from homebred_daemon.adapters.model_store import ModelStore
+from homebred_daemon.adapters.store.installs import SqliteInstallStore
 from homebred_daemon.cli.exits import Exit
+from homebred_daemon.core.deployment import Event
+from homebred_daemon.core.pairs import Pairs
+from homebred_protocol.documents.release_values import Shadow
 
 
 @pytest.fixture
@@ -65,6 +72,20 @@ def test_why_says_what_serves_by_what_right_and_what_speaks_against_the_others(s
     assert "it has settled" in shown
     assert "gate_quality: say.again scored 0.100 on 40 rows; 0.600 is demanded" in shown
     assert "degraded: 2 of 30 outcomes were good" in shown
+
+
+def test_of_one_that_is_being_compared_it_is_told_how_that_stands(state: Path) -> None:
+    release = replace(signed(state / "offers/5", 5), shadow=Shadow(outcomes=100, longest_s=3600))
+    with closing(SqliteInstallStore(state / "installs.sqlite")) as installs:
+        install = installs.begin(release, now_s=1_790_000_000)
+        for event in (Event.FETCHED, Event.VERIFIED, Event.FITS, Event.PASSED_TO_SHADOW):
+            install = installs.move(install, event, now_s=1_790_000_001, facts={})
+        installs.compare(install, Pairs(version="v", both_good=4, only_serving=2, only_newcomer=1))
+    told = as_json("history", "--state-dir", str(state))["installs"]
+    counts = {"demanded": 100, "seen": 7, "both_good": 4, "only_serving_good": 2, "only_newcomer_good": 1}
+    assert (told[0]["state"], told[0]["shadow"], told[1]["shadow"]) == ("shadowing", counts, None)
+    shown = homebred("models", "why", "parrot", "--state-dir", str(state)).out
+    assert "7 of 100 tasks; it alone failed at 2, what serves alone at 1" in shown
 
 
 def test_a_device_without_releases_says_so(tmp_path: Path) -> None:

@@ -219,6 +219,7 @@ async def test_one_that_does_as_well_on_the_devices_own_tasks_is_activated(machi
         install = await machine.asks_until_compared(5)
         assert install.pairs.both_good == install.pairs.seen == 5
         assert (await machine.until(State.PROBATION)).release.number == 2
+        await machine.comes_to(lambda: len(machine.receipts.told) == 3)
         asked = len(machine.ledger.entries)
         assert asked >= 5 * ONE_IN, "one task in so many is answered again"
     assert len(machine.ledger.outcomes) == asked, "and none is recorded twice"

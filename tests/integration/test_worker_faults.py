@@ -42,12 +42,13 @@ class Launcher:
     workers: list[EngineProcess]
     interpreter: Path = Path(sys.executable)
 
-    async def start(self, engine: str) -> EngineProcess:
+    async def start(self, engine: str, *, gives_way: bool = False) -> EngineProcess:
         settings = WorkerSettings(
             engine=engine,
             runtime_dir=self.runtime_dir,
             interpreter=self.interpreter,
             stop_deadline_s=STOP_DEADLINE_S,
+            gives_way=gives_way,
         )
         worker = EngineProcess(settings)
         await worker.start()

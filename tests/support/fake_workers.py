@@ -55,10 +55,10 @@ class Fleet:
         fleet.changing.set()
         return fleet
 
-    async def start(self, engine: str) -> FakeWorker:
+    async def start(self, engine: str, *, gives_way: bool = False) -> FakeWorker:
         if self.is_broken:
             raise OSError("no space left on device")
-        self.told.append(f"{engine} starts")
+        self.told.append(f"{engine} starts{' and gives way' if gives_way else ''}")
         self.on_start()
         self.workers.append(FakeWorker(self, next(_PIDS), dies_after=self.dies_after))
         self.workers[-1].describing.set()

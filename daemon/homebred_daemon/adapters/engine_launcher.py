@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from homebred_daemon.adapters.engine_process import EngineProcess
 from homebred_daemon.adapters.worker_child import WorkerSettings
+
+STOP_WITHIN_S = 0.2
+"""From SIGTERM to SIGKILL of what is asked to go because somebody else needs the room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +23,8 @@ class ProcessLauncher:
     queue_limit: int
     """Requests that may wait for a slot of one worker."""
 
-    async def start(self, engine: str) -> EngineProcess:
-        """A worker of this backend, without a model yet.
+    async def start(self, engine: str, *, gives_way: bool = False) -> EngineProcess:
+        """A worker of this backend, without a model yet; `gives_way`: it gives way to every other process.
 
         Raises:
             homebred_engines.api.EngineFailedError: it did not come up.
@@ -29,6 +32,8 @@ class ProcessLauncher:
         settings = WorkerSettings(
             engine=engine, runtime_dir=self.runtime_dir, interpreter=self.interpreter, queue_limit=self.queue_limit
         )
+        if gives_way:
+            settings = replace(settings, gives_way=True, stop_deadline_s=STOP_WITHIN_S)
         worker = EngineProcess(settings)
         try:
             await worker.start()

@@ -52,6 +52,8 @@ class WorkerSettings:
     """From the start to an answering socket, no model loaded."""
     stop_deadline_s: float = 5.0
     """From SIGTERM to SIGKILL."""
+    gives_way: bool = False
+    """Whether it runs at the lowest priority."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Further variables for the worker."""
 
@@ -221,6 +223,7 @@ class _Output(asyncio.SubprocessProtocol):
 async def _spawn(settings: WorkerSettings, folder: Path) -> asyncio.SubprocessTransport:
     command = [str(settings.interpreter), "-m", "homebred_engines.worker", "--socket", str(_socket_path(folder))]
     command += ["--engine", settings.engine, "--queue-limit", str(settings.queue_limit)]
+    command += ["--gives-way"] if settings.gives_way else []
     try:
         # Its own session: a Ctrl-C in the daemon's terminal must not end the worker before the daemon says so.
         # Standard input stays open and silent; its end tells the worker that the daemon is gone.

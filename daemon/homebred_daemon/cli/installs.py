@@ -126,6 +126,7 @@ def _install_json(install: Install, steps: Sequence[Step], store: ReleaseStore) 
         "changed_at_utc": _time(install.changed_at_s),
         "outcomes": {"good": install.counted.good, "seen": install.counted.seen},
         "reference": {"good": install.reference.good, "seen": install.reference.seen},
+        "shadow": _shadow_json(install),
         "steps": [
             {
                 "at_utc": _time(step.at_s),
@@ -137,6 +138,20 @@ def _install_json(install: Install, steps: Sequence[Step], store: ReleaseStore) 
             }
             for step in steps
         ],
+    }
+
+
+def _shadow_json(install: Install) -> dict[str, int] | None:
+    """What it and what serves made of the same tasks, where its release asks for that."""
+    demand, pairs = install.release.shadow, install.pairs
+    if demand is None:
+        return None
+    return {
+        "demanded": demand.outcomes,
+        "seen": pairs.seen,
+        "both_good": pairs.both_good,
+        "only_serving_good": pairs.only_serving,
+        "only_newcomer_good": pairs.only_newcomer,
     }
 
 
@@ -171,6 +186,8 @@ def _why_lines(specialist_id: str, in_force: InForce, kept: Kept) -> Iterator[st
         yield f"release {install.release.number}: {install.state.value} since {_time(install.changed_at_s)}"
         if install.reason:
             yield f"  why       {install.code or WITHOUT_CODE}: {install.reason}"
+        if install.state is State.SHADOWING:
+            yield f"  compared  {_shadow_text(install)}"
         if install.state in {State.PROBATION, State.SETTLED, State.ROLLING_BACK, State.ROLLED_BACK}:
             yield f"  in use    {install.counted.good} of {install.counted.seen} outcomes good" + _reference(install)
         for step in steps:
@@ -192,6 +209,15 @@ def _last_text(last: Activation | None) -> str:
     if last is None:
         return "nothing: no release was good before it"
     return "what an administrator put in" if last.number == BY_HAND else f"release {last.number}"
+
+
+def _shadow_text(install: Install) -> str:
+    demanded = 0 if install.release.shadow is None else install.release.shadow.outcomes
+    pairs = install.pairs
+    return (
+        f"{pairs.seen} of {demanded} tasks; it alone failed at {pairs.only_serving},"
+        f" what serves alone at {pairs.only_newcomer}"
+    )
 
 
 def _reference(install: Install) -> str:

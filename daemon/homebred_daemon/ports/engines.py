@@ -124,8 +124,8 @@ class EngineWorker(Protocol):
 class EngineLauncher(Protocol):
     """Starts worker processes."""
 
-    async def start(self, engine: str) -> EngineWorker:
-        """A worker of this backend, without a model yet."""
+    async def start(self, engine: str, *, gives_way: bool = False) -> EngineWorker:
+        """A worker of this backend, without a model yet; `gives_way`: it gives way to every other process."""
         ...
 
 

@@ -1,8 +1,8 @@
 """One engine worker beside the pool's, for a model that serves nobody: it gives way to every caller, at once.
 
-It runs only while no caller's task uses or waits for an engine, and in memory that no loaded model takes. The moment
-a task comes, what it generates is broken off; before the pool loads anything, its process is gone. It asks nothing by
-itself, and is never waited for by a caller, but for the end of its process where a model is loaded.
+It runs only while no caller's task uses or waits for an engine, in memory that no loaded model takes, and at the lowest
+priority. The moment a task comes, what it generates is broken off; before the pool loads anything, its process is gone.
+It asks nothing by itself, and no caller waits for it, but for the end of its process where a model is loaded.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from homebred_daemon.errors import EngineUnavailableError
 from homebred_daemon.ports.engines import EngineLauncher, EngineWorker, Prompt, ServedAdapter, ServedModel
 from homebred_daemon.services.loading import LoadFailure, Room, loaded_worker
 from homebred_engines import api
+
+FAILURES_TO_TELL = 3
+"""Loads in a row that failed, before it is told: a busy machine leaves it little time."""
 
 
 class BrokenOffError(Exception):
@@ -43,6 +46,7 @@ class Guest:
         self._visit: asyncio.Timeout | None = None
         self._worker: EngineWorker | None = None
         self._loaded: tuple[ServedModel, ServedAdapter | None] | None = None
+        self._failures = 0
 
     # -- for the pool
 
@@ -122,13 +126,13 @@ class Guest:
             return
         adapters = () if adapter is None else (adapter,)
         options = self._room.load_options(model, adapters, beside=spare)
-        loaded = await loaded_worker(self._launcher, self._room, model.engine, options)
+        loaded = await loaded_worker(self._launcher, self._room, model.engine, options, gives_way=True)
         if isinstance(loaded, LoadFailure):
-            if isinstance(
-                loaded.error, api.ModelRefusedError
-            ):  # the gate has loaded it: beside the others it is too much
-                raise BrokenOffError from loaded.error
+            self._failures += 1
+            if isinstance(loaded.error, api.ModelRefusedError) or self._failures < FAILURES_TO_TELL:
+                raise BrokenOffError from loaded.error  # the gate has loaded it: now there is no room, or no time
             raise EngineUnavailableError(f"its engine does not start: {loaded.error}") from loaded.error
+        self._failures = 0
         self._worker, self._loaded = loaded.worker, wanted
         if loaded.refused:
             raise EngineUnavailableError("its adapter, which the gate has measured, is not taken any more")

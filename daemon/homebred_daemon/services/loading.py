@@ -98,12 +98,12 @@ class LoadedWorker:
 
 
 async def loaded_worker(
-    launcher: EngineLauncher, room: Room, engine: str, options: api.LoadOptions
+    launcher: EngineLauncher, room: Room, engine: str, options: api.LoadOptions, *, gives_way: bool = False
 ) -> LoadedWorker | LoadFailure:
-    """A new worker with the model in it; where that fails, no worker is left behind."""
+    """A new worker with the model in it; where that fails, no worker is left behind. `gives_way` is the launcher's."""
     event = Event.NO_START
     try:
-        worker = await launcher.start(engine)
+        worker = await launcher.start(engine, gives_way=gives_way)
         event = Event.FAILURE
         try:
             return await _loaded_without_refused(room.load_timeout_s, worker, options)

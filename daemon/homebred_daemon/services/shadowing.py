@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.pairs import Pair
-from homebred_daemon.core.probation import counts_as_good
 from homebred_daemon.core.shelf import StoredSpecialist
-from homebred_daemon.core.verification import Finding, is_slow
+from homebred_daemon.core.verification import WEAK, Finding, is_weak
 from homebred_daemon.errors import HomebredError
 from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent
 from homebred_daemon.ports.ledger import OutcomeRecord
@@ -30,6 +29,8 @@ from homebred_daemon.services.standing import Means, Served, Standing
 
 ONE_IN = 4
 """Of the tasks that could be compared, so many are passed over for each that is; the bound of what it costs."""
+LEAST_DEADLINE_S = 60.0
+"""A newcomer, whose process gives way to all others, has so long, however short the caller's time was."""
 MOST_PASSED_OVER = 256
 """After being broken off again and again: on a busy device hardly any is begun in vain."""
 
@@ -49,12 +50,15 @@ class Answered:
 
     @property
     def was_good(self) -> bool | None:
-        """Whether the one that was asked did well; None: that cannot be told, such as where the caller left."""
-        if self.has_failed or self.record.error_code == "deadline_exceeded":
+        """Whether the one that was asked did well; None: that cannot be told, such as where its time was over.
+
+        How long it took does not count, for either: the newcomer's time is what others leave it.
+        """
+        if self.has_failed:
             return False
         if self.record.answered_by != self.asked or self.record.status != "answer":
             return None
-        return counts_as_good(self.record.status, self.record.findings)
+        return WEAK.isdisjoint(self.record.findings)
 
 
 Hears = Callable[[Answered], None]
@@ -185,17 +189,12 @@ class Shadowing:
         cascading = Cascading(standing, accepted, self._means, _unnoted)
         asking = Asking(standing, accepted, self._means, _unshown, route_id="", cascading=cascading)
         began_s = self._means.clock.monotonic_s()
-        findings: tuple[Finding, ...] = ()
-        status = "answer"
         try:
-            async with asyncio.timeout(accepted.deadline_s):
-                findings = (await asking.ask((seat.id,))).findings
+            async with asyncio.timeout(max(accepted.deadline_s, LEAST_DEADLINE_S)):
+                is_good = not is_weak((await asking.ask((seat.id,))).findings)
         except (AttemptFailedError, HomebredError, TimeoutError):
-            status = "error"
-        took_ms = (self._means.clock.monotonic_s() - began_s) * 1000
-        if is_slow(took_ms, standing.workflow_policy(accepted.task.workflow).latency_budget_ms):
-            findings = (*findings, Finding.SLOW)
-        return counts_as_good(status, findings), took_ms
+            is_good = False
+        return is_good, (self._means.clock.monotonic_s() - began_s) * 1000
 
 
 def _is_meant(answered: Answered, seat: _Seat) -> bool:

@@ -248,7 +248,8 @@ class OneWorkerLauncher:
         self._worker = worker
         self.started: list[str] = []
 
-    async def start(self, engine: str) -> EngineWorker:
+    async def start(self, engine: str, *, gives_way: bool = False) -> EngineWorker:
+        assert not gives_way, "it is measured at full speed"
         self.started.append(engine)
         return self._worker
 

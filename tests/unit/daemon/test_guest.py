@@ -14,7 +14,7 @@ from tests.support.worker_pools import adapter, ask, model, pool_of, prompt, set
 from homebred_daemon.errors import EngineUnavailableError
 from homebred_daemon.ports.engines import ServedModel
 from homebred_daemon.services.engines import WorkerPool
-from homebred_daemon.services.guest import BrokenOffError
+from homebred_daemon.services.guest import FAILURES_TO_TELL, BrokenOffError
 from homebred_engines import api
 
 NEWCOMER = model("new")
@@ -53,6 +53,7 @@ async def test_it_answers_in_a_worker_of_its_own_that_stays_for_the_next_time() 
         assert sorted(fleet.serving()) == ["new", "serving"]
         assert fleet.told.count("new loads") == 1
         assert [load.slots for load in fleet.loads] == [2, 1]
+        assert [line for line in fleet.told if "starts" in line] == ["echo starts", "echo starts and gives way"]
         assert not pool.is_loaded(NEWCOMER), "the pool itself does not serve it"
         await pool.guest.leave()
         assert fleet.serving() == ["serving"]
@@ -157,8 +158,10 @@ async def test_what_the_engine_finds_no_room_for_is_broken_off_and_an_engine_tha
     async with pool_of(fleet) as pool:
         fleet.refuses = frozenset({"new"})
         assert isinstance(await ending(pool), BrokenOffError)
+    async with pool_of(fleet) as pool:
         fleet.refuses, fleet.fails_to_load = frozenset(), frozenset({"new"})
-        assert isinstance(await ending(pool), EngineUnavailableError)
+        told = [await ending(pool) for _ in range(FAILURES_TO_TELL)]
+        assert [type(each) for each in told] == [BrokenOffError, BrokenOffError, EngineUnavailableError]
         assert fleet.serving() == []
         assert pool.failures == 0, "it is held against no model of the pool's"
         assert not pool.out_of_service()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tests.support.answering_stage import PRIVATE, PUBLIC, WORKFLOW, Actor, Stage, accepted_task, means_of
 from tests.support.fake_workers import Fleet
+from tests.support.manual_clock import run_with
 from tests.support.scripted_pool import Ends, Hangs, Play, ScriptedPool, Takes, says
 from tests.support.shelves import stored
 from tests.support.worker_pools import until
@@ -25,7 +26,7 @@ from homebred_daemon.ports.engines import Prompt, ServedAdapter, ServedModel
 from homebred_daemon.ports.ledger import OutcomeRecord
 from homebred_daemon.services.guest import BrokenOffError, Guest
 from homebred_daemon.services.loading import Room
-from homebred_daemon.services.shadowing import MOST_PASSED_OVER, ONE_IN, Answered, Shadowing, unheard
+from homebred_daemon.services.shadowing import LEAST_DEADLINE_S, MOST_PASSED_OVER, ONE_IN, Answered, Shadowing, unheard
 from homebred_engines import api
 
 BROKEN = api.EngineFailedError("It broke.")
@@ -143,11 +144,12 @@ async def test_an_answer_that_does_not_fit_the_schema_is_asked_for_again_as_ever
     assert not (await never.pair(never.answered(schema='{"type": "object"}'))).newcomer_is_good
 
 
-async def test_both_are_held_against_the_workflows_budget_of_time() -> None:
+async def test_how_long_it_took_is_told_and_does_not_count() -> None:
+    """Its gate has bounded that, and probation does: here it has what time the others leave."""
     policy = {"workflows": {WORKFLOW: {"latency_budget_ms": 1000}}}
     scene = Scene([(Takes(1.5), "slow", Ends())], policy)
-    pair = await scene.pair()
-    assert (pair.newcomer_is_good, pair.serving_ms, pair.newcomer_ms) == (False, 120, 1500)
+    pair = await scene.pair(scene.answered(findings=("slow",)))
+    assert (pair.serving_is_good, pair.newcomer_is_good, pair.serving_ms, pair.newcomer_ms) == (True, True, 120, 1500)
 
 
 @pytest.mark.parametrize(
@@ -155,9 +157,8 @@ async def test_both_are_held_against_the_workflows_budget_of_time() -> None:
     [
         ({}, True),
         ({"findings": ("empty",)}, False),
-        ({"findings": ("slow",)}, False),
         ({"findings": ("fallback",), "has_failed": True, "answered_by": "b"}, False),
-        ({"status": "error", "answered_by": "", "error_code": "deadline_exceeded"}, False),
+        ({"status": "error", "answered_by": "", "error_code": "deadline_exceeded"}, None),
         ({"status": "error", "answered_by": "", "error_code": "engine_unavailable", "has_failed": True}, False),
         ({"status": "error", "answered_by": "", "error_code": "overloaded"}, None),
         ({"status": "degraded"}, None),
@@ -265,10 +266,22 @@ async def test_an_engine_that_does_not_run_is_told() -> None:
     assert not scene.has_offer()
 
 
-async def test_one_that_does_not_come_to_an_end_failed_its_task() -> None:
+def test_one_that_does_not_come_to_an_end_failed_its_task() -> None:
     scene = Scene([("half", Hangs())])
-    pair = await scene.pair(scene.answered(deadline_s=0.0))
-    assert (pair.serving_is_good, pair.newcomer_is_good) == (True, False)
+
+    async def story() -> None:
+        async with asyncio.TaskGroup() as group:
+            asking = group.create_task(scene.pair(scene.answered(deadline_s=1.0)))
+            await until(lambda: scene.guest.visits == 1)
+            for passed_s, is_over in ((LEAST_DEADLINE_S - 1, False), (2, True)):
+                scene.stage.clock.pass_s(passed_s)
+                for _ in range(20):
+                    await asyncio.sleep(0)
+                assert asking.done() == is_over
+            pair = asking.result()
+            assert (pair.serving_is_good, pair.newcomer_is_good) == (True, False)
+
+    run_with(scene.stage.clock, story())
 
 
 async def test_while_a_gate_measures_it_rests() -> None:
