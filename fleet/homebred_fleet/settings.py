@@ -113,6 +113,9 @@ class ReleaseSettings(_Section):
         default=Path("/etc/homebred-fleet/online.key"),
         description="The controller's key, which the director's root names.",
     )
+    max_lease_days: int = Field(
+        default=90, ge=1, le=366, description="Longest life of what is carried to devices, days: no stop reaches it."
+    )
 
 
 class TelemetrySettings(_Section):

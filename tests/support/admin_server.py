@@ -10,23 +10,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.broker import found, now_s
-from tests.support.directions import PaperImage
+from tests.support.directions import PaperImage, WordDirector
 
 from homebred_fleet.adapters import x509_making as making
 from homebred_fleet.adapters.admin_client import AdminClient
 from homebred_fleet.adapters.admin_profile import Profile
 from homebred_fleet.adapters.blob_folder import BlobFolder
+from homebred_fleet.adapters.bundle_sources import BundleSources
 from homebred_fleet.adapters.certificate_authority import CertificateAuthority
 from homebred_fleet.adapters.fleet_folder import FleetFolder, KeyPair
 from homebred_fleet.adapters.http_api.access import Access
-from homebred_fleet.adapters.http_api.administration.context import Administration, attach
+from homebred_fleet.adapters.http_api.administration.context import Administration, Carrying, attach
 from homebred_fleet.adapters.http_api.administration.mounting import admin_router
 from homebred_fleet.adapters.http_api.app import make_app
 from homebred_fleet.adapters.http_api.server import HttpsServer, Listening
 from homebred_fleet.adapters.store import identities
 from homebred_fleet.adapters.store.administering import Administering
+from homebred_fleet.adapters.store.assignments import StoreDirections
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.core.admins import Admin
+from homebred_fleet.services.bundling import Bundling
+from homebred_fleet.services.directing import Directing
 
 MAX_BODY_BYTES = 33 * 1024 * 1024
 
@@ -110,6 +114,8 @@ def running_admin_server(tmp_path: Path, database: Database) -> Iterator[AdminSe
         folder=folder, database=database, blobs=BlobFolder(tmp_path / "blobs"), revoking=Recorded(database)
     )
     changes = Administering(database, stage.blobs, clock=now_s, wake=stage.wake)
+    sources = BundleSources(lambda: None, lambda: None, stage.blobs)
+    directing = Directing(StoreDirections(database), stage.image, WordDirector(), now_s=now_s)
     app = make_app(Access(identities.IdentityStore(database), now_s), [admin_router()], max_body_bytes=MAX_BODY_BYTES)
     attach(
         app,
@@ -119,6 +125,9 @@ def running_admin_server(tmp_path: Path, database: Database) -> Iterator[AdminSe
             changes=changes,
             revoking=stage.revoking,
             image=stage.image,
+            carrying=Carrying(
+                bundling=Bundling(directing, sources, sources), signed=sources, blobs=stage.blobs, max_life_s=86_400
+            ),
             clock=now_s,
         ),
     )

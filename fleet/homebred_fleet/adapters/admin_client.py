@@ -9,6 +9,7 @@ import http.client
 import json
 import ssl
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -29,6 +30,8 @@ from homebred_fleet.errors import (
 PREFIX: Final = "/api/v1"
 TIMEOUT_S: Final = 30.0
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
+MAX_ERROR_BYTES: Final = 65_536
+PIECE_BYTES: Final = 1024 * 1024
 Params = Mapping[str, str | int | None]
 _BY_STATUS: Final[Mapping[int, type[FleetError]]] = {
     400: RequestError,
@@ -65,6 +68,23 @@ class AdminClient:
         """Bytes as they are."""
         return self._ask("GET", path, {}, None, "")
 
+    def stream(self, *path: str, begin: int = 0) -> Iterator[bytes]:
+        """Bytes of a file as they come, from an offset on, however many."""
+        with closing(self._connection()) as connection:
+            try:
+                connection.request("GET", _target(path, {}), None, {"Range": f"bytes={begin}-"} if begin else {})
+                answer = connection.getresponse()
+                if answer.status >= http.client.BAD_REQUEST:
+                    raise _refusal(answer.status, answer.read(MAX_ERROR_BYTES), "")
+                if begin and answer.headers.get("Content-Range", "").split("-")[0] != f"bytes {begin}":
+                    raise ControllerUnreachableError(f"{self._profile.url} gives no part of a file")
+                while piece := answer.read(PIECE_BYTES):
+                    yield piece
+                if answer.length:
+                    raise http.client.IncompleteRead(b"", answer.length)
+            except (OSError, http.client.HTTPException) as error:
+                raise _unreachable(self._profile.url, error) from error
+
     def pages(self, key: str, place: str, *path: str, limit: int, **params: str | int | None) -> Iterator[Any]:
         """Entries of a list over its pages, at most `limit`; `place` names the next page, asked and answered."""
         left = limit
@@ -91,13 +111,9 @@ class AdminClient:
         return found
 
     def _ask(self, method: str, path: tuple[str, ...], params: Params, body: bytes | None, kind: str) -> bytes:
-        query = urlencode({name: value for name, value in params.items() if value not in {None, ""}})
-        target = PREFIX + "".join(f"/{quote(part, safe='')}" for part in path) + (f"?{query}" if query else "")
-        connection = http.client.HTTPSConnection(
-            self._profile.host, self._profile.port, timeout=self._timeout_s, context=self._context
-        )
+        connection = self._connection()
         try:
-            connection.request(method, target, body, {"Content-Type": kind} if kind else {})
+            connection.request(method, _target(path, params), body, {"Content-Type": kind} if kind else {})
             answer = connection.getresponse()
             told = answer.read(MAX_ANSWER_BYTES + 1)
             status, retry_after = answer.status, answer.headers.get("Retry-After", "")
@@ -108,6 +124,16 @@ class AdminClient:
         if status >= http.client.BAD_REQUEST:
             raise _refusal(status, told, retry_after)
         return told
+
+    def _connection(self) -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection(
+            self._profile.host, self._profile.port, timeout=self._timeout_s, context=self._context
+        )
+
+
+def _target(path: tuple[str, ...], params: Params) -> str:
+    query = urlencode({name: value for name, value in params.items() if value not in {None, ""}})
+    return PREFIX + "".join(f"/{quote(part, safe='')}" for part in path) + (f"?{query}" if query else "")
 
 
 def _context(profile: Profile) -> ssl.SSLContext:

@@ -12,10 +12,11 @@ from fastapi import APIRouter
 
 from homebred_fleet.adapters.blob_folder import BlobFolder, ForEverySite
 from homebred_fleet.adapters.broker_control import Address, BrokerOnThisMachine
+from homebred_fleet.adapters.bundle_sources import BundleSources
 from homebred_fleet.adapters.certificate_authority import CertificateAuthority
 from homebred_fleet.adapters.fleet_folder import FleetFolder
 from homebred_fleet.adapters.http_api.access import Access
-from homebred_fleet.adapters.http_api.administration.context import Administration, attach
+from homebred_fleet.adapters.http_api.administration.context import Administration, Carrying, attach
 from homebred_fleet.adapters.http_api.administration.mounting import admin_router
 from homebred_fleet.adapters.http_api.app import make_app
 from homebred_fleet.adapters.http_api.devices import DeviceParts, device_router
@@ -39,6 +40,7 @@ from homebred_fleet.app.linking import Link, linked
 from homebred_fleet.core.attempts import Attempts
 from homebred_fleet.core.durations import DAY_S
 from homebred_fleet.core.enrolment import CERTIFICATES_A_DAY
+from homebred_fleet.services.bundling import Bundling
 from homebred_fleet.services.directing import Directing
 from homebred_fleet.services.enrolling import Enrolling
 from homebred_fleet.services.renewing import Renewing
@@ -117,7 +119,20 @@ class Controller:
             changes=changes,
             revoking=self.revoking,
             image=self.image,
+            carrying=self.carrying(),
             clock=unix_s,
+        )
+
+    def carrying(self) -> Carrying:
+        """What is carried to devices."""
+        blobs = BlobFolder(self.settings.paths.state_dir / "blobs")
+        sources = BundleSources(self.signed.image, self.signed.director_roots, blobs)
+        directing = Directing(StoreDirections(self.database), self.image, self.director, now_s=unix_s)
+        return Carrying(
+            bundling=Bundling(directing, sources, sources),
+            signed=sources,
+            blobs=blobs,
+            max_life_s=self.settings.releases.max_lease_days * DAY_S,
         )
 
     def server(self) -> HttpsServer:

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cohorts": ("homebred_fleet.cli.cohorts", "Name filters of devices."),
     "policy": ("homebred_fleet.cli.policy", "Assign policies to devices, and see what is assigned."),
     "assignments": ("homebred_fleet.cli.assignments", "Say which devices should run what was signed for them."),
+    "bundle": ("homebred_fleet.cli.bundle", "Make a folder that is carried to devices that no network reaches."),
     "receipts": ("homebred_fleet.cli.receipts", "See what became of releases on devices, as each has signed it."),
     "gazetteer": ("homebred_fleet.cli.gazetteer", "Assign a site's gazetteer to its devices."),
     "commands": ("homebred_fleet.cli.commands", "Give devices commands, and see what became of them."),

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
 
-from homebred_fleet.core.director import Wanted
+from homebred_fleet.core.director import Assigned, Wanted
+from homebred_fleet.errors import ConflictError, StoreBusyError
 from homebred_fleet.ports.directing import Directions, Image
 from homebred_fleet.ports.director import DeviceMetadata, Director
 
 TIMESTAMP = "timestamp.json"
+TRIES: Final = 5
+"""At keeping what was signed, where somebody else was faster each time."""
 _VERSIONED = re.compile(r"([1-9][0-9]{0,18})\.(snapshot|targets)\.json")
 
 
@@ -41,6 +46,35 @@ class Directing:
             return None
         return last.snapshot if named[2] == "snapshot" else last.targets
 
+    def wanted(self, device: str) -> tuple[Assigned, ...]:
+        """What an enrolled device may begin to run now, where the image repository holds it.
+
+        Raises:
+            ConflictError: the fleet is stopped: nothing.
+            StoreError, StateError: what is assigned or signed cannot be read.
+        """
+        return _unless_stopped(self._wanted(device)).targets
+
+    def carried(self, device: str, life_s: int) -> tuple[DeviceMetadata, tuple[Assigned, ...]]:
+        """What goes by hand to an enrolled device, for so long from now on, and the targets that it names.
+
+        What is signed online afterwards goes on above it.
+
+        Raises:
+            ConflictError: the fleet is stopped: nobody gets a lease (I8).
+            StoreError, StateError, RequestError: it cannot be signed.
+        """
+        for _ in range(TRIES):
+            wanted = replace(_unless_stopped(self._wanted(device)), life_s=life_s)
+            last = self._directions.last(device)
+            standing = None if last is None else replace(last.standing, content="")  # always anew: life begins now
+            signed = self._director.following(wanted, standing, self._now_s())
+            if signed is None:
+                raise AssertionError("what is of another content must be signed")
+            if self._directions.keep(device, signed):
+                return signed, wanted.targets
+        raise StoreBusyError(f"what is signed for {device} keeps changing", hint="try again")
+
     def _current(self, device: str) -> DeviceMetadata:
         wanted, last = self._wanted(device), self._directions.last(device)
         signed = self._director.following(wanted, None if last is None else last.standing, self._now_s())
@@ -61,3 +95,12 @@ class Directing:
             stop_epoch=intent.stop_epoch,
             stopped=intent.stopped,
         )
+
+
+def _unless_stopped(wanted: Wanted) -> Wanted:
+    if wanted.stopped:
+        raise ConflictError(
+            "the fleet is stopped: nobody gets leave to take anything up",
+            hint="lift the stop first: homebred-fleet stop off",
+        )
+    return wanted

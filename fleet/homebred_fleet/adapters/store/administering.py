@@ -185,6 +185,16 @@ class Administering:
         self._wake()
         return len(changed)
 
+    def enrolled(self, whom: Target) -> list[tuple[str, str]]:
+        """Id and site of the enrolled devices that somebody means."""
+        with self._database.reading() as connection:
+            return [(device, site) for _, device, site in self._meant(connection, whom)]
+
+    def note_bundle(self, doer: Admin, whom: Target, *, devices: int, life_s: int) -> None:
+        """That leases are about to be given which cannot be taken back."""
+        with self._database.writing() as connection:
+            self._note(connection, doer, "bundle.make", "", {**whom.named(), "devices": devices, "lease_s": life_s})
+
     def order(
         self, doer: Admin, target: Target, *, op: str, parameters: Mapping[str, str], wait_s: int
     ) -> dict[str, str]:

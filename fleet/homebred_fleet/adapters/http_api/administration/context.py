@@ -15,6 +15,7 @@ from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.core.admin_actions import ROLE_OF
 from homebred_fleet.core.admins import Admin
 from homebred_fleet.errors import NotPermittedError
+from homebred_fleet.ports.bundling import Bundles, SignedSources
 from homebred_fleet.ports.directing import Image
 
 STATE: Final = "administration"
@@ -29,6 +30,17 @@ class Revokes(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Carrying:
+    """What is carried to devices is made of these."""
+
+    bundling: Bundles
+    signed: SignedSources
+    blobs: BlobFolder
+    """The files of releases."""
+    max_life_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Administration:
     """The parts of the controller that admins reach."""
 
@@ -37,6 +49,7 @@ class Administration:
     changes: Administering
     revoking: Revokes
     image: Image
+    carrying: Carrying
     clock: Callable[[], int]
     """Unix seconds."""
 

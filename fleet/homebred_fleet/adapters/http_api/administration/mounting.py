@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI
 
 from homebred_fleet.adapters.http_api.administration import (
     assigning_routes,
+    bundle_routes,
     device_routes,
     receipt_routes,
     release_routes,
@@ -17,7 +18,15 @@ from homebred_fleet.adapters.http_api.administration import (
 from homebred_fleet.adapters.http_api.administration.context import Administration, attach
 
 PREFIX: Final = "/api/v1"
-PARTS: Final = (device_routes, assigning_routes, release_routes, receipt_routes, telemetry_routes, token_routes)
+PARTS: Final = (
+    device_routes,
+    assigning_routes,
+    release_routes,
+    receipt_routes,
+    bundle_routes,
+    telemetry_routes,
+    token_routes,
+)
 
 
 def admin_router() -> APIRouter:
