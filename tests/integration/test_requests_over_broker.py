@@ -196,6 +196,28 @@ async def test_a_file_comes_whole_though_connections_are_cut_and_the_broker_begi
     assert progress.fetched_bytes == LARGE.file.length, "what was taken of a broken stream stays"
 
 
+@pytest.mark.thorough("dozens of cuts and kills, each waited out; `make test` has three cuts and a kill")
+@pytest.mark.timeout(900)
+async def test_a_large_file_comes_whole_through_dozens_of_cuts_and_kills_of_broker_and_controller(
+    fleet: ReleaseFleet, tmp_path: Path
+) -> None:
+    controller, one = fleet.controller, made(24_000_321, seed=11)
+    BlobFolder(controller.folder.path / "state" / "blobs").keep(one.body)
+    with CuttingProxy(
+        controller.broker.port, cuts=24, seed=5, limit=lambda random: random.randrange(100_000, 1_300_000)
+    ) as line:
+        async with linked(fleet, controller.enrol(), line.port).linked() as link, asyncio.TaskGroup() as group:
+            task = group.create_task(fetched(link, tmp_path, one))
+            for killed in (controller.broker, controller, controller.broker, controller):
+                already = line.cuts
+                await until(lambda: line.cuts > already or task.done(), patience_s=120.0)  # noqa: B023
+                await asyncio.to_thread(killed.kill)
+                await asyncio.to_thread(killed.start)
+            progress = await task
+            assert line.cuts == 24
+    assert progress.fetched_bytes == one.file.length, "no byte was read twice"
+
+
 class CountingLine:
     """Fulfils `ports.transfer.BlockLine`, and counts what came."""
 

@@ -52,9 +52,9 @@ class LinkedDevice(SyncStage):
         return self._threads[-1]
 
 
-async def until(holds: Callable[[], bool]) -> None:
+async def until(holds: Callable[[], bool], *, patience_s: float = PATIENCE_S) -> None:
     """Waits for something that threads and other processes do."""
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + patience_s
     while not holds():
         assert time.monotonic() < deadline_s, "it never came to hold"
         await asyncio.sleep(0.01)
