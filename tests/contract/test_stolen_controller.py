@@ -10,15 +10,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.support.fleet_sync_stage import identity
 from tests.support.signed_repositories import SignedFleet, described
 from tests.support.trust_stage import DAY_S, HERE, NOW_S, Device, FixedSource
 from tuf.api.metadata import TargetFile
 
 from homebred_daemon.adapters.document_folder import FleetDocumentFolder
-from homebred_daemon.adapters.fleet_https import ControllerHttps
 from homebred_daemon.adapters.policy_files import PolicyFiles
-from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.core.fleet_messages import Document
 from homebred_daemon.core.trust_refusals import Reason
 from homebred_daemon.errors import ConfigurationError, RequestError, UntrustedError
@@ -53,6 +50,13 @@ class Caretaker:
         raise NotImplementedError
 
 
+class NoLists:
+    """Fulfils `ports.fleet.ListLine`: policies need none."""
+
+    async def fetch(self, digest: str, length: int, into: Path) -> Path:
+        raise NotImplementedError
+
+
 class Stage:
     """A device that has the second policy of its line, and a fleet whose controller is the thief's from here on."""
 
@@ -84,8 +88,7 @@ class Stage:
 
         trusting = self.device.trusting
         signed = SignedDocumentDesk(trusting, ready=ready, source=lambda: FixedSource(self.fleet.files))
-        line = ControllerHttps(SystemClock())
-        desk = DocumentDesk(signed, self.folder, line, Caretaker(self.policies), identity=identity)
+        desk = DocumentDesk(signed, self.folder, NoLists(), Caretaker(self.policies))
         document = Document(digest=digest_of(body), length=len(body))
         await desk.obtain("policy", document, stop_epoch=self.stop_epoch)
         await desk.apply("policy", document.digest)

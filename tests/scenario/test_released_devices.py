@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,10 +13,11 @@ import pytest
 from tests.support.controller import Controller
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.daemon_process import Site
-from tests.support.fleet_site import enrolled
+from tests.support.fleet_site import admin, enrolled
 from tests.support.release_fleet import ROWS, SPECIALIST, WORKFLOW, ReleaseFleet, history, release_fleet
 from tests.support.wire_client import DaemonClient
 
+from homebred_protocol.digests import digest_of
 from homebred_protocol.v1 import inference_pb2 as wire
 
 pytestmark = pytest.mark.xdist_group("released devices")
@@ -49,6 +51,10 @@ class Device:
         return self._until(
             lambda: next((one for one in self.installs() if one["release"] == number and one["state"] in states), None)
         )
+
+    def until_it_holds(self, look: Callable[[], bool]) -> None:
+        """Waits for it."""
+        self._until(lambda: {} if look() else None)
 
     def _until(self, look: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
         ends_at_s = time.monotonic() + PATIENCE_S
@@ -107,12 +113,41 @@ def test_a_release_is_taken_gated_and_serves_a_worse_one_is_refused_and_one_that
     assert [one["state"] for one in device.installs()] == ["rolled_back", "refused", "settled"]
 
 
-def test_a_device_that_reaches_nothing_but_the_broker_takes_a_release_all_the_same(
-    fleet: ReleaseFleet, tmp_path: Path
-) -> None:
+@pytest.fixture
+def recluse(fleet: ReleaseFleet, tmp_path: Path) -> Device:
+    """A device that reaches nothing but the broker: nobody listens where it was enrolled any more."""
     with CuttingProxy(fleet.controller.port, cuts=0, seed=0, limit=lambda _: 0) as https:
-        device = enrolled_device(replace(fleet.controller, port=https.port), tmp_path)
-    with device.site.daemon(*device.flags) as client:  # and nobody listens where it was enrolled any more
+        return enrolled_device(replace(fleet.controller, port=https.port), tmp_path)
+
+
+def test_a_device_that_reaches_nothing_but_the_broker_takes_policy_and_names_all_the_same(
+    fleet: ReleaseFleet, recluse: Device, tmp_path: Path
+) -> None:
+    policy, names, manifest = b"version = 1\n# ours\n", tmp_path / "names.jsonl", tmp_path / "names.toml"
+    entries = [
+        {"text": "Marigold Quince", "class": "patient"},
+        *({"text": f"Name {n:04}", "class": "a"} for n in range(9000)),
+    ]
+    names.write_text("".join(json.dumps(entry) + "\n" for entry in entries))  # 300 kB: several blocks
+    admin(fleet.controller, "gazetteer", "add", names, "--site", "clinic", "-o", manifest)
+    signed = [
+        fleet.signed.policy("clinic", "main", 1, policy).path,
+        fleet.signed.gazetteer("clinic", "names", 1, manifest.read_bytes()).path,
+    ]
+    fleet.signed.publish()
+    with recluse.site.daemon(*recluse.flags) as client:
+        for command, path in zip(("policy", "gazetteer"), signed, strict=True):
+            admin(fleet.controller, command, "assign", path, "--device", recluse.name)
+        recluse.until_it_holds(lambda: client.status().policy_digest == digest_of(policy))
+        task = wire.Task(text="About Marigold Quince, please.", allows_escalation=True)
+        recluse.until_it_holds(lambda: "patient" in client.route(task).classes)
+
+
+def test_a_device_that_reaches_nothing_but_the_broker_takes_a_release_all_the_same(
+    fleet: ReleaseFleet, recluse: Device
+) -> None:
+    device = recluse
+    with device.site.daemon(*device.flags) as client:
         fleet.assign(fleet.publish(21, specialist="recluse"), device.name)
         device.until(21, "probation")
         assert device.ask(client, "over the broker")[1] == "over the broker"

@@ -10,16 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from tests.support.broker import now_s
-from tests.support.controller import Controller, running_controller
+from tests.support.controller import Controller
 from tests.support.fleet_site import BIN, admin
-from tests.support.image_repository import SignedFleet, key
+from tests.support.image_repository import SignedFleet
+from tests.support.signing_controller import signing_controller
 from tests.support.specialists import write_specialist
 
 from homebred_fleet.adapters.blob_folder import BlobFolder
 from homebred_fleet.config import load
-from homebred_fleet.core.keyholders import Purpose
 
 SPECIALIST, WORKFLOW = "parrot", "say.again"
 ROWS = tuple({"input": f"line {number}", "expected": f"line {number}"} for number in range(30))
@@ -82,19 +80,8 @@ class ReleaseFleet:
 @contextmanager
 def release_fleet(folder: Path, **settings: str) -> Iterator[ReleaseFleet]:
     """One, for as long as the context lasts."""
-    signed = SignedFleet(folder / "signed", now_s=now_s())
-    online = folder / "online.key"
-    online.touch(mode=0o600)
-    private = key("online", Purpose.ONLINE).signer._private_key
-    online.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    with running_controller(
-        folder / "fleet",
-        RELEASES__IMAGE=str(signed.image_folder.parent),
-        RELEASES__DIRECTOR=str(signed.director_root.published.parent),
-        RELEASES__ONLINE_KEY=str(online),
-        **settings,
-    ) as controller:
-        yield ReleaseFleet(controller, signed, folder)
+    with signing_controller(folder, **settings) as signing:
+        yield ReleaseFleet(signing.controller, signing.fleet, folder)
 
 
 def history(state_dir: Path) -> list[dict[str, Any]]:

@@ -47,14 +47,14 @@ class SigningController:
 
 
 @contextmanager
-def signing_controller(folder: Path) -> Iterator[SigningController]:
+def signing_controller(folder: Path, **settings: str) -> Iterator[SigningController]:
     """Runs until the end of the block; the image repository is empty, and both have been published."""
     fleet = SignedFleet(folder / "signed", now_s=now_s())
     online = folder / "online.key"
     online.touch(mode=0o600)
     private = key("online", Purpose.ONLINE).signer._private_key
     online.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    settings = {
+    settings |= {
         "RELEASES__IMAGE": str(fleet.image_folder.parent),
         "RELEASES__DIRECTOR": str(fleet.director_root.published.parent),
         "RELEASES__ONLINE_KEY": str(online),

@@ -177,7 +177,7 @@ class _Link:
         while not self.ending.is_set():
             try:
                 async with AsyncExitStack() as stack:
-                    self._be(await _opened(stack, self._parts, self.signed))
+                    self._be(await _opened(stack, self._parts, self.signed, self.requests))
                     self.tried.set()
                     await self.ending.wait()
             except StateError as error:
@@ -212,7 +212,9 @@ class _NoneSigned:
         )
 
 
-async def _opened(stack: AsyncExitStack, parts: _Parts, signed: SignedDocuments) -> FleetSync:
+async def _opened(
+    stack: AsyncExitStack, parts: _Parts, signed: SignedDocuments, requests: CurrentRequests
+) -> FleetSync:
     from homebred_daemon.app.telemetry import Owner, outbox_in, telemetry  # noqa: PLC0415  # only on an enrolled device
     from homebred_daemon.services.fleet_sync import FleetSync  # noqa: PLC0415
 
@@ -223,7 +225,7 @@ async def _opened(stack: AsyncExitStack, parts: _Parts, signed: SignedDocuments)
     outbox = stack.enter_context(
         outbox_in(settings.paths.state_dir, quota, followed.clock, followed.journal, owner=owner)
     )
-    means = _means(stack, parts, outbox, signed)
+    means = _means(stack, parts, outbox, signed, requests)
     link = FleetSync(means)
     parts.receipts.taker = await stack.enter_async_context(telemetry(followed, outbox, tell=link.expect_events))
     stack.callback(parts.receipts.end)
@@ -232,26 +234,33 @@ async def _opened(stack: AsyncExitStack, parts: _Parts, signed: SignedDocuments)
     return link
 
 
-def _means(stack: AsyncExitStack, parts: _Parts, outbox: Outbox, signed: SignedDocuments) -> Means:
+def _means(
+    stack: AsyncExitStack, parts: _Parts, outbox: Outbox, signed: SignedDocuments, requests: CurrentRequests
+) -> Means:
+    from homebred_daemon.adapters.blobs_mqtt import MqttBlobs  # noqa: PLC0415
     from homebred_daemon.adapters.document_folder import FleetDocumentFolder  # noqa: PLC0415
     from homebred_daemon.adapters.fleet_https import ControllerHttps  # noqa: PLC0415
     from homebred_daemon.adapters.fleet_wire import FleetWire  # noqa: PLC0415
+    from homebred_daemon.adapters.list_fetching import ListFetching  # noqa: PLC0415
     from homebred_daemon.adapters.store.fleet_state import SqliteFleetMemory  # noqa: PLC0415
     from homebred_daemon.services.fleet_documents import DocumentDesk  # noqa: PLC0415
     from homebred_daemon.services.fleet_sync import Means  # noqa: PLC0415
+    from homebred_protocol.documents.gazetteer_manifest import MAX_LIST_BYTES  # noqa: PLC0415
 
     keeper, followed, caretaker = parts.member.keeper, parts.followed, parts.caretaker
     state_dir = parts.settings.paths.state_dir
     device_id = keeper.identity.membership.device_id
     folder = FleetDocumentFolder(state_dir / FOLDER / "documents")
     memory = stack.enter_context(closing(SqliteFleetMemory(state_dir / FOLDER / "fleet.sqlite", device_id)))
-    documents = DocumentDesk(
-        signed, folder, ControllerHttps(followed.clock), caretaker, identity=lambda: keeper.identity
+    lists = ListFetching(
+        ControllerHttps(followed.clock),
+        MqttBlobs(requests, most_bytes=MAX_LIST_BYTES),
+        identity=lambda: keeper.identity,
     )
     return Means(
         outbox=outbox,
         memory=memory,
-        documents=documents,
+        documents=DocumentDesk(signed, folder, lists, caretaker),
         words=FleetWire(device_id),
         commands=parts.member.desk,
         dial=_dial,

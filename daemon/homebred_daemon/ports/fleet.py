@@ -80,6 +80,19 @@ class SignedDocuments(Protocol):
         ...
 
 
+class ListLine(Protocol):
+    """Who brings lists of gazetteers."""
+
+    async def fetch(self, digest: str, length: int, into: Path) -> Path:
+        """A list by its digest, verified, in a file of that folder; goes on where an earlier try ended.
+
+        Raises:
+            FleetError: refused, unreachable, or not what the digest says.
+            StateError: it cannot be kept.
+        """
+        ...
+
+
 class FleetDocuments(Protocol):
     """Has documents here, and has them hold."""
 

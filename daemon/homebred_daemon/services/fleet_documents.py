@@ -1,7 +1,7 @@
 """Has what the fleet wants on this device, and has it hold: policies by the way of any policy, gazetteers likewise.
 
 The bytes of a policy are those of a signed target. Of a gazetteer the target is a manifest, and the list that it names
-comes from the controller, which has it for this site alone. It checks nothing itself: who hands out what is signed
+is fetched from the controller, which has it for this site alone. It checks nothing itself: who hands out what is signed
 does, and the caretaker, and what is not valid here leaves everything as it was.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import tomllib
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -18,8 +17,7 @@ from typing import Protocol
 from homebred_daemon.core.fleet_messages import Document
 from homebred_daemon.errors import RequestError, StateError
 from homebred_daemon.inbound.caretaking import PolicyChange
-from homebred_daemon.ports.fleet import DocumentFolder, SignedDocuments
-from homebred_daemon.ports.identity import ControllerLine, Identity
+from homebred_daemon.ports.fleet import DocumentFolder, ListLine, SignedDocuments
 from homebred_protocol.documents.gazetteer_manifest import GazetteerManifest, read_gazetteer_manifest
 from homebred_protocol.targets import Kind
 
@@ -45,16 +43,13 @@ class DocumentDesk:
         self,
         signed: SignedDocuments,
         folder: DocumentFolder,
-        line: ControllerLine,
+        lists: ListLine,
         caretaker: Caretaker,
-        *,
-        identity: Callable[[], Identity],
     ) -> None:
         self._signed = signed
         self._folder = folder
-        self._line = line
+        self._lists = lists
         self._caretaker = caretaker
-        self._identity = identity
 
     async def obtain(self, name: str, document: Document, *, stop_epoch: int) -> None:
         """As the port says; also of what is on the disk already, since that may be below the floor by now (I2)."""
@@ -79,7 +74,7 @@ class DocumentDesk:
 
     async def _have_list(self, manifest: GazetteerManifest) -> None:
         if await asyncio.to_thread(self._folder.find, manifest.digest) is None:
-            await self._line.fetch(self._identity(), manifest.digest, manifest.length, self._folder.path)
+            await self._lists.fetch(manifest.digest, manifest.length, self._folder.path)
 
     def _keep_only(self, digests: frozenset[str]) -> None:
         lists = set()

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from homebred_fleet.ports.documents import Documents
 from homebred_protocol.digests import digest_of
 
 _DIGEST: Final = re.compile(r"sha256:([0-9a-f]{64})")
@@ -109,6 +110,18 @@ class ForEverySite:
     def for_site(self, digest: str, site: str) -> Path | None:  # noqa: ARG002  # whichever it is
         """As the port says."""
         return self._blobs.path_of(digest)
+
+
+class FirstOf:
+    """Fulfils `ports.documents.Documents`: what the first of several has, each by its own rule of whose it is."""
+
+    def __init__(self, *others: Documents) -> None:
+        self._others = others
+
+    def for_site(self, digest: str, site: str) -> Path | None:
+        """As the port says."""
+        found = (other.for_site(digest, site) for other in self._others)
+        return next((path for path in found if path is not None), None)
 
 
 def _require(found: str, digest: str) -> None:

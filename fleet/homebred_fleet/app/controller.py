@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
-from homebred_fleet.adapters.blob_folder import BlobFolder, ForEverySite
+from homebred_fleet.adapters.blob_folder import BlobFolder, FirstOf, ForEverySite
 from homebred_fleet.adapters.broker_control import Address, BrokerOnThisMachine
 from homebred_fleet.adapters.bundle_sources import BundleSources
 from homebred_fleet.adapters.certificate_authority import CertificateAuthority
@@ -171,7 +171,7 @@ def assembled(settings: Settings, journal: StructuredJournal) -> Controller:
     release_files = ForEverySite(BlobFolder(settings.paths.state_dir / "blobs"))
     link = linked(
         database,
-        FleetLibrary(identities, signed, release_files),
+        FleetLibrary(identities, signed, FirstOf(release_files, DocumentFiles(database, blobs))),
         journal,
         make_connection=lambda hand_over: MqttThread(_endpoint(settings, folder), hand_over, name="hub"),
         now_s=unix_s,

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests.support.fleet_sync_stage import identity
 
 from homebred_daemon.adapters.document_folder import FleetDocumentFolder
 from homebred_daemon.adapters.partial_document import PartialDocument
@@ -13,7 +12,6 @@ from homebred_daemon.core.fleet_messages import Document
 from homebred_daemon.core.trust_refusals import Reason, Refusal
 from homebred_daemon.errors import ControllerUnreachableError, RequestError, StateError, UntrustedError
 from homebred_daemon.inbound.caretaking import PolicyChange
-from homebred_daemon.ports.identity import Identity, Issued, PendingKey
 from homebred_daemon.services.fleet_documents import DocumentDesk
 from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.gazetteer_manifest import GazetteerManifest, gazetteer_manifest
@@ -45,16 +43,13 @@ class Signed:
 
 
 @dataclass
-class Line:
-    """A controller's HTTPS; without a body it does not answer."""
+class Lists:
+    """Fulfils `ports.fleet.ListLine`; without a body nobody answers."""
 
     body: bytes = b""
     fetched: list[tuple[str, int]] = field(default_factory=list)
 
-    async def renew(self, identity: Identity, pending: PendingKey) -> Issued:
-        raise NotImplementedError
-
-    async def fetch(self, identity: Identity, digest: str, length: int, into: Path) -> Path:
+    async def fetch(self, digest: str, length: int, into: Path) -> Path:
         if not self.body:
             raise ControllerUnreachableError
         self.fetched.append((digest, length))
@@ -81,8 +76,8 @@ class House:
     def __init__(self, folder: Path) -> None:
         self.signed = Signed()
         self.folder = FleetDocumentFolder(folder / "documents")
-        self.line, self.caretaker = Line(NAMES), Caretaker()
-        self.desk = DocumentDesk(self.signed, self.folder, self.line, self.caretaker, identity=identity)
+        self.lists, self.caretaker = Lists(NAMES), Caretaker()
+        self.desk = DocumentDesk(self.signed, self.folder, self.lists, self.caretaker)
 
     async def have(self, name: str, document: Document) -> None:
         """Obtains a document and has it hold."""
@@ -98,7 +93,7 @@ def house(tmp_path: Path) -> House:
 async def test_a_policy_is_the_bytes_of_the_target_and_nothing_is_fetched_beside_it(house: House) -> None:
     await house.have("policy", house.signed.hold(Kind.POLICY, BODY))
     assert house.caretaker.policies == [BODY]
-    assert (house.line.fetched, house.signed.epochs) == ([], [7])
+    assert (house.lists.fetched, house.signed.epochs) == ([], [7])
 
 
 async def test_of_a_gazetteer_the_manifest_is_signed_and_the_list_that_it_names_is_fetched_once(house: House) -> None:
@@ -107,7 +102,7 @@ async def test_of_a_gazetteer_the_manifest_is_signed_and_the_list_that_it_names_
         await house.have("gazetteer", document)
     await house.desk.apply("gazetteer", "")
     assert house.caretaker.gazetteers == [NAMES, NAMES, b""]
-    assert house.line.fetched == [(LIST, len(NAMES))]
+    assert house.lists.fetched == [(LIST, len(NAMES))]
 
 
 async def test_what_is_not_signed_for_this_device_is_not_taken_though_it_lies_on_the_disk(house: House) -> None:
@@ -126,7 +121,7 @@ async def test_a_controller_that_does_not_answer_is_an_error_that_may_pass_and_w
     house: House,
 ) -> None:
     document = house.signed.hold(Kind.GAZETTEER, MANIFEST)
-    house.line.body = b""
+    house.lists.body = b""
     with pytest.raises(ControllerUnreachableError):
         await house.desk.obtain("gazetteer", document, stop_epoch=0)
     part = PartialDocument(house.folder.path, LIST, len(NAMES))
@@ -150,7 +145,7 @@ async def test_what_is_signed_as_a_manifest_and_is_none_is_refused_for_good(hous
     document = house.signed.hold(Kind.GAZETTEER, body)
     with pytest.raises(RequestError, match="manifest of the gazetteer"):
         await house.desk.obtain("gazetteer", document, stop_epoch=0)
-    assert house.line.fetched == []
+    assert house.lists.fetched == []
 
 
 async def test_without_a_document_the_configured_policy_holds_again(house: House) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from homebred_fleet.adapters import blob_folder
-from homebred_fleet.adapters.blob_folder import BlobFolder, ForEverySite
+from homebred_fleet.adapters.blob_folder import BlobFolder, FirstOf, ForEverySite
 from homebred_protocol.digests import digest_of
 
 BODY = b"version = 1\n"
@@ -90,3 +90,22 @@ def test_files_of_releases_are_every_sites(tmp_path: Path) -> None:
     blobs = BlobFolder(tmp_path)
     digest = blobs.keep(BODY)
     assert ForEverySite(blobs).for_site(digest, "east") == blobs.path_of(digest)
+
+
+class OfEast:
+    """Fulfils `ports.documents.Documents` for one site."""
+
+    def __init__(self, blobs: BlobFolder) -> None:
+        self._blobs = blobs
+
+    def for_site(self, digest: str, site: str) -> Path | None:
+        return self._blobs.path_of(digest) if site == "east" else None
+
+
+def test_what_another_folder_has_is_found_for_whom_it_is(tmp_path: Path) -> None:
+    releases, lists = BlobFolder(tmp_path / "releases"), BlobFolder(tmp_path / "lists")
+    both = FirstOf(ForEverySite(releases), OfEast(lists))
+    file, names = releases.keep(BODY), lists.keep(b"names")
+    assert both.for_site(file, "west") == releases.path_of(file)
+    assert both.for_site(names, "east") == lists.path_of(names)
+    assert both.for_site(names, "west") is None
