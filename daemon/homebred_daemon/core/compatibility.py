@@ -41,6 +41,11 @@ def refusal_of(release: Release, facts: DeviceFacts) -> Refusal | None:
     """Why the release does not fit this device; None: nothing in its constraints speaks against it."""
     wanted = release.constraints
     for code, is_met, sentence in (
+        (
+            "recipe_unknown",
+            not release.built_by,
+            f"a device is to build it by a recipe of {release.built_by}, and this version builds nothing",
+        ),
         ("engine_missing", wanted.engine in facts.engines, f"it needs the engine {wanted.engine}"),
         (
             "engine_version",

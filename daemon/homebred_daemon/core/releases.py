@@ -50,6 +50,8 @@ class Release:
     """What its engine's process may take on the gate; 0: no bound."""
     shadow: Shadow | None = None
     """How it is compared with what serves, on this device's own tasks; None: it is not."""
+    built_by: str = ""
+    """Engine whose recipe is to make its base here; empty: all that serves is among its files, or here already."""
     digests: Mapping[str, str] = field(init=False, repr=False, compare=False)
     """Digest by path."""
 
@@ -75,6 +77,7 @@ def release_of(manifest: ReleaseManifest, target: str, digest: str) -> Release:
         golden=manifest.gate.golden,
         maximum_memory_bytes=manifest.gate.maximum_memory_bytes,
         shadow=manifest.gate.shadow,
+        built_by="" if manifest.recipe is None else manifest.recipe.engine,
     )
 
 
@@ -91,6 +94,7 @@ def release_record(release: Release) -> Record:
         "constraints": {name: getattr(constraints, name) for name in _CONSTRAINTS},
         "golden": [{name: getattr(each, name) for name in _GOLDEN} for each in golden],
         "maximum_memory_bytes": release.maximum_memory_bytes,
+        **({"built_by": release.built_by} if release.built_by else {}),
         **({} if release.shadow is None else {"shadow": {name: getattr(release.shadow, name) for name in _SHADOW}}),
     }
 
@@ -114,6 +118,7 @@ def read_release(document: object) -> Release:
         golden=tuple(_golden(entry) for entry in fields.listed("golden")),
         maximum_memory_bytes=fields.integer("maximum_memory_bytes", 0) or 0,
         shadow=None if shadow is None else _shadow(shadow),
+        built_by=fields.text("built_by", "") or "",
     )
     fields.finish()
     if fields.problems:

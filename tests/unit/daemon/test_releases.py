@@ -7,9 +7,11 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.release_manifests import SMALL, WHOLE, written
 
-from homebred_daemon.core.releases import Release, ReleaseFile, read_release, release_record
+from homebred_daemon.core.releases import Release, ReleaseFile, read_release, release_of, release_record
 from homebred_protocol.documents.fields import DocumentError
+from homebred_protocol.documents.release import read_release as read_manifest
 from homebred_protocol.documents.release_values import Constraints, GoldenDemand, Shadow
 
 words = st.text(min_size=1, max_size=8)
@@ -28,6 +30,7 @@ releases = st.builds(
         max_size=3,
     ).map(tuple),
     maximum_memory_bytes=counts,
+    built_by=st.just("") | words,
     shadow=st.none() | st.builds(Shadow, outcomes=counts, longest_s=counts),
 )
 
@@ -51,3 +54,11 @@ def test_it_knows_its_files_by_path_and_its_length() -> None:
 def test_what_is_no_record_is_refused(document: object) -> None:
     with pytest.raises(DocumentError):
         read_release(document)
+
+
+def test_a_trusted_manifest_says_how_it_is_compared_and_what_it_would_have_built_here() -> None:
+    manifest = read_manifest(written(WHOLE))
+    release = release_of(manifest, "models/clinic/intake/7.json", "sha256:d")
+    assert (release.shadow, release.built_by) == (Shadow(outcomes=100, longest_s=86_400), "llamacpp")
+    plain = release_of(read_manifest(written(SMALL)), "models/clinic/intake/1.json", "sha256:d")
+    assert (plain.shadow, plain.built_by) == (None, "")
