@@ -103,8 +103,7 @@ class Machine:
         )
         async with self.pool.running(), self.recorder.running(), desk.running():
             self.answering = Answering(await standing_of(SITE, self.store, self.recorder), means)
-            self.shadowing = Shadowing(self.pool.guest, means, context_tokens=CONTEXT_TOKENS)
-            self.answering.heard = self.shadowing.heard
+            self.shadowing = self.answering.shadowed(self.pool.guest, context_tokens=CONTEXT_TOKENS)
             defects: list[BaseException] = []
             self.installing = Installing(self._means(clock), report_defect=defects.append)
             async with self.installing.running():

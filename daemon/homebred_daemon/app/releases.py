@@ -244,6 +244,7 @@ def _install_means(
         signer=signer,
         journal=around.journal,
         terms=_terms(settings.probation),
+        shadow=followed.answering.shadowed(followed.pool.guest, context_tokens=engine.context_tokens),
     )
 
 

@@ -43,7 +43,8 @@ from homebred_daemon.services.admission import Admission
 from homebred_daemon.services.asking import Asking, AttemptFailedError, Generated
 from homebred_daemon.services.cascading import Cascading
 from homebred_daemon.services.escalating import Escalating, EscalationFailedError, leaving_context
-from homebred_daemon.services.shadowing import Answered, Hears, unheard
+from homebred_daemon.services.guest import Guest
+from homebred_daemon.services.shadowing import Answered, Hears, Shadowing, unheard
 from homebred_daemon.services.standing import Means, Standing
 from homebred_daemon.services.summarising import summarised
 from homebred_daemon.services.way_out import NO_WAY_OUT, WayOut
@@ -68,8 +69,14 @@ class Answering:
         self.way_out = way_out
         """Set once at start, where the device has a cloud lane."""
         self.heard: Hears = unheard
-        """Hears of each task whose caller has its answer; set once at start, where newcomers answer again."""
+        """Hears of each task whose caller has its answer."""
         self._means = means
+
+    def shadowed(self, guest: Guest, *, context_tokens: int) -> Shadowing:
+        """Has newcomers answer its tasks again, from now on; call it once, at start."""
+        shadowing = Shadowing(guest, self._means, context_tokens=context_tokens)
+        self.heard = shadowing.heard
+        return shadowing
 
     async def route(self, accepted: AcceptedTask) -> Routed:
         """The decision and what would leave: nothing is recorded, and nothing is asked but for a summary.
