@@ -103,7 +103,7 @@ def test_a_device_finds_what_is_assigned_to_it_in_both_repositories_and_others_f
     signed.release("qa", "intake", 7)
     signed.publish()
     device, other = controller.enrol(), controller.enrol()
-    assert ask("assignments", "add", "models/qa/intake/7.json", "--device", device.id)["devices"] == 1
+    assert ask("release", "assign", "--elsewhere", "models/qa/intake/7.json", "--device", device.id)["devices"] == 1
     looking, others = (Looking(controller, one, signed, tmp_path) for one in (device, other))
     directed = looking.director().get_targetinfo("models/qa/intake/7.json")
     held = looking.image().get_targetinfo("models/qa/intake/7.json")
@@ -115,7 +115,7 @@ def test_a_device_finds_what_is_assigned_to_it_in_both_repositories_and_others_f
     assert custom["device"] == device.id
     assert custom["lease"]["expires_at_s"] - custom["lease"]["issued_at_s"] == 86_400
     assert others.wanted() == {}
-    assert ask("assignments", "list", "--filter", f"id=={device.id}")["releases"][0]["devices"] == 1
+    assert ask("release", "assigned", "--filter", f"id=={device.id}")["releases"][0]["devices"] == 1
 
 
 def test_under_a_stop_nobody_is_given_a_lease(
@@ -125,7 +125,7 @@ def test_under_a_stop_nobody_is_given_a_lease(
     signed.publish()
     device = controller.enrol()
     looking = Looking(controller, device, signed, tmp_path)
-    ask("assignments", "add", "models/qa/stopped/1.json", "--device", device.id)
+    ask("release", "assign", "--elsewhere", "models/qa/stopped/1.json", "--device", device.id)
     before = looking.wanted()["models/qa/stopped/1.json"]["lease"]["stop_epoch"]
     assert ask("stop", "on", "--reason", "recall")["stopped"]
     assert "lease" not in looking.wanted()["models/qa/stopped/1.json"]
@@ -155,14 +155,34 @@ def test_what_is_not_signed_is_not_assigned_and_no_number_falls(
     whom = ("--device", device.id)
 
     def refusal(path: str) -> str:
-        return str(ask("assignments", "add", path, *whom)["error"]["message"])
+        return str(ask("release", "assign", "--elsewhere", path, *whom)["error"]["message"])
 
     assert "is not in the image repository" in refusal("models/qa/triage/3.json")
     assert "names no target" in refusal("models/../triage/2.json")
-    assert ask("assignments", "add", "models/qa/triage/2.json", *whom)["devices"] == 1
+    assert ask("release", "assign", "--elsewhere", "models/qa/triage/2.json", *whom)["devices"] == 1
     assert "have a newer one already" in refusal("models/qa/triage/1.json")
     assert "is signed for site elsewhere" in refusal("policies/elsewhere/main/1.toml")
-    assert ask("assignments", "remove", "models/qa/triage", *whom)["devices"] == 1
+    assert ask("release", "withdraw", "models/qa/triage", *whom)["devices"] == 1
+
+
+def test_a_release_goes_to_devices_of_its_own_sites_alone_and_not_before_its_files_are_there(
+    controller: Controller, signed: SignedFleet, ask: Ask
+) -> None:
+    devices = [controller.enrol(controller.token(site=site)) for site in ("east", "west", "north")]
+    signed.release("qa", "bound", 1, site="east", sites=["east"])
+    signed.release("qa", "bound", 2, sites=["east", "west"])
+    signed.publish()
+    every = f"id in ({', '.join(device.id for device in devices)})"
+    for number, sites, strangers in ((1, "site east", "north, west"), (2, "sites east, west", "north")):
+        path = f"models/qa/bound/{number}.json"
+        told = ask("release", "assign", "--elsewhere", path, "--filter", every)["error"]
+        assert told["message"] == f"{path} is signed for {sites}, and some devices are at {strangers}"
+        assert "narrow whom you mean, such as with `site" in told["hint"]
+    path = "models/qa/bound/2.json"
+    own = f"{every} and site in (east, west)"
+    told = ask("release", "assign", path, "--filter", own)["error"]
+    assert "2 of 2 files of models/qa/bound/2.json are not on the controller" in told["message"]
+    assert ask("release", "assign", path, "--filter", own, "--elsewhere")["devices"] == 2
 
 
 def test_nobody_without_a_devices_certificate_learns_anything_and_no_name_leads_elsewhere(

@@ -24,6 +24,7 @@ from homebred_fleet.adapters.http_api.administration.context import Administrati
 from homebred_fleet.adapters.http_api.administration.mounting import admin_router
 from homebred_fleet.adapters.http_api.app import make_app
 from homebred_fleet.adapters.http_api.server import HttpsServer, Listening
+from homebred_fleet.adapters.release_shelf import ReleaseShelf
 from homebred_fleet.adapters.store import identities
 from homebred_fleet.adapters.store.administering import Administering
 from homebred_fleet.adapters.store.assignments import StoreDirections
@@ -125,6 +126,7 @@ def running_admin_server(tmp_path: Path, database: Database) -> Iterator[AdminSe
             changes=changes,
             revoking=stage.revoking,
             image=stage.image,
+            shelf=ReleaseShelf(stage.image, BlobFolder(tmp_path / "releases")),
             carrying=Carrying(
                 bundling=Bundling(directing, sources, sources), signed=sources, blobs=stage.blobs, max_life_s=86_400
             ),

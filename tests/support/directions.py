@@ -64,9 +64,9 @@ class PaperImage:
     held: dict[Target, Assigned] = field(default_factory=dict)
     bodies: dict[str, bytes] = field(default_factory=dict)
 
-    def put(self, target: Target, body: bytes = b"{}") -> Target:
+    def put(self, target: Target, body: bytes = b"{}", *, site: str = "") -> Target:
         digest = digest_of(body).removeprefix("sha256:")
-        self.held[target] = Assigned(path=target.path, length=len(body), sha256=digest)
+        self.held[target] = Assigned(path=target.path, length=len(body), sha256=digest, site=site)
         self.bodies[target.path] = body
         return target
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner, SSlibKey
+from tests.support.release_manifests import SMALL
 from tuf.api.metadata import TargetFile
 
 from homebred_fleet.adapters.durable_files import PUBLIC, make_folder, replace
@@ -77,8 +78,8 @@ def director_signing(*admins: str, threshold: int, online: str = "online") -> di
 
 
 def manifest(family: str, name: str, number: int, **more: object) -> bytes:
-    """As little as a release's manifest can say; `more` goes into it as it is."""
-    plain = {"version": 1, "kind": "release", "family": family, "id": name, "number": number, **more}
+    """A release's manifest, of files that are nowhere; `more` goes into it as it is."""
+    plain = SMALL | {"family": family, "id": name, "number": number, **more}
     return json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()
 
 

@@ -74,7 +74,7 @@ class ReleaseFleet:
 
     def assign(self, path: str, device: str) -> None:
         """Has a device run it."""
-        admin(self.controller, "assignments", "add", path, "--device", device)
+        admin(self.controller, "release", "assign", path, "--device", device)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from homebred_fleet.adapters.http_api.signed_metadata import metadata_router
 from homebred_fleet.adapters.library import FleetLibrary
 from homebred_fleet.adapters.logs import StructuredJournal
 from homebred_fleet.adapters.own_certificates import OwnCertificatesInFolder
+from homebred_fleet.adapters.release_shelf import ReleaseShelf
 from homebred_fleet.adapters.signed_files import SignedFiles
 from homebred_fleet.adapters.store.administering import Administering
 from homebred_fleet.adapters.store.assignments import StoreDirections
@@ -70,7 +71,8 @@ class Controller:
     image: PublishedImage
     director: FolderDirector
     signed: SignedFiles
-    release_files: ForEverySite
+    release_blobs: BlobFolder
+    """The files of releases."""
 
     def parts(self, server: HttpsServer) -> tuple[Part, ...]:
         """What runs beside the HTTPS server."""
@@ -103,7 +105,7 @@ class Controller:
         )
         devices = DeviceParts(
             documents=DocumentFiles(self.database, self.blobs),
-            blobs=self.release_files,
+            blobs=ForEverySite(self.release_blobs),
             broker=self.settings.broker_for_devices,
             roots=lambda: (self.image.newest_root, self.director.newest_root),
             now_s=unix_s,
@@ -119,6 +121,7 @@ class Controller:
             changes=changes,
             revoking=self.revoking,
             image=self.image,
+            shelf=ReleaseShelf(self.image, self.release_blobs),
             carrying=self.carrying(),
             clock=unix_s,
         )
@@ -168,10 +171,10 @@ def assembled(settings: Settings, journal: StructuredJournal) -> Controller:
     releases = settings.releases
     director = FolderDirector(releases.director / PUBLISHED, releases.online_key, started_at_s=unix_s())
     signed = _signed(database, image, director)
-    release_files = ForEverySite(BlobFolder(settings.paths.state_dir / "blobs"))
+    release_blobs = BlobFolder(settings.paths.state_dir / "blobs")
     link = linked(
         database,
-        FleetLibrary(identities, signed, FirstOf(release_files, DocumentFiles(database, blobs))),
+        FleetLibrary(identities, signed, FirstOf(ForEverySite(release_blobs), DocumentFiles(database, blobs))),
         journal,
         make_connection=lambda hand_over: MqttThread(_endpoint(settings, folder), hand_over, name="hub"),
         now_s=unix_s,
@@ -194,7 +197,7 @@ def assembled(settings: Settings, journal: StructuredJournal) -> Controller:
         image=image,
         director=director,
         signed=signed,
-        release_files=release_files,
+        release_blobs=release_blobs,
     )
 
 

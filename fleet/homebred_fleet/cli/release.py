@@ -1,4 +1,4 @@
-"""`homebred-fleet release`: build what may be signed for devices, look at what was built. It needs no controller."""
+"""`homebred-fleet release`: build what may be signed for devices, and look at what was built."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from homebred_fleet.adapters.release_building import Built, build_release
 from homebred_fleet.adapters.release_folder import Condition, ReleaseFolder, read_manifest_file
+from homebred_fleet.cli import release_assigning
 from homebred_fleet.cli.exits import Exit, write_json
 from homebred_fleet.cli.options import JsonOption
 from homebred_fleet.cli.progress import byte_progress
@@ -18,12 +19,14 @@ from homebred_protocol.documents.release import document_of
 from homebred_protocol.documents.release_values import ReleaseManifest
 
 app = typer.Typer(add_completion=False)
+for asking_command in release_assigning.COMMANDS:
+    app.command()(asking_command)
 _DECIMALS_FROM = 1_000
 
 
 @app.callback()
 def release() -> None:
-    """Build what may be signed for devices, and look at what was built."""
+    """Build what may be signed for devices, and have them run it."""
 
 
 @app.command()

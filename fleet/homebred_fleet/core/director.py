@@ -35,6 +35,8 @@ class Assigned:
     length: int
     sha256: str
     """Hexadecimal."""
+    site: str = ""
+    """The only one whose devices may take it; empty: any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -140,15 +140,17 @@ class Administering:
             self._note(connection, doer, "document.add", digest, {"site": site, "bytes": len(body)})
         return digest
 
-    def assign_release(self, doer: Admin, whom: Target, release: SignedTarget, held: DocumentRef) -> int:
-        """Has devices run what the image repository holds, once each has proved it on itself; how many.
+    def assign_release(
+        self, doer: Admin, whom: Target, release: SignedTarget, held: DocumentRef, *, sites: Collection[str] = ()
+    ) -> int:
+        """Has devices run what is signed, a release at these sites alone (none: at any); how many.
 
         The devices hear of it by a new version of their desired state, and of what exactly from the director. Of a
         policy or gazetteer the desired state names the digest, too.
         """
         with self._database.writing() as connection:
             meant = self._meant(connection, whom)
-            _check_site(release, meant)
+            _check_site(release, {release.group} if release.kind.is_for_a_site else sites, meant)
             numbers = {number: device for number, device, _ in meant}
             newer = assignments.assign(connection, numbers, release, by=doer.name, now_s=self._clock())
             if newer:
@@ -301,12 +303,15 @@ class Administering:
         audit.append(connection, at_s=self._clock(), actor=doer.name, action=action, target=target, details=details)
 
 
-def _check_site(release: SignedTarget, meant: list[tuple[int, str, str]]) -> None:
-    strangers = sorted({site for _, _, site in meant} - {release.group}) if release.kind.is_for_a_site else []
+def _check_site(release: SignedTarget, sites: Collection[str], meant: list[tuple[int, str, str]]) -> None:
+    strangers = sorted({site for _, _, site in meant} - {*sites}) if sites else []
     if strangers:
+        own = sorted(sites)
+        narrowed = f"site=={own[0]}" if len(own) == 1 else f"site in ({', '.join(own)})"
         raise RequestError(
-            f"{release.path} is signed for site {release.group}, and some devices are at {', '.join(strangers[:5])}",
-            hint=f"narrow whom you mean, such as with `site=={release.group}`",
+            f"{release.path} is signed for {'site' if len(own) == 1 else 'sites'} {', '.join(own)}, "
+            f"and some devices are at {', '.join(strangers[:5])}",
+            hint=f"narrow whom you mean, such as with `{narrowed}`",
         )
 
 

@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from tuf.api.metadata import TargetFile
 from typing_extensions import override
 
 from homebred_fleet.adapters.tuf_repository.director import OnlineDirector
@@ -140,7 +141,12 @@ def _targets_in(generation: Path) -> dict[str, Assigned]:
     found = published_metadata(generation)
     signed = (metadata.signed for role, metadata in found.items() if role not in TOP_ROLES)
     return {
-        path: Assigned(path=path, length=file.length, sha256=file.hashes["sha256"])
+        path: Assigned(path=path, length=file.length, sha256=file.hashes["sha256"], site=_site_of(file))
         for one in signed
         for path, file in one.targets.items()
     }
+
+
+def _site_of(file: TargetFile) -> str:
+    custom = file.custom
+    return str(custom.get("site", "")) if isinstance(custom, dict) else ""

@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI, Query, Request
 
 from homebred_fleet.adapters.blob_folder import BlobFolder
 from homebred_fleet.adapters.http_api.access import admin_of
+from homebred_fleet.adapters.release_shelf import ReleaseShelf
 from homebred_fleet.adapters.store.administering import Administering
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.core.admin_actions import ROLE_OF
@@ -49,6 +50,7 @@ class Administration:
     changes: Administering
     revoking: Revokes
     image: Image
+    shelf: ReleaseShelf
     carrying: Carrying
     clock: Callable[[], int]
     """Unix seconds."""

@@ -27,6 +27,8 @@ class ReleaseAssignment(Targeted):
     """A signed target for some devices."""
 
     path: str = Field(max_length=200)
+    elsewhere: bool = False
+    """Whether its files lie somewhere else than on the controller."""
 
 
 class ReleaseWithdrawal(Targeted):
@@ -60,7 +62,9 @@ def assign(
     if target.kind.is_for_a_site:
         _must_be_fit(parts, target, parts.image.body(assigned))
     held = DocumentRef(digest=f"sha256:{assigned.sha256}", length=assigned.length)
-    return {"path": target.path, "devices": parts.changes.assign_release(doer, body.target(), target, held)}
+    sites = parts.shelf.sites_of(target, assigned, elsewhere=body.elsewhere)
+    devices = parts.changes.assign_release(doer, body.target(), target, held, sites=sites)
+    return {"path": target.path, "devices": devices}
 
 
 @router.post("/releases/withdrawals")
@@ -95,7 +99,8 @@ def _held(parts: Administration, target: Target) -> Assigned:
     if assigned is None:
         raise NotFoundError(
             f"{target.path} is not in the image repository",
-            hint="`homebred-fleet repository add`, have it signed, `homebred-fleet repository publish`",
+            hint="`homebred-fleet repository add`, have it signed, `repository publish`; then, where that is another "
+            "machine, `repository upload`",
         )
     return assigned
 

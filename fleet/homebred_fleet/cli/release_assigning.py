@@ -1,4 +1,4 @@
-"""`homebred-fleet assignments`: which devices should run what was signed for them."""
+"""The commands of `homebred-fleet release` that say which devices should run what was signed: they ask a controller."""
 
 from __future__ import annotations
 
@@ -12,18 +12,13 @@ from homebred_fleet.cli.options import JsonOption
 from homebred_fleet.cli.showing import show_table, time_text
 from homebred_fleet.core.durations import counted
 
-app = typer.Typer(add_completion=False)
 
-
-@app.callback()
-def assignments() -> None:
-    """Say which devices should run what was signed for them, and see it."""
-
-
-@app.command()
-def add(
+def assign(
     path: Annotated[str, typer.Argument(metavar="PATH", help="As it is signed, such as models/qa/intake/7.json.")],
     *,
+    elsewhere: Annotated[
+        bool, typer.Option("--elsewhere", help="Its files lie where devices look besides: a site's mirror, a store.")
+    ] = False,
     device: DeviceOption = "",
     filter_text: FilterOption = "",
     cohort: CohortOption = "",
@@ -31,7 +26,7 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Have devices take it up in place of an older one; each proves it on itself before it serves it."""
-    body = {"path": path, **target(device, filter_text, cohort)}
+    body = {"path": path, "elsewhere": elsewhere, **target(device, filter_text, cohort)}
     found = asking(profile).send("POST", "releases", "assignments", body=body)
     if as_json:
         write_json(found)
@@ -40,8 +35,7 @@ def add(
     typer.echo("next: homebred-fleet devices list --filter 'not desired==in_step'")
 
 
-@app.command()
-def remove(
+def withdraw(
     line: Annotated[str, typer.Argument(metavar="LINE", help="A path without its number, such as models/qa/intake.")],
     *,
     device: DeviceOption = "",
@@ -59,8 +53,7 @@ def remove(
         typer.echo(f"{found['line']} is asked of {counted(found['devices'], 'device')} no longer")
 
 
-@app.command("list")
-def list_(*, filter_text: FilterOption = "", profile: ProfileOption = None, as_json: JsonOption = False) -> None:
+def assigned(*, filter_text: FilterOption = "", profile: ProfileOption = None, as_json: JsonOption = False) -> None:
     """List what is assigned, with how many devices should run it."""
     found = asking(profile).get("releases", filter=filter_text)
     if as_json:
@@ -68,3 +61,6 @@ def list_(*, filter_text: FilterOption = "", profile: ProfileOption = None, as_j
         return
     rows = [(one["path"], one["devices"], time_text(one["set_at_s"])) for one in found["releases"]]
     show_table(("target", "devices", "last assigned"), rows, none="nothing is assigned")
+
+
+COMMANDS = (assign, withdraw, assigned)
