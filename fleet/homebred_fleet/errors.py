@@ -7,7 +7,8 @@
     │   ├── NotPermittedError
     │   ├── NotFoundError
     │   ├── ConflictError
-    │   └── OverloadedError
+    │   ├── OverloadedError
+    │   └── NoRoomError
     ├── StoreError           the database cannot be used
     │   ├── StoreBusyError   … at present: locked, full, away; the same again may succeed
     │   └── NewerStoreError  … by this version: a newer one made it
@@ -93,6 +94,13 @@ class OverloadedError(RequestError):
     def __init__(self, message: str = "", *, hint: str = "", retry_after_s: int = 60) -> None:
         super().__init__(message, hint=hint)
         self.retry_after_s = retry_after_s
+
+
+class NoRoomError(RequestError):
+    """The controller's disk has no room for it."""
+
+    code = "no_room"
+    hint = "make room on the controller's disk"
 
 
 class StoreError(FleetError):

@@ -116,6 +116,9 @@ class ReleaseSettings(_Section):
     max_lease_days: int = Field(
         default=90, ge=1, le=366, description="Longest life of what is carried to devices, days: no stop reaches it."
     )
+    disk_reserve_mb: int = Field(
+        default=1024, ge=0, le=10_000_000, description="Stays free where releases' files are uploaded to, megabytes."
+    )
 
 
 class TelemetrySettings(_Section):

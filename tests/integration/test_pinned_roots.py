@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from tests.support import image_repository
 from tests.support.broker import now_s
 from tests.support.command_line import Ended, fleet_here, homebred
 from tests.support.controller import Controller, running_controller
-from tests.support.image_repository import SignedFleet, TestKey, key
+from tests.support.image_repository import SignedFleet, TestKey, key, write_online_key
 from tests.support.recorded_journal import RecordedJournal
 
 from homebred_daemon.adapters.fleet_https import ControllerHttps
@@ -42,10 +41,7 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def controller(tmp_path_factory: pytest.TempPathFactory, signed: Path) -> Iterator[Controller]:
     folder = tmp_path_factory.mktemp("fleet")
-    online = folder / "online.key"
-    online.touch(mode=0o600)
-    private = key("online", Purpose.ONLINE).signer._private_key
-    online.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    online = write_online_key(folder / "online.key")
     settings = {
         "RELEASES__IMAGE": str(signed / "image"),
         "RELEASES__DIRECTOR": str(signed / "director-root"),

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from tests.support.broker import found, now_s
@@ -16,6 +17,7 @@ from homebred_fleet.adapters import x509_making as making
 from homebred_fleet.adapters.admin_client import AdminClient
 from homebred_fleet.adapters.admin_profile import Profile
 from homebred_fleet.adapters.blob_folder import BlobFolder
+from homebred_fleet.adapters.blob_uploads import BlobUploads
 from homebred_fleet.adapters.bundle_sources import BundleSources
 from homebred_fleet.adapters.certificate_authority import CertificateAuthority
 from homebred_fleet.adapters.fleet_folder import FleetFolder, KeyPair
@@ -24,12 +26,16 @@ from homebred_fleet.adapters.http_api.administration.context import Administrati
 from homebred_fleet.adapters.http_api.administration.mounting import admin_router
 from homebred_fleet.adapters.http_api.app import make_app
 from homebred_fleet.adapters.http_api.server import HttpsServer, Listening
+from homebred_fleet.adapters.publishing import Publishing
 from homebred_fleet.adapters.release_shelf import ReleaseShelf
 from homebred_fleet.adapters.store import identities
 from homebred_fleet.adapters.store.administering import Administering
 from homebred_fleet.adapters.store.assignments import StoreDirections
 from homebred_fleet.adapters.store.database import Database
+from homebred_fleet.adapters.tuf_repository.folder import PUBLISHED
+from homebred_fleet.adapters.tuf_repository.serving import FolderDirector
 from homebred_fleet.core.admins import Admin
+from homebred_fleet.core.keyholders import Purpose
 from homebred_fleet.services.bundling import Bundling
 from homebred_fleet.services.directing import Directing
 
@@ -61,6 +67,30 @@ class AdminServer:
     port: int = 0
     wakes: int = 0
     image: PaperImage = field(default_factory=PaperImage)
+    max_bytes: int = 64 * 1024 * 1024
+    """Of an upload."""
+    reserve_bytes: int = 0
+
+    @cached_property
+    def releases(self) -> BlobFolder:
+        """The files of releases."""
+        return BlobFolder(self.folder.path / "releases")
+
+    @cached_property
+    def publishing(self) -> Publishing:
+        """What takes uploads."""
+        arrived = BlobFolder(self.folder.path / "arrived")
+        online = self.folder.path / "online.key"
+        director = FolderDirector(self.served[Purpose.DIRECTOR] / PUBLISHED, online, started_at_s=0)
+        return Publishing(self._into(self.releases), self._into(arrived), arrived, self.served, director)
+
+    def _into(self, blobs: BlobFolder) -> BlobUploads:
+        return BlobUploads(blobs, max_bytes=self.max_bytes, reserve_bytes=self.reserve_bytes, now_s=now_s)
+
+    @property
+    def served(self) -> dict[Purpose, Path]:
+        """Where both repositories are served from."""
+        return {purpose: self.folder.path / purpose.value for purpose in (Purpose.IMAGE, Purpose.DIRECTOR)}
 
     def client(self, role: str, *, known: bool = True) -> AdminClient:
         """A client with a certificate of an admin of this role; one that the controller does not know."""
@@ -126,7 +156,8 @@ def running_admin_server(tmp_path: Path, database: Database) -> Iterator[AdminSe
             changes=changes,
             revoking=stage.revoking,
             image=stage.image,
-            shelf=ReleaseShelf(stage.image, BlobFolder(tmp_path / "releases")),
+            shelf=ReleaseShelf(stage.image, stage.releases),
+            publishing=stage.publishing,
             carrying=Carrying(
                 bundling=Bundling(directing, sources, sources), signed=sources, blobs=stage.blobs, max_life_s=86_400
             ),

@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from securesystemslib.signer import CryptoSigner, SSlibKey
 from tests.support.release_manifests import SMALL
 from tuf.api.metadata import TargetFile
@@ -57,6 +58,14 @@ def _key(name: str, purpose: Purpose) -> TestKey:
     signer = CryptoSigner(private)
     public = public_key(private, name, purpose)
     return TestKey(signer=signer, public=public, holder=Holder(key_id=public.keyid, name=name))
+
+
+def write_online_key(path: Path) -> Path:
+    """The controller's own key, where its settings say."""
+    path.touch(mode=0o600)
+    private = key("online", Purpose.ONLINE).signer._private_key
+    path.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return path
 
 
 def signing(*names: str, threshold: int = 1, purpose: Purpose = Purpose.IMAGE) -> Signing:

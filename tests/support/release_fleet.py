@@ -16,9 +16,6 @@ from tests.support.image_repository import SignedFleet
 from tests.support.signing_controller import signing_controller
 from tests.support.specialists import write_specialist
 
-from homebred_fleet.adapters.blob_folder import BlobFolder
-from homebred_fleet.config import load
-
 SPECIALIST, WORKFLOW = "parrot", "say.again"
 ROWS = tuple({"input": f"line {number}", "expected": f"line {number}"} for number in range(30))
 """So many that what says them all again is above the floor."""
@@ -67,9 +64,7 @@ class ReleaseFleet:
         path = f"models/qa/{specialist}/{number}.json"
         self.signed.image.add(path, (bundle / "manifest.json").read_bytes(), "", self.signed.now_s)
         self.signed.publish()
-        blobs = BlobFolder(load(self.controller.folder.settings, {}, {}).paths.state_dir / "blobs")
-        for blob in (bundle / "blobs" / "sha256").iterdir():
-            blobs.keep_file(blob)
+        admin(self.controller, "release", "publish", bundle)
         return path
 
     def assign(self, path: str, device: str) -> None:

@@ -12,12 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from tests.support.broker import now_s
 from tests.support.controller import Controller, running_controller
-from tests.support.image_repository import SignedFleet, key
-
-from homebred_fleet.core.keyholders import Purpose
+from tests.support.image_repository import SignedFleet, write_online_key
 
 
 class SigningController:
@@ -50,10 +47,7 @@ class SigningController:
 def signing_controller(folder: Path, **settings: str) -> Iterator[SigningController]:
     """Runs until the end of the block; the image repository is empty, and both have been published."""
     fleet = SignedFleet(folder / "signed", now_s=now_s())
-    online = folder / "online.key"
-    online.touch(mode=0o600)
-    private = key("online", Purpose.ONLINE).signer._private_key
-    online.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    online = write_online_key(folder / "online.key")
     settings |= {
         "RELEASES__IMAGE": str(fleet.image_folder.parent),
         "RELEASES__DIRECTOR": str(fleet.director_root.published.parent),

@@ -19,6 +19,7 @@ from homebred_fleet.errors import (
     ConflictError,
     ControllerUnreachableError,
     FleetError,
+    NoRoomError,
     NotFoundError,
     NotPermittedError,
     OverloadedError,
@@ -40,6 +41,7 @@ _BY_STATUS: Final[Mapping[int, type[FleetError]]] = {
     404: NotFoundError,
     409: ConflictError,
     503: StoreBusyError,
+    507: NoRoomError,
 }
 
 
@@ -56,9 +58,9 @@ class AdminClient:
         """What there is at a path."""
         return self._json("GET", path, params)
 
-    def send(self, method: str, *path: str, body: object = None) -> dict[str, Any]:
-        """Has something done, told as JSON."""
-        return self._json(method, path, {}, json.dumps(body).encode(), "application/json")
+    def send(self, method: str, *path: str, body: object = None, within_s: float = 0.0) -> dict[str, Any]:
+        """Has something done, told as JSON; `within_s` where its answer may take longer than others."""
+        return self._json(method, path, {}, json.dumps(body).encode(), "application/json", within_s=within_s)
 
     def upload(self, *path: str, body: bytes, **params: str | int | None) -> dict[str, Any]:
         """Sends bytes as they are."""
@@ -99,9 +101,16 @@ class AdminClient:
                 return
 
     def _json(
-        self, method: str, path: tuple[str, ...], params: Params, body: bytes | None = None, kind: str = ""
+        self,
+        method: str,
+        path: tuple[str, ...],
+        params: Params,
+        body: bytes | None = None,
+        kind: str = "",
+        *,
+        within_s: float = 0.0,
     ) -> dict[str, Any]:
-        answer = self._ask(method, path, params, body, kind)
+        answer = self._ask(method, path, params, body, kind, within_s=within_s)
         try:
             found: dict[str, Any] = json.loads(answer)
         except ValueError:
@@ -110,8 +119,17 @@ class AdminClient:
             ) from None
         return found
 
-    def _ask(self, method: str, path: tuple[str, ...], params: Params, body: bytes | None, kind: str) -> bytes:
-        connection = self._connection()
+    def _ask(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        params: Params,
+        body: bytes | None,
+        kind: str,
+        *,
+        within_s: float = 0.0,
+    ) -> bytes:
+        connection = self._connection(within_s)
         try:
             connection.request(method, _target(path, params), body, {"Content-Type": kind} if kind else {})
             answer = connection.getresponse()
@@ -125,9 +143,10 @@ class AdminClient:
             raise _refusal(status, told, retry_after)
         return told
 
-    def _connection(self) -> http.client.HTTPSConnection:
+    def _connection(self, within_s: float = 0.0) -> http.client.HTTPSConnection:
+        timeout_s = within_s or self._timeout_s
         return http.client.HTTPSConnection(
-            self._profile.host, self._profile.port, timeout=self._timeout_s, context=self._context
+            self._profile.host, self._profile.port, timeout=timeout_s, context=self._context
         )
 
 

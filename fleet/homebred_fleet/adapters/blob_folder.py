@@ -1,6 +1,7 @@
 """Bytes by their digest, in a folder: whole after a kill or a power cut, or not there. Documents, and releases' files.
 
-It knows neither what they mean nor for whom they are: the table `documents` does of documents. Nothing is removed.
+It knows neither what they mean nor for whom they are: the table `documents` does of documents. Nothing goes unless
+somebody says what is needed.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,7 @@ class BlobFolder:
     """One folder; it is made where it is not there."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         _make(folder)
         for leftover in folder.glob(f"{_LEFTOVER_PREFIX}*"):  # of a kill, before this process began to write
             leftover.unlink(missing_ok=True)
@@ -58,6 +59,39 @@ class BlobFolder:
                 self._put(iter(lambda: file.read(_PIECE_BYTES), b""), digest)
         return digest
 
+    def adopt(self, part: Path, digest: str) -> bool:
+        """Has a file of the same file system be a blob, once all of it was read; False: it has another digest.
+
+        Raises:
+            OSError: it cannot be read or moved.
+        """
+        path = self._place(digest)
+        if path is None or not part.is_file() or _digest_of_file(part) != digest:
+            return False
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        _make(path.parent)
+        part.rename(path)
+        _flush(path.parent)
+        _flush(self.folder)
+        return True
+
+    def remove_all_but(self, needed: Collection[str], *, older_than_s: float) -> None:
+        """Removes what nobody needs, and nobody has written since that time (Unix seconds).
+
+        Raises:
+            OSError: the folder may not be written.
+        """
+        names = {self.name_of(digest) for digest in needed}
+        for path in self.folder.glob("??/*"):
+            if path.name not in names and path.stat().st_mtime < older_than_s:
+                path.unlink(missing_ok=True)
+
+    def name_of(self, digest: str) -> str | None:
+        """What a blob's file is called; None: it is no digest."""
+        found = _DIGEST.fullmatch(digest)
+        return None if found is None else found[1]
+
     def path_of(self, digest: str) -> Path | None:
         """The file with these bytes; None: there is none, or it is no digest."""
         path = self._place(digest)
@@ -76,7 +110,7 @@ class BlobFolder:
         if path is None:
             raise AssertionError("a digest of our own is none")
         _make(path.parent)
-        descriptor, name = tempfile.mkstemp(prefix=_LEFTOVER_PREFIX, dir=self._folder)
+        descriptor, name = tempfile.mkstemp(prefix=_LEFTOVER_PREFIX, dir=self.folder)
         new = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -94,8 +128,8 @@ class BlobFolder:
 
     def _place(self, digest: str) -> Path | None:
         """A name from outside becomes a path here alone."""
-        found = _DIGEST.fullmatch(digest)
-        return None if found is None else self._folder / found[1][:2] / found[1]
+        name = self.name_of(digest)
+        return None if name is None else self.folder / name[:2] / name
 
     def _holds(self, path: Path, digest: str) -> bool:
         return path.is_file() and self.read(digest) is not None

@@ -61,9 +61,13 @@ class ReleaseFolder:
         found = {path.name for path in self._blobs.iterdir()} if self._blobs.is_dir() else set()
         return Condition(missing=tuple(missing), damaged=tuple(damaged), strangers=tuple(sorted(found - names)))
 
+    def blob(self, digest: str) -> Path:
+        """Where a file of it lies, if it does."""
+        return self._blobs / digest.removeprefix("sha256:")
+
     def _is_sound(self, digest: str, length: int, *, reads: bool) -> bool | None:
         """None: there is nothing of that name."""
-        path = self._blobs / digest.removeprefix("sha256:")
+        path = self.blob(digest)
         try:
             with opened(path) as file:
                 if os.fstat(file.fileno()).st_size != length:

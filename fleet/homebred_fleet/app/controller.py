@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 
 from homebred_fleet.adapters.blob_folder import BlobFolder, FirstOf, ForEverySite
+from homebred_fleet.adapters.blob_uploads import BlobUploads
 from homebred_fleet.adapters.broker_control import Address, BrokerOnThisMachine
 from homebred_fleet.adapters.bundle_sources import BundleSources
 from homebred_fleet.adapters.certificate_authority import CertificateAuthority
@@ -26,6 +27,7 @@ from homebred_fleet.adapters.http_api.signed_metadata import metadata_router
 from homebred_fleet.adapters.library import FleetLibrary
 from homebred_fleet.adapters.logs import StructuredJournal
 from homebred_fleet.adapters.own_certificates import OwnCertificatesInFolder
+from homebred_fleet.adapters.publishing import Publishing
 from homebred_fleet.adapters.release_shelf import ReleaseShelf
 from homebred_fleet.adapters.signed_files import SignedFiles
 from homebred_fleet.adapters.store.administering import Administering
@@ -36,11 +38,13 @@ from homebred_fleet.adapters.store.identities import IdentityStore
 from homebred_fleet.adapters.store.retained import RetainedEvents, RetainedHours, RetainedStarts
 from homebred_fleet.adapters.system_clock import unix_s
 from homebred_fleet.adapters.tuf_repository.folder import PUBLISHED
+from homebred_fleet.adapters.tuf_repository.receiving import MAX_LISTING_BYTES
 from homebred_fleet.adapters.tuf_repository.serving import FolderDirector, PublishedImage
 from homebred_fleet.app.linking import Link, linked
 from homebred_fleet.core.attempts import Attempts
 from homebred_fleet.core.durations import DAY_S
 from homebred_fleet.core.enrolment import CERTIFICATES_A_DAY
+from homebred_fleet.core.keyholders import Purpose
 from homebred_fleet.services.bundling import Bundling
 from homebred_fleet.services.directing import Directing
 from homebred_fleet.services.enrolling import Enrolling
@@ -51,6 +55,9 @@ from homebred_fleet.settings import Settings
 from homebred_protocol.mqtt import Credentials, Endpoint
 from homebred_protocol.mqtt_thread import MqttThread
 
+MEGABYTE = 1_000_000
+MAX_BLOB_BYTES = 1_000_000_000_000
+"""Of one file of a release: more than any model has."""
 Part = Callable[[], Coroutine[None, None, None]]
 """Runs until it is cancelled; what it raises ends the controller."""
 
@@ -123,19 +130,31 @@ class Controller:
             image=self.image,
             shelf=ReleaseShelf(self.image, self.release_blobs),
             carrying=self.carrying(),
+            publishing=self._publishing(),
             clock=unix_s,
         )
 
     def carrying(self) -> Carrying:
         """What is carried to devices."""
-        blobs = BlobFolder(self.settings.paths.state_dir / "blobs")
-        sources = BundleSources(self.signed.image, self.signed.director_roots, blobs)
+        sources = BundleSources(self.signed.image, self.signed.director_roots, self.release_blobs)
         directing = Directing(StoreDirections(self.database), self.image, self.director, now_s=unix_s)
         return Carrying(
             bundling=Bundling(directing, sources, sources),
             signed=sources,
-            blobs=blobs,
+            blobs=self.release_blobs,
             max_life_s=self.settings.releases.max_lease_days * DAY_S,
+        )
+
+    def _publishing(self) -> Publishing:
+        releases = self.settings.releases
+        arrived = BlobFolder(self.settings.paths.state_dir / "arrived")
+        reserve_bytes = releases.disk_reserve_mb * MEGABYTE
+        return Publishing(
+            BlobUploads(self.release_blobs, max_bytes=MAX_BLOB_BYTES, reserve_bytes=reserve_bytes, now_s=unix_s),
+            BlobUploads(arrived, max_bytes=MAX_LISTING_BYTES, reserve_bytes=reserve_bytes, now_s=unix_s),
+            arrived,
+            {Purpose.IMAGE: releases.image, Purpose.DIRECTOR: releases.director},
+            self.director,
         )
 
     def server(self) -> HttpsServer:

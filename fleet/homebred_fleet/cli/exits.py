@@ -39,6 +39,7 @@ OF_CODE = {
     "not_permitted": Exit.REFUSED,
     "certificate_needed": Exit.REFUSED,
     "conflict": Exit.REFUSED,
+    "other_bytes": Exit.REFUSED,
     "rate_limited": Exit.REFUSED,
 }
 """Exit status by error code; every other code is FAILED."""

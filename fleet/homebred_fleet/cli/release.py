@@ -9,19 +9,18 @@ import typer
 
 from homebred_fleet.adapters.release_building import Built, build_release
 from homebred_fleet.adapters.release_folder import Condition, ReleaseFolder, read_manifest_file
-from homebred_fleet.cli import release_assigning
+from homebred_fleet.cli import publishing, release_assigning
 from homebred_fleet.cli.exits import Exit, write_json
 from homebred_fleet.cli.options import JsonOption
 from homebred_fleet.cli.progress import byte_progress
-from homebred_fleet.cli.showing import printable, show_fields, show_table
+from homebred_fleet.cli.showing import printable, show_fields, show_table, size_text
 from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.release import document_of
 from homebred_protocol.documents.release_values import ReleaseManifest
 
 app = typer.Typer(add_completion=False)
-for asking_command in release_assigning.COMMANDS:
+for asking_command in (publishing.publish, *release_assigning.COMMANDS):
     app.command()(asking_command)
-_DECIMALS_FROM = 1_000
 
 
 @app.callback()
@@ -73,16 +72,6 @@ def show(
         _show(manifest, body, condition)
     if condition is not None and not condition.is_whole:
         raise typer.Exit(Exit.NEGATIVE)
-
-
-def size_text(length: int) -> str:
-    """A length as people say it."""
-    size, unit = float(length), "bytes"
-    for bigger in ("kB", "MB", "GB", "TB"):
-        if size < _DECIMALS_FROM:
-            break
-        size, unit = size / 1_000, bigger
-    return f"{length} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
 
 
 def _built_document(built: Built, target: Path) -> dict[str, Any]:

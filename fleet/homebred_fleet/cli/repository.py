@@ -13,7 +13,7 @@ from homebred_fleet.adapters.tuf_repository.air_gap import MAX_BYTES
 from homebred_fleet.adapters.tuf_repository.changes import said
 from homebred_fleet.adapters.tuf_repository.contents import RoleStanding
 from homebred_fleet.adapters.tuf_repository.repository import Repository
-from homebred_fleet.cli import repository_changes
+from homebred_fleet.cli import publishing, repository_changes
 from homebred_fleet.cli.asking import body_of
 from homebred_fleet.cli.exits import Exit, write_json
 from homebred_fleet.cli.options import JsonOption
@@ -34,7 +34,7 @@ from homebred_fleet.core.keyholders import Purpose
 from homebred_fleet.core.repository_rules import Freshness
 
 app = typer.Typer(add_completion=False)
-for change in repository_changes.COMMANDS:
+for change in (*repository_changes.COMMANDS, publishing.upload, publishing.served):
     app.command()(change)
 
 

@@ -15,6 +15,8 @@ PIPED_WIDTH: Final = 10_000
 """Where nobody looks, nothing is cut off."""
 SHORT_DIGEST: Final = 12
 
+_DECIMALS_FROM = 1_000
+
 
 def show_table(head: Sequence[str], rows: Sequence[Sequence[Any]], *, none: str) -> None:
     """A table on standard output; where there are no rows, a sentence."""
@@ -67,6 +69,16 @@ def ago(at_s: int | None, now_s: int) -> str:
 def labels_text(labels: Mapping[str, str]) -> str:
     """`role=kiosk ward=2`."""
     return " ".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def size_text(length: int) -> str:
+    """A length as people say it."""
+    size, unit = float(length), "bytes"
+    for bigger in ("kB", "MB", "GB", "TB"):
+        if size < _DECIMALS_FROM:
+            break
+        size, unit = size / 1_000, bigger
+    return f"{length} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
 
 
 def short(digest: str) -> str:

@@ -31,6 +31,8 @@ ROLE_OF: Final[Mapping[str, str]] = MappingProxyType(
         "release.assign": "publisher",
         "release.withdraw": "publisher",
         "release.reset": "publisher",
+        "release.publish": "publisher",  # to the controller; who signs decides what may run
+        "repository.publish": "publisher",
         "receipt.read": "viewer",
         "receipt.import": "operator",
         "document.read-names": "publisher",  # of patients and clients

@@ -109,3 +109,25 @@ def test_what_another_folder_has_is_found_for_whom_it_is(tmp_path: Path) -> None
     assert both.for_site(file, "west") == releases.path_of(file)
     assert both.for_site(names, "east") == lists.path_of(names)
     assert both.for_site(names, "west") is None
+
+
+def test_a_file_is_adopted_for_what_its_digest_says_alone(tmp_path: Path) -> None:
+    blobs, part = BlobFolder(tmp_path), tmp_path / ".part"
+    assert not blobs.adopt(part, digest_of(BODY))
+    part.write_bytes(BODY)
+    assert not blobs.adopt(part, digest_of(b"other"))
+    assert blobs.adopt(part, digest_of(BODY))
+    assert blobs.read(digest_of(BODY)) == BODY
+    assert not part.exists()
+
+
+def test_what_nobody_needs_goes_once_it_is_old(tmp_path: Path) -> None:
+    blobs = BlobFolder(tmp_path)
+    needed, other = blobs.keep(BODY), blobs.keep(b"other")
+    path = blobs.path_of(other)
+    assert path is not None
+    written_s = path.stat().st_mtime
+    blobs.remove_all_but([needed], older_than_s=written_s - 1)
+    assert blobs.path_of(other) is not None
+    blobs.remove_all_but([needed], older_than_s=written_s + 1)
+    assert (blobs.path_of(other), blobs.read(needed)) == (None, BODY)

@@ -29,6 +29,8 @@ STATUS = {
     "conflict": HTTPStatus.CONFLICT,
     "not_replaceable": HTTPStatus.CONFLICT,
     "rate_limited": HTTPStatus.TOO_MANY_REQUESTS,
+    "no_room": HTTPStatus.INSUFFICIENT_STORAGE,
+    "being_read": HTTPStatus.CONFLICT,
     "store_busy": HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """HTTP status by error code; a request's own error of another code is 400, every other is 500."""

@@ -15,11 +15,13 @@ from typing import Any
 from fastapi import HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from homebred_fleet.adapters.blob_uploads import PIECE_BYTES
 from homebred_fleet.adapters.http_api.connection import peer_fingerprint
 from homebred_fleet.errors import FleetError
 
 ADMIN_PREFIX = "/api/"
 DOCUMENTS_PREFIX = "/api/v1/documents/"
+UPLOADS_PREFIXES = ("/api/v1/releases/blobs/", "/api/v1/repositories/files/")
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -41,6 +43,8 @@ ANYBODYS = Bound(max_bytes=32_768, within_s=15)
 ADMINS = Bound(max_bytes=65_536, within_s=30)
 """Of an admin: JSON, that is read whole and on the loop."""
 DOCUMENTS_WITHIN_S = 600.0
+UPLOADS = Bound(max_bytes=PIECE_BYTES, within_s=600.0)
+"""Of an admin: a piece of a file, that goes to the disk as it comes."""
 
 
 class BoundedBodies:
@@ -84,6 +88,8 @@ class BoundedBodies:
     def _bound_of(self, path: str) -> Bound:
         if path.startswith(DOCUMENTS_PREFIX):
             return self._documents
+        if path.startswith(UPLOADS_PREFIXES):
+            return UPLOADS
         return ADMINS if path.startswith(ADMIN_PREFIX) else ANYBODYS
 
 

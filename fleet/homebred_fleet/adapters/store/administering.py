@@ -197,6 +197,11 @@ class Administering:
         with self._database.writing() as connection:
             self._note(connection, doer, "bundle.make", "", {**whom.named(), "devices": devices, "lease_s": life_s})
 
+    def note(self, doer: Admin, action: str, target: str, details: Mapping[str, object]) -> None:
+        """Writes down what an admin has done to the controller's files."""
+        with self._database.writing() as connection:
+            self._note(connection, doer, action, target, details)
+
     def order(
         self, doer: Admin, target: Target, *, op: str, parameters: Mapping[str, str], wait_s: int
     ) -> dict[str, str]:

@@ -97,8 +97,17 @@ class RepositoryFolder:
             flush_folder(self.path)
             self._tidy()
 
+    @property
+    def is_edited(self) -> bool:
+        """Whether something waits for signatures here."""
+        return self._prepared.exists()
+
     def publish(self, contents: Contents, check: Callable[[Path], None]) -> None:
-        """Makes a generation with all that waits in it, has it checked, and serves it from then on.
+        """Makes a generation with all that waits in it, has it checked, and serves it from then on."""
+        self.serve_new(lambda new: self._fill(new, contents), check)
+
+    def serve_new(self, fill: Callable[[Path], None], check: Callable[[Path], None]) -> None:
+        """Makes a generation, has it filled and checked, and serves it from then on.
 
         Whoever is killed leaves the old generation served, or the new one.
         """
@@ -107,7 +116,7 @@ class RepositoryFolder:
             self._tidy()
             number = self._numbers()[-1] + 1 if self._numbers() else 1
             new = self._generations / f"{LEFTOVER_PREFIX}{number}"
-            self._fill(new, contents)
+            fill(new)
             check(new)
             final = self._generations / _generation(number)
             new.rename(final)

@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI, Query, Request
 
 from homebred_fleet.adapters.blob_folder import BlobFolder
 from homebred_fleet.adapters.http_api.access import admin_of
+from homebred_fleet.adapters.publishing import Publishing
 from homebred_fleet.adapters.release_shelf import ReleaseShelf
 from homebred_fleet.adapters.store.administering import Administering
 from homebred_fleet.adapters.store.database import Database
@@ -52,6 +53,7 @@ class Administration:
     image: Image
     shelf: ReleaseShelf
     carrying: Carrying
+    publishing: Publishing
     clock: Callable[[], int]
     """Unix seconds."""
 
