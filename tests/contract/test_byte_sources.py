@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support.byte_source_stages import STAGES, Stage
+from tests.support.byte_source_stages import STAGES, Stage, over_broker
 from tests.support.made_files import made
 
 from homebred_daemon.core.transfer import FRAME_BYTES, WantedFile
@@ -18,10 +18,14 @@ ONE = made(FRAME_BYTES + 100_003)
 END = ONE.file.length
 
 
-@pytest.fixture(params=list(STAGES))
-def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
-    with STAGES[request.param](tmp_path, ONE) as made_ready:
-        yield made_ready
+@pytest.fixture(params=[*STAGES, "broker"])
+async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
+    if request.param == "broker":
+        async with over_broker(tmp_path, ONE) as made_ready:
+            yield made_ready
+    else:
+        with STAGES[request.param](tmp_path, ONE) as made_ready:
+            yield made_ready
 
 
 async def read(stage: Stage, begin: int, end: int, *, slice_bytes: int = 1 << 20, file: WantedFile = ONE.file) -> bytes:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.linked_device import HOST, LinkedDevice
+from tests.support.answering_controller import AnsweringController, Says
+from tests.support.linked_device import LinkedDevice
 from tests.support.made_files import made
 from tests.support.plain_broker import PlainBroker, mosquitto
 
@@ -18,10 +18,7 @@ from homebred_daemon.adapters.trust.sources import Limits, MqttSource
 from homebred_daemon.core import requesting
 from homebred_daemon.core.trust_refusals import Reason
 from homebred_daemon.errors import SourceAwayError, SourceRefusesError, SourceWrongError, TransferError, UntrustedError
-from homebred_protocol.mqtt import Arrived, Connected, Delivered, Endpoint, Happening, SessionTerms
-from homebred_protocol.mqtt_thread import MqttThread
-from homebred_protocol.requests import MAX_ANSWER_BYTES, Answer, Outcome, Request, answer_bytes, read_request
-from homebred_protocol.topics import DeviceTopic, Down, Up
+from homebred_protocol.requests import MAX_ANSWER_BYTES, Answer, Outcome, Request, answer_bytes
 from homebred_protocol.trusted_files import Page, answer_of, image_metadata
 
 DEVICE = "kiosk-1"
@@ -29,42 +26,6 @@ ONE = made(100_000)
 LATE_S = 0.2
 BOUND_S = 15.0
 """Of all that one question costs, on a busy machine."""
-Says = Callable[[Request], list[bytes]]
-
-
-class Hostile:
-    """Answers each request as it likes."""
-
-    def __init__(self, port: int) -> None:
-        self.says: Says = lambda _: []
-        self.asked = 0
-        self._ready = threading.Event()
-        self._thread = MqttThread(Endpoint(HOST, port, None), self._hear, name="hostile")
-        self._thread.connect(
-            SessionTerms("hostile", clean_start=True, session_expiry_s=0, keepalive_s=60, receive_maximum=20)
-        )
-        assert self._ready.wait(10)
-
-    def close(self) -> None:
-        self._thread.close()
-        assert self._thread.join(10)
-
-    def _hear(self, happening: Happening) -> None:
-        match happening:
-            case Connected():
-                topics = (DeviceTopic(DEVICE, Up.REQUEST, operation).text for operation in ("trust", "blocks"))
-                self._thread.subscribe((*topics, "ready"))
-                self._thread.publish("ready", b"", token=1)
-            case Arrived(topic="ready", receipt=receipt):
-                self._thread.acknowledge(receipt)
-                self._ready.set()
-            case Arrived(payload=payload, receipt=receipt):
-                self._thread.acknowledge(receipt)
-                self.asked += 1
-                for answer in self.says(read_request(payload)):
-                    self._thread.publish(DeviceTopic(DEVICE, Down.RESPONSE).text, answer, token=2)
-            case Delivered():
-                pass
 
 
 @pytest.fixture
@@ -77,8 +38,8 @@ def broker(tmp_path: Path) -> Iterator[PlainBroker]:
 
 
 @pytest.fixture
-def hostile(broker: PlainBroker) -> Iterator[Hostile]:
-    answering = Hostile(broker.port)
+def hostile(broker: PlainBroker) -> Iterator[AnsweringController]:
+    answering = AnsweringController(broker.port, DEVICE, lambda _: [])
     yield answering
     answering.close()
 
@@ -120,7 +81,7 @@ async def read(device: LinkedDevice) -> bytes:
 
 @pytest.mark.parametrize("says", NOTHING.values(), ids=NOTHING.keys())
 async def test_what_is_no_answer_is_as_if_nobody_had_answered(
-    broker: PlainBroker, hostile: Hostile, says: Says, monkeypatch: pytest.MonkeyPatch
+    broker: PlainBroker, hostile: AnsweringController, says: Says, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(requesting, "ANSWER_WITHIN_S", LATE_S)
     hostile.says, device = says, LinkedDevice(DEVICE, broker.port)
@@ -133,7 +94,7 @@ async def test_what_is_no_answer_is_as_if_nobody_had_answered(
 
 @pytest.mark.parametrize(("says", "error"), WRONG.values(), ids=WRONG.keys())
 async def test_a_block_that_is_not_what_was_asked_for_is_given_to_nobody(
-    broker: PlainBroker, hostile: Hostile, says: Says, error: type[TransferError]
+    broker: PlainBroker, hostile: AnsweringController, says: Says, error: type[TransferError]
 ) -> None:
     hostile.says = says
     async with asyncio.timeout(BOUND_S):
@@ -141,7 +102,9 @@ async def test_a_block_that_is_not_what_was_asked_for_is_given_to_nobody(
             await read(LinkedDevice(DEVICE, broker.port))
 
 
-async def test_an_answer_that_comes_twice_and_among_noise_counts_once(broker: PlainBroker, hostile: Hostile) -> None:
+async def test_an_answer_that_comes_twice_and_among_noise_counts_once(
+    broker: PlainBroker, hostile: AnsweringController
+) -> None:
     def says(request: Request) -> list[bytes]:
         right = given(request, answer_of(Page(length=5, body=b"whole")))
         return [b"noise", right, given(request, answer_of(Page(length=5, body=b"wrong"))), right]
@@ -153,7 +116,9 @@ async def test_an_answer_that_comes_twice_and_among_noise_counts_once(broker: Pl
             assert await source.fetch(image_metadata() + "timestamp.json", 100) == b"whole"
 
 
-async def test_a_look_without_an_answer_ends_by_its_own_limit(broker: PlainBroker, hostile: Hostile) -> None:
+async def test_a_look_without_an_answer_ends_by_its_own_limit(
+    broker: PlainBroker, hostile: AnsweringController
+) -> None:
     async with LinkedDevice(DEVICE, broker.port).linked() as link:
         source = MqttSource(link.requests, limits=Limits(grace_s=0.5))
         with pytest.raises(UntrustedError) as refused:

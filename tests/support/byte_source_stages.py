@@ -6,16 +6,17 @@ import errno
 import os
 import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+from tests.support.answering_controller import BlockController
+from tests.support.linked_device import LinkedDevice
 from tests.support.made_files import Made
 from tests.support.memory_block_line import MemoryBlockLine
-from tests.support.mqtt_block_line import BlockController, block_ends
 from tests.support.plain_broker import PlainBroker, mosquitto
 from tests.support.range_server import Script, range_server
 from tests.support.scripted_source import ScriptedSource
@@ -169,34 +170,22 @@ def in_blocks(folder: Path, *files: Made) -> Iterator[Stage]:
     yield InBlocks(MqttBlobs(line), line)
 
 
-@contextmanager
-def over_broker(folder: Path, *files: Made) -> Iterator[Stage]:
-    """mosquitto on loopback."""
+@asynccontextmanager
+async def over_broker(folder: Path, *files: Made) -> AsyncIterator[Stage]:
+    """mosquitto on loopback, and a device's own link."""
     if mosquitto() is None:
         pytest.skip("mosquitto is not installed: packaging/tools/test_tools.sh does it")
     broker = PlainBroker(folder).start()
     try:
-        with block_ends(broker, {one.file.digest: one.body for one in files}) as (controller, line):
-            yield OverBroker(MqttBlobs(line), controller)
+        controller = BlockController(broker.port, "dev-1", {one.file.digest: one.body for one in files})
+        try:
+            async with LinkedDevice("dev-1", broker.port).linked() as link:
+                yield OverBroker(MqttBlobs(link.requests), controller)
+        finally:
+            controller.close()
     finally:
         broker.stop()
 
 
-@contextmanager
-def from_folder(folder: Path, *files: Made) -> Iterator[Stage]:
-    """A real folder."""
-    place = folder / "stick" / "blobs" / "sha256"
-    place.mkdir(parents=True)
-    for one in files:
-        (place / one.file.digest.removeprefix("sha256:")).write_bytes(one.body)
-    disk = FailingDisk()
-    disk.goes_on.set()
-    source = CarriedBlobs(folder / "stick", read=disk.read)
-    try:
-        yield FromFolder(source, disk)
-    finally:
-        disk.goes_on.set()
-        source.close()
-
-
-STAGES = {"memory": in_memory, "http": over_http, "blocks": in_blocks, "broker": over_broker, "folder": from_folder}
+STAGES = {"memory": in_memory, "http": over_http, "blocks": in_blocks}
+"""Those that need no loop; beside them there is `over_broker`."""
