@@ -239,7 +239,7 @@ DESIRED_REFUSED = Event(
     severity=Severity.ERROR,
     message_id="ec73b8cca3691503ad0ca88e51a8e34b",
     sentence="The {part} that the fleet wants was refused: {error_code}; the one before still holds.",
-    next_step="See `homebred-fleet devices why` on the controller, correct the document, and assign it again.",
+    next_step="See `homebred-fleet devices why` on the controller: docs/trust.md has the code.",
     fields=("part", "document", "error_code"),
 )
 DESIRED_LATER = Event(
@@ -247,7 +247,7 @@ DESIRED_LATER = Event(
     severity=Severity.WARNING,
     message_id="26cd9f6d7262ab8e3a80ebbde87444bd",
     sentence="The {part} that the fleet wants cannot hold yet: {error_code}; it is tried again.",
-    next_step="Nothing, where it happens once; else see whether the controller is reached and the disk has room.",
+    next_step="Nothing, where it happens once; else see to link, disk or what is published: docs/trust.md.",
     fields=("part", "error_code"),
 )
 GAZETTEER_CHANGED = Event(

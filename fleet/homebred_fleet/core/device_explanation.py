@@ -5,7 +5,7 @@ A rule says what holds, the facts it rests on, and what to do where something is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -213,14 +213,23 @@ def _parts(record: DeviceRecord, _now_s: int) -> Finding:
         told[part.name] = f"{part.state} {part.digest}".rstrip()
     refused = [part for part in record.parts if part.state == "refused"]
     if refused:
-        said = "; ".join(f"{one.name}: {one.problem or one.problem_code or 'no reason was given'}" for one in refused)
-        hint = "correct the document and assign it again; what was in force before is still so"
-        return Finding(rule="parts", verdict=Verdict.PROBLEM, what=f"refused: {said}", hint=hint, facts=told)
+        hint = "sign a better one under a higher number, and assign it; what was in force before is still so"
+        what = f"refused: {_problems(refused)}"
+        return Finding(rule="parts", verdict=Verdict.PROBLEM, what=what, hint=hint, facts=told)
+    hindered = [part for part in record.parts if part.state == "fetching" and part.problem_code]
+    if hindered:
+        hint = "the device tries again by itself, at least hourly; what was in force before is still so"
+        what = f"not taken yet: {_problems(hindered)}"
+        return Finding(rule="parts", verdict=Verdict.PROBLEM, what=what, hint=hint, facts=told)
     waiting = [f"{part.name} is {part.state}" for part in record.parts if part.state not in {"applied", "stopped"}]
     if waiting:
         return Finding(rule="parts", verdict=Verdict.NOTE, what=", ".join(waiting), facts=told)
     what = "every part is applied" if record.parts else "it reported no parts"
     return Finding(rule="parts", verdict=Verdict.OK, what=what, facts=told)
+
+
+def _problems(parts: Iterable[PartFacts]) -> str:
+    return "; ".join(f"{one.name}: {one.problem or one.problem_code or 'no reason was given'}" for one in parts)
 
 
 def _stop(record: DeviceRecord, _now_s: int) -> Finding:

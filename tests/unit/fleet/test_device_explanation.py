@@ -151,6 +151,13 @@ def test_a_device_of_which_nothing_is_known_is_explained_too() -> None:
             "note",
             "policy is fetching",
         ),
+        (
+            "parts",
+            {},
+            {"parts": (PartFacts(name="policy", state="fetching", digest="", problem_code="unsigned", problem="why"),)},
+            "problem",
+            "not taken yet: policy: why",
+        ),
         ("gaps", {}, {"lost_events": {"quota": 3, "disk": 2}}, "note", "5 lost and counted: 2 disk, 3 quota"),
         ("quarantine", {}, {"quarantined": {"unreadable": 2}}, "problem", "2 unreadable"),
         ("commands", {}, {"open_commands": 2}, "ok", "2 commands without an answer yet"),

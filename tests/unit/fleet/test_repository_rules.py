@@ -77,6 +77,20 @@ def test_what_cannot_be_a_site_is_refused(site: str) -> None:
         custom_of(RELEASE, site)
 
 
+def test_nobody_signs_what_no_device_would_take() -> None:
+    gazetteer = target_at("gazetteers/clinic-east/names/2.toml")
+    digest = "sha256:" + "a" * 64
+    check_addition(POLICY, b"version = 1\n", held=0, floor=0)
+    check_addition(gazetteer, f'version = 1\ndigest = "{digest}"\nlength = 7\n'.encode(), held=0, floor=0)
+    for target, body, problem in (
+        (POLICY, b"verson = 1\n", "verson: is not a known key"),
+        (gazetteer, b'{"text": "Ada Nilsson", "class": "patient"}\n', "gazetteer add"),
+    ):
+        with pytest.raises(RequestError, match=problem) as refused:
+            check_addition(target, body, held=0, floor=0)
+        assert "Nilsson" not in str(refused.value)
+
+
 def test_a_policy_is_not_signed_for_another_site_than_its_name_says() -> None:
     with pytest.raises(RequestError, match="for the site clinic-east, not for clinic-west"):
         custom_of(POLICY, "clinic-west")
