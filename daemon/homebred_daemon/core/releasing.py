@@ -6,14 +6,14 @@ verified here: what was agreed upon is given.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from homebred_daemon.core.deployment import Install
 from homebred_daemon.core.trust import Agreed, Lease
 from homebred_daemon.core.trust_refusals import FINAL, Reason, Refusal
 from homebred_protocol.documents.release_values import ReleaseManifest
-from homebred_protocol.targets import Kind, Target
+from homebred_protocol.targets import Kind, Target, read_target
 
 LOOK_EVERY_S = 6 * 3600.0
 """Where nothing says that there may be news: a lease is given for a day, and the director's word holds as long."""
@@ -44,9 +44,23 @@ def releases_among(agreed: Iterable[Agreed]) -> list[Agreed]:
 def no_longer_wanted(
     installs: Sequence[Install], agreed: Iterable[Agreed], refused: Iterable[Refusal]
 ) -> list[Install]:
-    """Installs under way whose release the director names no more; only after a look that was whole."""
+    """Installs under way whose release the director names no more; only after a look that was whole.
+
+    Where it names a newer one of the same specialist instead, that one takes its place once it is activated: what is in
+    probation serves until then, and is watched.
+    """
     named = {one.target.path for one in agreed} | {one.about for one in refused}
-    return [each for each in installs if not each.is_over and each.release.target not in named]
+    newest: dict[tuple[str, str], int] = {}
+    for target in filter(None, map(read_target, named)):
+        if target.kind is Kind.RELEASE:
+            of = (target.group, target.name)
+            newest[of] = max(target.number, newest.get(of, 0))
+    return [each for each in installs if not each.is_over and not _is_named(each.release.target, named, newest)]
+
+
+def _is_named(path: str, named: Collection[str], newest: Mapping[tuple[str, str], int]) -> bool:
+    target = read_target(path)
+    return path in named or (target is not None and newest.get((target.group, target.name), 0) > target.number)
 
 
 def unfit(manifest: ReleaseManifest, target: Target, site: str) -> str:

@@ -17,6 +17,7 @@ from homebred_daemon.core.releasing import (
     LOOK_EVERY_S,
     again_in_s,
     later,
+    no_longer_wanted,
     unfit,
 )
 from homebred_daemon.core.stopping import Stopping
@@ -174,6 +175,39 @@ def test_what_the_director_names_no_more_is_withdrawn_by_a_whole_look_at_the_fle
         stage.releasing.news()
         await stage.rest(2)
         assert stage.intake.withdrawn == [7]
+
+    Stage(look(body_of(7))).run(story)
+
+
+def test_what_is_in_probation_stays_while_the_director_names_a_newer_one_of_the_same_specialist() -> None:
+    """Else nothing, or what was before, would serve until the newer one has passed; it may never do."""
+
+    async def story(stage: Stage) -> None:
+        assert stage.intake.wanted == [7]
+        stage.checker.found = [look(body_of(8), numbers=[8])]
+        stage.releasing.news()
+        await stage.rest(2)
+        assert stage.intake.wanted == [7, 8]
+        assert stage.intake.withdrawn == []
+        stage.checker.found = [look(body_of(5), numbers=[5])]
+        stage.releasing.news()
+        await stage.rest(2)
+        assert sorted(stage.intake.withdrawn) == [7, 8], (
+            "the director goes back to an older one: what is newer is taken back"
+        )
+
+    Stage(look(body_of(7))).run(story)
+
+
+def test_a_newer_one_that_cannot_be_taken_takes_nothing_away() -> None:
+    newer = Refusal(reason=Reason.OTHER_SITE, about=path_of(8))
+
+    async def story(stage: Stage) -> None:
+        installs = stage.intake.installs
+        assert no_longer_wanted(installs, (), (newer,)) == []
+        assert no_longer_wanted(installs, (), (replace(newer, about=path_of(6)),)) == installs
+        assert no_longer_wanted(installs, (), (replace(newer, about="image"),)) == installs
+        assert no_longer_wanted(installs, (), (replace(newer, about="models/clinic/another/9.json"),)) == installs
 
     Stage(look(body_of(7))).run(story)
 
