@@ -17,6 +17,7 @@ from tests.support.fleet_site import admin, enrolled
 from tests.support.release_fleet import ROWS, SPECIALIST, WORKFLOW, ReleaseFleet, history, release_fleet
 from tests.support.wire_client import DaemonClient
 
+from homebred_daemon.services.shadowing import ONE_IN
 from homebred_protocol.digests import digest_of
 from homebred_protocol.v1 import inference_pb2 as wire
 
@@ -151,3 +152,27 @@ def test_a_device_that_reaches_nothing_but_the_broker_takes_a_release_all_the_sa
         fleet.assign(fleet.publish(21, specialist="recluse"), device.name)
         device.until(21, "probation")
         assert device.ask(client, "over the broker")[1] == "over the broker"
+
+
+@pytest.mark.thorough("it waits for dozens of answers to be given twice; tests/integration/test_shadowing.py is short")
+def test_one_that_passes_its_gate_and_fails_at_the_devices_own_tasks_is_refused_before_it_answers_a_caller(
+    fleet: ReleaseFleet, device: Device
+) -> None:
+    mute = {"format": "homebred-echo", "replies": {f"say nothing {number}": "" for number in range(200)}}
+    shadow = "[gate.shadow]\noutcomes = 20\nlongest_s = 3600"
+    with device.site.daemon(*device.flags) as client:
+        fleet.assign(fleet.publish(31), device.name)
+        device.until(31, "probation")
+        fleet.assign(fleet.publish(32, model=mute, shadow=shadow), device.name)
+        device.until(32, "shadowing")
+        for number in range(200):
+            text = f"say nothing {number}"
+            assert device.ask(client, text) == (SPECIALIST, text), "what serves answers, and nobody else"
+            if number % ONE_IN == ONE_IN - 1:
+                time.sleep(0.5)  # no caller comes
+                if device.installs()[0]["state"] != "shadowing":
+                    break
+        refused = device.until(32, "refused")
+        assert refused["code"] == "shadow_worse"
+        assert refused["shadow"]["only_serving_good"] == 11
+    assert [(one["release"], one["serves"]) for one in device.installs()] == [(32, False), (31, True)]

@@ -26,6 +26,7 @@ number = {number}
 classes = ["public"]
 [gate.golden."{workflow}"]
 minimum_ppm = {minimum_ppm}
+{shadow}
 [[provenance]]
 name = "made for a test"
 licence = "Apache-2.0"
@@ -48,6 +49,7 @@ class ReleaseFleet:
         rows: tuple[Mapping[str, Any], ...] = ROWS,
         minimum_ppm: int = 600_000,
         specialist: str = SPECIALIST,
+        shadow: str = "",
     ) -> str:
         """Builds a release of an echo specialist, signs and publishes it; its path."""
         source, bundle = self._folder / f"source-{number}", self._folder / f"bundle-{number}"
@@ -57,7 +59,8 @@ class ReleaseFleet:
         )
         toml = source / "specialist.toml"
         toml.write_text(toml.read_text().replace("engine =", 'licence = "Apache-2.0"\nengine =', 1))
-        (source / "release.toml").write_text(PLAN.format(number=number, workflow=WORKFLOW, minimum_ppm=minimum_ppm))
+        plan = PLAN.format(number=number, workflow=WORKFLOW, minimum_ppm=minimum_ppm, shadow=shadow)
+        (source / "release.toml").write_text(plan)
         command = [sys.executable, "-m", "homebred_fleet", "release", "build", str(source), "-o", str(bundle)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
