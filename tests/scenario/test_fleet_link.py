@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.support.broker import now_s
 from tests.support.controller import Controller
 from tests.support.daemon_process import Site
 from tests.support.fleet_site import Sight, admin, enrolled
 from tests.support.signing_controller import SigningController, signing_controller
 from tests.support.wire_client import DaemonClient
 
+from homebred_fleet.adapters.store import assignments, desired, devices
+from homebred_fleet.ports.intents import DocumentRef
 from homebred_protocol.digests import digest_of
+from homebred_protocol.targets import read_target
 from homebred_protocol.v1 import inference_pb2 as wire
 
 OURS = b'version = 1\n# ours\nlocal_only_classes = ["patient"]\n'
@@ -146,3 +151,40 @@ def test_a_link_whose_files_cannot_be_used_at_the_start_comes_about_once_they_ca
         folder.unlink()
         aside.rename(folder)
         sight.until(lambda each: each.rows("route_events"), lambda count: count == before + 3)
+
+
+@pytest.mark.thorough(
+    "a thief of a real controller waits for its reconciler; tests/contract/test_stolen_controller.py has the same"
+)
+def test_a_thief_of_the_controller_gives_no_other_sites_policy_and_nothing_older(
+    signed: SigningController, device: tuple[Site, str]
+) -> None:
+    site, name = device
+    controller, sight = signed.controller, Sight(signed.controller)
+    bodies = {signed.policy("clinic", body, "thief"): body for body in (OURS + b"# older\n", OURS + b"# newer\n")}
+    (older, newer), theirs = bodies, signed.policy("factory", OURS)
+    with site.daemon() as client:
+        admin(controller, "policy", "assign", newer, "--device", name)
+        sight.until(Sight.reported, lambda reported: reported.get("policy_digest") == digest_of(bodies[newer]))
+        for path, body, code in ((theirs, OURS, "other_site"), (older, bodies[older], "number_fell")):
+            directed_by_a_thief(controller, name, path, body)
+            sight.until(partial(has_problem, code), bool)
+            assert client.status().policy_digest == digest_of(bodies[newer])
+
+
+def has_problem(code: str, sight: Sight) -> bool:
+    return sight.problems().get("policy") == code
+
+
+def directed_by_a_thief(controller: Controller, device: str, path: str, body: bytes) -> None:
+    """Whoever has the controller's database and keys has it say what it would refuse to say."""
+    target, database = read_target(path), controller.database()
+    assert target is not None
+    with database.writing() as connection:
+        number = devices.number_of(connection, device)
+        assert number is not None
+        assignments.withdraw_kind(connection, [number], target.kind)
+        assignments.assign(connection, [number], target, by="thief", now_s=now_s())
+        policy = DocumentRef(digest=digest_of(body), length=len(body))
+        desired.assign(connection, device_numbers=[number], by="thief", now_s=now_s(), policy=policy)
+    database.close()

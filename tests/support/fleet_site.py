@@ -76,6 +76,10 @@ class Sight:
         """How far each part of what it should be like is, in its own words."""
         return {part["name"]: part["state"] for part in self.reported().get("parts", [])}
 
+    def problems(self) -> dict[str, str]:
+        """Why each part is not as it should be, by its code; empty: nothing is wrong with it."""
+        return {part["name"]: part["problem_code"] for part in self.reported().get("parts", [])}
+
     def events(self) -> tuple[int, int, int]:
         """Rows of all events, what their devices counted as lost, and what the controller did."""
         kinds = ("route", "evidence", "receipt", "health")
