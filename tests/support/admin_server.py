@@ -158,9 +158,7 @@ def running_admin_server(tmp_path: Path, database: Database) -> Iterator[AdminSe
             image=stage.image,
             shelf=ReleaseShelf(stage.image, stage.releases),
             publishing=stage.publishing,
-            carrying=Carrying(
-                bundling=Bundling(directing, sources, sources), signed=sources, blobs=stage.blobs, max_life_s=86_400
-            ),
+            carrying=Carrying(bundling=Bundling(directing, sources, sources), blobs=stage.blobs, max_life_s=86_400),
             clock=now_s,
         ),
     )

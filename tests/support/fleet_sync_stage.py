@@ -144,8 +144,9 @@ class ReceiptBook:
 
     def receipt(
         self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0, signed: bytes = b""
-    ) -> None:
+    ) -> bool:
         self.noted.append((kind, subject, result, version))
+        return True
 
 
 class Controller:

@@ -221,13 +221,18 @@ class Receipts:
     told: list[tuple[int, str, str]] = field(default_factory=list)
     """Number, word, code."""
     signed: list[bytes] = field(default_factory=list)
+    is_away: bool = False
+    """Nobody takes any."""
 
     def receipt(
         self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0, signed: bytes = b""
-    ) -> None:
+    ) -> bool:
         assert kind == "install"
+        if self.is_away:
+            return False
         self.told.append((version, result, problem_code))
         self.signed.append(signed)
+        return True
 
 
 @dataclass(slots=True)

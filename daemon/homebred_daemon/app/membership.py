@@ -67,10 +67,11 @@ class Receipts:
 
     def receipt(
         self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0, signed: bytes = b""
-    ) -> None:
+    ) -> bool:
         """As the port says."""
-        if self.taker is not None:
-            self.taker.receipt(kind, subject, result, problem_code, version=version, signed=signed)
+        if self.taker is None:
+            return False
+        return self.taker.receipt(kind, subject, result, problem_code, version=version, signed=signed)
 
 
 @asynccontextmanager

@@ -134,6 +134,8 @@ async def releases(around: Around) -> AsyncIterator[Released]:
                 installs=installing,
                 sources=sources,
                 progress=files.progress,
+                receipts=around.receipts,
+                journal=around.journal,
                 clock=followed.clock,
             )
         )

@@ -103,6 +103,9 @@ class OutcomeReceipts(Protocol):
 
     def receipt(
         self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0, signed: bytes = b""
-    ) -> None:
-        """Kind: a word of homebred.v1.ReceiptKind, lower case; `signed`: of an install. It never fails."""
+    ) -> bool:
+        """Kind: a word of homebred.v1.ReceiptKind, lower case; `signed`: of an install. It never fails.
+
+        False: nobody takes it now, and nothing was noted; whoever has it on the disk tells it again later.
+        """
         ...

@@ -13,14 +13,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Protocol
 
+from homebred_daemon import fleet_messages
 from homebred_daemon.core.deployment import Install, State
-from homebred_daemon.core.releasing import NotTaken
+from homebred_daemon.core.releasing import NotTaken, is_to_be_told
 from homebred_daemon.core.trust import Agreed
 from homebred_daemon.core.trust_refusals import Reason, meaning_of
 from homebred_daemon.inbound.importing import ImportedRelease, ImportState, NotImported
 from homebred_daemon.ports.carrying import Carried
 from homebred_daemon.ports.clock import Clock
+from homebred_daemon.ports.fleet_commands import OutcomeReceipts
 from homebred_daemon.ports.installs import Step
+from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.transfer import Progress
 from homebred_daemon.ports.trust import TrustSource
 from homebred_daemon.services.release_sources import ReleaseSources
@@ -75,6 +78,8 @@ class ImportMeans:
     sources: ReleaseSources
     progress: Mapping[str, Progress]
     """How far transfers are, by the release's digest."""
+    receipts: OutcomeReceipts
+    journal: Journal
     clock: Clock
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -114,6 +119,10 @@ class Importing:
                 report = await means.looks.look_at(carried.trust)
             finally:
                 means.sources.keep_for(() if report is None else [one.digest for one in report.wanted])
+        for one in filter(is_to_be_told, report.not_taken):
+            about = one.about or "all"
+            means.journal.note(fleet_messages.RELEASE_NOT_TAKEN, target=about, error_code=one.code)
+            means.receipts.receipt("install", one.digest or about, "refused", one.code, version=one.number)
         return report
 
     async def _state(self, report: Report, *, is_patient: bool) -> ImportState:

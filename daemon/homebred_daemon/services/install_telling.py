@@ -39,9 +39,10 @@ class InstallTelling:
                     release, signed = install.release, await self._signed(install, step)
                     if signed is None:
                         return
-                    self._receipts.receipt(
+                    if not self._receipts.receipt(
                         "install", release.digest, word, step.code, version=release.number, signed=signed
-                    )
+                    ):
+                        return
                 await self._book.told(step)
 
     async def _signed(self, install: Install, step: Step) -> bytes | None:

@@ -73,6 +73,7 @@ class Installing:
                     if install.seq not in self._changed:
                         self._changed[install.seq] = asyncio.Event()
                         drivers.create_task(self._drive(install.seq))
+                await self._told()
                 if not await self._rest(self._news, LOOK_AGAIN_S):
                     await self._tidied()  # a stream that held a release back may have ended
 
@@ -288,6 +289,13 @@ class Installing:
             self._means.journal.note(fleet_messages.INSTALL_HELD_UP, error_code=error.code)
         except Exception as error:  # noqa: BLE001  # what could not be tidied must not end the daemon
             self._report_defect(error)
+
+    async def _told(self) -> None:
+        """Somebody may take receipts by now who did not before."""
+        try:
+            await self._telling.tell()
+        except HomebredError as error:
+            self._means.journal.note(fleet_messages.INSTALL_HELD_UP, error_code=error.code)
 
     async def _reconciled(self, specialist_id: str) -> None:
         """Keeps that a release is active where only its record has moved yet; the specialist's lock is held."""

@@ -183,10 +183,11 @@ class Telemetry:
 
     def receipt(
         self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0, signed: bytes = b""
-    ) -> None:
+    ) -> bool:
         """Notes what the device did of what it was told; it is written within moments, or waits for a full disk."""
         fact = receipt_fact(kind, subject, result, problem_code, version=version, signed=signed)
         self._keep("receipt", self._sources.forms.receipt_body(fact, at_s=self._now_s()))
+        return True
 
     async def _run(self) -> None:
         self._wake.set()

@@ -140,7 +140,6 @@ class Controller:
         directing = Directing(StoreDirections(self.database), self.image, self.director, now_s=unix_s)
         return Carrying(
             bundling=Bundling(directing, sources, sources),
-            signed=sources,
             blobs=self.release_blobs,
             max_life_s=self.settings.releases.max_lease_days * DAY_S,
         )

@@ -17,6 +17,8 @@ from homebred_fleet.cli.options import JsonOption
 from homebred_fleet.cli.progress import byte_progress
 from homebred_fleet.cli.showing import show_table, time_text
 from homebred_fleet.core.durations import counted
+from homebred_fleet.errors import ConflictError
+from homebred_protocol.digests import digest_of
 from homebred_protocol.trusted_files import image_target
 
 app = typer.Typer(add_completion=False)
@@ -67,6 +69,8 @@ def make(
             place.keep_blob(digest, length, partial(_fetched, client), progress)
     for one in made["targets"]:
         body = client.fetch("releases", "targets", *one["path"].split("/"))
+        if digest_of(body) != f"sha256:{one['sha256']}":
+            raise ConflictError(f"{one['path']} was published anew just now", hint="make the bundle once more")
         place.keep_signed(image_target(one["path"], f"sha256:{one['sha256']}"), body)
     for name, text in made["signed"].items():
         place.keep_signed(name, base64.b64decode(text))

@@ -62,8 +62,9 @@ class Device:
 
     def receipt(
         self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0, signed: bytes = b""
-    ) -> None:
+    ) -> bool:
         self.receipts.append((kind, subject, result, problem_code))
+        return True
 
     def desk(self) -> CommandDesk:
         tools = Tools(drain=self._drain, levels=self.levels, diagnostics=self.bundles, version="0.1.0")

@@ -27,8 +27,9 @@ class Receipts:
 
     def receipt(
         self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0, signed: bytes = b""
-    ) -> None:
+    ) -> bool:
         self.told.append((kind, subject, result, problem_code))
+        return True
 
 
 class Device:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from tests.support.install_stage import release
+from tests.support.install_stage import Receipts, release
 from tests.support.manual_clock import ManualClock
+from tests.support.recorded_journal import RecordedJournal
 from tests.support.release_files_stage import RELEASE
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trust_stage import FixedSource
@@ -59,7 +60,7 @@ class Device:
     closed: int = 0
 
     def __post_init__(self) -> None:
-        self.clock = ManualClock()
+        self.clock, self.receipts, self.journal = ManualClock(), Receipts(), RecordedJournal()
         self.fleet, self.stick = ScriptedSource({}), ScriptedSource({})
         self.sources = ReleaseSources([self.fleet])
         self.trust = FixedSource({})
@@ -69,6 +70,8 @@ class Device:
             installs=self,
             sources=self.sources,
             progress=self.progress,
+            receipts=self.receipts,
+            journal=self.journal,
             clock=self.clock,
             sleep=self.sleep,
         )
@@ -177,6 +180,8 @@ async def test_what_is_not_taken_is_told_in_the_words_of_trust_and_such_a_folder
     device = Device(report=Report(not_taken=not_taken), states=[])
     (told,) = await device.told()
     assert [one.code for one in told.not_taken] == codes
+    assert [code for _, _, code in device.receipts.told] == ["other_device", "expired", "older", "a_newer_word"]
+    assert device.journal.names == ["release_not_taken"] * 4
     assert told.not_taken[0].problem == "the director signed this for another device"
     assert all(one.problem and one.hint for one in told.not_taken)
     assert told.has_ended

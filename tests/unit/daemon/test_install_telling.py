@@ -52,3 +52,12 @@ async def test_what_cannot_be_signed_now_is_told_later(device: Told) -> None:
 async def test_without_a_signer_it_is_told_all_the_same(device: Told) -> None:
     await device.telling(None).tell()
     assert device.receipts.signed == [b""]
+
+
+async def test_what_nobody_takes_now_is_told_once_somebody_does(device: Told) -> None:
+    device.receipts.is_away = True
+    await device.telling(FakeSigner()).tell()
+    assert len(device.store.untold()) == 1
+    device.receipts.is_away = False
+    await device.telling(FakeSigner()).tell()
+    assert device.receipts.signed == [b"5 refused"]

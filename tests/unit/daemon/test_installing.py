@@ -56,6 +56,24 @@ def test_a_release_that_would_have_to_be_built_here_is_refused_before_a_byte_of_
     assert (1, "refused", "recipe_unknown") in device.receipts.told
 
 
+def test_receipts_wait_for_somebody_who_takes_them_and_no_install_waits_for_that() -> None:
+    device = Device()
+    device.receipts.is_away = True
+
+    async def story() -> None:
+        async with device.running():
+            await device.want(1)
+            await device.until(State.PROBATION, 1)
+            await device.settle_down()
+            assert device.receipts.told == []
+            device.receipts.is_away = False
+            device.installing.news()
+            await device.settle_down()
+
+    on(device, story())
+    assert device.receipts.told == [(1, "gate_passed", ""), (1, "activated", "")]
+
+
 def test_a_release_that_its_gate_refuses_never_serves_and_is_not_tried_again() -> None:
     device = Device()
     device.gate.scores_ppm = {2: 790_000}

@@ -17,7 +17,7 @@ from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.core.admin_actions import ROLE_OF
 from homebred_fleet.core.admins import Admin
 from homebred_fleet.errors import NotPermittedError
-from homebred_fleet.ports.bundling import Bundles, SignedSources
+from homebred_fleet.ports.bundling import Bundles
 from homebred_fleet.ports.directing import Image
 
 STATE: Final = "administration"
@@ -36,7 +36,6 @@ class Carrying:
     """What is carried to devices is made of these."""
 
     bundling: Bundles
-    signed: SignedSources
     blobs: BlobFolder
     """The files of releases."""
     max_life_s: int
