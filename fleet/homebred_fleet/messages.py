@@ -155,6 +155,13 @@ MESSAGE_SET_ASIDE = Event(
     next_step="Report it with `homebred-fleet telemetry quarantine`: every other message is taken.",
     fields=("device", "error_type"),
 )
+RECEIPT_REFUSED = Event(
+    name="receipt_refused",
+    severity=Severity.ERROR,
+    sentence="A receipt that {device} sent was not signed by a key of its own: {cause}.",
+    next_step="docs/air-gap.md has the causes. Who forges receipts is taken out: `homebred-fleet devices revoke`.",
+    fields=("device", "cause"),
+)
 ANSWER_FAILS = Event(
     name="answer_fails",
     severity=Severity.WARNING,
@@ -249,6 +256,7 @@ EVENTS: tuple[Event, ...] = (
     BROKER_LOST,
     STORE_FAILS,
     MESSAGE_SET_ASIDE,
+    RECEIPT_REFUSED,
     ANSWER_FAILS,
     ANSWER_DEFECT,
     REQUESTS_DROPPED,

@@ -144,6 +144,7 @@ def test_a_forged_receipt_is_refused_whoever_brings_it_and_holds_no_other_up(
     events = [told(line, seq) for seq, line in enumerate([*lines, device.receipt(3)], start=1)]
     (outcome,) = StoreIntake(database).take([sent("kiosk-1", batch(events, stream=wire.STREAM_RECEIPT))], now_s=NOW_S)
     assert outcome.fate is Fate.STORED
+    assert list(outcome.refused_receipts) == causes
     assert [seq for _, seq, _, _ in kept(database)] == [3, 2]
     with database.reading() as connection:
         counted = connection.execute(select(quarantine.c.cause, quarantine.c.messages, quarantine.c.device)).all()

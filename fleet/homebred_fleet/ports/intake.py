@@ -48,6 +48,8 @@ class Outcome:
     """Rows that were stored, or events that were counted as lost."""
     cause: str = ""
     """A stable word where it was not taken as it came."""
+    refused_receipts: tuple[str, ...] = ()
+    """Why signed receipts in it were not kept, in stable words."""
     ack: Ack | None = None
     """What the device is told once the transaction is committed."""
     is_birth: bool = False

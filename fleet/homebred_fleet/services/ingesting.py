@@ -96,6 +96,8 @@ class Ingesting:
                 self._hub.tell_ack(outcome.ack)
                 self._figures.count_ack(now - one.since_s)
             self._count(outcome)
+            for cause in dict.fromkeys(outcome.refused_receipts):
+                self._journal.note(messages.RECEIPT_REFUSED, device=outcome.device, cause=cause)
             self._noticed(outcome)
 
     async def _outcomes(self, arrivals: Sequence[Arrival]) -> Sequence[Outcome]:

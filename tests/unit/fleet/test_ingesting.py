@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import func, select
 from tests.support.controller_stage import Stage, play
 from tests.support.fake_mqtt import Message
-from tests.support.telemetry_messages import routes, state
+from tests.support.telemetry_messages import batch, routes, sent, state
 
 from homebred_fleet.adapters.store.tables import devices, presence, quarantine, route_events
 from homebred_fleet.errors import StoreBusyError, StoreError
+from homebred_protocol.v1 import fleet_pb2 as wire
 
 
 def rows(stage: Stage) -> int:
@@ -39,6 +40,21 @@ def test_a_device_hears_what_was_committed_and_the_broker_that_it_was_dealt_with
         assert rows(stage) == 3
         assert (stage.figures.batches_stored, stage.figures.events_stored) == (1, 3)
         assert stage.figures.ack_quantile_s(0.99) > 0
+
+    play(tmp_path, scene)
+
+
+def test_a_receipt_that_no_device_has_signed_is_logged_and_its_batch_is_taken_all_the_same(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.started()
+        device = stage.devices["clinic-1"]
+        device.connect()
+        body = wire.ReceiptEvent(kind=wire.RECEIPT_KIND_INSTALL, result="settled", signed=b"made up")
+        events = [wire.Event(seq=seq, receipt=body) for seq in (1, 2)]
+        device.say(sent("clinic-1", batch(events, stream=wire.STREAM_RECEIPT)))
+        await stage.until(lambda: device.acks == [2])
+        assert stage.journal.names.count("receipt_refused") == 1
+        assert causes(stage) == {"receipt-malformed"}
 
     play(tmp_path, scene)
 

@@ -135,9 +135,8 @@ class _Group:
         outcome = self._outcome(one)
         if outcome.fate in {Fate.QUARANTINED, Fate.REFUSED}:
             self._quarantine.count(one.arrival, device=one.topic.device if one.topic else "", cause=outcome.cause)
-        elif isinstance(one.message, _Batch):
-            for cause in self._telemetry.refused_receipts:
-                self._quarantine.count(one.arrival, device=outcome.device, cause=cause)
+        for cause in outcome.refused_receipts:
+            self._quarantine.count(one.arrival, device=outcome.device, cause=cause)
         return outcome
 
     def _outcome(self, one: _Read) -> Outcome:

@@ -87,8 +87,6 @@ class TelemetryGroup:
     _routes: list[dict[str, int]] = field(default_factory=list)
     """Batches of routes, to be rolled up once they are rows."""
     _losses: Losses = field(init=False)
-    refused_receipts: list[str] = field(default_factory=list)
-    """Why signed receipts of the batch that was taken last were not kept; their events were."""
 
     def __post_init__(self) -> None:
         """Nothing was lost yet."""
@@ -127,7 +125,6 @@ class TelemetryGroup:
 
     def take(self, sender: Sender, stream_of_topic: int, header: BatchHeader, events: bytes) -> Outcome:
         """One batch."""
-        self.refused_receipts.clear()
         watermark = self._watermark(sender, header.boot_id, header.stream)
         judgement = judge(header, stream_of_topic=stream_of_topic, watermark=watermark, own_schema=self.own_schema)
         match judgement.verdict:
@@ -206,19 +203,21 @@ class TelemetryGroup:
         if header.stream == wire.STREAM_ROUTE:
             seqs = {"after_seq": header.after_seq, "last_seq": header.last_seq}
             self._routes.append({"device": sender.number, "boot": boot} | seqs)
-        if header.stream == wire.STREAM_RECEIPT:
-            self._keep_receipts(sender, events)
+        unkept = self._keep_receipts(sender, events) if header.stream == wire.STREAM_RECEIPT else ()
         self._move(boot, header.stream, header.last_seq, new_events=len(rows))
         refused = self._refused_gaps(boot, header)
         ack = _ack(sender, header, header.last_seq, refused=refused, refusal_code="refused-before" if refused else "")
-        return Outcome(fate=Fate.STORED, device=sender.id, events=len(rows), ack=ack)
+        return Outcome(fate=Fate.STORED, device=sender.id, events=len(rows), refused_receipts=unkept, ack=ack)
 
-    def _keep_receipts(self, sender: Sender, events: bytes) -> None:
+    def _keep_receipts(self, sender: Sender, events: bytes) -> tuple[str, ...]:
+        """Why signed receipts were not kept; their events are, whatever they say."""
+        refused: list[str] = []
         for line in signed_receipts(events):
             try:
                 receipts.keep(self.connection, line, came_by=receipts.BY_BROKER, now_s=self.now_s, bearer=sender.id)
             except ReceiptRefusedError as error:
-                self.refused_receipts.append(error.cause)
+                refused.append(error.cause)
+        return tuple(refused)
 
     def _refuse(self, sender: Sender, header: BatchHeader, cause: str) -> Outcome:
         watermark = self._watermark(sender, header.boot_id, header.stream)
