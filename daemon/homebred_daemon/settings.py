@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
 from homebred_daemon.config_sources import DEFAULT_RUNTIME_DIR, SOCKET_NAME, Key
 from homebred_daemon.core.endpoint_urls import checked_base_url
-from homebred_daemon.core.transfer_pace import read_windows
+from homebred_daemon.settings_of_fleet import FleetSettings, ProbationSettings, Section, TransferSettings
 
 
 def _absolute(path: Path) -> Path:
@@ -28,13 +28,7 @@ def _absolute(path: Path) -> Path:
 AbsolutePath = Annotated[Path, Field(strict=False), AfterValidator(_absolute)]  # strict would refuse a path's text
 
 
-class _Section(BaseModel):
-    """One table of the file: unknown keys and wrong types are refused, values never change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class PathSettings(_Section):
+class PathSettings(Section):
     """Where the daemon keeps and shows things."""
 
     state_dir: AbsolutePath = Field(
@@ -53,7 +47,7 @@ _PRINCIPAL = r"((uid|gid):[0-9]+|(user|group):[A-Za-z_][A-Za-z0-9_.-]*)"
 PRINCIPALS = rf"^( *{_PRINCIPAL}( +{_PRINCIPAL})*)? *$"
 
 
-class AccessSettings(_Section):
+class AccessSettings(Section):
     """Who may do what over the socket; root and the daemon's own user may do everything."""
 
     group: str = Field(
@@ -76,7 +70,7 @@ class AccessSettings(_Section):
     )
 
 
-class PolicySettings(_Section):
+class PolicySettings(Section):
     """What decides about tasks."""
 
     file: AbsolutePath | None = Field(
@@ -87,7 +81,7 @@ class PolicySettings(_Section):
     )
 
 
-class DetectionSettings(_Section):
+class DetectionSettings(Section):
     """What the device knows of its own site, to recognise in tasks."""
 
     gazetteer_file: AbsolutePath | None = Field(
@@ -102,7 +96,7 @@ class DetectionSettings(_Section):
     )
 
 
-class EngineSettings(_Section):
+class EngineSettings(Section):
     """The worker processes that hold models."""
 
     python: AbsolutePath = Field(
@@ -151,7 +145,7 @@ class EngineSettings(_Section):
     )
 
 
-class RequestSettings(_Section):
+class RequestSettings(Section):
     """What callers may ask for."""
 
     max_message_bytes: int = Field(
@@ -180,7 +174,7 @@ class RequestSettings(_Section):
     )
 
 
-class ReviewSettings(_Section):
+class ReviewSettings(Section):
     """The queue of tasks that a person must answer; their content is encrypted on the disk."""
 
     max_items: int = Field(
@@ -207,7 +201,7 @@ class ReviewSettings(_Section):
     )
 
 
-class LedgerSettings(_Section):
+class LedgerSettings(Section):
     """The record of decisions."""
 
     max_decisions: int = Field(
@@ -222,7 +216,7 @@ INTERFACES = r"^ *([A-Za-z0-9_.:*?@-]{1,15}( +|$))*$"
 """Names that Linux gives interfaces are up to 15 bytes long."""
 
 
-class LinkSettings(_Section):
+class LinkSettings(Section):
     """The way to a cloud model."""
 
     state: Literal["auto", "up", "metered", "down", "portal"] = Field(
@@ -242,7 +236,7 @@ class LinkSettings(_Section):
     )
 
 
-class CloudEndpointSettings(_Section):
+class CloudEndpointSettings(Section):
     """One cloud model, by the alias that policies name it by."""
 
     base_url: Annotated[str, AfterValidator(checked_base_url)] = Field(
@@ -276,7 +270,7 @@ class CloudEndpointSettings(_Section):
     )
 
 
-class CloudSettings(_Section):
+class CloudSettings(Section):
     """The cloud models that tasks may be given to, where policy and link permit, and what they may cost."""
 
     endpoints: dict[str, CloudEndpointSettings] = Field(
@@ -293,7 +287,7 @@ class CloudSettings(_Section):
     )
 
 
-class GatewayTokenSettings(_Section):
+class GatewayTokenSettings(Section):
     """One caller of the gateway, by the name that its profile `token:NAME` has in the policy."""
 
     credential: str = Field(
@@ -307,7 +301,7 @@ class GatewayTokenSettings(_Section):
     )
 
 
-class GatewaySettings(_Section):
+class GatewaySettings(Section):
     """The OpenAI-compatible way in, for programs of this device."""
 
     enabled: bool = Field(default=False, description="Whether there is one.")
@@ -329,60 +323,7 @@ class GatewaySettings(_Section):
     )
 
 
-class FleetSettings(_Section):
-    """What an enrolled device keeps for its fleet."""
-
-    max_outbox_events: int = Field(
-        default=200_000,
-        ge=1_000,
-        le=10_000_000,
-        description="Events that wait for the controller; at more, the least important and oldest are counted as lost.",
-    )
-    max_outbox_mb: int = Field(default=256, ge=1, le=65_536, description="The same in megabytes of the disk.")
-
-
-def _windows(text: str) -> str:
-    read_windows(text)
-    return text
-
-
-class TransferSettings(_Section):
-    """How the files of releases come to this device."""
-
-    max_kilobytes_per_s: int = Field(default=0, ge=0, le=10_000_000, description="How fast; 0: as fast as they come.")
-    windows: Annotated[str, AfterValidator(_windows)] = Field(
-        default="",
-        description='When, by the local clock, such as "22:00-05:00, 12:00-13:00"; empty: at any time.',
-    )
-    reserve_mb: int = Field(
-        default=512, ge=0, le=1_048_576, description="Megabytes of the disk that stay free whatever is fetched."
-    )
-    mirror: str = Field(
-        default="",
-        max_length=512,
-        pattern=r"^(https?://[^\s?#@]+)?$",
-        description="Static server with the files as ADDRESS/sha256/DIGEST, asked before the controller; empty: none.",
-    )
-    broker_mb: int = Field(
-        default=50,
-        ge=0,
-        le=1_048_576,
-        description="Largest file that is fetched over the broker where neither the mirror nor the controller answers; "
-        "0: none.",
-    )
-
-
-class ProbationSettings(_Section):
-    """How long a release that serves is held against what served before."""
-
-    soak_h: int = Field(default=24, ge=0, le=720, description="It settles no sooner, in hours.")
-    least_outcomes: int = Field(
-        default=200, ge=5, le=100_000, description="Outcomes that must be seen before it settles after that."
-    )
-    longest_h: int = Field(default=168, ge=1, le=8_760, description="It settles after so long, however few were seen.")
-
-
-class LogSettings(_Section):
+class LogSettings(Section):
     """What the daemon writes about itself; never a task's content."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
@@ -395,7 +336,7 @@ class LogSettings(_Section):
     )
 
 
-class MetricsSettings(_Section):
+class MetricsSettings(Section):
     """Figures for Prometheus: counts and times, never a task's content. Nowhere by default."""
 
     socket: AbsolutePath | None = Field(
@@ -419,7 +360,7 @@ class MetricsSettings(_Section):
         return self.socket is not None or self.port > 0
 
 
-class TracingSettings(_Section):
+class TracingSettings(Section):
     """Traces of tasks for a collector on this device: names and times, never content. Nowhere by default."""
 
     socket: AbsolutePath | None = Field(

@@ -14,7 +14,7 @@ from homebred_daemon.adapters.system_clock import SystemClock, second_of_local_d
 from homebred_daemon.app.transfers import transfers
 from homebred_daemon.core.transfer_pace import DAY_S
 from homebred_daemon.ports.identity import CertificateFacts, Identity, Membership
-from homebred_daemon.settings import TransferSettings
+from homebred_daemon.settings_of_fleet import TransferSettings
 from homebred_protocol.mqtt import Credentials
 
 ONE = made(100_000)

@@ -59,7 +59,7 @@ from homebred_daemon.services.release_sources import ReleaseSources
 from homebred_daemon.services.releasing import Releasing, ReleasingMeans
 from homebred_daemon.services.signed_documents import SignedDocumentDesk
 from homebred_daemon.services.trusting import Trusting
-from homebred_daemon.settings import ProbationSettings
+from homebred_daemon.settings_of_fleet import ProbationSettings
 
 INSTALLS_NAME = "installs.sqlite"
 MODELS, MANIFESTS = "models", "manifests"
