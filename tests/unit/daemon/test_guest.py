@@ -146,6 +146,19 @@ async def test_it_takes_no_memory_that_a_loaded_model_may_need() -> None:
         assert fleet.loads[-1].memory_budget_bytes == (1 << 30) - pool._room.need(large, ()).ram
 
 
+async def test_while_a_model_that_leaves_still_holds_its_memory_it_does_not_begin() -> None:
+    fleet = Fleet.free()
+    async with pool_of(fleet) as pool, asyncio.TaskGroup() as group:
+        await ask(pool, "old")
+        fleet.stopping.clear()
+        group.create_task(pool.unload(model("old")))
+        await settled()
+        assert isinstance(await ending(pool), BrokenOffError)
+        fleet.stopping.set()
+        await settled()
+        assert await asked(pool) == "01"
+
+
 async def test_it_counts_as_one_of_the_models_that_may_be_loaded() -> None:
     fleet = Fleet.free()
     async with pool_of(fleet, max_models=1) as pool:
