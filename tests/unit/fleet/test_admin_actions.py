@@ -18,9 +18,10 @@ def test_a_stop_is_easier_than_its_end() -> None:
     assert ROLES.index(ROLE_OF["stop.on"]) < ROLES.index(ROLE_OF["stop.off"])
 
 
-def test_who_comes_in_and_who_goes_is_for_admins_alone() -> None:
+def test_who_comes_in_and_who_goes_and_what_no_stop_reaches_is_for_admins_alone() -> None:
     assert {name for name, role in ROLE_OF.items() if role == "admin"} == {
         "token.create",
         "token.withdraw",
         "device.revoke",
+        "bundle.make",
     }
