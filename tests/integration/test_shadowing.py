@@ -55,6 +55,7 @@ from homebred_protocol.documents.release_values import Shadow
 
 WITHIN_S = 20.0
 CONTEXT_TOKENS = 512
+CANARY = "KANARIENVOGEL-7431"
 LONG = " ".join(["word"] * 40)
 ROWS = ({"input": "a", "expected": "a"}, {"input": "b", "expected": "b"}, {"input": "c", "expected": "c"})
 SLOW = {"format": "homebred-echo", "token_delay_s": 0.05}
@@ -75,6 +76,7 @@ class Machine:
     launcher: ProcessLauncher
     ledger: FakeLedger = field(default_factory=FakeLedger)
     receipts: Receipts = field(default_factory=Receipts)
+    journal: RecordedJournal = field(default_factory=RecordedJournal)
 
     def __post_init__(self) -> None:
         self.store = ReleaseStore(self.root / "models")
@@ -90,7 +92,7 @@ class Machine:
     async def running(self) -> AsyncIterator[None]:
         clock, self.recorder = SystemClock(), Recorder(self.ledger)
         room = Room(max_models=2, slots=2, threads=1, load_timeout_s=30, ram_bytes=1 << 30)
-        self.pool = WorkerPool(self.launcher, clock, room, RecordedJournal())
+        self.pool = WorkerPool(self.launcher, clock, room, self.journal)
         desk = review_desk(FakeReviewStore(), ManualClock())
         means = Means(
             recorder=self.recorder,
@@ -132,7 +134,7 @@ class Machine:
             serving=ReleaseServing(self.reload, self.pool),
             orders=self.orders,
             receipts=self.receipts,
-            journal=RecordedJournal(),
+            journal=self.journal,
             terms=TERMS,
             shadow=self.shadowing,
         )
@@ -189,14 +191,14 @@ class Machine:
         assert events[-1].record.status == "answer", events[-1].problem
         return events
 
-    async def asks_until_compared(self, seen: int) -> Install:
+    async def asks_until_compared(self, seen: int, text: str = "one two three") -> Install:
         """Callers come and go until so many tasks were compared, or it is decided."""
         async with asyncio.timeout(WITHIN_S):
             while True:
                 install = self.installs.history()[0]
                 if install.state is not State.SHADOWING or install.pairs.seen >= seen:
                     return install
-                await self.ask()
+                await self.ask(text)
                 await self.comes_to(lambda: self.shadowing._offered is None)  # no caller comes meanwhile
 
 
@@ -316,3 +318,21 @@ async def test_a_newcomers_worker_that_is_killed_failed_its_task_and_is_started_
         install = await machine.asks_until_compared(1)
         assert install.pairs.only_serving == 1
         assert machine.pool.failures == 0
+
+
+async def test_no_word_of_a_task_that_was_answered_again_or_of_its_second_answer_is_left_anywhere(
+    machine: Machine,
+) -> None:
+    """I4."""
+    machine.serves(1)
+    async with machine.running():
+        await machine.offers(2, outcomes=3)
+        await machine.until(State.SHADOWING)
+        assert (await machine.asks_until_compared(3, CANARY)).pairs.seen == 3
+        await machine.until(State.PROBATION)
+        kept = [path for root in (machine.root, machine.launcher.runtime_dir) for path in root.rglob("*")]
+        holders = [path for path in kept if path.is_file() and CANARY.encode() in path.read_bytes()]
+    told = [machine.journal.entries, machine.ledger.entries, machine.ledger.outcomes, machine.receipts.told]
+    steps = [machine.installs.steps(each) for each in machine.installs.history()]
+    assert holders == []
+    assert CANARY not in repr([*told, steps])
