@@ -50,16 +50,17 @@ def keep_few_arenas() -> None:
         set_option(_M_ARENA_MAX, _MOST_ARENAS)
 
 
-def go_first_when_memory_ends() -> None:
+def go_first_when_memory_ends(*, before_others: bool = False) -> None:
     """Makes the kernel's out-of-memory killer prefer this process to the daemon, which can start another.
 
-    The score is raised by half of its range over what was inherited, and never lowered: that would take a privilege.
+    The score is raised by half of its range over what was inherited, or to its end where it is to go before other
+    workers too, and never lowered: that would take a privilege.
     Call it before `forbid_dumps`, after which these files belong to root. There is no limit on the address space beside
     it: weights are mapped and devices reserve far more than they use, so that any such bound would be wrong.
     """
     try:
         with open("/proc/self/oom_score_adj", "r+", encoding="ascii") as file:  # noqa: PTH123 - read, then written
-            score = min(_OOM_SCORE_MAX, int(file.read()) + _OOM_SCORE_ADDED)
+            score = _OOM_SCORE_MAX if before_others else min(_OOM_SCORE_MAX, int(file.read()) + _OOM_SCORE_ADDED)
             file.seek(0)
             file.write(str(score))
     except OSError as error:  # such as a container's read-only /proc: all else works, so it is only said

@@ -39,7 +39,7 @@ def main() -> None:
         hardening.give_way()
     ready = _keep_standard_output_to_ourselves()
     hardening.keep_few_arenas()
-    hardening.go_first_when_memory_ends()
+    hardening.go_first_when_memory_ends(before_others=arguments.gives_way)
     hardening.forbid_dumps()
     try:
         _refuse_live_socket(arguments.socket)
@@ -56,7 +56,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--socket", type=Path, required=True, help="path to bind; its folder must be private")
     parser.add_argument("--engine", choices=sorted(ENGINES), required=True)
     parser.add_argument("--queue-limit", type=int, default=DEFAULT_QUEUE_LIMIT, help="requests that may wait")
-    parser.add_argument("--gives-way", action="store_true", help="run at the lowest priority")
+    parser.add_argument("--gives-way", action="store_true", help="lowest priority; goes first when memory ends")
     return parser.parse_args()
 
 

@@ -216,6 +216,8 @@ async def test_a_worker_gives_way_with_every_thread_that_it_has_or_with_none(
         await ask(worker, "a")
         priorities = await asyncio.to_thread(_priorities, worker.pid)
         assert priorities == {19 if gives_way else os.getpriority(os.PRIO_PROCESS, 0)}
+        own, its = await asyncio.to_thread(lambda: (_oom_score("self"), _oom_score(str(worker.pid))))
+        assert its == (1000 if gives_way else min(1000, own + 500)), "it goes before other workers when memory ends"
 
 
 def _priorities(pid: int) -> set[int]:

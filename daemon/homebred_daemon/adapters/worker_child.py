@@ -53,7 +53,7 @@ class WorkerSettings:
     stop_deadline_s: float = 5.0
     """From SIGTERM to SIGKILL."""
     gives_way: bool = False
-    """Whether it runs at the lowest priority."""
+    """Whether it runs at the lowest priority, and goes before other workers when memory ends."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Further variables for the worker."""
 

@@ -51,7 +51,7 @@ class Guest:
     # -- for the pool
 
     def interrupt(self) -> None:
-        """A caller is here: what runs is broken off, before anything else happens on the loop."""
+        """A caller is here: what runs is broken off in the loop's next turn."""
         if self._visit is not None and self._visit.when() is None:
             self._visit.reschedule(asyncio.get_running_loop().time())
 

@@ -16,7 +16,7 @@ from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.pairs import Pair
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.core.verification import WEAK, Finding, is_weak
-from homebred_daemon.errors import HomebredError
+from homebred_daemon.errors import EngineUnavailableError, HomebredError
 from homebred_daemon.inbound.answering import AcceptedTask, AnswerEvent
 from homebred_daemon.ports.ledger import OutcomeRecord
 from homebred_daemon.ports.measures import UNMEASURED
@@ -28,7 +28,7 @@ from homebred_daemon.services.models import served_of
 from homebred_daemon.services.standing import Means, Served, Standing
 
 ONE_IN = 4
-"""Of the tasks that could be compared, so many are passed over for each that is; the bound of what it costs."""
+"""Of the tasks that could be compared, one in so many is: the bound of what it costs."""
 LEAST_DEADLINE_S = 60.0
 """A newcomer, whose process gives way to all others, has so long, however short the caller's time was."""
 MOST_PASSED_OVER = 256
@@ -54,7 +54,7 @@ class Answered:
 
         How long it took does not count, for either: the newcomer's time is what others leave it.
         """
-        if self.has_failed:
+        if self.has_failed or (self.asked and self.record.error_code == EngineUnavailableError.code):
             return False
         if self.record.answered_by != self.asked or self.record.status != "answer":
             return None

@@ -160,6 +160,8 @@ async def test_how_long_it_took_is_told_and_does_not_count() -> None:
         ({"findings": ("fallback",), "has_failed": True, "answered_by": "b"}, False),
         ({"status": "error", "answered_by": "", "error_code": "deadline_exceeded"}, None),
         ({"status": "error", "answered_by": "", "error_code": "engine_unavailable", "has_failed": True}, False),
+        ({"status": "error", "answered_by": "", "error_code": "engine_unavailable"}, False),
+        ({"status": "error", "answered_by": "", "error_code": "engine_unavailable", "asked": ""}, None),
         ({"status": "error", "answered_by": "", "error_code": "overloaded"}, None),
         ({"status": "degraded"}, None),
         ({"asked": ""}, None),
