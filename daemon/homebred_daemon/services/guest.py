@@ -68,6 +68,11 @@ class Guest:
         """What it and all of the pool's models may take together."""
         return self._room.bounds
 
+    @property
+    def keep_alive_s(self) -> float:
+        """After so long without a task it is to leave, as other models do; 0: it need not."""
+        return self._room.keep_alive_s
+
     def need(self, model: ServedModel, adapter: ServedAdapter | None) -> Need:
         """What a model takes here."""
         return self._room.need(model, () if adapter is None else (adapter,))

@@ -150,7 +150,7 @@ class Shadowing:
     async def next(self) -> Pair:
         """As the port says."""
         while True:
-            await self._is_offered.wait()
+            await self._until_offered()
             offered = self._offered
             try:
                 pair = None if offered is None or self._seat is None else await self._tried(offered, self._seat)
@@ -158,6 +158,15 @@ class Shadowing:
                 self._forget()
             if pair is not None:
                 return pair
+
+    async def _until_offered(self) -> None:
+        """Returns once there is a task; the guest leaves where none comes for so long that any model would."""
+        try:
+            async with asyncio.timeout(self._guest.keep_alive_s or None):
+                await self._is_offered.wait()
+        except TimeoutError:
+            await self._guest.leave()
+            await self._is_offered.wait()
 
     def _forget(self) -> None:
         self._offered = None

@@ -45,8 +45,8 @@ class Quiet:
 class ScriptedGuest(Guest):
     """A guest whose model says what a script has it say."""
 
-    def __init__(self, pool: ScriptedPool) -> None:
-        super().__init__(Fleet.free(), ROOM, Quiet())
+    def __init__(self, pool: ScriptedPool, room: Room) -> None:
+        super().__init__(Fleet.free(), room, Quiet())
         self.pool = pool
         self.failure: Exception | None = None
         """What it is met with, instead of being visited."""
@@ -77,10 +77,11 @@ class Scene:
 
     plays: Sequence[Play] = (says("well"),)
     policy: dict[str, Any] = field(default_factory=dict)
+    room: Room = ROOM
 
     def __post_init__(self) -> None:
         self.stage = Stage({"a": Actor(plays=[says("x")]), "new": Actor(plays=self.plays)}, policy=self.policy)
-        self.guest = ScriptedGuest(self.stage.pool)
+        self.guest = ScriptedGuest(self.stage.pool, self.room)
         self.shadowing = Shadowing(self.guest, means_of(self.stage), context_tokens=512)
 
     def answered(
@@ -282,6 +283,23 @@ def test_one_that_does_not_come_to_an_end_failed_its_task() -> None:
                 assert asking.done() == is_over
             pair = asking.result()
             assert (pair.serving_is_good, pair.newcomer_is_good) == (True, False)
+
+    run_with(scene.stage.clock, story())
+
+
+def test_where_no_task_comes_for_long_its_memory_is_given_back_as_any_models_is() -> None:
+    scene = Scene(room=replace(ROOM, keep_alive_s=600))
+
+    async def story() -> None:
+        async with scene.shadowing.beside(NEW, OLD) as both, asyncio.TaskGroup() as group:
+            reading = group.create_task(both.next())
+            for passed_s, left in ((0, 0), (599, 0), (2, 1), (5000, 1)):
+                scene.stage.clock.pass_s(passed_s)
+                for _ in range(20):
+                    await asyncio.sleep(0)
+                assert scene.guest.left == left
+            scene.hear(scene.answered())
+            assert (await reading).newcomer_is_good
 
     run_with(scene.stage.clock, story())
 
