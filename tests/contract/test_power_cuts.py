@@ -42,6 +42,7 @@ REVIEW, IDENTITY = ADAPTERS + "store/review.py", ADAPTERS + "identity_files.py"
 DATABASE, LEDGER = ADAPTERS + "store/database.py", ADAPTERS + "store/ledger.py"
 STAGE = "homebred_fleet/adapters/release_stage.py"
 STAGING = ADAPTERS + "staging_folder.py"
+UPLOADED = "homebred_fleet/adapters/blob_folder.py"
 OUTBOX, TRUST = ADAPTERS + "store/outbox.py", ADAPTERS + "trust/files.py"
 
 PINS = "    if roots is not None:\n        pins.pin(roots)\n"
@@ -75,10 +76,6 @@ MUTANTS = [
     Mutant("identity", IDENTITY, "flush_folder(aside)", "pass"),
     Mutant("identity", IDENTITY, "aside.rename(self._generations / name)\n        flush_folder(self._generations)",
            "aside.rename(self._generations / name)"),
-    Mutant("enrolment", TRUST, "        flush_folder(aside)\n        aside.rename(self._folder)",
-           "        aside.rename(self._folder)"),
-    Mutant("enrolment", TRUST, "aside.rename(self._folder)\n        flush_folder(self._all)",
-           "aside.rename(self._folder)"),
     Mutant("enrolment", "homebred_daemon/cli/enroll.py", PINS + TAKES, TAKES + PINS),
     Mutant("release", STAGE, "            os.fsync(descriptor)", "            pass"),
     Mutant("release", STAGE, "            os.fsync(file.fileno())", "            pass"),
@@ -94,6 +91,8 @@ MUTANTS = [
     Mutant("ledger", LEDGER, "with transaction(self._connection):", "if True:"),
     Mutant("ledger", DATABASE, "PRAGMA journal_mode = WAL", "PRAGMA journal_mode = MEMORY"),
     Mutant("telemetry", OUTBOX, "'FULL' if survives_power_cuts else 'NORMAL'", "'NORMAL'"),
+    Mutant("upload", UPLOADED, "os.fsync(file.fileno())\n        _make", "pass\n        _make"),
+    Mutant("upload", UPLOADED, "_flush(path.parent)\n        _flush(self.folder)\n", "pass\n"),
     Mutant("staging", STAGING, "  os.fsync(self._descriptor)\n        except", "  pass\n        except"),
     Mutant("staging", STAGING, "flush_folder(whole.parent)  # both names", "pass"),
     Mutant("staging", STAGING, "os.fsync(self._descriptor)\n            self._journal", "self._journal"),
@@ -105,6 +104,10 @@ MUTANTS = [
     Mutant("review", REVIEW, "with transaction(self._connection):", "if True:"),
 ]
 FURTHER_MUTANTS = [
+    Mutant("enrolment", TRUST, "        flush_folder(aside)\n        aside.rename(self._folder)",
+           "        aside.rename(self._folder)"),
+    Mutant("enrolment", TRUST, "aside.rename(self._folder)\n        flush_folder(self._all)",
+           "aside.rename(self._folder)"),
     Mutant("telemetry", OUTBOX, "with transaction(self._connection):", "if True:"),
     Mutant("telemetry", OUTBOX, "survives_power_cuts=not events", "survives_power_cuts=False"),
     Mutant("telemetry", LEDGER, "survives_power_cuts=not self._is_noted", "survives_power_cuts=False"),

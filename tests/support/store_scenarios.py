@@ -23,6 +23,7 @@ from tests.support import (
     staging_scenarios,
     telemetry_scenarios,
     trust_scenarios,
+    upload_scenarios,
 )
 from tests.support.ledger_entries import OUTCOME, entries, keep_documents
 from tests.support.specialists import write_specialist, write_specialist_of_folders
@@ -372,6 +373,13 @@ def _check_release(root: Path, promised: Promised) -> None:
     release_scenarios.check(root, promised.told)
 
 
+# -- what publishers send to a controller: a blob has the bytes that its name says, and what is missing goes on
+
+
+def _check_upload(root: Path, promised: Promised) -> None:
+    upload_scenarios.check(root, promised.told)
+
+
 SCENARIOS: Mapping[str, Scenario] = {
     "ledger": Scenario(prepare=_nothing, act=_act_on_ledger, check=check_ledger, logs=(LEDGER_LOG,)),
     "ledger again": Scenario(prepare=_nothing, act=_act_on_ledger_again, check=check_ledger, logs=(LEDGER_LOG,)),
@@ -390,6 +398,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "trust": Scenario(prepare=_nothing, act=trust_scenarios.act, check=_check_trust),
     "telemetry": Scenario(prepare=_nothing, act=telemetry_scenarios.act, check=_check_telemetry),
     "release": Scenario(prepare=release_scenarios.prepare, act=release_scenarios.act, check=_check_release),
+    "upload": Scenario(prepare=_nothing, act=upload_scenarios.act, check=_check_upload),
     "staging": Scenario(
         prepare=_nothing, act=staging_scenarios.act, check=_check_staging, logs=(staging_scenarios.JOURNAL,)
     ),

@@ -80,8 +80,9 @@ class BlobUploads:
             if not held:
                 self._remove_old()
             self._require_room(length - held)
-            with part.open("ab") as file:
-                os.fchmod(file.fileno(), 0o600)
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.seek(held)
                 file.write(piece)
 
     def settle(self, digest: str) -> Came:
