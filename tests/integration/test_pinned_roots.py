@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from homebred_daemon.adapters.trust.checker import ChildChecker
 from homebred_daemon.adapters.trust.files import TrustFiles
 from homebred_daemon.adapters.trust.offers import RootsOverHttps
 from homebred_daemon.adapters.trust.sources import HttpsSource
+from homebred_daemon.cli.fleet_checks import roots_finding
+from homebred_daemon.core.pinning import root_name
 from homebred_daemon.core.trust import Here
 from homebred_daemon.ports.identity import Identity
 from homebred_daemon.services.pinning import Pinning
@@ -113,6 +116,11 @@ class Device:
         looked = await Trusting(self.files, ChildChecker(), SystemClock(), here).look(HttpsSource(LINE, self.identity))
         return [one.reason.value for one in looked.refused]
 
+    def pinned_image(self) -> dict[str, Any]:
+        roots = self.files.pinned()
+        assert roots is not None
+        return asdict(root_name(roots.image))
+
     def status(self) -> Any:
         (told,) = homebred("fleet", "status", "--state-dir", self.folder, "--json").lines
         return told
@@ -166,13 +174,13 @@ async def test_a_device_is_enrolled_without_repositories_and_pins_them_at_the_fi
 ) -> None:
     (told,) = device.enroll().lines
     assert (told["image_root"], told["director_root"]) == (None, None)
-    (finding,) = (one for one in device.status()["findings"] if one["check"] == "roots")
-    assert (finding["status"], "none are pinned" in finding["what"]) == ("warning", True)
+    finding = roots_finding(device.folder, device.identity)
+    assert (finding.status, "none are pinned" in finding.what) == ("warning", True)
     assert not await device.ready()
     SignedFleet(signed, now_s=now_s())
     assert await device.ready()
     assert device.journal.names == ["roots_pinned"]
-    assert device.status()["image_root"] == roots_of(signed / "image")[0]
+    assert device.pinned_image() == roots_of(signed / "image")[0]
     assert await device.refused() == []
 
 
@@ -186,7 +194,7 @@ async def test_another_fleets_roots_are_never_taken_for_the_pinned_ones_but_by_a
     SignedFleet(signed, now_s=now_s())
     assert await device.ready()
     assert await device.refused() == ["unsigned"]
-    assert device.status()["image_root"] == first["image_root"]
+    assert device.pinned_image() == first["image_root"]
     again = device.enroll("--replace", token=controller.token())
     assert again.lines[0]["image_root"] == roots_of(signed / "image")[0] != first["image_root"]
     assert await device.refused() == []
