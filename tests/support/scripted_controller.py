@@ -47,6 +47,10 @@ class Script:
     begins: datetime | None = None
     broker_host: str = "127.0.0.1"
     device: str = DEVICE
+    offers: dict[str, Any] = field(default_factory=dict)
+    """Beside the rest of the answer to a device: `image_root`, `director_root`."""
+    signed: dict[str, bytes] = field(default_factory=dict)
+    """Files below the devices' API, such as `image/metadata/1.root.json`."""
     welcome: dict[str, Any] | None = None
     """In place of the answer to a new device."""
     certificates: list[x509.Certificate] | None = None
@@ -120,10 +124,13 @@ class _Handler(BaseHTTPRequestHandler):
                 "broker_host": script.broker_host,
                 "broker_port": 8883,
                 "server_time_s": int(datetime.now(UTC).timestamp()),
+                **script.offers,
             }
             self._answer(200 if self._client() else 401, json.dumps(told).encode())
         elif self.path.startswith("/device/v1/documents/") and self._client():
             self._document(script.documents.get(self.path.rpartition("/")[2]))
+        elif (body := script.signed.get(self.path.removeprefix("/device/v1/"))) is not None and self._client():
+            self._answer(200, body)
         else:
             self._refuse(404, "not_found")
 

@@ -346,8 +346,9 @@ class FakeOffers:
         self.asked += 1
         if self.fails is not None:
             raise self.fails
-        image, director = self._newest(IMAGE), self._newest(DIRECTOR)
-        return None if image is None or director is None else Offer(image=image, director=director)
+        if not {f"{part}/metadata/1.root.json" for part in (IMAGE, DIRECTOR)} <= self.files.keys():
+            return None
+        return Offer(image=self.newest(IMAGE), director=self.newest(DIRECTOR))
 
     async def root(self, repository: str, version: int) -> bytes:
         body = self.files.get(f"{repository}/metadata/{version}.root.json")
@@ -355,13 +356,12 @@ class FakeOffers:
             raise NotFoundError("there is no such root")
         return body
 
-    def _newest(self, repository: str) -> RootName | None:
+    def newest(self, repository: str) -> RootName:
+        """Of a repository that is there."""
         if repository in self.says:
             return self.says[repository]
         folder = f"{repository}/metadata/"
         found = [name[len(folder) :] for name in self.files if name.startswith(folder) and name.endswith(".root.json")]
-        if not found:
-            return None
         version = max(int(name.partition(".")[0]) for name in found)
         return RootName(version=version, digest=digest_of(self.files[f"{folder}{version}.root.json"]))
 
