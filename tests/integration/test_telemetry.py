@@ -179,9 +179,11 @@ async def test_a_daemons_own_parts_make_it_up(tmp_path: Path) -> None:
                 device = Running(recorder, outbox, news)
                 (health,) = await device.holds("health", 1)
                 await followed.answering.answer(accepted_task(PRIVATE), stage.hear)
-                service.receipt("stop", "7", "done", "", version=7)
                 (event,) = await device.holds("route", 1)
-                (receipt,) = await device.holds("receipt", 1)
+                assert service.receipt("stop", "7", "done", "", version=7)
+                await service.written()
+                async with asyncio.timeout(0):  # it is there: nothing is waited for
+                    (receipt,) = await device.holds("receipt", 1)
     assert health.health.resident_bytes > 1_000_000
     assert health.health.free_disk_bytes > 1_000_000
     assert (event.route.guarded, event.route.workflow, event.route.route_id) == (True, WORKFLOW, "")

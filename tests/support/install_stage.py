@@ -216,13 +216,15 @@ class FakeOrders:
 
 @dataclass(slots=True)
 class Receipts:
-    """Fulfils `ports.fleet_commands.OutcomeReceipts`."""
+    """Fulfils `ports.fleet_commands.InstallReceipts`."""
 
     told: list[tuple[int, str, str]] = field(default_factory=list)
     """Number, word, code."""
     signed: list[bytes] = field(default_factory=list)
     is_away: bool = False
     """Nobody takes any."""
+    is_full: bool = False
+    on_disk: int = 0
 
     def receipt(
         self, kind: str, subject: str, result: str, problem_code: str, *, version: int = 0, signed: bytes = b""
@@ -233,6 +235,11 @@ class Receipts:
         self.told.append((version, result, problem_code))
         self.signed.append(signed)
         return True
+
+    async def written(self) -> None:
+        if self.is_full:
+            raise StateError("the disk is full")
+        self.on_disk = len(self.told)
 
 
 @dataclass(slots=True)

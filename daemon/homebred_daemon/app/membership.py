@@ -22,7 +22,7 @@ from homebred_daemon.config import Settings
 from homebred_daemon.errors import HomebredError
 from homebred_daemon.inbound.caretaking import MembershipState
 from homebred_daemon.ports.clock import Clock
-from homebred_daemon.ports.fleet_commands import OutcomeReceipts
+from homebred_daemon.ports.fleet_commands import InstallReceipts
 from homebred_daemon.services.caretaking import Caretaking
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Receipts:
     """Hands receipts on to whoever takes them, once somebody does; before that they are nobody's."""
 
     def __init__(self) -> None:
-        self.taker: OutcomeReceipts | None = None
+        self.taker: InstallReceipts | None = None
 
     def end(self) -> None:
         """Nobody takes any more."""
@@ -72,6 +72,11 @@ class Receipts:
         if self.taker is None:
             return False
         return self.taker.receipt(kind, subject, result, problem_code, version=version, signed=signed)
+
+    async def written(self) -> None:
+        """As the port says."""
+        if self.taker is not None:
+            await self.taker.written()
 
 
 @asynccontextmanager

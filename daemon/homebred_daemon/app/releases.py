@@ -40,7 +40,7 @@ from homebred_daemon.core.probation import ProbationTerms
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.core.trust import Here
 from homebred_daemon.ports.fleet import SignedDocuments
-from homebred_daemon.ports.fleet_commands import OutcomeReceipts
+from homebred_daemon.ports.fleet_commands import InstallReceipts
 from homebred_daemon.ports.installs import ReceiptSigner
 from homebred_daemon.ports.trust import TrustSource
 from homebred_daemon.services.caretaking import Caretaking
@@ -72,7 +72,7 @@ class Around:
 
     settings: Settings
     keeper: IdentityKeeper
-    receipts: OutcomeReceipts
+    receipts: InstallReceipts
     followed: Followed
     caretaker: Caretaking
     journal: StructuredJournal

@@ -109,3 +109,11 @@ class OutcomeReceipts(Protocol):
         False: nobody takes it now, and nothing was noted; whoever has it on the disk tells it again later.
         """
         ...
+
+
+class InstallReceipts(OutcomeReceipts, Protocol):
+    """The same for what has been kept as not told yet, and is to be told however soon this process is killed."""
+
+    async def written(self) -> None:
+        """What was taken is on the disk. Raises StateError: not yet; it waits in memory for room."""
+        ...

@@ -29,7 +29,7 @@ from homebred_daemon.core.probation import ProbationTerms, Standing
 from homebred_daemon.core.shadow import Comparison
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.errors import EngineUnavailableError, HomebredError, UnwritableError
-from homebred_daemon.ports.fleet_commands import OutcomeReceipts
+from homebred_daemon.ports.fleet_commands import InstallReceipts
 from homebred_daemon.ports.installs import (
     Gate,
     InstallStore,
@@ -58,7 +58,7 @@ class InstallMeans:
     gate: Gate
     serving: Serving
     orders: Orders
-    receipts: OutcomeReceipts
+    receipts: InstallReceipts
     journal: Journal
     terms: ProbationTerms = field(default_factory=ProbationTerms)
     signer: ReceiptSigner | None = None

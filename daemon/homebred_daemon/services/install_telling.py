@@ -6,12 +6,13 @@ A step that could not be told is told later; no install, and least of all a roll
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 
 from homebred_daemon import fleet_messages
 from homebred_daemon.core.deployment import Install, receipt_word
-from homebred_daemon.errors import HomebredError
-from homebred_daemon.ports.fleet_commands import OutcomeReceipts
+from homebred_daemon.errors import HomebredError, StateError
+from homebred_daemon.ports.fleet_commands import InstallReceipts
 from homebred_daemon.ports.installs import ReceiptSigner, Step
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.services.install_book import InstallBook, on_thread
@@ -21,7 +22,7 @@ class InstallTelling:
     """The receipts of one device's installs."""
 
     def __init__(
-        self, book: InstallBook, receipts: OutcomeReceipts, signer: ReceiptSigner | None, journal: Journal
+        self, book: InstallBook, receipts: InstallReceipts, signer: ReceiptSigner | None, journal: Journal
     ) -> None:
         """Without a signer they go out unsigned."""
         self._book = book
@@ -43,6 +44,8 @@ class InstallTelling:
                         "install", release.digest, word, step.code, version=release.number, signed=signed
                     ):
                         return
+                    with suppress(StateError):  # a full disk: it waits in memory, and no install waits for it
+                        await self._receipts.written()
                 await self._book.told(step)
 
     async def _signed(self, install: Install, step: Step) -> bytes | None:

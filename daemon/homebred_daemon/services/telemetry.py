@@ -142,7 +142,7 @@ class Unwritten:
 
 
 class Telemetry:
-    """Fulfils `ports.fleet_commands.OutcomeReceipts`."""
+    """Fulfils `ports.fleet_commands.InstallReceipts`."""
 
     def __init__(
         self,
@@ -188,6 +188,10 @@ class Telemetry:
         fact = receipt_fact(kind, subject, result, problem_code, version=version, signed=signed)
         self._keep("receipt", self._sources.forms.receipt_body(fact, at_s=self._now_s()))
         return True
+
+    async def written(self) -> None:
+        """As the port says."""
+        await self._write_unwritten()
 
     async def _run(self) -> None:
         self._wake.set()

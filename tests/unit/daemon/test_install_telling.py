@@ -4,20 +4,37 @@ import pytest
 from tests.support.install_stage import FakeSigner, Receipts, release
 from tests.support.memory_installs import MemoryInstallStore
 from tests.support.recorded_journal import RecordedJournal
+from typing_extensions import override
 
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.deployment import Event
+from homebred_daemon.ports.installs import Step
 from homebred_daemon.services.install_book import InstallBook
 from homebred_daemon.services.install_telling import InstallTelling
 
 NOW_S = 1_796_000_000
 
 
+class Store(MemoryInstallStore):
+    """Remembers how many receipts were on the disk when a step counted as told."""
+
+    def __init__(self, receipts: Receipts) -> None:
+        super().__init__()
+        self._receipts = receipts
+        self.on_disk_when_told = 0
+
+    @override
+    def told(self, step: Step) -> None:
+        self.on_disk_when_told = self._receipts.on_disk
+        super().told(step)
+
+
 class Told:
     """A device whose release 7 was refused by its gate, and nobody knows yet."""
 
     def __init__(self) -> None:
-        self.store, self.receipts, self.journal = MemoryInstallStore(), Receipts(), RecordedJournal()
+        self.receipts, self.journal = Receipts(), RecordedJournal()
+        self.store = Store(self.receipts)
         install = self.store.begin(release(7), now_s=NOW_S)
         for event in (Event.FETCHED, Event.VERIFIED, Event.FITS):
             install = self.store.move(install, event, now_s=NOW_S, facts={})
@@ -61,3 +78,12 @@ async def test_what_nobody_takes_now_is_told_once_somebody_does(device: Told) ->
     device.receipts.is_away = False
     await device.telling(FakeSigner()).tell()
     assert device.receipts.signed == [b"5 refused"]
+
+
+async def test_it_is_on_the_disk_before_it_counts_as_told_unless_that_is_full(device: Told) -> None:
+    await device.telling(FakeSigner()).tell()
+    assert device.store.on_disk_when_told == 1
+    again = Told()
+    again.receipts.is_full = True
+    await again.telling(FakeSigner()).tell()
+    assert (again.receipts.signed, again.store.untold()) == ([b"5 refused"], [])
