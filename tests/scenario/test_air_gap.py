@@ -87,6 +87,16 @@ class Device:
             assert time.monotonic() < ends_at_s, f"{history(self.site.state)}\n{self.site.log}"
             time.sleep(0.2)
 
+    def told(self, fleet: ReleaseFleet, number: int) -> list[dict[str, Any]]:
+        """Its receipts at the controller, once there are so many at least."""
+        ends_at_s = time.monotonic() + 60
+        while True:
+            found: list[dict[str, Any]] = ask(fleet, "receipts", "list", "--device", self.name)[1]["receipts"]
+            if len(found) >= number:
+                return found
+            assert time.monotonic() < ends_at_s, f"{found}\n{self.site.log}"
+            time.sleep(0.2)
+
     def receipts(self, file: Path) -> Path:
         """A file with its receipts."""
         ended = homebred("fleet", "receipts", "export", file, "--state-dir", self.site.state)
@@ -171,6 +181,12 @@ def test_a_device_is_served_by_sticks_and_over_the_network_in_turns(fleet: Relea
         fleet.assign(fleet.publish(number), one.name)
         with one.running():
             one.until(number, "probation")
+            told = one.told(fleet, 5 + 6 * turn)  # each that follows on another ends its probation
+    assert {found["came_by"] for found in told} == {"mqtt"}
+    assert ask(fleet, "receipts", "import", one.receipts(tmp_path / "all")) == (
+        0,
+        {"stored": 0, "known": len(told), "refused": []},
+    )
 
 
 @pytest.mark.thorough("a dozen commands on two devices")
