@@ -175,13 +175,14 @@ def test_a_device_is_served_by_sticks_and_over_the_network_in_turns(fleet: Relea
         fleet.assign(fleet.publish(next(NUMBERS)), one.name)
         stick = stick_for(fleet, tmp_path / f"stick {turn}", one)
         with no_network(fleet), one.running():
-            status, told = one.takes(stick)
-            assert (status, told["releases"][0]["state"]) == (0, "probation"), told
+            status, taken = one.takes(stick)
+            assert (status, taken["releases"][0]["state"]) == (0, "probation"), taken
         number = next(NUMBERS)
         fleet.assign(fleet.publish(number), one.name)
         with one.running():
             one.until(number, "probation")
-            told = one.told(fleet, 5 + 6 * turn)  # each that follows on another ends its probation
+            one.told(fleet, 5 + 6 * turn)  # each that follows on another ends its probation
+    told = one.told(fleet, 11)
     assert {found["came_by"] for found in told} == {"mqtt"}
     assert ask(fleet, "receipts", "import", one.receipts(tmp_path / "all")) == (
         0,
