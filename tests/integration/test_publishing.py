@@ -7,6 +7,8 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,15 @@ import pytest
 from tests.support.admin_server import AdminServer, running_admin_server
 from tests.support.broker import now_s
 from tests.support.command_line import Ended, fleet_here
+from tests.support.cutting_proxy import CuttingProxy
 from tests.support.image_repository import SignedFleet, write_online_key
 from tests.support.release_sources import write_source
 
+from homebred_fleet.adapters.admin_client import AdminClient
 from homebred_fleet.adapters.blob_sending import BlobSending
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.core.keyholders import Purpose
-from homebred_fleet.errors import FleetError, NoRoomError, RequestError
+from homebred_fleet.errors import ControllerUnreachableError, FleetError, NoRoomError, RequestError
 from homebred_protocol.digests import digest_of
 
 pytestmark = pytest.mark.xdist_group("publishing")
@@ -136,6 +140,18 @@ def test_an_upload_that_is_cut_at_any_byte_goes_on_from_there(server: AdminServe
         send_part(server, body, cut)
         assert sending(server).send(digest_of(body), len(body), body, lambda _: None).bytes_sent == 100 - cut
         assert server.releases.read(digest_of(body)) == body
+
+
+def test_an_upload_over_a_link_that_is_cut_again_and_again_comes_to_its_end(server: AdminServer) -> None:
+    body = BASE[:3_000_000]
+    with CuttingProxy(server.port, cuts=12, seed=7, limit=lambda random: random.randrange(6000)) as link:
+        client = AdminClient(replace(server.profile("publisher"), url=f"https://127.0.0.1:{link.port}"))
+        through = BlobSending(client, "releases", "blobs", pause=lambda _: None, piece_bytes=400_000)
+        while not server.publishing.blobs.came(digest_of(body)).is_whole:
+            with suppress(ControllerUnreachableError):  # the command is given again
+                through.send(digest_of(body), len(body), body, lambda _: None)
+        assert link.cuts == 12
+    assert server.releases.read(digest_of(body)) == body
 
 
 def test_other_bytes_than_were_announced_are_refused_and_the_right_ones_are_taken_then(server: AdminServer) -> None:
