@@ -263,5 +263,6 @@ def test_what_cannot_be_carried_is_said_and_nothing_is_written_over(fleet: Relea
     assert one.name in readme
     assert "cannot be called back" in readme
     environ = {"HOMEBRED_FLEET_PROFILE": str(fleet.controller.folder.profile)}
-    people = fleet_here("bundle", "make", "-o", stick, *whom, environ=environ)
+    people = fleet_here("bundle", "make", "-o", stick, "--leases", "60d", *whom, environ=environ)
     assert (people.status, "cannot be called back" in people.out) == (0, True), people
+    assert "What people have signed expires before the leases" in people.out

@@ -147,6 +147,7 @@ def running_admin_server(tmp_path: Path, database: Database) -> Iterator[AdminSe
     changes = Administering(database, stage.blobs, clock=now_s, wake=stage.wake)
     sources = BundleSources(lambda: None, lambda: None, stage.blobs)
     directing = Directing(StoreDirections(database), stage.image, WordDirector(), now_s=now_s)
+    bundling = Bundling(directing, sources, sources, now_s=now_s)
     app = make_app(Access(identities.IdentityStore(database), now_s), [admin_router()], max_body_bytes=MAX_BODY_BYTES)
     attach(
         app,
@@ -158,7 +159,7 @@ def running_admin_server(tmp_path: Path, database: Database) -> Iterator[AdminSe
             image=stage.image,
             shelf=ReleaseShelf(stage.image, stage.releases),
             publishing=stage.publishing,
-            carrying=Carrying(bundling=Bundling(directing, sources, sources), blobs=stage.blobs, max_life_s=86_400),
+            carrying=Carrying(bundling=bundling, blobs=stage.blobs, max_life_s=86_400),
             clock=now_s,
         ),
     )

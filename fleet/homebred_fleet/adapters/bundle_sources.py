@@ -6,14 +6,18 @@ What was published together is read together: a publication changes one link, an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from homebred_fleet.adapters.blob_folder import BlobFolder
+from homebred_fleet.adapters.tuf_repository.folder import published_metadata
+from homebred_fleet.adapters.tuf_repository.metadata import expires_at_s
 from homebred_fleet.core.director import Assigned
+from homebred_fleet.core.repository_rules import TOP_ROLES
 from homebred_fleet.errors import StateError
 from homebred_protocol.digests import digest_of
+from homebred_protocol.targets import read_target, role_of
 from homebred_protocol.trusted_files import director_metadata, image_metadata, image_target, is_trusted_file
 
 _ROOT: Final = re.compile(r"[1-9][0-9]{0,15}\.root\.json")
@@ -39,6 +43,15 @@ class BundleSources:
         """As the port says."""
         found = _files(_published(self._director_roots(), "the director's root"), director_metadata("d"))
         return {name: body for name, body in found.items() if _ROOT.fullmatch(name)}
+
+    def expires_at_s(self, targets: Iterable[Assigned]) -> int:
+        """As the port says."""
+        image = published_metadata(_published(self._image(), "the image repository"))
+        director = published_metadata(_published(self._director_roots(), "the director's root"))
+        signed = (read_target(one.path) for one in targets)
+        roles = {*TOP_ROLES, *(role_of(one.kind, one.group) for one in signed if one is not None)}
+        needed = [image[role] for role in roles if role in image]
+        return min(expires_at_s(one) for one in (*needed, *director.values()))
 
     def target(self, assigned: Assigned) -> bytes | None:
         """As the port says."""

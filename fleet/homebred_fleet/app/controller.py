@@ -139,7 +139,7 @@ class Controller:
         sources = BundleSources(self.signed.image, self.signed.director_roots, self.release_blobs)
         directing = Directing(StoreDirections(self.database), self.image, self.director, now_s=unix_s)
         return Carrying(
-            bundling=Bundling(directing, sources, sources),
+            bundling=Bundling(directing, sources, sources, now_s=unix_s),
             blobs=self.release_blobs,
             max_life_s=self.settings.releases.max_lease_days * DAY_S,
         )

@@ -74,10 +74,15 @@ def make(
         place.keep_signed(image_target(one["path"], f"sha256:{one['sha256']}"), body)
     for name, text in made["signed"].items():
         place.keep_signed(name, base64.b64decode(text))
-    until_s = max(one["expires_at_s"] for one in made["devices"])
+    leases_s = max(one["expires_at_s"] for one in made["devices"])
+    until_s = min(leases_s, made["expires_at_s"])
     named = "\n".join(f"    {one['device']}, site {one['site']}" for one in made["devices"])
     place.finish(_README.format(devices=named, until=time_text(until_s)))
     _tell(folder, made, blobs, until_s, as_json=as_json)
+    if until_s < leases_s and not as_json:
+        typer.echo(
+            "What people have signed expires before the leases: have it signed anew (repository renew) for more."
+        )
 
 
 def _fetched(client: AdminClient, digest: str, begin: int) -> Any:
@@ -91,13 +96,14 @@ def _tell(folder: Path, made: dict[str, Any], blobs: dict[str, int], until_s: in
             {
                 "folder": str(folder),
                 "devices": made["devices"],
+                "until_s": until_s,
                 "targets": [one["path"] for one in made["targets"]],
                 "files": len(blobs),
                 "bytes": total_bytes,
             }
         )
         return
-    rows = [(one["device"], one["site"], time_text(one["expires_at_s"])) for one in made["devices"]]
+    rows = [(one["device"], one["site"], time_text(min(one["expires_at_s"], until_s))) for one in made["devices"]]
     show_table(("device", "site", "to be taken up until"), rows, none="")
     typer.echo(f"{folder}: {counted(len(blobs), 'file')} of releases, {total_bytes / MEGABYTE:.1f} MB")
     typer.echo(f"It cannot be called back: until {time_text(until_s)} (UTC) no stop of the fleet reaches who has it.")

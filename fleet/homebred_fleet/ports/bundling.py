@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,6 +31,8 @@ class Bundle:
     """Metadata, by its name of `homebred_protocol.trusted_files`."""
     targets: tuple[Assigned, ...]
     """Whose bytes go along."""
+    expires_at_s: int
+    """When nothing of it can be taken up any more, whatever the leases say: what people have signed expires too."""
     blobs: Mapping[str, int]
     """Lengths of the files of releases, by digest."""
 
@@ -61,6 +63,10 @@ class SignedSources(Protocol):
 
     def director_roots(self) -> Mapping[str, bytes]:
         """All of them, by file name."""
+        ...
+
+    def expires_at_s(self, targets: Iterable[Assigned]) -> int:
+        """When the first of what people have signed expires that a device needs to take these targets."""
         ...
 
     def target(self, assigned: Assigned) -> bytes | None:

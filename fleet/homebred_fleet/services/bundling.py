@@ -6,7 +6,7 @@ for whoever asks, on the machine that the stick is in. Sync, from any thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from homebred_fleet.core.director import Assigned
@@ -25,17 +25,20 @@ MOST_DEVICES: Final = 200
 class Bundling:
     """What is carried."""
 
-    def __init__(self, director: Carries, signed: SignedSources, blobs: BlobLengths) -> None:
+    def __init__(
+        self, director: Carries, signed: SignedSources, blobs: BlobLengths, *, now_s: Callable[[], int]
+    ) -> None:
         self._director = director
         self._signed = signed
         self._blobs = blobs
+        self._now_s = now_s
 
     def check(self, devices: Sequence[str]) -> None:
         """Whether a bundle for devices could be made now; nothing is signed.
 
         Raises:
             RequestError: there are too many, or nothing is assigned to them.
-            ConflictError: files of what is assigned are not here.
+            ConflictError: files of what is assigned are not here, or what people have signed has expired.
             StoreError, StateError: what is signed cannot be read.
         """
         if len(devices) > MOST_DEVICES:
@@ -44,6 +47,11 @@ class Bundling:
         if not targets:
             raise RequestError(
                 "nothing is assigned to these devices that is signed", hint="see `homebred-fleet release --help`"
+            )
+        if self._signed.expires_at_s(targets) <= self._now_s():
+            raise ConflictError(
+                "what is published has expired: no device takes anything of it",
+                hint="`homebred-fleet repository renew`, sign, publish",
             )
         self._blobs_of(targets)
 
@@ -68,7 +76,13 @@ class Bundling:
         if self._signed.image_metadata() != image:
             raise ConflictError("the image repository was published just now", hint="make the bundle once more")
         once = _each_once(targets)
-        return Bundle(devices=tuple(carried), signed=signed, targets=once, blobs=self._blobs_of(once))
+        return Bundle(
+            devices=tuple(carried),
+            signed=signed,
+            targets=once,
+            expires_at_s=self._signed.expires_at_s(once),
+            blobs=self._blobs_of(once),
+        )
 
     def _blobs_of(self, targets: Iterable[Assigned]) -> dict[str, int]:
         """Raises ConflictError, StateError."""

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -30,12 +30,13 @@ class Controller:
     image: PaperImage = field(default_factory=PaperImage)
     manifest: bytes | None = field(default_factory=lambda: canonical_bytes(MANIFEST))
     lengths: dict[str, int] = field(default_factory=lambda: dict(LENGTHS))
+    ends_s: int = NOW_S + 10 * MONTH_S
     publications: list[bytes] = field(default_factory=lambda: [b"1"])
 
     def __post_init__(self) -> None:
         self.director = WordDirector()
         self.directing = Directing(self.directions, self.image, self.director, now_s=lambda: NOW_S)
-        self.bundling = Bundling(self.directing, self, self)
+        self.bundling = Bundling(self.directing, self, self, now_s=lambda: NOW_S)
         for device in (A, B):
             self.directions.targets[device] = [self.image.put(RELEASE)]
 
@@ -45,6 +46,9 @@ class Controller:
 
     def director_roots(self) -> Mapping[str, bytes]:
         return {"1.root.json": b"a root of the director"}
+
+    def expires_at_s(self, targets: Iterable[Assigned]) -> int:
+        return self.ends_s
 
     def target(self, assigned: Assigned) -> bytes | None:
         return self.manifest if assigned.path == RELEASE.path else b"version = 1\n"
@@ -74,6 +78,14 @@ def test_a_bundle_has_all_that_each_device_needs_and_every_file_once() -> None:
     )
     assert [one.path for one in bundle.targets] == [RELEASE.path, POLICY.path]
     assert bundle.blobs == LENGTHS
+    assert bundle.expires_at_s == NOW_S + 10 * MONTH_S
+
+
+def test_what_people_have_signed_must_hold_when_it_is_carried() -> None:
+    controller = Controller(ends_s=NOW_S)
+    with pytest.raises(ConflictError, match="has expired"):
+        controller.bundling.check([A])
+    Controller(ends_s=NOW_S + 1).bundling.check([A])
 
 
 def test_what_is_carried_is_always_signed_anew_and_what_is_signed_online_goes_on_above_it() -> None:

@@ -43,6 +43,7 @@ def make(doer: Carrier, parts: Parts, body: BundleOrder) -> dict[str, Any]:
             {"device": one.device, "site": one.site, "version": one.version, "expires_at_s": one.expires_at_s}
             for one in bundle.devices
         ],
+        "expires_at_s": bundle.expires_at_s,
         "signed": {name: base64.b64encode(one).decode() for name, one in bundle.signed.items()},
         "targets": [{"path": one.path, "length": one.length, "sha256": one.sha256} for one in bundle.targets],
         "blobs": [{"digest": digest, "length": length} for digest, length in sorted(bundle.blobs.items())],
