@@ -11,6 +11,7 @@ import pytest
 from tests.support import image_repository
 from tests.support.broker import now_s
 from tests.support.image_repository import SignedFleet, TestKey, key
+from tests.support.killed_steps import killed_before
 from tests.support.tuf_client import Client
 
 from homebred_fleet.adapters.blob_folder import BlobFolder
@@ -271,6 +272,36 @@ def test_what_is_served_and_was_damaged_since_is_mended_by_the_next(desk: Desk, 
     root.write_bytes(root.read_bytes() + b" ")
     with pytest.raises(ConflictError, match="root 1 is not the one"):
         desk.bring()
+
+
+def test_a_kill_before_any_step_leaves_the_old_repository_or_the_new_one_served_and_it_comes_again(
+    desk: Desk,
+    tmp_path: Path,
+    thorough: bool,  # noqa: FBT001 - a fixture
+) -> None:
+    desk.bring()
+    template = Path(shutil.copytree(desk.there / "image", tmp_path / "template", symlinks=True))
+    desk.release(2)
+    listing, files = listing_of(desk.published(Purpose.IMAGE))
+    for file in files.values():
+        desk.arrived.keep_file(file)
+    number, survived, left = 0, False, list[int]()
+    while not survived:
+        number += 1 if thorough else 8
+        root = Path(shutil.copytree(template, tmp_path / str(number), symlinks=True))
+
+        def act(root: Path = root) -> Taken:
+            return take(root, Purpose.IMAGE, listing, desk.arrived, NOW_S)
+
+        survived = killed_before(number, root, act)
+        found = Repository(root).check(NOW_S)
+        assert found.problems == ()
+        left.append(found.targets)
+        assert act().targets == 2
+        assert Repository(root).check(NOW_S).targets == 2
+        shutil.rmtree(root)
+    assert number > 60
+    assert (left == sorted(left), set(left)) == (True, {1, 2})
 
 
 def test_what_lies_beside_a_published_repository_is_not_sent(desk: Desk, tmp_path: Path) -> None:
