@@ -10,13 +10,23 @@ from tests.support.store_scenarios import INSTALLS, SCENARIOS
 
 SEED = 20261123
 SAMPLE = 6
+AT_LEISURE = {
+    "enrolment": "its halves, `identity` and `trust`, are gone through every time",
+    "upload": "test_blob_uploads has the disk fail every time",
+}
 BY_HAND = {"recover"}
 """Scenarios whose own calls stand for another process."""
 
 
 @pytest.mark.parametrize("when", ["once", "on"])
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
-@pytest.mark.parametrize("scenario", sorted(SCENARIOS.keys() - BY_HAND - INSTALLS))
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        pytest.param(name, marks=pytest.mark.thorough(AT_LEISURE[name])) if name in AT_LEISURE else name
+        for name in sorted(SCENARIOS.keys() - BY_HAND - INSTALLS)
+    ],
+)
 def test_a_failing_call_is_told_and_the_store_stays_sound(
     scenario: str,
     error: str,

@@ -92,7 +92,6 @@ MUTANTS = [
     Mutant("ledger", DATABASE, "PRAGMA journal_mode = WAL", "PRAGMA journal_mode = MEMORY"),
     Mutant("telemetry", OUTBOX, "'FULL' if survives_power_cuts else 'NORMAL'", "'NORMAL'"),
     Mutant("upload", UPLOADED, "os.fsync(file.fileno())\n        _make", "pass\n        _make"),
-    Mutant("upload", UPLOADED, "_flush(path.parent)\n        _flush(self.folder)\n", "pass\n"),
     Mutant("staging", STAGING, "  os.fsync(self._descriptor)\n        except", "  pass\n        except"),
     Mutant("staging", STAGING, "flush_folder(whole.parent)  # both names", "pass"),
     Mutant("staging", STAGING, "os.fsync(self._descriptor)\n            self._journal", "self._journal"),
@@ -104,6 +103,7 @@ MUTANTS = [
     Mutant("review", REVIEW, "with transaction(self._connection):", "if True:"),
 ]
 FURTHER_MUTANTS = [
+    Mutant("upload", UPLOADED, "_flush(path.parent)\n        _flush(self.folder)\n", "pass\n"),
     Mutant("enrolment", TRUST, "        flush_folder(aside)\n        aside.rename(self._folder)",
            "        aside.rename(self._folder)"),
     Mutant("enrolment", TRUST, "aside.rename(self._folder)\n        flush_folder(self._all)",

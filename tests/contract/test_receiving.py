@@ -32,6 +32,7 @@ class Desk:
     """Where somebody signs, and the controller's folder."""
 
     def __init__(self, folder: Path) -> None:
+        """`signed` in the folder has what was signed so far."""
         self.signed = SignedFleet(folder / "signed", now_s=NOW_S)
         self.arrived = BlobFolder(folder / "arrived")
         self.there = folder / "there"
@@ -64,11 +65,18 @@ class Desk:
         return Path(shutil.copytree(self.published(Purpose.IMAGE), folder))
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both repositories with one release, signed once for all tests."""
+    folder = tmp_path_factory.mktemp("begun")
+    Desk(folder).release(1)
+    return folder / "signed"
+
+
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    made = Desk(tmp_path)
-    made.release(1)
-    return made
+def desk(begun: Path, tmp_path: Path) -> Desk:
+    shutil.copytree(begun, tmp_path / "signed", symlinks=True)
+    return Desk(tmp_path)
 
 
 def test_what_was_published_elsewhere_is_served_and_devices_take_it(desk: Desk, tmp_path: Path) -> None:

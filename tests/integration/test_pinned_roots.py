@@ -200,6 +200,7 @@ async def test_another_fleets_roots_are_never_taken_for_the_pinned_ones_but_by_a
     assert await device.refused() == []
 
 
+@pytest.mark.thorough("four commands; test_pinning proves the same without them")
 def test_roots_that_a_technician_has_compared_are_pinned_or_nobody_is_enrolled(
     device: Device, controller: Controller, signed: Path
 ) -> None:
