@@ -152,6 +152,7 @@ def test_no_lines_are_no_answers(tmp_path: Path) -> None:
     assert (ended.status, ended.out, ended.err) == (0, "", "")
 
 
+@pytest.mark.thorough("ten thousand commits")
 def test_ten_thousand_tasks_are_recorded_and_all_come_out_again(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
     ended = homebred(*route_arguments(tmp_path), "--ledger", ledger, stdin=json_lines(tasks(10_000)))

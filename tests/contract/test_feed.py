@@ -16,6 +16,7 @@ from homebred_daemon.adapters.store.ledger_feed import SqliteFeed
 from homebred_daemon.core.telemetry import Ended, Route, Said
 from homebred_daemon.ports.feed import Feed
 from homebred_daemon.ports.ledger import FeedbackRecord, OutcomeRecord
+from homebred_protocol.digests import digest_of
 
 ENDED = OutcomeRecord(
     route_id="", recorded_at_utc=NOW, status="answer", answered_by="a", findings=("slow",), total_ms=7.5, confidence=0.5
@@ -38,6 +39,9 @@ class Followed(Protocol):
     def drop(self, number: int) -> None:
         """The oldest decisions are dropped, with all that became of them."""
 
+    def name_registry(self, digest: str, body: bytes) -> None:
+        """A registry document is kept."""
+
 
 def route_of(route_id: str, said: Said | None = None) -> Route:
     made = entry(route_id)
@@ -56,6 +60,7 @@ def route_of(route_id: str, said: Said | None = None) -> Route:
         classes=decision.classes,
         policy_digest=decision.policy_digest,
         workflow="intake.normalise",
+        registry_digest=made.inputs.registry.digest,
         link=made.inputs.link,
         ended=Ended(
             at_utc=NOW,
@@ -86,6 +91,9 @@ class InMemory:
         gone = [one.route_id for one in self.feed.entries if one is not None and one.said is None][:number]
         self.feed.entries = [None if one and one.route_id in gone else one for one in self.feed.entries]
 
+    def name_registry(self, digest: str, body: bytes) -> None:
+        self.feed.registries[digest] = body
+
 
 class InSqlite:
     """A ledger that holds 20 decisions; it is filled up so that the next ones drop old ones."""
@@ -111,6 +119,9 @@ class InSqlite:
         assert number == 11, "at its bound a ledger drops half, and what is one too many"
         self.ledger.record_decisions([entry("the last straw")])
 
+    def name_registry(self, digest: str, body: bytes) -> None:
+        self.ledger.keep_document("registry", digest, body)
+
 
 @pytest.fixture(params=["sqlite", "memory"])
 def followed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Followed]:
@@ -135,6 +146,13 @@ def test_what_ended_comes_in_the_order_recorded_and_whole(followed: Followed) ->
     page = followed.feed.read(start, limit=9)
     assert list(page.routes) == [route_of("c"), route_of("a"), route_of("b")]
     assert (page.lost, page.is_last) == (0, True)
+
+
+def test_a_registry_that_decisions_name_is_found_and_another_is_none(followed: Followed) -> None:
+    body = b'{"specialists": []}'
+    followed.name_registry(digest_of(body), body)
+    assert followed.feed.registry(digest_of(body)) == body
+    assert followed.feed.registry(digest_of(b"another")) is None
 
 
 def test_pages_follow_each_other(followed: Followed) -> None:

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from tests.support.tiny_gguf import write_tiny_adapter, write_tiny_gguf
 
 from homebred_engines import api
@@ -120,6 +121,7 @@ async def test_a_swap_that_keeps_others_waiting_is_seen_to_move(tmp_path: Path) 
         assert [step async for step in steps][-1] == 1
 
 
+@pytest.mark.thorough("half a minute of loading; the other swaps go through every time")
 async def test_no_more_servers_stand_than_memory_holds(tmp_path: Path) -> None:
     first, second = adapters(tmp_path, 2)
     endless = api.GenerateOptions(temperature=0, max_tokens=6000)

@@ -46,6 +46,7 @@ def babbled(random: Random) -> wire.Task:
     return wire.Task(text="word " * random.randint(1, 200), data_classes=["patient"])
 
 
+@pytest.mark.thorough("the same is shown every time on the engine that serves models")
 @pytest.mark.timeout(900)
 def test_an_echo_worker_killed_mid_stream_costs_its_streams_and_nothing_else(site: Site, kills: int) -> None:
     site.add_echo("repeater")
