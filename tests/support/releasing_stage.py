@@ -80,12 +80,17 @@ class Intake:
     refuses: str = ""
     """The code of a plan that begins nothing."""
 
-    async def want(self, release: Release) -> Plan:
-        self.wanted.append(release.number)
+    async def planned(self, release: Release) -> Plan:
         if self.refuses:
             return Plan(begins=False, code=self.refuses, sentence="no")
-        if any(each.release.digest == release.digest for each in self.installs):
-            return Plan(begins=False)
+        same = [each for each in self.installs if each.release.digest == release.digest]
+        return Plan(begins=not same or same[0].state is State.WITHDRAWN)
+
+    async def want(self, release: Release) -> Plan:
+        self.wanted.append(release.number)
+        planned = await self.planned(release)
+        if not planned.begins:
+            return planned
         state = State.DOWNLOADING
         self.installs.insert(
             0, Install(seq=len(self.installs) + 1, release=release, state=state, begun_at_s=NOW_S, changed_at_s=NOW_S)

@@ -136,6 +136,11 @@ class Installing:
         for changed in self._changed.values():
             changed.set()
 
+    async def planned(self, release: Release) -> Plan:
+        """What `want` would do about a trusted release now; nothing is done. Raises StateError."""
+        async with self._planning:
+            return await self._plan(release)
+
     async def known(self) -> Sequence[Install]:
         """All installs that are remembered, the newest first. Raises StateError."""
         return await self._book.history("")

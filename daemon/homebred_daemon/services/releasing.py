@@ -54,6 +54,10 @@ class Intake(Protocol):
         """A trusted release is to serve here."""
         ...
 
+    async def planned(self, release: Release) -> Plan:
+        """What would be done about one; nothing is."""
+        ...
+
     async def withdraw(self, specialist_id: str, digest: str) -> bool:
         """A release is wanted no more; whether that ended anything."""
         ...
@@ -280,8 +284,13 @@ class Releasing:
 
     async def _want(self, agreed: Agreed, source: TrustSource, intake: Intake) -> NotTaken | None:
         """Has one release installed; why not, where it is not taken."""
+        known = next((one for one in await intake.known() if one.release.digest == agreed.digest), None)
+        if known is not None and known.is_over:
+            planned = await intake.planned(known.release)
+            if not planned.begins:  # nothing of it is needed once more
+                return _problem(agreed, planned.code) if planned.code else None
         try:
-            release = await self._release(agreed, source, intake)
+            release = await self._release(agreed, source, known)
         except UntrustedError as error:
             return _problem(agreed, error.reason)
         if isinstance(release, NotTaken):
@@ -291,11 +300,10 @@ class Releasing:
             self._means.journal.note(fleet_messages.RELEASE_WANTED, target=agreed.target.path)
         return _problem(agreed, planned.code) if planned.code else None
 
-    async def _release(self, agreed: Agreed, source: TrustSource, intake: Intake) -> Release | NotTaken:
-        """What is to be installed: as it is remembered, else as the manifest says, which is on the disk then."""
-        known = next((one for one in await intake.known() if one.release.digest == agreed.digest), None)
+    async def _release(self, agreed: Agreed, source: TrustSource, known: Install | None) -> Release | NotTaken:
+        """What is to be installed: as it is remembered, else as the manifest says; that is on the disk then."""
         manifests = self._means.manifests
-        if known is not None and (known.is_over or await manifests.has_manifest(agreed.digest)):
+        if known is not None and await manifests.has_manifest(agreed.digest):
             return known.release
         taken = await self._means.trusting.take(agreed, source)
         try:

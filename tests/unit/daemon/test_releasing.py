@@ -9,6 +9,7 @@ from tests.support.release_files_stage import MANIFEST, RELEASE
 from tests.support.releasing_stage import DAY_S, Stage, body_of, look, path_of
 from tests.support.trust_stage import HERE, NOW_S, FixedSource
 
+from homebred_daemon.core.deployment import State
 from homebred_daemon.core.releases import release_of
 from homebred_daemon.core.releasing import (
     LEASE_AGAIN_S,
@@ -208,6 +209,34 @@ def test_a_newer_one_that_cannot_be_taken_takes_nothing_away() -> None:
         assert no_longer_wanted(installs, (), (replace(newer, about=path_of(6)),)) == installs
         assert no_longer_wanted(installs, (), (replace(newer, about="image"),)) == installs
         assert no_longer_wanted(installs, (), (replace(newer, about="models/clinic/another/9.json"),)) == installs
+
+    Stage(look(body_of(7))).run(story)
+
+
+def test_what_was_withdrawn_and_is_named_again_has_its_manifest_taken_once_more() -> None:
+    async def story(stage: Stage) -> None:
+        stage.checker.found = [look(), look(body_of(7))]
+        stage.releasing.news()
+        await stage.rest(2)
+        assert stage.intake.withdrawn == [7]
+        stage.manifests.kept.clear()  # as installing does with what nobody wants
+        stage.releasing.news()
+        await stage.rest(2)
+        assert stage.intake.wanted == [7, 7]
+        assert stage.manifests.kept == {digest_of(body_of(7)): body_of(7)}
+
+    Stage(look(body_of(7))).run(story)
+
+
+def test_what_is_decided_here_is_not_taken_again_at_every_look() -> None:
+    async def story(stage: Stage) -> None:
+        (install,) = stage.intake.installs
+        stage.intake.installs = [replace(install, state=State.SETTLED)]
+        stage.manifests.kept.clear()
+        stage.releasing.news()
+        await stage.rest(2)
+        assert stage.intake.wanted == [7]
+        assert stage.manifests.kept == {}
 
     Stage(look(body_of(7))).run(story)
 
