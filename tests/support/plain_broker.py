@@ -59,6 +59,7 @@ class PlainBroker:
             f"persistence_location {self._folder}/",
             f"log_dest file {self._folder / 'log'}",
             "user root",
+            "max_queued_messages 0",  # else what a slow reader has not taken yet is dropped beyond a thousand
         ]
         configuration = self._folder / "mosquitto.conf"
         configuration.write_text("\n".join(settings) + "\n")
