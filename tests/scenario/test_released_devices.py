@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ from homebred_protocol.v1 import inference_pb2 as wire
 
 pytestmark = pytest.mark.xdist_group("released devices")
 PATIENCE_S = 60.0
+NUMBERS = itertools.count(1)
+"""Of releases of the one specialist: they rise, in whatever order the tests run."""
 WRONG = tuple({**row, "expected": "something else"} for row in ROWS)
 MUTE = {"format": "homebred-echo", "replies": {f"say nothing {number}": "" for number in range(40)}}
 CONFIG = "[transfer]\nreserve_mb = 0\n[probation]\nsoak_h = 0\nleast_outcomes = 20\n"
@@ -87,26 +90,27 @@ def test_a_release_is_taken_gated_and_serves_a_worse_one_is_refused_and_one_that
     fleet: ReleaseFleet, device: Device
 ) -> None:
     device_id, site = device.name, device.site
+    first, worse, third = (next(NUMBERS) for _ in range(3))
     with site.daemon(*device.flags) as client:
-        fleet.assign(fleet.publish(1), device_id)
-        device.until(1, "probation")
+        fleet.assign(fleet.publish(first), device_id)
+        device.until(first, "probation")
         for number in range(25):
             assert device.ask(client, f"hello {number}") == (SPECIALIST, f"hello {number}")
-        settled = device.until(1, "settled")
+        settled = device.until(first, "settled")
         assert settled["outcomes"] == {"good": 25, "seen": 25}
 
-        fleet.assign(fleet.publish(2, rows=WRONG), device_id)
-        refused = device.until(2, "refused")
+        fleet.assign(fleet.publish(worse, rows=WRONG), device_id)
+        refused = device.until(worse, "refused")
         assert refused["code"] == "gate_quality"
         assert device.ask(client, "still here") == (SPECIALIST, "still here")
 
-        fleet.assign(fleet.publish(3, model=MUTE), device_id)
-        device.until(3, "probation")
+        fleet.assign(fleet.publish(third, model=MUTE), device_id)
+        device.until(third, "probation")
         for number in range(40):
             device.ask(client, f"say nothing {number}")
             if device.installs()[0]["state"] != "probation":
                 break
-        rolled_back = device.until(3, "rolled_back")
+        rolled_back = device.until(third, "rolled_back")
         assert rolled_back["code"] == "degraded"
         assert device.ask(client, "as before") == (SPECIALIST, "as before")
     with site.daemon(*device.flags) as client:
@@ -160,11 +164,12 @@ def test_one_that_passes_its_gate_and_fails_at_the_devices_own_tasks_is_refused_
 ) -> None:
     mute = {"format": "homebred-echo", "replies": {f"say nothing {number}": "" for number in range(200)}}
     shadow = "[gate.shadow]\noutcomes = 20\nlongest_s = 3600"
+    first, second = next(NUMBERS), next(NUMBERS)
     with device.site.daemon(*device.flags) as client:
-        fleet.assign(fleet.publish(31), device.name)
-        device.until(31, "probation")
-        fleet.assign(fleet.publish(32, model=mute, shadow=shadow), device.name)
-        device.until(32, "shadowing")
+        fleet.assign(fleet.publish(first), device.name)
+        device.until(first, "probation")
+        fleet.assign(fleet.publish(second, model=mute, shadow=shadow), device.name)
+        device.until(second, "shadowing")
         for number in range(200):
             text = f"say nothing {number}"
             assert device.ask(client, text) == (SPECIALIST, text), "what serves answers, and nobody else"
@@ -172,7 +177,7 @@ def test_one_that_passes_its_gate_and_fails_at_the_devices_own_tasks_is_refused_
                 time.sleep(0.5)  # no caller comes
                 if device.installs()[0]["state"] != "shadowing":
                     break
-        refused = device.until(32, "refused")
+        refused = device.until(second, "refused")
         assert refused["code"] == "shadow_worse"
         assert refused["shadow"]["only_serving_good"] == 11
-    assert [(one["release"], one["serves"]) for one in device.installs()] == [(32, False), (31, True)]
+    assert [(one["release"], one["serves"]) for one in device.installs()] == [(second, False), (first, True)]
