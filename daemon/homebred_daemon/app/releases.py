@@ -89,9 +89,6 @@ class Released:
     releasing: Releasing
     importing: Importing
     """Takes up what somebody carries here."""
-    trusting: Trusting
-    source: Callable[[], TrustSource]
-    """The fleet's signed files, over whatever reaches it."""
     documents: SignedDocuments
 
 
@@ -142,8 +139,6 @@ async def releases(around: Around) -> AsyncIterator[Released]:
         yield Released(
             releasing=releasing,
             importing=importing,
-            trusting=signed.trusting,
-            source=signed.source,
             documents=SignedDocumentDesk(signed.trusting, ready=signed.ready, source=signed.source),
         )
 

@@ -9,7 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+from homebred_daemon.errors import HomebredError
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -38,3 +42,11 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             yield
         finally:
             task.cancel()
+
+
+async def caught(act: Coroutine[Any, Any, T]) -> T | HomebredError:
+    """What an act gives; an error of ours is handed over rather than raised: a group's task would wrap it."""
+    try:
+        return await act
+    except HomebredError as error:
+        return error

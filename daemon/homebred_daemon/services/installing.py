@@ -28,7 +28,7 @@ from homebred_daemon.core.releases import Release
 from homebred_daemon.core.retention import Held, removable
 from homebred_daemon.errors import HomebredError, StateError
 from homebred_daemon.ports.installs import Counted, Step
-from homebred_daemon.services.background import beside
+from homebred_daemon.services.background import beside, caught
 from homebred_daemon.services.install_acts import InstallActs, InstallMeans, Moves, Outcome, Waits
 from homebred_daemon.services.install_book import InstallBook, on_thread
 from homebred_daemon.services.install_telling import InstallTelling
@@ -199,7 +199,7 @@ class Installing:
         """Its act, which is broken off where the install has moved on or may not go on meanwhile."""
         heard = False
         async with asyncio.TaskGroup() as group:
-            act = group.create_task(self._caught(install))
+            act = group.create_task(caught(self._acts.act(install)))
             while not act.done():
                 woken = group.create_task(changed.wait())
                 await asyncio.wait([act, woken], return_when=asyncio.FIRST_COMPLETED)
@@ -218,13 +218,6 @@ class Installing:
         if isinstance(result, HomebredError):
             raise result
         return result
-
-    async def _caught(self, install: Install) -> Outcome | HomebredError:
-        """An error is handed over rather than raised: in a group it would come wrapped."""
-        try:
-            return await self._acts.act(install)
-        except HomebredError as error:
-            return error
 
     async def _is_to_stop(self, install: Install) -> bool:
         if install.state in ON_ITS_WAY - {State.ACTIVATING} and self._means.orders.stopping().stopped:

@@ -17,6 +17,7 @@ from homebred_daemon.core.transfer import WantedFile
 from homebred_daemon.errors import FleetError, HomebredError
 from homebred_daemon.ports.fleet import DocumentFolder
 from homebred_daemon.ports.transfer import Assembly, Progress, Staging
+from homebred_daemon.services.background import caught
 from homebred_daemon.services.fetching import Fetching
 from homebred_daemon.services.release_sources import ReleaseSources
 from homebred_protocol.documents.release import read_release
@@ -130,7 +131,7 @@ def _name(release: Release) -> str:
 async def _unless(changed: asyncio.Event, act: Coroutine[Any, Any, T]) -> T | None:
     """What an act gives; None: something has changed before it ended, and it was broken off. Raises what it raises."""
     async with asyncio.TaskGroup() as group:
-        doing, woken = group.create_task(_caught(act)), group.create_task(changed.wait())
+        doing, woken = group.create_task(caught(act)), group.create_task(changed.wait())
         await asyncio.wait([doing, woken], return_when=asyncio.FIRST_COMPLETED)
         woken.cancel()
         if not doing.done():
@@ -142,11 +143,3 @@ async def _unless(changed: asyncio.Event, act: Coroutine[Any, Any, T]) -> T | No
     if isinstance(result, HomebredError):
         raise result
     return result
-
-
-async def _caught(act: Coroutine[Any, Any, T]) -> T | HomebredError:
-    """An error is handed over rather than raised: in a group it would come wrapped."""
-    try:
-        return await act
-    except HomebredError as error:
-        return error

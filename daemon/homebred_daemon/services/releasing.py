@@ -260,14 +260,15 @@ class Releasing:
             wanted, not_taken = [], [_not_taken(one.about, one.reason) for one in looked.refused]
             if looked.is_whole:
                 await self._grant(looked, is_fleets=is_fleets)
+            known = await intake.known()
             for agreed in releases_among(looked.agreed):
-                problem = await self._want(agreed, source, intake)
+                problem = await self._want(agreed, source, intake, known)
                 if problem is None:
                     wanted.append(agreed)
                 else:
                     not_taken.append(problem)
             if looked.is_whole and is_fleets:
-                for install in no_longer_wanted(await intake.known(), looked.agreed, looked.refused):
+                for install in no_longer_wanted(known, looked.agreed, looked.refused):
                     await intake.withdraw(install.release.id, install.release.digest)
         return Report(
             wanted=tuple(wanted), not_taken=tuple(not_taken), is_whole=looked.is_whole, at_s=self.trusted_now_s()
@@ -282,9 +283,11 @@ class Releasing:
             await asyncio.to_thread(self._means.leases.keep, leases)
             self._leases = leases
 
-    async def _want(self, agreed: Agreed, source: TrustSource, intake: Intake) -> NotTaken | None:
+    async def _want(
+        self, agreed: Agreed, source: TrustSource, intake: Intake, installs: Sequence[Install]
+    ) -> NotTaken | None:
         """Has one release installed; why not, where it is not taken."""
-        known = next((one for one in await intake.known() if one.release.digest == agreed.digest), None)
+        known = next((one for one in installs if one.release.digest == agreed.digest), None)
         if known is not None and known.is_over:
             planned = await intake.planned(known.release)
             if not planned.begins:  # nothing of it is needed once more
