@@ -77,6 +77,7 @@ class Controller:
     link: Link
     image: PublishedImage
     director: FolderDirector
+    directing: Directing
     signed: SignedFiles
     release_blobs: BlobFolder
     """The files of releases."""
@@ -137,9 +138,8 @@ class Controller:
     def carrying(self) -> Carrying:
         """What is carried to devices."""
         sources = BundleSources(self.signed.image, self.signed.director_roots, self.release_blobs)
-        directing = Directing(StoreDirections(self.database), self.image, self.director, now_s=unix_s)
         return Carrying(
-            bundling=Bundling(directing, sources, sources, now_s=unix_s),
+            bundling=Bundling(self.directing, sources, sources, now_s=unix_s),
             blobs=self.release_blobs,
             max_life_s=self.settings.releases.max_lease_days * DAY_S,
         )
@@ -188,7 +188,8 @@ def assembled(settings: Settings, journal: StructuredJournal) -> Controller:
     image = PublishedImage(settings.releases.image / PUBLISHED)
     releases = settings.releases
     director = FolderDirector(releases.director / PUBLISHED, releases.online_key, started_at_s=unix_s())
-    signed = _signed(database, image, director)
+    directing = Directing(StoreDirections(database), image, director, now_s=unix_s)
+    signed = SignedFiles(image=lambda: image.folder, director_roots=lambda: director.folder, directing=directing)
     release_blobs = BlobFolder(settings.paths.state_dir / "blobs")
     link = linked(
         database,
@@ -214,15 +215,10 @@ def assembled(settings: Settings, journal: StructuredJournal) -> Controller:
         link=link,
         image=image,
         director=director,
+        directing=directing,
         signed=signed,
         release_blobs=release_blobs,
     )
-
-
-def _signed(database: Database, image: PublishedImage, director: FolderDirector) -> SignedFiles:
-    """What both repositories say, to one device at a time."""
-    directing = Directing(StoreDirections(database), image, director, now_s=unix_s)
-    return SignedFiles(image=lambda: image.folder, director_roots=lambda: director.folder, directing=directing)
 
 
 def _endpoint(settings: Settings, folder: FleetFolder) -> Endpoint:

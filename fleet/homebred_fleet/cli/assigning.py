@@ -1,4 +1,4 @@
-"""What `policy` and `gazetteer` share: a signed target is assigned to devices, or the part is given back to them."""
+"""What `release`, `policy` and `gazetteer` share: a signed target is assigned to devices, or a part is given back."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def target_of(kind: Kind, path: str) -> Target:
     return target
 
 
-def assign(target: Target, whom: dict[str, Any], *, profile: Path | None, as_json: bool) -> None:
+def assign(path: str, whom: dict[str, Any], *, profile: Path | None, as_json: bool) -> None:
     """Asks devices to take what is signed under that name."""
-    found = asking(profile).send("POST", "releases", "assignments", body={"path": target.path, **whom})
+    found = asking(profile).send("POST", "releases", "assignments", body={"path": path, **whom})
     if as_json:
         write_json(found)
         return
-    typer.echo(f"{target.path} is assigned to {counted(found['devices'], 'device')}")
+    typer.echo(f"{found['path']} is assigned to {counted(found['devices'], 'device')}")
     typer.echo(NEXT)
 
 

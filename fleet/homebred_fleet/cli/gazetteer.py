@@ -61,7 +61,7 @@ def assign(
     wanted = assigning.target_of(Kind.GAZETTEER, path)
     named = device or filter_text or cohort
     whom = target(device, filter_text, cohort) if named else {"filter": f"site=={wanted.group}"}
-    assigning.assign(wanted, whom, profile=profile, as_json=as_json)
+    assigning.assign(wanted.path, whom, profile=profile, as_json=as_json)
 
 
 @app.command()

@@ -36,7 +36,7 @@ def assign(
 ) -> None:
     """Ask devices of its site to take a policy; one that refuses it keeps its old one and says why."""
     wanted = assigning.target_of(Kind.POLICY, path)
-    assigning.assign(wanted, target(device, filter_text, cohort), profile=profile, as_json=as_json)
+    assigning.assign(wanted.path, target(device, filter_text, cohort), profile=profile, as_json=as_json)
 
 
 @app.command()

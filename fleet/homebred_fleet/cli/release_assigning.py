@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from homebred_fleet.cli import assigning
 from homebred_fleet.cli.asking import CohortOption, DeviceOption, FilterOption, ProfileOption, asking, target
 from homebred_fleet.cli.exits import write_json
 from homebred_fleet.cli.options import JsonOption
@@ -26,13 +27,8 @@ def assign(
     as_json: JsonOption = False,
 ) -> None:
     """Have devices take it up in place of an older one; each proves it on itself before it serves it."""
-    body = {"path": path, "elsewhere": elsewhere, **target(device, filter_text, cohort)}
-    found = asking(profile).send("POST", "releases", "assignments", body=body)
-    if as_json:
-        write_json(found)
-        return
-    typer.echo(f"{found['path']} is assigned to {counted(found['devices'], 'device')}")
-    typer.echo("next: homebred-fleet devices list --filter 'not desired==in_step'")
+    whom = {"elsewhere": elsewhere, **target(device, filter_text, cohort)}
+    assigning.assign(path, whom, profile=profile, as_json=as_json)
 
 
 def withdraw(
