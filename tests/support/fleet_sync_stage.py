@@ -28,6 +28,7 @@ DEVICE = "dev-1"
 OWN = f"hb/1/default/d/{DEVICE}"
 FAR_AHEAD_S = 4_000_000_000
 MOST_TURNS = 400
+TURNS_TO_SETTLE = 20
 
 
 def identity(generation: str = "1") -> Identity:
@@ -231,14 +232,22 @@ class SyncStage:
         for _ in range(MOST_TURNS):
             if met():
                 return
-            await asyncio.sleep(0)
-            await asyncio.to_thread(lambda: None)  # what it does on threads
+            await _turn()
         raise AssertionError(f"it does not happen: {self.journal.names}")
 
     async def pass_s(self, seconds: float) -> None:
-        """Lets time pass."""
+        """Lets time pass, once the link has seen all that was said before."""
+        await _settle()
         self.clock.pass_s(seconds)
         self.broker.pass_s(seconds)
-        for _ in range(20):
-            await asyncio.sleep(0)
-            await asyncio.to_thread(lambda: None)
+        await _settle()
+
+
+async def _settle() -> None:
+    for _ in range(TURNS_TO_SETTLE):
+        await _turn()
+
+
+async def _turn() -> None:
+    await asyncio.sleep(0)
+    await asyncio.to_thread(lambda: None)  # what it does on threads

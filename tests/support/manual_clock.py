@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -31,11 +32,16 @@ class ManualClock:
 
 
 class _ManualLoop(asyncio.SelectorEventLoop):
-    """A loop whose timers go by a ManualClock; threads and sockets wake it as ever."""
+    """A loop whose timers go by a ManualClock; threads and sockets wake it as ever.
+
+    It has one thread, so that whoever awaits work there knows that all that was given to it before is done: how far
+    things are does not depend on how busy the machine is.
+    """
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__()
         self._clock = clock
+        self.set_default_executor(ThreadPoolExecutor(max_workers=1))
 
     @override
     def time(self) -> float:
