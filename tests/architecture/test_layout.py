@@ -17,7 +17,7 @@ TWINNED = [
     (part, path)
     for part, package in (("daemon", DAEMON), ("fleet", FLEET))
     for folder in ("core", "services")
-    for path in sorted((package / folder).glob("*.py"))
+    for path in sorted((package / folder).rglob("*.py"))
     if path.name != "__init__.py"
 ]
 ON_ANY_INTERPRETER = committed_files("engines/*.py", "proto/*.py")

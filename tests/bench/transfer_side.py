@@ -31,7 +31,7 @@ from homebred_daemon.adapters.staging_folder import StagingFolder
 from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.core.transfer import FRAME_BYTES, WantedFile
 from homebred_daemon.ports.transfer import ByteSource, ByteStream
-from homebred_daemon.services.fetching import Fetching, Surroundings, Terms
+from homebred_daemon.services.releases.fetching import Fetching, Surroundings, Terms
 
 SEED = bytes(range(256)) * (FRAME_BYTES // 256)
 

@@ -20,8 +20,8 @@ from homebred_daemon.core.fleet_messages import Document
 from homebred_daemon.core.trust_refusals import Reason
 from homebred_daemon.errors import ConfigurationError, RequestError, UntrustedError
 from homebred_daemon.inbound.caretaking import PolicyChange
-from homebred_daemon.services.fleet_documents import DocumentDesk
-from homebred_daemon.services.signed_documents import SignedDocumentDesk
+from homebred_daemon.services.fleet.fleet_documents import DocumentDesk
+from homebred_daemon.services.releases.signed_documents import SignedDocumentDesk
 from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.policy import Policy
 from homebred_protocol.trusted_files import image_target

@@ -165,7 +165,7 @@ async def test_nothing_of_the_framework_is_left_in_the_process_that_asked() -> N
     program = """
 import asyncio, sys
 from homebred_daemon.adapters.trust import checker, files, folder_source, sources
-from homebred_daemon.services import trusting
+from homebred_daemon.services.releases import trusting
 heavy = {"tuf", "securesystemslib", "urllib3", "httpx2", "cryptography"}
 sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)
 """

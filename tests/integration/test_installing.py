@@ -31,9 +31,9 @@ from homebred_daemon.core.deployment import Install, State, Tally
 from homebred_daemon.core.releases import Release
 from homebred_daemon.ports.installs import Counted
 from homebred_daemon.services.evaluating import Bench, measure
-from homebred_daemon.services.gating import GateMeans, ReleaseGate
-from homebred_daemon.services.install_acts import InstallMeans
-from homebred_daemon.services.installing import Installing
+from homebred_daemon.services.releases.gating import GateMeans, ReleaseGate
+from homebred_daemon.services.releases.install_acts import InstallMeans
+from homebred_daemon.services.releases.installing import Installing
 
 WITHIN_S = 60.0
 SAME = ({"input": "a", "expected": "a"}, {"input": "b", "expected": "b"}, {"input": "c", "expected": "c"})

@@ -27,8 +27,8 @@ from homebred_daemon.cli.fleet_checks import roots_finding
 from homebred_daemon.core.pinning import root_name
 from homebred_daemon.core.trust import Here
 from homebred_daemon.ports.identity import Identity
-from homebred_daemon.services.pinning import Pinning
-from homebred_daemon.services.trusting import Trusting
+from homebred_daemon.services.releases.pinning import Pinning
+from homebred_daemon.services.releases.trusting import Trusting
 from homebred_fleet.core.keyholders import Purpose
 
 pytestmark = pytest.mark.xdist_group("pinned roots")

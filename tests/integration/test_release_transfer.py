@@ -29,7 +29,7 @@ from homebred_daemon.core.transfer import FRAME_BYTES
 from homebred_daemon.errors import TransferError
 from homebred_daemon.ports.identity import CertificateFacts, Identity, Membership
 from homebred_daemon.ports.transfer import Progress
-from homebred_daemon.services.fetching import Fetching, Surroundings, Terms
+from homebred_daemon.services.releases.fetching import Fetching, Surroundings, Terms
 from homebred_fleet.adapters.blob_folder import BlobFolder
 
 LARGE = made(5 * FRAME_BYTES + 12_345)

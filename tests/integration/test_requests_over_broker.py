@@ -34,9 +34,9 @@ from homebred_daemon.errors import TransferError, UntrustedError
 from homebred_daemon.ports.identity import Membership
 from homebred_daemon.ports.transfer import Progress
 from homebred_daemon.ports.trust import Roots
-from homebred_daemon.services.fetching import Fetching, Surroundings, Terms
-from homebred_daemon.services.fleet_sync import FleetSync
-from homebred_daemon.services.trusting import Trusting
+from homebred_daemon.services.fleet.fleet_sync import FleetSync
+from homebred_daemon.services.releases.fetching import Fetching, Surroundings, Terms
+from homebred_daemon.services.releases.trusting import Trusting
 from homebred_fleet.adapters.blob_folder import BlobFolder
 from homebred_protocol import blocks
 from homebred_protocol.mqtt import Arrived, Connected, Delivered, Endpoint, Happening, SessionTerms

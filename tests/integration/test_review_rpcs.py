@@ -24,7 +24,7 @@ from homebred_daemon.core.review import State
 from homebred_daemon.inbound.reviewing import Shown
 from homebred_daemon.services.feedback import Feedback
 from homebred_daemon.services.recording import Recorder
-from homebred_daemon.services.review_desk import ReviewDesk
+from homebred_daemon.services.reviews.review_desk import ReviewDesk
 from homebred_protocol.v1 import control_pb2, control_pb2_grpc, inference_pb2, inference_pb2_grpc
 
 REVIEWER = "uid:9"

@@ -27,7 +27,7 @@ from homebred_daemon.core.review import State
 from homebred_daemon.errors import ConfigurationError, HomebredError, StateError
 from homebred_daemon.inbound.reviewing import Resolution
 from homebred_daemon.ports.review import Bounds, ReviewStore, Sealed
-from homebred_daemon.services.review_book import ReviewBook
+from homebred_daemon.services.reviews.review_book import ReviewBook
 
 KEY = bytes(range(32))
 ANSWER = Resolution(is_answer=True, text="Quartermain may go home")

@@ -40,15 +40,15 @@ from homebred_daemon.inbound.answering import AnswerEvent, Outcome
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.evaluating import Bench
-from homebred_daemon.services.gating import GateMeans, ReleaseGate
-from homebred_daemon.services.install_acts import InstallMeans
-from homebred_daemon.services.installing import Installing
 from homebred_daemon.services.loading import Room
 from homebred_daemon.services.models import Site, standing_of
 from homebred_daemon.services.recording import Recorder
-from homebred_daemon.services.release_serving import ReleaseServing
+from homebred_daemon.services.releases.gating import GateMeans, ReleaseGate
+from homebred_daemon.services.releases.install_acts import InstallMeans
+from homebred_daemon.services.releases.installing import Installing
+from homebred_daemon.services.releases.release_serving import ReleaseServing
+from homebred_daemon.services.releases.shadowing import ONE_IN, Shadowing
 from homebred_daemon.services.sessions import Sessions
-from homebred_daemon.services.shadowing import ONE_IN, Shadowing
 from homebred_daemon.services.standing import Means
 from homebred_protocol.documents.policy import read_policy
 from homebred_protocol.documents.release_values import Shadow

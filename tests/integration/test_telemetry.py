@@ -38,8 +38,8 @@ from homebred_daemon.core.outbox import Quota
 from homebred_daemon.core.telemetry import HealthFact
 from homebred_daemon.ports.outbox import Outbox
 from homebred_daemon.services.answering import Answering
+from homebred_daemon.services.fleet.telemetry import Sources, Telemetry
 from homebred_daemon.services.recording import Recorder
-from homebred_daemon.services.telemetry import Sources, Telemetry
 from homebred_protocol.v1 import fleet_pb2 as wire
 
 QUOTA = Quota(max_events=100_000, max_bytes=100_000_000)

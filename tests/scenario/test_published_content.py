@@ -39,7 +39,7 @@ from homebred_daemon.core.telemetry import UNRECOGNISED, Telling
 from homebred_daemon.ports.cloud import CloudFinish, CloudUnreachableError
 from homebred_daemon.ports.ledger import FeedbackRecord
 from homebred_daemon.ports.outbox import CutBatch, Outbox
-from homebred_daemon.services.telemetry import Carrier
+from homebred_daemon.services.fleet.telemetry import Carrier
 from homebred_engines import api
 from homebred_protocol.compression import decompressed
 from homebred_protocol.documents.policy import Policy

@@ -18,7 +18,7 @@ from tests.support.fleet_site import admin, enrolled
 from tests.support.release_fleet import ROWS, SPECIALIST, WORKFLOW, ReleaseFleet, history, release_fleet
 from tests.support.wire_client import DaemonClient
 
-from homebred_daemon.services.shadowing import ONE_IN
+from homebred_daemon.services.releases.shadowing import ONE_IN
 from homebred_protocol.digests import digest_of
 from homebred_protocol.v1 import inference_pb2 as wire
 

@@ -23,7 +23,7 @@ from homebred_daemon.adapters.blob_store import BlobStore
 from homebred_daemon.adapters.staging_folder import StagingFolder
 from homebred_daemon.core.transfer import FRAME_BYTES
 from homebred_daemon.ports.transfer import Progress
-from homebred_daemon.services.fetching import Fetching, Surroundings, Terms
+from homebred_daemon.services.releases.fetching import Fetching, Surroundings, Terms
 
 SMALL = made(50_000, path="specialist.toml")
 LARGE = made(3 * FRAME_BYTES + 12_345)

@@ -40,8 +40,8 @@ from homebred_daemon.ports.tracing import UNTRACED, Traces
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.deciding import Decider
 from homebred_daemon.services.recording import Recorder
-from homebred_daemon.services.review_book import ReviewBook, ReviewTerms
-from homebred_daemon.services.review_desk import ReviewDesk
+from homebred_daemon.services.reviews.review_book import ReviewBook, ReviewTerms
+from homebred_daemon.services.reviews.review_desk import ReviewDesk
 from homebred_daemon.services.sessions import Sessions
 from homebred_daemon.services.standing import Means, Served, Standing
 from homebred_daemon.services.way_out import WayOut

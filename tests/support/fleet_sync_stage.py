@@ -21,7 +21,7 @@ from homebred_daemon.errors import UnwritableError
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.fleet_commands import Untold
 from homebred_daemon.ports.identity import CertificateFacts, Identity, Membership
-from homebred_daemon.services.fleet_sync import FleetSync, Means
+from homebred_daemon.services.fleet.fleet_sync import FleetSync, Means
 from homebred_protocol.mqtt import Arrived, Credentials, HandOver, Happening, MqttConnection, SessionTerms
 
 DEVICE = "dev-1"

@@ -35,11 +35,11 @@ from homebred_daemon.core.releases import Release
 from homebred_daemon.errors import HomebredError, StateError
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.installs import Counted
-from homebred_daemon.services.fetching import Fetching, Surroundings, Terms
-from homebred_daemon.services.install_acts import InstallMeans
-from homebred_daemon.services.installing import LONGEST_PAUSE_S, Installing
-from homebred_daemon.services.release_files import TransferredFiles
-from homebred_daemon.services.release_sources import ReleaseSources
+from homebred_daemon.services.releases.fetching import Fetching, Surroundings, Terms
+from homebred_daemon.services.releases.install_acts import InstallMeans
+from homebred_daemon.services.releases.installing import LONGEST_PAUSE_S, Installing
+from homebred_daemon.services.releases.release_files import TransferredFiles
+from homebred_daemon.services.releases.release_sources import ReleaseSources
 from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.release import canonical_bytes
 from homebred_protocol.documents.release_values import ReleaseManifest, Shadow

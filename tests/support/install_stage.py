@@ -1,4 +1,4 @@
-"""A device that installs releases: everything around `services.installing` as fakes that a test steers."""
+"""A device that installs releases: everything around `services.releases.installing` as fakes that a test steers."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.core.trust import Lease
 from homebred_daemon.errors import HomebredError, StateError
 from homebred_daemon.ports.installs import Counted, InstallStore, ReleaseStore, Step
-from homebred_daemon.services.install_acts import InstallMeans
-from homebred_daemon.services.installing import Installing
+from homebred_daemon.services.releases.install_acts import InstallMeans
+from homebred_daemon.services.releases.installing import Installing
 from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.release_values import Constraints, GoldenDemand, Shadow
 

@@ -18,7 +18,7 @@ from homebred_daemon.adapters.sealing import AesGcmSealer
 from homebred_daemon.adapters.store.review import SqliteReviewStore
 from homebred_daemon.core.review import State
 from homebred_daemon.inbound.reviewing import Resolution
-from homebred_daemon.services.review_book import ReviewBook
+from homebred_daemon.services.reviews.review_book import ReviewBook
 
 ANSWER = Resolution(is_answer=True, text="yes")
 

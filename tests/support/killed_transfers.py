@@ -34,7 +34,7 @@ from homebred_daemon.adapters.staging_folder import StagingFolder
 from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.core.transfer import FRAME_BYTES, WantedFile
 from homebred_daemon.ports.transfer import ByteSource, ByteStream
-from homebred_daemon.services.fetching import Fetching, Surroundings, Terms
+from homebred_daemon.services.releases.fetching import Fetching, Surroundings, Terms
 
 LONGEST_LIFE_S = 120
 """Of a child whose parent was ended, and that nobody kills any more."""

@@ -14,7 +14,7 @@ from typing_extensions import override
 from homebred_daemon.adapters.fleet_wire import FleetWire
 from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.ports.identity import Identity
-from homebred_daemon.services.fleet_sync import FleetSync
+from homebred_daemon.services.fleet.fleet_sync import FleetSync
 from homebred_protocol.mqtt import Credentials, Endpoint, HandOver, MqttConnection
 from homebred_protocol.mqtt_thread import MqttThread
 

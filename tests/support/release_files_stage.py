@@ -15,9 +15,9 @@ from homebred_daemon.adapters.document_folder import FleetDocumentFolder
 from homebred_daemon.adapters.release_assembly import AssemblyFolder
 from homebred_daemon.adapters.staging_folder import StagingFolder
 from homebred_daemon.core.releases import release_of
-from homebred_daemon.services.fetching import Fetching, Surroundings, Terms
-from homebred_daemon.services.release_files import TransferredFiles
-from homebred_daemon.services.release_sources import ReleaseSources
+from homebred_daemon.services.releases.fetching import Fetching, Surroundings, Terms
+from homebred_daemon.services.releases.release_files import TransferredFiles
+from homebred_daemon.services.releases.release_sources import ReleaseSources
 from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.release import digest_of_release
 from homebred_protocol.documents.release_values import Constraints, Gate, GoldenDemand, ReleaseFile, ReleaseManifest

@@ -22,8 +22,8 @@ from homebred_daemon.core.trust_floors import Floors, RepositoryFloors, Versions
 from homebred_daemon.core.trust_refusals import Refusal
 from homebred_daemon.errors import HomebredError, UntrustedError
 from homebred_daemon.ports.trust import Checked, CheckedTrust, HeldRepository, HeldTrust
-from homebred_daemon.services.releasing import Releasing, ReleasingMeans
-from homebred_daemon.services.trusting import Trusting
+from homebred_daemon.services.releases.releasing import Releasing, ReleasingMeans
+from homebred_daemon.services.releases.trusting import Trusting
 from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.release import canonical_bytes
 from homebred_protocol.trusted_files import image_target
@@ -72,7 +72,7 @@ def _checked(
 
 @dataclass
 class Intake:
-    """Fulfils `services.releasing.Intake`: it installs nothing, and remembers what was wanted of it."""
+    """Fulfils `services.releases.releasing.Intake`: it installs nothing, and remembers what was wanted of it."""
 
     wanted: list[int] = field(default_factory=list)
     withdrawn: list[int] = field(default_factory=list)
@@ -113,7 +113,7 @@ class Intake:
 
 @dataclass
 class Manifests:
-    """Fulfils `services.releasing.Manifests`."""
+    """Fulfils `services.releases.releasing.Manifests`."""
 
     kept: dict[str, bytes] = field(default_factory=dict)
 
@@ -126,7 +126,7 @@ class Manifests:
 
 @dataclass
 class Leases:
-    """Fulfils `services.releasing.LeaseMemory`."""
+    """Fulfils `services.releases.releasing.LeaseMemory`."""
 
     kept: dict[str, Lease] = field(default_factory=dict)
 

@@ -16,8 +16,8 @@ from homebred_daemon.core.deployment import Install, State
 from homebred_daemon.core.releases import Release
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.ports.trust import TrustSource
-from homebred_daemon.services.releasing import Releasing, ReleasingMeans
-from homebred_daemon.services.trusting import Looked, Trusting
+from homebred_daemon.services.releases.releasing import Releasing, ReleasingMeans
+from homebred_daemon.services.releases.trusting import Looked, Trusting
 
 PATIENCE = 5000
 

@@ -8,7 +8,7 @@ from tests.support.manual_clock import STARTED
 
 from homebred_daemon.core.review import ReviewItem
 from homebred_daemon.ports.review import Bounds, ReviewContent, Sealed
-from homebred_daemon.services.review_book import ReviewTerms
+from homebred_daemon.services.reviews.review_book import ReviewTerms
 from homebred_engines import api
 
 HOUR_S = 3600.0

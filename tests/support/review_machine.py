@@ -19,7 +19,7 @@ from homebred_daemon.core.review import State
 from homebred_daemon.errors import ConflictError, NotFoundError, OverloadedError
 from homebred_daemon.inbound.reviewing import Resolution
 from homebred_daemon.ports.review import ReviewStore
-from homebred_daemon.services.review_book import ReviewBook
+from homebred_daemon.services.reviews.review_book import ReviewBook
 
 ROUTES = st.sampled_from(["r1", "r2", "r3", "r4", "r5"])
 RESOLUTIONS = st.sampled_from(

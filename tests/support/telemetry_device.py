@@ -20,7 +20,7 @@ from homebred_daemon.adapters.store.outbox_file import open_outbox
 from homebred_daemon.core.outbox import Quota
 from homebred_daemon.core.telemetry import HealthFact
 from homebred_daemon.ports.outbox import NewEvent, Outbox
-from homebred_daemon.services.telemetry import Carrier
+from homebred_daemon.services.fleet.telemetry import Carrier
 
 HOURS, PER_HOUR = 24, 5
 """Hours of a day, and tasks of an hour."""

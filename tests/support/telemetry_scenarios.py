@@ -21,7 +21,7 @@ from homebred_daemon.adapters.store.ledger_feed import SqliteFeed
 from homebred_daemon.adapters.store.outbox_file import open_outbox
 from homebred_daemon.core.outbox import Quota
 from homebred_daemon.ports.outbox import Outbox
-from homebred_daemon.services.telemetry import Carrier
+from homebred_daemon.services.fleet.telemetry import Carrier
 
 LEDGER = "ledger.sqlite"
 AMPLE = Quota(max_events=10_000, max_bytes=10_000_000)

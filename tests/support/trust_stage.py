@@ -44,7 +44,7 @@ from homebred_daemon.ports.trust import (
     TrustMemory,
     TrustSource,
 )
-from homebred_daemon.services.trusting import Looked, Trusting
+from homebred_daemon.services.releases.trusting import Looked, Trusting
 from homebred_protocol.digests import digest_of
 from homebred_protocol.trusted_files import (
     CARRIED,

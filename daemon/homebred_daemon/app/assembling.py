@@ -41,7 +41,7 @@ from homebred_daemon.services.heartbeat import Heartbeat, status_line
 from homebred_daemon.services.models import Site, ledger_documents, standing_of
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.residency import Residency
-from homebred_daemon.services.review_desk import ReviewDesk
+from homebred_daemon.services.reviews.review_desk import ReviewDesk
 from homebred_daemon.services.sessions import Sessions
 from homebred_daemon.services.standing import Means
 

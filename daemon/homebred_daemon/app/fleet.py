@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from homebred_daemon.ports.fleet import SignedDocuments
     from homebred_daemon.ports.identity import Identity
     from homebred_daemon.ports.outbox import Outbox, OutboxDepth
-    from homebred_daemon.services.fleet_commands import CommandDesk
-    from homebred_daemon.services.fleet_sync import FleetSync, Means
-    from homebred_daemon.services.link_requests import CurrentRequests
+    from homebred_daemon.services.fleet.fleet_commands import CommandDesk
+    from homebred_daemon.services.fleet.fleet_sync import FleetSync, Means
+    from homebred_daemon.services.fleet.link_requests import CurrentRequests
     from homebred_protocol.mqtt import HandOver, MqttConnection
     from homebred_protocol.targets import Kind
 
@@ -159,7 +159,7 @@ class _Link:
     @property
     def requests(self) -> CurrentRequests:
         """What may be asked of the controller over the broker, whether or not there is a link."""
-        from homebred_daemon.services.link_requests import CurrentRequests  # noqa: PLC0415  # only on an enrolled device
+        from homebred_daemon.services.fleet.link_requests import CurrentRequests  # noqa: PLC0415  # only on an enrolled device
 
         return CurrentRequests(lambda: None if self._open is None else self._open.requests)
 
@@ -216,7 +216,7 @@ async def _opened(
     stack: AsyncExitStack, parts: _Parts, signed: SignedDocuments, requests: CurrentRequests
 ) -> FleetSync:
     from homebred_daemon.app.telemetry import Owner, outbox_in, telemetry  # noqa: PLC0415  # only on an enrolled device
-    from homebred_daemon.services.fleet_sync import FleetSync  # noqa: PLC0415
+    from homebred_daemon.services.fleet.fleet_sync import FleetSync  # noqa: PLC0415
 
     settings, followed = parts.settings, parts.followed
     quota = Quota(max_events=settings.fleet.max_outbox_events, max_bytes=settings.fleet.max_outbox_mb * MEGABYTE)
@@ -243,8 +243,8 @@ def _means(
     from homebred_daemon.adapters.fleet_wire import FleetWire  # noqa: PLC0415
     from homebred_daemon.adapters.list_fetching import ListFetching  # noqa: PLC0415
     from homebred_daemon.adapters.store.fleet_state import SqliteFleetMemory  # noqa: PLC0415
-    from homebred_daemon.services.fleet_documents import DocumentDesk  # noqa: PLC0415
-    from homebred_daemon.services.fleet_sync import Means  # noqa: PLC0415
+    from homebred_daemon.services.fleet.fleet_documents import DocumentDesk  # noqa: PLC0415
+    from homebred_daemon.services.fleet.fleet_sync import Means  # noqa: PLC0415
     from homebred_protocol.documents.gazetteer_manifest import MAX_LIST_BYTES  # noqa: PLC0415
 
     keeper, followed, caretaker = parts.member.keeper, parts.followed, parts.caretaker

@@ -10,7 +10,7 @@ from homebred_daemon.ports.journal import Journal
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.recording import Recorder
-from homebred_daemon.services.review_desk import ReviewDesk
+from homebred_daemon.services.reviews.review_desk import ReviewDesk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

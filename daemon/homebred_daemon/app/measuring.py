@@ -21,7 +21,7 @@ from homebred_daemon.ports.outbox import OutboxDepth
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.engines import WorkerPool
 from homebred_daemon.services.models import Site
-from homebred_daemon.services.review_desk import ReviewDesk
+from homebred_daemon.services.reviews.review_desk import ReviewDesk
 from homebred_daemon.settings import MetricsSettings
 
 if TYPE_CHECKING:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from homebred_daemon.adapters.identity_files import IdentityFiles
     from homebred_daemon.core.diagnostics import EventMemory
     from homebred_daemon.ports.identity import Identity
-    from homebred_daemon.services.fleet_commands import CommandDesk
-    from homebred_daemon.services.identity import IdentityKeeper
+    from homebred_daemon.services.fleet.fleet_commands import CommandDesk
+    from homebred_daemon.services.fleet.identity import IdentityKeeper
 
 COMMANDS_NAME = "commands.sqlite"
 
@@ -95,8 +95,8 @@ async def membership(
     from homebred_daemon.adapters.fleet_https import ControllerHttps  # noqa: PLC0415  # only on an enrolled device
     from homebred_daemon.adapters.store.commands import opened_or_anew  # noqa: PLC0415
     from homebred_daemon.core.diagnostics import EventMemory  # noqa: PLC0415
-    from homebred_daemon.services.fleet_commands import CommandDesk, Tools  # noqa: PLC0415
-    from homebred_daemon.services.identity import IdentityKeeper  # noqa: PLC0415
+    from homebred_daemon.services.fleet.fleet_commands import CommandDesk, Tools  # noqa: PLC0415
+    from homebred_daemon.services.fleet.identity import IdentityKeeper  # noqa: PLC0415
 
     files, identity = held
     memory = EventMemory()
@@ -145,7 +145,7 @@ def _diagnosing(
     settings: Settings, caretaker: Caretaking, clock: Clock, keeper: IdentityKeeper, memory: EventMemory
 ) -> Any:
     from homebred_daemon.adapters.doctor_process import findings  # noqa: PLC0415
-    from homebred_daemon.services.diagnosing import Diagnosing, Sources  # noqa: PLC0415
+    from homebred_daemon.services.fleet.diagnosing import Diagnosing, Sources  # noqa: PLC0415
 
     sources = Sources(
         device=lambda: _device(settings),

@@ -45,20 +45,20 @@ from homebred_daemon.ports.installs import ReceiptSigner
 from homebred_daemon.ports.trust import TrustSource
 from homebred_daemon.services.caretaking import Caretaking
 from homebred_daemon.services.evaluating import Bench
-from homebred_daemon.services.gating import GateMeans, ReleaseGate
-from homebred_daemon.services.identity import IdentityKeeper
-from homebred_daemon.services.importing import Importing, ImportMeans
-from homebred_daemon.services.install_acts import InstallMeans
-from homebred_daemon.services.installing import Installing
-from homebred_daemon.services.link_requests import CurrentRequests
-from homebred_daemon.services.outcome_counting import OutcomeCounting
-from homebred_daemon.services.pinning import Pinning
-from homebred_daemon.services.release_files import TransferredFiles
-from homebred_daemon.services.release_serving import ReleaseServing
-from homebred_daemon.services.release_sources import ReleaseSources
-from homebred_daemon.services.releasing import Releasing, ReleasingMeans
-from homebred_daemon.services.signed_documents import SignedDocumentDesk
-from homebred_daemon.services.trusting import Trusting
+from homebred_daemon.services.fleet.identity import IdentityKeeper
+from homebred_daemon.services.fleet.link_requests import CurrentRequests
+from homebred_daemon.services.releases.gating import GateMeans, ReleaseGate
+from homebred_daemon.services.releases.importing import Importing, ImportMeans
+from homebred_daemon.services.releases.install_acts import InstallMeans
+from homebred_daemon.services.releases.installing import Installing
+from homebred_daemon.services.releases.outcome_counting import OutcomeCounting
+from homebred_daemon.services.releases.pinning import Pinning
+from homebred_daemon.services.releases.release_files import TransferredFiles
+from homebred_daemon.services.releases.release_serving import ReleaseServing
+from homebred_daemon.services.releases.release_sources import ReleaseSources
+from homebred_daemon.services.releases.releasing import Releasing, ReleasingMeans
+from homebred_daemon.services.releases.signed_documents import SignedDocumentDesk
+from homebred_daemon.services.releases.trusting import Trusting
 from homebred_daemon.settings_of_fleet import ProbationSettings
 
 INSTALLS_NAME = "installs.sqlite"

@@ -34,7 +34,7 @@ from homebred_daemon.services.caretaking import Caretaking
 from homebred_daemon.services.embedding import Embedding
 from homebred_daemon.services.feedback import Feedback
 from homebred_daemon.services.residency import Residency
-from homebred_daemon.services.review_desk import ReviewDesk
+from homebred_daemon.services.reviews.review_desk import ReviewDesk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,8 +19,8 @@ from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.measures import Measures
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.recovery import recover
-from homebred_daemon.services.review_book import ReviewBook, ReviewTerms
-from homebred_daemon.services.review_desk import ReviewDesk
+from homebred_daemon.services.reviews.review_book import ReviewBook, ReviewTerms
+from homebred_daemon.services.reviews.review_desk import ReviewDesk
 
 MEGABYTE = 1_000_000
 

@@ -21,8 +21,8 @@ from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.outbox import Outbox
 from homebred_daemon.services.answering import Answering
+from homebred_daemon.services.fleet.telemetry import Sources, Telemetry
 from homebred_daemon.services.health import Health
-from homebred_daemon.services.telemetry import Sources, Telemetry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

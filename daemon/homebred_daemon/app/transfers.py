@@ -20,7 +20,7 @@ from homebred_daemon.core.transfer_pace import read_windows
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.identity import Identity
 from homebred_daemon.ports.transfer import BlockLine, ByteSource
-from homebred_daemon.services.fetching import Fetching, Surroundings, Terms
+from homebred_daemon.services.releases.fetching import Fetching, Surroundings, Terms
 from homebred_daemon.settings_of_fleet import TransferSettings
 
 KILO, MEGA = 1000, 1_000_000

@@ -108,7 +108,7 @@ async def _enrolled(
     """The whole way. The key is on the disk before the token is spent: an answer that was lost is asked for again."""
     from homebred_daemon.adapters.trust.checker import ChildChecker  # noqa: PLC0415
     from homebred_daemon.adapters.trust.offers import RootsOverHttps  # noqa: PLC0415
-    from homebred_daemon.services.pinning import offered_roots  # noqa: PLC0415
+    from homebred_daemon.services.releases.pinning import offered_roots  # noqa: PLC0415
 
     authorities = await line.trusted(wish.url, wish.fingerprint)
     pending = await asyncio.to_thread(files.pending_key, PURPOSE)

@@ -44,7 +44,7 @@ from homebred_daemon.services.asking import Asking, AttemptFailedError, Generate
 from homebred_daemon.services.cascading import Cascading
 from homebred_daemon.services.escalating import Escalating, EscalationFailedError, leaving_context
 from homebred_daemon.services.guest import Guest
-from homebred_daemon.services.shadowing import Answered, Hears, Shadowing, unheard
+from homebred_daemon.services.releases.shadowing import Answered, Hears, Shadowing, unheard
 from homebred_daemon.services.standing import Means, Standing
 from homebred_daemon.services.summarising import summarised
 from homebred_daemon.services.way_out import NO_WAY_OUT, WayOut

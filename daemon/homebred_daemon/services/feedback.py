@@ -10,7 +10,7 @@ from homebred_daemon.inbound.reviewing import Verdict
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.ledger import FeedbackRecord
 from homebred_daemon.services.recording import Recorder
-from homebred_daemon.services.review_desk import ReviewDesk
+from homebred_daemon.services.reviews.review_desk import ReviewDesk
 
 ANSWERED = frozenset({"answer", "degraded", "review"})
 """Outcomes that somebody, machine or person, gave."""

@@ -17,7 +17,7 @@ from homebred_daemon.ports.outbox import NO_OUTBOX, OutboxDepth
 from homebred_daemon.ports.review import ReviewCounts
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.engines import WorkerPool
-from homebred_daemon.services.review_desk import ReviewDesk
+from homebred_daemon.services.reviews.review_desk import ReviewDesk
 
 
 async def no_outbox() -> OutboxDepth:

@@ -11,7 +11,7 @@ from homebred_daemon.ports.measures import ProcessFigures
 from homebred_daemon.ports.outbox import OutboxDepth
 from homebred_daemon.services.answering import Answering
 from homebred_daemon.services.engines import WorkerPool
-from homebred_daemon.services.review_desk import ReviewDesk
+from homebred_daemon.services.reviews.review_desk import ReviewDesk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from homebred_daemon.errors import NeedsReviewError
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.ledger import OutcomeRecord
 from homebred_daemon.services.recording import Recorder
-from homebred_daemon.services.review_desk import ReviewDesk
+from homebred_daemon.services.reviews.review_desk import ReviewDesk
 
 INTERRUPTED = "interrupted"
 """Error code of a task that a crash ended."""

@@ -16,7 +16,7 @@ from homebred_daemon.ports.schemas import SchemaChecker
 from homebred_daemon.ports.tracing import UNTRACED, Traces
 from homebred_daemon.services.deciding import Decider
 from homebred_daemon.services.recording import Recorder
-from homebred_daemon.services.review_desk import ReviewDesk
+from homebred_daemon.services.reviews.review_desk import ReviewDesk
 from homebred_daemon.services.sessions import Sessions
 from homebred_protocol.documents.policy import WorkflowPolicy
 from homebred_protocol.documents.registry import GENERALIST

@@ -32,7 +32,7 @@ from homebred_daemon.inbound.answering import Decided
 from homebred_daemon.ports.cloud import CloudFinish
 from homebred_daemon.ports.review import Bounds, Sealed
 from homebred_daemon.services.answering import MAX_DECISIONS
-from homebred_daemon.services.shadowing import Answered
+from homebred_daemon.services.releases.shadowing import Answered
 from homebred_daemon.services.tallying import Tally
 from homebred_engines import api
 

@@ -33,7 +33,7 @@ from homebred_daemon.services.loading import Room
 from homebred_daemon.services.models import Site, standing_of
 from homebred_daemon.services.recording import Recorder
 from homebred_daemon.services.residency import Residency
-from homebred_daemon.services.review_desk import ReviewDesk
+from homebred_daemon.services.reviews.review_desk import ReviewDesk
 from homebred_daemon.services.sessions import Sessions
 from homebred_daemon.services.standing import Means
 from homebred_engines import api

@@ -14,8 +14,8 @@ from homebred_daemon.core.pairs import Pair
 from homebred_daemon.core.shadow import Compared, Comparison
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.errors import EngineUnavailableError, StateError
-from homebred_daemon.services.comparing import LOOK_S, Comparing, NoShadow
-from homebred_daemon.services.install_book import InstallBook
+from homebred_daemon.services.releases.comparing import LOOK_S, Comparing, NoShadow
+from homebred_daemon.services.releases.install_book import InstallBook
 from homebred_protocol.documents.release_values import Shadow
 
 DEMAND = Shadow(outcomes=20, longest_s=3600)

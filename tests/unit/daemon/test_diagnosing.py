@@ -15,7 +15,7 @@ from homebred_daemon.errors import StateError
 from homebred_daemon.inbound.caretaking import DaemonState, PolicyChange, ReviewsState, SpecialistState, WorkerState
 from homebred_daemon.messages import REVIEW_CLAIMED, WORKER_NOT_STARTED
 from homebred_daemon.ports.policies import PolicyInForce
-from homebred_daemon.services.diagnosing import Diagnosing, Sources
+from homebred_daemon.services.fleet.diagnosing import Diagnosing, Sources
 
 CANARY = "canary-4711"
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)

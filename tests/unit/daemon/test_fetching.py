@@ -20,7 +20,7 @@ from homebred_daemon.core.transfer import FRAME_BYTES, WantedFile
 from homebred_daemon.core.transfer_pace import read_windows
 from homebred_daemon.errors import SourceAwayError, SourceRefusesError, SourceWrongError, TransferError
 from homebred_daemon.ports.transfer import Progress
-from homebred_daemon.services.fetching import DISK_AGAIN_S, PROGRESS_BYTES, Fetching, Surroundings, Terms
+from homebred_daemon.services.releases.fetching import DISK_AGAIN_S, PROGRESS_BYTES, Fetching, Surroundings, Terms
 
 HOUR_S = 3600
 SMALL = made(1000, path="specialist.toml")

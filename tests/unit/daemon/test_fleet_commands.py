@@ -15,7 +15,7 @@ from tests.support.recorded_journal import RecordedJournal
 
 from homebred_daemon.core.commands import WAITING_LIMIT_S, ClockSpan, Command, CommandResult, State
 from homebred_daemon.errors import NotFoundError, RequestError, StateError
-from homebred_daemon.services.fleet_commands import LOOK_AGAIN_S, MAX_BUNDLE_BYTES, CommandDesk, Tools
+from homebred_daemon.services.fleet.fleet_commands import LOOK_AGAIN_S, MAX_BUNDLE_BYTES, CommandDesk, Tools
 from homebred_protocol.compression import decompressed
 
 NOW_S = int(ManualClock().now().timestamp())

@@ -12,7 +12,7 @@ from homebred_daemon.core.fleet_messages import Document
 from homebred_daemon.core.trust_refusals import Reason, Refusal
 from homebred_daemon.errors import ControllerUnreachableError, RequestError, StateError, UntrustedError
 from homebred_daemon.inbound.caretaking import PolicyChange
-from homebred_daemon.services.fleet_documents import DocumentDesk
+from homebred_daemon.services.fleet.fleet_documents import DocumentDesk
 from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.gazetteer_manifest import GazetteerManifest, gazetteer_manifest
 from homebred_protocol.targets import Kind

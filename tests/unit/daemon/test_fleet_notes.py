@@ -5,7 +5,7 @@ from tests.support.recorded_journal import RecordedJournal
 
 from homebred_daemon.core.fleet_messages import PartReport, PartState
 from homebred_daemon.core.fleet_steps import Note
-from homebred_daemon.services.fleet_notes import note, note_part
+from homebred_daemon.services.fleet.fleet_notes import note, note_part
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from homebred_daemon.core.trust_refusals import Reason, Refusal
 from homebred_daemon.errors import ControllerUnreachableError, RequestError, StateError
 from homebred_daemon.ports.fleet_commands import Untold
 from homebred_daemon.ports.outbox import NO_OUTBOX, CutBatch, NewEvent, OutboxDepth
-from homebred_daemon.services.fleet_sync import FleetSync
+from homebred_daemon.services.fleet.fleet_sync import FleetSync
 from homebred_protocol import requests
 from homebred_protocol.digests import digest_of
 from homebred_protocol.schemas import CURRENT

@@ -17,7 +17,7 @@ from homebred_daemon.core.measurements import Measurement
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.errors import EngineUnavailableError, RequestError
 from homebred_daemon.services.evaluating import Bench
-from homebred_daemon.services.gating import GateMeans, ReleaseGate
+from homebred_daemon.services.releases.gating import GateMeans, ReleaseGate
 from homebred_protocol.documents.golden import GoldenRow, GoldenSet
 from homebred_protocol.documents.specialist import SpecialistManifest
 

@@ -15,7 +15,7 @@ from tests.support.recorded_journal import RecordedJournal
 from homebred_daemon.core.renewal import Standing
 from homebred_daemon.errors import ControllerUnreachableError, StateError
 from homebred_daemon.ports.identity import Identity
-from homebred_daemon.services.identity import IdentityKeeper
+from homebred_daemon.services.fleet.identity import IdentityKeeper
 
 TURNS = 400
 """Of the loop: its threads have been heard by then."""

@@ -23,9 +23,9 @@ from homebred_daemon.ports.carrying import Carried
 from homebred_daemon.ports.installs import Step
 from homebred_daemon.ports.transfer import Progress
 from homebred_daemon.ports.trust import TrustSource
-from homebred_daemon.services.importing import LOOK_EVERY_S, PATIENCE_S, Importing, ImportMeans
-from homebred_daemon.services.release_sources import ReleaseSources
-from homebred_daemon.services.releasing import Report
+from homebred_daemon.services.releases.importing import LOOK_EVERY_S, PATIENCE_S, Importing, ImportMeans
+from homebred_daemon.services.releases.release_sources import ReleaseSources
+from homebred_daemon.services.releases.releasing import Report
 from homebred_protocol.targets import read_target
 
 NOW_S = 1_796_000_000

@@ -11,8 +11,8 @@ from homebred_daemon.core.activation import Activation, InForce
 from homebred_daemon.core.deployment import Event, Install, State
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.errors import StateError
-from homebred_daemon.services.install_acts import InstallActs, InstallMeans, Moves, Waits
-from homebred_daemon.services.install_book import InstallBook
+from homebred_daemon.services.releases.install_acts import InstallActs, InstallMeans, Moves, Waits
+from homebred_daemon.services.releases.install_book import InstallBook
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.support.memory_installs import MemoryInstallStore
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.deployment import Event, State
 from homebred_daemon.core.pairs import Pair
-from homebred_daemon.services.install_book import InstallBook, on_thread
+from homebred_daemon.services.releases.install_book import InstallBook, on_thread
 
 
 @pytest.fixture

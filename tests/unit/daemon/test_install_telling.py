@@ -9,8 +9,8 @@ from typing_extensions import override
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.deployment import Event
 from homebred_daemon.ports.installs import Step
-from homebred_daemon.services.install_book import InstallBook
-from homebred_daemon.services.install_telling import InstallTelling
+from homebred_daemon.services.releases.install_book import InstallBook
+from homebred_daemon.services.releases.install_telling import InstallTelling
 
 NOW_S = 1_796_000_000
 

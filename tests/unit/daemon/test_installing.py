@@ -14,7 +14,7 @@ from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.deployment import State
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.errors import EngineUnavailableError, FleetError, StateError
-from homebred_daemon.services.installing import LONGEST_PAUSE_S, LOOK_AGAIN_S
+from homebred_daemon.services.releases.installing import LONGEST_PAUSE_S, LOOK_AGAIN_S
 
 
 def on(device: Device, story: Coroutine[Any, Any, None]) -> None:

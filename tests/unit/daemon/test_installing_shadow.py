@@ -9,7 +9,7 @@ from homebred_daemon.core.deployment import Event, Install, State
 from homebred_daemon.core.pairs import Pair
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.errors import EngineUnavailableError
-from homebred_daemon.services.installing import LONGEST_PAUSE_S
+from homebred_daemon.services.releases.installing import LONGEST_PAUSE_S
 from homebred_protocol.documents.release_values import Shadow
 
 DEMAND = Shadow(outcomes=20, longest_s=3600)

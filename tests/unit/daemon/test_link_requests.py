@@ -19,7 +19,7 @@ from homebred_daemon.errors import (
     SourceRefusesError,
     SourceWrongError,
 )
-from homebred_daemon.services.link_requests import TRIES, UNSETTLED_S, CurrentRequests, LinkRequests
+from homebred_daemon.services.fleet.link_requests import TRIES, UNSETTLED_S, CurrentRequests, LinkRequests
 from homebred_protocol.blocks import Block, read_request
 from homebred_protocol.trusted_files import Page, answer_of
 

@@ -14,7 +14,7 @@ from homebred_daemon.core.deployment import Tally
 from homebred_daemon.core.telemetry import Route
 from homebred_daemon.errors import UnwritableError
 from homebred_daemon.ports.installs import Counted
-from homebred_daemon.services.outcome_counting import AT_ONCE, OutcomeCounting
+from homebred_daemon.services.releases.outcome_counting import AT_ONCE, OutcomeCounting
 
 OLD, NEW = "sha256:old registry", "sha256:new registry"
 GOOD = replace(ENDED, status="answer", answered_by="intake", findings=(), error_code="")

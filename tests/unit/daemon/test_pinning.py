@@ -18,7 +18,7 @@ from tests.support.trust_stage import NOW_S, FakeOffers, MemoryPins, ThreadCheck
 from homebred_daemon.core.pinning import Compared, Offer, RootName, offer_of, root_name, versions
 from homebred_daemon.errors import ControllerUnreachableError, ControllerUntrustedError, StateError, UntrustedError
 from homebred_daemon.ports.trust import Roots
-from homebred_daemon.services.pinning import Pinning, offered_roots
+from homebred_daemon.services.releases.pinning import Pinning, offered_roots
 from homebred_protocol.digests import digest_of
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from tests.support.fake_workers import Fleet
 from tests.support.worker_pools import adapter, ask, model, pool_of, prompt, settled
 
-from homebred_daemon.services.release_serving import ReleaseServing
+from homebred_daemon.services.releases.release_serving import ReleaseServing
 
 OLD, NEW = model("old"), model("new")
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from tests.support.scripted_source import ScriptedSource
 
-from homebred_daemon.services.release_sources import ReleaseSources
+from homebred_daemon.services.releases.release_sources import ReleaseSources
 
 ONE, OTHER = "sha256:1", "sha256:2"
 

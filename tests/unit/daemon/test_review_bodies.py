@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from homebred_daemon.core.attached_content import Attachment
 from homebred_daemon.ports.review import ReviewContent
-from homebred_daemon.services.review_bodies import body_of, content_of
+from homebred_daemon.services.reviews.review_bodies import body_of, content_of
 from homebred_engines.api import Message, Tool, ToolCall
 
 

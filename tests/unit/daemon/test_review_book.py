@@ -24,7 +24,7 @@ from homebred_daemon.errors import (
 )
 from homebred_daemon.inbound.reviewing import Resolution
 from homebred_daemon.ports.review import ReviewStore
-from homebred_daemon.services.review_book import MAX_LEASE_S, MAX_TEXT_BYTES, ReviewBook
+from homebred_daemon.services.reviews.review_book import MAX_LEASE_S, MAX_TEXT_BYTES, ReviewBook
 
 SCHEMA = '{"type": "object", "required": ["name"]}'
 YES = Resolution(is_answer=True, text="yes")

@@ -27,8 +27,8 @@ from homebred_daemon.errors import (
 )
 from homebred_daemon.inbound.reviewing import Resolution, Shown
 from homebred_daemon.ports.review import Change, ReviewCounts, Rule
-from homebred_daemon.services.review_book import ReviewBook
-from homebred_daemon.services.review_desk import LISTED_AT_ONCE, LONGEST_SLEEP_S, MAX_WAIT_S, ReviewDesk
+from homebred_daemon.services.reviews.review_book import ReviewBook
+from homebred_daemon.services.reviews.review_desk import LISTED_AT_ONCE, LONGEST_SLEEP_S, MAX_WAIT_S, ReviewDesk
 
 OWNER, STRANGER = ("uid:7", "gid:7"), ("uid:8", "gid:7")
 YES = Resolution(is_answer=True, text="yes")

@@ -10,7 +10,7 @@ from tests.support.review_items import review_item
 from homebred_daemon.core.review import ReviewItem, State
 from homebred_daemon.errors import DrainingError, OverloadedError
 from homebred_daemon.ports.review import Change
-from homebred_daemon.services.review_listeners import MAX_WAITERS, MAX_WATCHERS, Listener, Listeners
+from homebred_daemon.services.reviews.review_listeners import MAX_WAITERS, MAX_WATCHERS, Listener, Listeners
 
 
 def filed(route_id: str) -> Change:

@@ -10,7 +10,7 @@ from tests.support.review_items import review_item
 
 from homebred_daemon.core.review import State
 from homebred_daemon.ports.review import Change
-from homebred_daemon.services.review_notes import note_change
+from homebred_daemon.services.reviews.review_notes import note_change
 
 WAITING = review_item()
 CLAIMED = replace(WAITING, state=State.CLAIMED, claimed_by="uid:9")

@@ -26,7 +26,14 @@ from homebred_daemon.ports.engines import Prompt, ServedAdapter, ServedModel
 from homebred_daemon.ports.ledger import OutcomeRecord
 from homebred_daemon.services.guest import BrokenOffError, Guest
 from homebred_daemon.services.loading import Room
-from homebred_daemon.services.shadowing import LEAST_DEADLINE_S, MOST_PASSED_OVER, ONE_IN, Answered, Shadowing, unheard
+from homebred_daemon.services.releases.shadowing import (
+    LEAST_DEADLINE_S,
+    MOST_PASSED_OVER,
+    ONE_IN,
+    Answered,
+    Shadowing,
+    unheard,
+)
 from homebred_engines import api
 
 BROKEN = api.EngineFailedError("It broke.")

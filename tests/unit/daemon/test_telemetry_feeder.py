@@ -22,7 +22,7 @@ from homebred_daemon.adapters import telemetry_wire
 from homebred_daemon.core.telemetry import HealthFact
 from homebred_daemon.errors import StateError
 from homebred_daemon.ports.outbox import NewEvent, OutboxDepth
-from homebred_daemon.services.telemetry import HEALTH_EVERY_S, MOST_UNWRITTEN, Sources, Telemetry
+from homebred_daemon.services.fleet.telemetry import HEALTH_EVERY_S, MOST_UNWRITTEN, Sources, Telemetry
 from homebred_protocol.v1 import fleet_pb2 as wire
 
 FAILED = replace(ROUTE, ended=replace(ENDED, status="error"))

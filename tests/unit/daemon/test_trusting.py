@@ -14,7 +14,7 @@ from homebred_daemon.core.trust_floors import Floors, RepositoryFloors, Taken, V
 from homebred_daemon.core.trust_refusals import Reason, Refusal
 from homebred_daemon.errors import StateError, UntrustedError
 from homebred_daemon.ports.trust import Checked, CheckedTrust, HeldRepository, HeldTrust, TrustSource
-from homebred_daemon.services.trusting import Trusting
+from homebred_daemon.services.releases.trusting import Trusting
 from homebred_protocol.digests import digest_of
 from homebred_protocol.trusted_files import image_target
 

@@ -20,7 +20,7 @@ SCHEMA = 1
 
 
 class LeaseFile:
-    """Fulfils `services.releasing.LeaseMemory`."""
+    """Fulfils `services.releases.releasing.LeaseMemory`."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME

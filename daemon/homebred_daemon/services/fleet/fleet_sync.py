@@ -64,8 +64,8 @@ from homebred_daemon.ports.identity import Identity
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.outbox import NO_OUTBOX, Floor, Outbox, OutboxDepth
 from homebred_daemon.services.background import beside
-from homebred_daemon.services.fleet_notes import note, note_part
-from homebred_daemon.services.link_requests import LinkRequests
+from homebred_daemon.services.fleet.fleet_notes import note, note_part
+from homebred_daemon.services.fleet.link_requests import LinkRequests
 from homebred_protocol.mqtt import Arrived, Connected, Ended, Happening, MqttConnection, SessionTerms, Will
 
 SESSION_EXPIRY_S = 3600

@@ -39,7 +39,7 @@ from homebred_daemon.ports.fleet_commands import OutcomeReceipts
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.trust import TrustSource
 from homebred_daemon.services.background import beside
-from homebred_daemon.services.trusting import Looked, Trusting
+from homebred_daemon.services.releases.trusting import Looked, Trusting
 from homebred_protocol.documents.fields import DocumentError
 from homebred_protocol.documents.release import read_release
 

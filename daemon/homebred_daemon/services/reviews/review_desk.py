@@ -25,9 +25,9 @@ from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.review import Change, ReviewContent, ReviewCounts
 from homebred_daemon.services.background import beside
-from homebred_daemon.services.review_book import SETTLED_AT_ONCE, ReviewBook, ReviewTerms
-from homebred_daemon.services.review_listeners import Listener, Listeners
-from homebred_daemon.services.review_notes import note_change
+from homebred_daemon.services.reviews.review_book import SETTLED_AT_ONCE, ReviewBook, ReviewTerms
+from homebred_daemon.services.reviews.review_listeners import Listener, Listeners
+from homebred_daemon.services.reviews.review_notes import note_change
 
 LISTED_AT_ONCE = 1000
 MAX_WAIT_S = 300.0

@@ -16,7 +16,7 @@ from homebred_daemon.core.shadow import Compared, Comparison, compared, passed_b
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.ports.installs import Orders
 from homebred_daemon.ports.shadowing import AnsweredTwice, Shadow
-from homebred_daemon.services.install_book import InstallBook
+from homebred_daemon.services.releases.install_book import InstallBook
 from homebred_protocol.documents.release_values import Shadow as Demand
 
 LOOK_S = 600.0

@@ -26,8 +26,8 @@ from homebred_daemon.ports.installs import Step
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.transfer import Progress
 from homebred_daemon.ports.trust import TrustSource
-from homebred_daemon.services.release_sources import ReleaseSources
-from homebred_daemon.services.releasing import Report
+from homebred_daemon.services.releases.release_sources import ReleaseSources
+from homebred_daemon.services.releases.releasing import Report
 
 LOOK_EVERY_S: Final = 0.5
 PATIENCE_S: Final = 5.0

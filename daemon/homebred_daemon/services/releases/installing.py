@@ -29,9 +29,9 @@ from homebred_daemon.core.retention import Held, removable
 from homebred_daemon.errors import HomebredError, StateError
 from homebred_daemon.ports.installs import Counted, Step
 from homebred_daemon.services.background import beside, caught
-from homebred_daemon.services.install_acts import InstallActs, InstallMeans, Moves, Outcome, Waits
-from homebred_daemon.services.install_book import InstallBook, on_thread
-from homebred_daemon.services.install_telling import InstallTelling
+from homebred_daemon.services.releases.install_acts import InstallActs, InstallMeans, Moves, Outcome, Waits
+from homebred_daemon.services.releases.install_book import InstallBook, on_thread
+from homebred_daemon.services.releases.install_telling import InstallTelling
 
 PAUSE_S = 5.0
 """Before an act that broke off is tried again; doubled each time."""

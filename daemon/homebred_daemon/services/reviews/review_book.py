@@ -16,7 +16,7 @@ from homebred_daemon.errors import ConflictError, NotFoundError, RequestError
 from homebred_daemon.inbound.reviewing import Resolution, Shown
 from homebred_daemon.ports.review import Bounds, Change, ReviewContent, ReviewCounts, ReviewStore, Sealed, Sealer
 from homebred_daemon.ports.schemas import SchemaChecker
-from homebred_daemon.services.review_bodies import body_of, content_of
+from homebred_daemon.services.reviews.review_bodies import body_of, content_of
 
 CONTENT, RESOLUTION, CORRECTION = "content", "resolution", "correction"
 """The parts that are sealed."""

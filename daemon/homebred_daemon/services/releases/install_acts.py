@@ -41,9 +41,9 @@ from homebred_daemon.ports.installs import (
 )
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.shadowing import Shadow
-from homebred_daemon.services.comparing import Comparing, NoShadow
-from homebred_daemon.services.gating import found_of
-from homebred_daemon.services.install_book import InstallBook, on_thread
+from homebred_daemon.services.releases.comparing import Comparing, NoShadow
+from homebred_daemon.services.releases.gating import found_of
+from homebred_daemon.services.releases.install_book import InstallBook, on_thread
 
 DAMAGED = "damaged"
 

@@ -18,8 +18,8 @@ from homebred_daemon.errors import FleetError, HomebredError
 from homebred_daemon.ports.fleet import DocumentFolder
 from homebred_daemon.ports.transfer import Assembly, Progress, Staging
 from homebred_daemon.services.background import caught
-from homebred_daemon.services.fetching import Fetching
-from homebred_daemon.services.release_sources import ReleaseSources
+from homebred_daemon.services.releases.fetching import Fetching
+from homebred_daemon.services.releases.release_sources import ReleaseSources
 from homebred_protocol.documents.release import read_release
 
 T = TypeVar("T")

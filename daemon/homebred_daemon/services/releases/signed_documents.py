@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from homebred_daemon.core.trust import Agreed, refused_lease
 from homebred_daemon.core.trust_refusals import Reason, Refusal
 from homebred_daemon.ports.trust import TrustSource
-from homebred_daemon.services.trusting import Looked, Trusting
+from homebred_daemon.services.releases.trusting import Looked, Trusting
 from homebred_protocol.targets import Kind, read_target
 
 

@@ -24,7 +24,7 @@ from homebred_daemon.ports.feed import Feed, FeedPage
 from homebred_daemon.ports.installs import Counted
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.services.background import beside
-from homebred_daemon.services.install_book import on_thread
+from homebred_daemon.services.releases.install_book import on_thread
 from homebred_protocol.documents.fields import DocumentError
 from homebred_protocol.documents.registry import read_registry
 

@@ -15,7 +15,7 @@ from homebred_daemon.errors import HomebredError, StateError
 from homebred_daemon.ports.fleet_commands import InstallReceipts
 from homebred_daemon.ports.installs import ReceiptSigner, Step
 from homebred_daemon.ports.journal import Journal
-from homebred_daemon.services.install_book import InstallBook, on_thread
+from homebred_daemon.services.releases.install_book import InstallBook, on_thread
 
 
 class InstallTelling:

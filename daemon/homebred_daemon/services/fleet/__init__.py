@@ -1,0 +1,1 @@
+"""The link with the fleet: an enrolled device in step with its controller."""

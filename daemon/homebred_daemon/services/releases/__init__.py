@@ -1,0 +1,1 @@
+"""What may serve here and how it gets there: looks at what is signed, transfer, installs, gate, shadow, probation."""

@@ -1,0 +1,1 @@
+"""What a person must answer: kept, handed out, closed, and told to whoever waits."""
