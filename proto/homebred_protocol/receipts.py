@@ -22,7 +22,7 @@ from homebred_protocol.documents.canonical import NotCanonicalError, canonical, 
 from homebred_protocol.documents.fields import LARGEST_INTEGER
 from homebred_protocol.ids import is_device_id
 from homebred_protocol.limits import MAX_SEQ
-from homebred_protocol.targets import MAX_NUMBER
+from homebred_protocol.targets import MAX_NUMBER, Kind, read_target
 
 VERSION: Final = 1
 MAX_SIGNED_BYTES: Final = 8 * 1024
@@ -43,6 +43,8 @@ _MAX_VALUES: Final = 200
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _WORD: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _CODE: Final = re.compile(r"(?:[a-z][a-z0-9_-]{0,63})?")
+_REFUSED: Final = "refused"
+_REPOSITORIES: Final = frozenset({"image", "director"})
 _KEYS: Final = frozenset(
     {"at_s", "code", "device", "digest", "facts", "number", "result", "seq", "specialist", "version"}
 )
@@ -50,14 +52,15 @@ _KEYS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """One step of an install that the fleet hears of."""
+    """One step of an install that the fleet hears of, or something signed that was refused before it was one."""
 
     device: str
     specialist: str
+    """Whose release it is; of a refusal that is of no release: what was refused (`refused_subject`)."""
     number: int
-    """Of the release."""
+    """Of the release; 0 where a refusal is of nothing that has one."""
     digest: str
-    """`sha256:…` of the release's manifest."""
+    """`sha256:…` of the release's manifest; empty where what was refused was not known by it."""
     result: str
     """A word: `gate_passed`, `activated`, `refused`, `settled`, `rolled_back`, …"""
     code: str = ""
@@ -115,6 +118,23 @@ def read_body(body: bytes) -> Receipt:
     return _receipt(from_canonical(body, max_bytes=MAX_BODY_BYTES, max_values=_MAX_VALUES))
 
 
+def refused_subject(about: str) -> tuple[str, int]:
+    """What a receipt of a refusal calls the thing refused, and its number.
+
+    A specialist's id for a release; `policies/SITE/NAME` and the like for another target; `image` or `director` for a
+    repository, `all` for both; `unknown` for a path that is none of ours, which may say anything.
+
+    Args:
+        about: a target's path, a repository, or empty: all.
+    """
+    target = read_target(about)
+    if target is not None:
+        return target.name if target.kind is Kind.RELEASE else target.line, target.number
+    if not about:
+        return "all", 0
+    return about if about in _REPOSITORIES else "unknown", 0
+
+
 def is_code(text: str) -> bool:
     """Whether a receipt may say so why something is as it is."""
     return _CODE.fullmatch(text) is not None
@@ -165,12 +185,12 @@ def _fitting(facts: Mapping[str, int]) -> dict[str, int]:
 def _receipt(said: Any) -> Receipt:
     if not isinstance(said, dict) or set(said) != _KEYS or said["version"] != VERSION:
         raise NotCanonicalError(f"it is no receipt of version {VERSION}")
-    facts = said["facts"]
+    facts, is_refusal = said["facts"], said["result"] == _REFUSED
     fits = {
         "device": isinstance(said["device"], str) and is_device_id(said["device"]),
         "specialist": isinstance(said["specialist"], str) and 0 < len(said["specialist"]) <= _MAX_NAME,
-        "number": _is_whole(said["number"], 1, MAX_NUMBER),
-        "digest": _is_word(_DIGEST, said["digest"]),
+        "number": _is_whole(said["number"], 0 if is_refusal else 1, MAX_NUMBER),
+        "digest": _is_word(_DIGEST, said["digest"]) or (is_refusal and said["digest"] == ""),
         "result": _is_word(_WORD, said["result"]),
         "code": _is_word(_CODE, said["code"]),
         "facts": isinstance(facts, dict)

@@ -12,7 +12,13 @@ import pytest
 from tests.support.install_stage import SPECIALIST, release
 from tests.support.memory_installs import MemoryInstallStore
 
-from homebred_daemon.adapters.store.installs import INSTALLS, KEPT_INSTALLS, MOST_OUTCOMES, SqliteInstallStore
+from homebred_daemon.adapters.store.installs import (
+    INSTALLS,
+    KEPT_INSTALLS,
+    KEPT_REFUSALS,
+    MOST_OUTCOMES,
+    SqliteInstallStore,
+)
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.deployment import Event, Install, State, Tally
 from homebred_daemon.core.pairs import NONE_YET, Pair, Pairs
@@ -223,3 +229,27 @@ def test_a_release_that_cannot_be_read_back_is_an_error_that_says_what_to_do(pat
         with pytest.raises(StateError, match="cannot be read") as caught:
             store.unfinished()
         assert "serves" in caught.value.hint
+
+
+def test_what_became_no_install_is_kept_and_told_once(store: InstallStore) -> None:
+    store.decline("models/qa/intake/8.json", "other_site", "sha256:8", now_s=NOW_S)
+    store.decline("image", "expired", "", now_s=NOW_S + 1)
+    first, second = store.declined()
+    assert (first.about, first.code, first.digest, first.at_s) == (
+        "models/qa/intake/8.json",
+        "other_site",
+        "sha256:8",
+        NOW_S,
+    )
+    assert store.untold_declined() == [first, second]
+    store.told_declined(first)
+    assert store.untold_declined() == [second]
+    assert store.declined() == [first, second]
+
+
+def test_of_what_became_no_install_the_newest_are_kept_and_no_number_comes_twice(store: InstallStore) -> None:
+    for number in range(KEPT_REFUSALS + 3):
+        store.decline("image", f"code_{number}", "", now_s=NOW_S)
+    kept = store.declined()
+    assert [one.seq for one in kept] == list(range(4, KEPT_REFUSALS + 4))
+    assert kept[-1].code == f"code_{KEPT_REFUSALS + 2}"

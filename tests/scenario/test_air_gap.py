@@ -154,12 +154,13 @@ def test_a_stick_brings_each_device_of_a_site_the_same_and_their_receipts_count_
                 assert [found["code"] for found in again["not_taken"]] == ["tried"]
             files.append(each.receipts(tmp_path / f"{each.name}.receipts"))
     for file in files:
-        assert ask(fleet, "receipts", "import", file) == (0, {"stored": 3, "known": 0, "refused": []})
-        assert ask(fleet, "receipts", "import", file) == (0, {"stored": 0, "known": 3, "refused": []})
+        assert ask(fleet, "receipts", "import", file) == (0, {"stored": 4, "known": 0, "refused": []})
+        assert ask(fleet, "receipts", "import", file) == (0, {"stored": 0, "known": 4, "refused": []})
     for each in devices:
         _, kept = ask(fleet, "receipts", "list", "--device", each.name)
         assert sorted((found["specialist"], found["result"], found["code"]) for found in kept["receipts"]) == [
             ("mimic", "refused", "gate_quality"),
+            ("mimic", "refused", "tried"),
             ("parrot", "activated", ""),
             ("parrot", "gate_passed", ""),
         ]
@@ -236,6 +237,11 @@ def test_no_stick_brings_what_is_not_for_this_device_now_and_what_serves_goes_on
             assert one.refuses(first)[0] == "rollback"
             assert one.refuses(old_image)[0] in {"rollback", "mismatched"}
             assert says(client, "and now") == (SPECIALIST, "and now")
+    carried = other.receipts(tmp_path / "refusals")
+    assert ask(fleet, "receipts", "import", carried)[1]["refused"] == []
+    _, kept = ask(fleet, "receipts", "list", "--device", other.name)
+    refusals = [(found["specialist"], found["code"]) for found in reversed(kept["receipts"])]
+    assert refusals[-3:] == [("director", "absent"), ("director", "other_device"), ("director", "expired")]
 
 
 def copy(stick: Path, to: Path) -> Path:

@@ -26,7 +26,7 @@ from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.core.trust import Lease
 from homebred_daemon.errors import HomebredError, StateError
-from homebred_daemon.ports.installs import Counted, InstallStore, ReleaseStore, Step
+from homebred_daemon.ports.installs import Counted, Declined, InstallStore, ReleaseStore, Step
 from homebred_daemon.services.releases.install_acts import InstallMeans
 from homebred_daemon.services.releases.installing import Installing
 from homebred_protocol.digests import digest_of
@@ -253,6 +253,11 @@ class FakeSigner:
             raise StateError("the key cannot be read")
         return f"{step.seq} {step.state}".encode()
 
+    def signed_refusal(self, declined: Declined) -> bytes:
+        if self.fails:
+            raise StateError("the key cannot be read")
+        return f"{declined.seq} {declined.code}".encode()
+
 
 class AtOnce(ThreadPoolExecutor):
     """Does on the loop's own thread what is given to a thread: a story is then the same every time."""
@@ -287,6 +292,10 @@ class Device:
     def signed(self, install: Install, step: Step) -> bytes:
         """As the signer that is there now."""
         return self.signer.signed(install, step)
+
+    def signed_refusal(self, declined: Declined) -> bytes:
+        """As the signer that is there now."""
+        return self.signer.signed_refusal(declined)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Installing]:

@@ -13,7 +13,9 @@ from homebred_daemon.core.pairs import Pairs
 from homebred_daemon.core.releases import Release
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.errors import StateError, UnwritableError
-from homebred_daemon.ports.installs import Counted, Step
+from homebred_daemon.ports.installs import Counted, Declined, Step
+
+KEPT_REFUSALS = 256
 
 
 class MemoryInstallStore:
@@ -28,6 +30,8 @@ class MemoryInstallStore:
         self._versions: dict[int, str] = {}
         self._tallies: dict[tuple[str, str], Tally] = {}
         self._through = ""
+        self._declined: list[Declined] = []
+        self._untold_declined: list[int] = []
 
     def close(self) -> None:
         """Nothing to close."""
@@ -99,6 +103,23 @@ class MemoryInstallStore:
     def told(self, step: Step) -> None:
         self._write()
         self._untold = [seq for seq in self._untold if seq != step.seq]
+
+    def decline(self, about: str, code: str, digest: str, *, now_s: int) -> None:
+        self._write()
+        seq = self._declined[-1].seq + 1 if self._declined else 1
+        self._declined.append(Declined(seq=seq, about=about, code=code, digest=digest, at_s=now_s))
+        self._declined = self._declined[-KEPT_REFUSALS:]
+        self._untold_declined.append(seq)
+
+    def declined(self) -> Sequence[Declined]:
+        return list(self._declined)
+
+    def untold_declined(self) -> Sequence[Declined]:
+        return [each for each in self._declined if each.seq in self._untold_declined]
+
+    def told_declined(self, declined: Declined) -> None:
+        self._write()
+        self._untold_declined = [seq for seq in self._untold_declined if seq != declined.seq]
 
     def counted_through(self) -> str:
         return self._through

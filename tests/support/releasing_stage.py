@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from tests.support.install_stage import Receipts
 from tests.support.manual_clock import ManualClock, run_with
 from tests.support.recorded_journal import RecordedJournal
 from tests.support.release_files_stage import MANIFEST
@@ -77,6 +76,8 @@ class Intake:
     wanted: list[int] = field(default_factory=list)
     withdrawn: list[int] = field(default_factory=list)
     installs: list[Install] = field(default_factory=list)
+    declined: list[tuple[str, str]] = field(default_factory=list)
+    """What became no install, and why."""
     refuses: str = ""
     """The code of a plan that begins nothing."""
 
@@ -106,6 +107,9 @@ class Intake:
 
     async def known(self) -> Sequence[Install]:
         return self.installs
+
+    async def decline(self, about: str, code: str, digest: str) -> None:
+        self.declined.append((about, code))
 
     def news(self) -> None:
         """Nothing waits here."""
@@ -159,7 +163,7 @@ class Stage:
     """One device; what its looks find is given in order, the last again and again."""
 
     def __init__(self, *looks: CheckedTrust | UntrustedError) -> None:
-        self.clock, self.journal, self.receipts = Clock(), RecordedJournal(), Receipts()
+        self.clock, self.journal = Clock(), RecordedJournal()
         self.intake, self.manifests, self.leases = Intake(), Manifests(), Leases()
         self.stopping = Stopping()
         self.files = {image_target(path_of(n), digest_of(body_of(n))): body_of(n) for n in range(1, 20)}
@@ -215,7 +219,6 @@ class Stage:
                 manifests=self.manifests,
                 leases=self.leases,
                 stopping=lambda: self.stopping,
-                receipts=self.receipts,
                 clock=self.clock,
                 journal=self.journal,
                 report_defect=fail,

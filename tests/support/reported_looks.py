@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from tests.support.install_stage import Receipts
 from tests.support.recorded_journal import RecordedJournal
 from tests.support.release_files_stage import RELEASE
 from tests.support.releasing_stage import Intake, Leases, Manifests
@@ -59,7 +58,7 @@ async def made_of(looked: Looked, device: Device, *, target: str, digest: str) -
         golden=RELEASE.golden,
     )
     install = Install(seq=1, release=serving, state=State.SETTLED, begun_at_s=NOW_S, changed_at_s=NOW_S)
-    intake, receipts, defects = Intake(installs=[install]), Receipts(), list[BaseException]()
+    intake, defects = Intake(installs=[install]), list[BaseException]()
 
     async def ready() -> bool:
         return True
@@ -72,7 +71,6 @@ async def made_of(looked: Looked, device: Device, *, target: str, digest: str) -
             manifests=Manifests(),
             leases=Leases(),
             stopping=Stopping,
-            receipts=receipts,
             clock=device.clock,
             journal=RecordedJournal(),
             report_defect=defects.append,
@@ -85,5 +83,4 @@ async def made_of(looked: Looked, device: Device, *, target: str, digest: str) -
             await asyncio.sleep(0.001)
         assert releasing.report.at_s
     assert not defects, defects
-    told = {code for _, word, code in receipts.told if word == "refused"}
-    return Made(wanted=intake.wanted, withdrawn=intake.withdrawn, told=told)
+    return Made(wanted=intake.wanted, withdrawn=intake.withdrawn, told={code for _, code in intake.declined})

@@ -10,11 +10,11 @@ import ssl
 from pathlib import Path
 
 from homebred_daemon.core.deployment import Install
-from homebred_daemon.core.install_receipts import receipt_of
+from homebred_daemon.core.install_receipts import receipt_of, receipt_of_refusal
 from homebred_daemon.errors import StateError
 from homebred_daemon.ports.identity import Identity, IdentityStore
-from homebred_daemon.ports.installs import Step
-from homebred_protocol.receipts import SignedReceipt, body_of, packed, to_be_signed
+from homebred_daemon.ports.installs import Declined, Step
+from homebred_protocol.receipts import Receipt, SignedReceipt, body_of, packed, to_be_signed
 
 _MAX_KEY_BYTES = 65_536
 _END = "-----END CERTIFICATE-----"
@@ -28,9 +28,7 @@ class ReceiptSigning:
 
     def signed(self, install: Install, step: Step) -> bytes:
         """As the port says."""
-        identity = self._identities.current()
-        if identity is None:
-            raise StateError("this device is in no fleet that would read a receipt", hint="homebred enroll URL")
+        identity = self._identity()
         receipt = receipt_of(
             install.release,
             step.event,
@@ -41,12 +39,32 @@ class ReceiptSigning:
             at_s=step.at_s,
             seq=step.seq,
         )
-        return b"" if receipt is None else _signed(identity, body_of(receipt))
+        return b"" if receipt is None else _signed(identity, receipt)
+
+    def signed_refusal(self, declined: Declined) -> bytes:
+        """As the port says."""
+        identity = self._identity()
+        receipt = receipt_of_refusal(
+            declined.about,
+            device=identity.membership.device_id,
+            code=declined.code,
+            digest=declined.digest,
+            at_s=declined.at_s,
+            seq=declined.seq,
+        )
+        return _signed(identity, receipt)
+
+    def _identity(self) -> Identity:
+        identity = self._identities.current()
+        if identity is None:
+            raise StateError("this device is in no fleet that would read a receipt", hint="homebred enroll URL")
+        return identity
 
 
-def _signed(identity: Identity, body: bytes) -> bytes:
+def _signed(identity: Identity, receipt: Receipt) -> bytes:
     from homebred_daemon.adapters.device_certificates import signature_by  # noqa: PLC0415  # some megabytes
 
+    body = body_of(receipt)
     signature = signature_by(_read(identity.credentials.key), to_be_signed(body))
     chain = _read(identity.credentials.certificate).decode("ascii", errors="replace")
     certificate = ssl.PEM_cert_to_DER_cert(chain.partition(_END)[0] + _END)

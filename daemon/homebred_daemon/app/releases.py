@@ -131,7 +131,6 @@ async def releases(around: Around) -> AsyncIterator[Released]:
                 installs=installing,
                 sources=sources,
                 progress=files.progress,
-                receipts=around.receipts,
                 journal=around.journal,
                 clock=followed.clock,
             )
@@ -197,7 +196,6 @@ def _releasing_means(around: Around, signed: _Signed, files: TransferredFiles) -
         manifests=files,
         leases=signed.leases,
         stopping=around.stopping,
-        receipts=around.receipts,
         clock=around.followed.clock,
         journal=around.journal,
         report_defect=partial(last_resort.defect, around.journal),

@@ -33,7 +33,7 @@ def export(
     state_dir: Annotated[str | None, typer.Option("--state-dir", help="The state folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Write all receipts of installs that are kept here, signed with this device's key, one a line."""
+    """Write all receipts that are kept here, of installs and refusals, signed with this device's key, one a line."""
     from homebred_daemon.config import load  # noqa: PLC0415  # pydantic, not for `--help`
 
     flags = {} if state_dir is None else {"--state-dir": state_dir}
@@ -60,8 +60,9 @@ def _lines(folder: Path) -> list[bytes]:
     signing = ReceiptSigning(identities)
     with closing(SqliteInstallStore(folder / INSTALLS_NAME, read_only=True)) as installs:
         kept = [(step, install) for install in installs.history() for step in installs.steps(install)]
+        refusals = installs.declined()
     signed = (signing.signed(install, step) for step, install in sorted(kept, key=lambda one: one[0].seq))
-    return [line for line in signed if line]
+    return [line for line in signed if line] + [signing.signed_refusal(one) for one in refusals]
 
 
 def _write_new(path: Path, body: bytes) -> None:

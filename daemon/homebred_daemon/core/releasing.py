@@ -33,7 +33,6 @@ class NotTaken:
     code: str
     digest: str = ""
     """Of the target, where it is known."""
-    number: int = 0
 
 
 def releases_among(agreed: Iterable[Agreed]) -> list[Agreed]:

@@ -163,6 +163,21 @@ class Counted:
     tally: Tally
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declined:
+    """Something signed that became no install, as it is kept for the fleet to hear of, over the air or by hand."""
+
+    seq: int
+    """In the order in which they were kept on this device."""
+    about: str
+    """Path of the target, `image`, `director`, or empty: all."""
+    code: str
+    digest: str
+    """Of the target, where it is known; else empty."""
+    at_s: int
+    """Trusted Unix seconds."""
+
+
 class ReceiptSigner(Protocol):
     """Signs what the fleet hears of installs with this device's key."""
 
@@ -172,6 +187,10 @@ class ReceiptSigner(Protocol):
         Raises:
             StateError: this device is in no fleet, or its key cannot be read.
         """
+        ...
+
+    def signed_refusal(self, declined: Declined) -> bytes:
+        """The receipt of what became no install. Raises StateError, as above."""
         ...
 
 
@@ -225,6 +244,22 @@ class InstallStore(Protocol):
 
     def told(self, step: Step) -> None:
         """That step was told."""
+        ...
+
+    def decline(self, about: str, code: str, digest: str, *, now_s: int) -> None:
+        """Keeps that something signed became no install; only the newest are kept."""
+        ...
+
+    def declined(self) -> Sequence[Declined]:
+        """All that is kept, the oldest first."""
+        ...
+
+    def untold_declined(self) -> Sequence[Declined]:
+        """Those that nobody was told of, the oldest first."""
+        ...
+
+    def told_declined(self, declined: Declined) -> None:
+        """That was told."""
         ...
 
     def counted_through(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from tests.support.install_stage import Receipts, release
+from tests.support.install_stage import release
 from tests.support.manual_clock import ManualClock
 from tests.support.recorded_journal import RecordedJournal
 from tests.support.release_files_stage import RELEASE
@@ -55,12 +55,13 @@ class Device:
     states: list[Install | None] = field(default_factory=list)
     fails: HomebredError | None = None
     progress: dict[str, Progress] = field(default_factory=dict)
+    declined: list[tuple[str, str]] = field(default_factory=list)
     looked_at: list[TrustSource] = field(default_factory=list)
     woken: int = 0
     closed: int = 0
 
     def __post_init__(self) -> None:
-        self.clock, self.receipts, self.journal = ManualClock(), Receipts(), RecordedJournal()
+        self.clock, self.journal = ManualClock(), RecordedJournal()
         self.fleet, self.stick = ScriptedSource({}), ScriptedSource({})
         self.sources = ReleaseSources([self.fleet])
         self.trust = FixedSource({})
@@ -70,7 +71,6 @@ class Device:
             installs=self,
             sources=self.sources,
             progress=self.progress,
-            receipts=self.receipts,
             journal=self.journal,
             clock=self.clock,
             sleep=self.sleep,
@@ -105,6 +105,9 @@ class Device:
             seq=5, install=1, at_s=NOW_S, event=Event.PASSED, state=State.ACTIVATING, facts={"score_ppm": 900_000}
         )
         return [measured] if install.state not in {State.DOWNLOADING, State.GATING} else []
+
+    async def decline(self, about: str, code: str, digest: str) -> None:
+        self.declined.append((about, code))
 
     def news(self) -> None:
         self.woken += 1
@@ -180,7 +183,7 @@ async def test_what_is_not_taken_is_told_in_the_words_of_trust_and_such_a_folder
     device = Device(report=Report(not_taken=not_taken), states=[])
     (told,) = await device.told()
     assert [one.code for one in told.not_taken] == codes
-    assert [code for _, _, code in device.receipts.told] == ["other_device", "expired", "older", "a_newer_word"]
+    assert [code for _, code in device.declined] == ["other_device", "expired", "older", "a_newer_word"]
     assert device.journal.names == ["release_not_taken"] * 4
     assert told.not_taken[0].problem == "the director signed this for another device"
     assert all(one.problem and one.hint for one in told.not_taken)

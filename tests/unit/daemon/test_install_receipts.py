@@ -4,7 +4,8 @@ import pytest
 from tests.support.install_stage import release
 
 from homebred_daemon.core.deployment import TABLE, Event, State, receipt_word
-from homebred_daemon.core.install_receipts import receipt_of
+from homebred_daemon.core.install_receipts import receipt_of, receipt_of_refusal
+from homebred_daemon.core.trust_refusals import Reason
 from homebred_protocol.receipts import LATEST_S, Receipt, body_of
 
 NOW_S = 1_796_000_000
@@ -50,4 +51,25 @@ def test_a_clock_that_is_wrong_by_ages_keeps_no_receipt_back(at_s: int) -> None:
     found = receipt(Event.ACTIVATED, State.PROBATION, at_s=at_s)
     assert found is not None
     assert 0 <= found.at_s <= LATEST_S
+    assert body_of(found)
+
+
+def test_what_became_no_install_is_a_receipt_whatever_it_was() -> None:
+    found = receipt_of_refusal(
+        "models/qa/intake/8.json", device="kiosk-1", code="Somebody's words", digest="", at_s=-5, seq=3
+    )
+    assert (found.specialist, found.number, found.result, found.code, found.at_s) == (
+        "intake",
+        8,
+        "refused",
+        "other",
+        0,
+    )
+    assert body_of(found)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_can_be_told(reason: Reason) -> None:
+    found = receipt_of_refusal("director", device="kiosk-1", code=reason.value, digest="", at_s=NOW_S, seq=1)
+    assert found.code == reason.value
     assert body_of(found)

@@ -58,6 +58,28 @@ async def test_what_is_news_is_told_once_and_signed(device: Told) -> None:
     assert device.store.untold() == []
 
 
+async def test_what_became_no_install_is_told_once_after_what_did(device: Told) -> None:
+    device.store.decline("models/qa/intake/8.json", "other_site", "sha256:8", now_s=NOW_S)
+    device.store.decline("image", "expired", "", now_s=NOW_S)
+    for _ in range(2):
+        await device.telling(FakeSigner()).tell()
+    assert device.receipts.told == [
+        (7, "refused", "gate_quality"),
+        (8, "refused", "other_site"),
+        (0, "refused", "expired"),
+    ]
+    assert device.receipts.signed == [b"5 refused", b"1 other_site", b"2 expired"]
+
+
+async def test_a_refusal_that_cannot_be_signed_now_is_told_later(device: Told) -> None:
+    await device.telling(FakeSigner()).tell()
+    device.store.decline("", "unknown_path", "", now_s=NOW_S)
+    await device.telling(FakeSigner(fails=True)).tell()
+    assert len(device.store.untold_declined()) == 1
+    await device.telling(FakeSigner()).tell()
+    assert device.receipts.told[-1] == (0, "refused", "unknown_path")
+
+
 async def test_what_cannot_be_signed_now_is_told_later(device: Told) -> None:
     await device.telling(FakeSigner(fails=True)).tell()
     assert device.receipts.told == []

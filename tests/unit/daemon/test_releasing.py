@@ -76,7 +76,7 @@ def test_a_look_that_fails_is_said_once_and_tried_again_later_and_later() -> Non
             assert stage.looks == failures
             await stage.rest(again_in_s(failures) + 2)
         assert stage.journal.names == ["releases_unseen"]
-        assert stage.receipts.told == []
+        assert stage.intake.declined == []
         stage.checker.found = [look(body_of(7))]
         await stage.rest(LONGEST_AGAIN_S + 2)
         assert stage.journal.names == ["releases_unseen", "release_wanted", "releases_seen"]
@@ -117,7 +117,7 @@ def test_a_fleet_that_signs_nothing_is_not_looked_at_and_that_is_no_fault() -> N
 def test_what_is_refused_is_reported_once_for_as_long_as_it_stays_so() -> None:
     async def story(stage: Stage) -> None:
         for _ in range(3):
-            assert stage.receipts.told == [(0, "refused", "expired")]
+            assert stage.intake.declined == [("image", "expired")]
             stage.releasing.news()
             await stage.rest(2)
         assert stage.journal.names == ["release_not_taken", "releases_unseen"]
@@ -126,7 +126,7 @@ def test_what_is_refused_is_reported_once_for_as_long_as_it_stays_so() -> None:
         await stage.rest(2)
         stage.releasing.news()
         await stage.rest(2)
-        assert stage.receipts.told == [(0, "refused", "expired")] * 2
+        assert stage.intake.declined == [("image", "expired")] * 2
         assert stage.intake.withdrawn == []
 
     Stage(look(refusal=EXPIRED)).run(story)
@@ -137,7 +137,7 @@ def test_what_installing_will_not_have_is_reported_with_its_number() -> None:
     stage.intake.refuses = "older"
 
     async def story(stage: Stage) -> None:
-        assert stage.receipts.told == [(7, "refused", "older")]
+        assert stage.intake.declined == [(path_of(7), "older")]
 
     stage.run(story)
 
@@ -157,7 +157,7 @@ def test_a_manifest_that_is_none_or_another_or_of_another_site_is_not_taken(body
 
     async def story(stage: Stage) -> None:
         assert stage.intake.wanted == []
-        assert stage.receipts.told == [(7, "refused", code)]
+        assert stage.intake.declined == [(path_of(7), code)]
         assert stage.manifests.kept == {}
 
     stage.run(story)

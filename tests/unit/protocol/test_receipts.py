@@ -17,6 +17,7 @@ from homebred_protocol.receipts import (
     body_of,
     packed,
     read_body,
+    refused_subject,
     to_be_signed,
     unpacked,
 )
@@ -115,3 +116,35 @@ def test_anything_else_is_refused(wrong: dict[str, object]) -> None:
 def test_a_line_that_is_no_signed_receipt_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whichever of them finds it
         unpacked(line)
+
+
+def test_a_refusal_may_be_of_what_has_neither_number_nor_digest() -> None:
+    refusal = replace(ONE, specialist="image", number=0, digest="", result="refused", code="expired", facts={})
+    assert read_body(body_of(refusal)) == refusal
+    with pytest.raises(ValueError, match="number, digest"):
+        body_of(replace(refusal, result="activated"))
+
+
+@pytest.mark.parametrize(
+    ("about", "subject", "number"),
+    [
+        ("models/qa/intake/7.json", "intake", 7),
+        ("policies/clinic-east/house/3.toml", "policies/clinic-east/house", 3),
+        ("image", "image", 0),
+        ("director", "director", 0),
+        ("", "all", 0),
+        ("models/../etc/passwd", "unknown", 0),
+        ("Jane Doe, born 1970", "unknown", 0),
+    ],
+)
+def test_what_was_refused_is_called_by_a_name_of_ours_and_by_no_text_that_somebody_made_up(
+    about: str, subject: str, number: int
+) -> None:
+    assert refused_subject(about) == (subject, number)
+
+
+def test_the_longest_name_has_room_in_a_receipt() -> None:
+    name = f"gazetteers/{'g' * 32}/{'n' * 64}/{2**53 - 1}.toml"
+    subject, number = refused_subject(name)
+    refusal = replace(ONE, specialist=subject, number=number, digest="", result="refused")
+    assert (read_body(body_of(refusal)).specialist, number) == (name.rpartition("/")[0], 2**53 - 1)

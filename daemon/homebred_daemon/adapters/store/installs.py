@@ -20,7 +20,7 @@ from homebred_daemon.core.deployment import Event, Install, State, Tally
 from homebred_daemon.core.pairs import Pairs, pairs_record, read_pairs
 from homebred_daemon.core.releases import Release, read_release, release_record
 from homebred_daemon.errors import StateError, UnwritableError
-from homebred_daemon.ports.installs import Counted, Step
+from homebred_daemon.ports.installs import Counted, Declined, Step
 from homebred_protocol.documents.fields import DocumentError
 
 INSTALLS = SqlFolder("installs_sql")
@@ -28,6 +28,8 @@ MOST_OUTCOMES = 2000
 """Of what answers, before the older half of them fades."""
 KEPT_INSTALLS = 64
 """Of one specialist; the newest."""
+KEPT_REFUSALS = 256
+"""Of what became no install; the newest."""
 TOLD_AT_ONCE = 32
 
 
@@ -138,6 +140,25 @@ class SqliteInstallStore:
         """As the port says."""
         with self._writing():
             self._run("told", seq=step.seq)
+
+    def decline(self, about: str, code: str, digest: str, *, now_s: int) -> None:
+        """As the port says; the oldest are forgotten beyond the bound."""
+        with self._writing():
+            self._run("decline", about=about, code=code, digest=digest, now_s=now_s)
+            self._run("forget_refusals", kept=KEPT_REFUSALS)
+
+    def declined(self) -> Sequence[Declined]:
+        """As the port says."""
+        return [_declined(row) for row in self._rows("declined")]
+
+    def untold_declined(self) -> Sequence[Declined]:
+        """As the port says; so many as are told at once."""
+        return [_declined(row) for row in self._rows("untold_declined", limit=TOLD_AT_ONCE)]
+
+    def told_declined(self, declined: Declined) -> None:
+        """As the port says."""
+        with self._writing():
+            self._run("told_declined", seq=declined.seq)
 
     def counted_through(self) -> str:
         """As the port says."""
@@ -264,3 +285,7 @@ def _read_step(row: sqlite3.Row) -> Step:
         reason=row["reason"],
         facts=json.loads(row["facts"]),
     )
+
+
+def _declined(row: sqlite3.Row) -> Declined:
+    return Declined(seq=row["seq"], about=row["about"], code=row["code"], digest=row["digest"], at_s=row["at_s"])

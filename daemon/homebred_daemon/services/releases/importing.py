@@ -21,7 +21,6 @@ from homebred_daemon.core.trust_refusals import Reason, meaning_of
 from homebred_daemon.inbound.importing import ImportedRelease, ImportState, NotImported
 from homebred_daemon.ports.carrying import Carried
 from homebred_daemon.ports.clock import Clock
-from homebred_daemon.ports.fleet_commands import OutcomeReceipts
 from homebred_daemon.ports.installs import Step
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.transfer import Progress
@@ -62,6 +61,10 @@ class Installs(Protocol):
         """What one went through, the oldest first."""
         ...
 
+    async def decline(self, about: str, code: str, digest: str) -> None:
+        """Something signed became no install: the fleet is to hear of it."""
+        ...
+
     def news(self) -> None:
         """A lease may have come: whoever waits looks again."""
         ...
@@ -78,7 +81,6 @@ class ImportMeans:
     sources: ReleaseSources
     progress: Mapping[str, Progress]
     """How far transfers are, by the release's digest."""
-    receipts: OutcomeReceipts
     journal: Journal
     clock: Clock
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -120,9 +122,8 @@ class Importing:
             finally:
                 means.sources.keep_for(() if report is None else [one.digest for one in report.wanted])
         for one in filter(is_to_be_told, report.not_taken):
-            about = one.about or "all"
-            means.journal.note(fleet_messages.RELEASE_NOT_TAKEN, target=about, error_code=one.code)
-            means.receipts.receipt("install", one.digest or about, "refused", one.code, version=one.number)
+            means.journal.note(fleet_messages.RELEASE_NOT_TAKEN, target=one.about or "all", error_code=one.code)
+            await means.installs.decline(one.about, one.code, one.digest)
         return report
 
     async def _state(self, report: Report, *, is_patient: bool) -> ImportState:

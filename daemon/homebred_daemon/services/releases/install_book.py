@@ -13,7 +13,7 @@ from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.deployment import Event, Install, Tally
 from homebred_daemon.core.pairs import Pair
 from homebred_daemon.core.releases import Release
-from homebred_daemon.ports.installs import Counted, InstallStore, Step
+from homebred_daemon.ports.installs import Counted, Declined, InstallStore, Step
 
 T = TypeVar("T")
 
@@ -113,6 +113,18 @@ class InstallBook:
     async def told(self, step: Step) -> None:
         """As the port says."""
         await self._in_turn(lambda: self._store.told(step))
+
+    async def decline(self, about: str, code: str, digest: str, *, now_s: int) -> None:
+        """As the port says."""
+        await self._in_turn(lambda: self._store.decline(about, code, digest, now_s=now_s))
+
+    async def untold_declined(self) -> Sequence[Declined]:
+        """As the port says."""
+        return await self._in_turn(self._store.untold_declined)
+
+    async def told_declined(self, declined: Declined) -> None:
+        """As the port says."""
+        await self._in_turn(lambda: self._store.told_declined(declined))
 
     async def counted_through(self) -> str:
         """As the port says."""

@@ -130,6 +130,11 @@ class Installing:
         if counted:
             self.news()
 
+    async def decline(self, about: str, code: str, digest: str) -> None:
+        """Something signed became no install: that is kept, and told to the fleet. Raises StateError."""
+        await self._book.decline(about, code, digest, now_s=self._now_s())
+        self._news.set()
+
     def news(self) -> None:
         """A lease, a stop order, time or room may have changed: whoever waits looks again."""
         self._news.set()

@@ -35,7 +35,6 @@ from homebred_daemon.core.trust import Agreed, Lease
 from homebred_daemon.core.trust_refusals import Reason
 from homebred_daemon.errors import HomebredError, UntrustedError
 from homebred_daemon.ports.clock import Clock
-from homebred_daemon.ports.fleet_commands import OutcomeReceipts
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.trust import TrustSource
 from homebred_daemon.services.background import beside
@@ -64,6 +63,10 @@ class Intake(Protocol):
 
     async def known(self) -> Sequence[Install]:
         """All installs that are remembered, the newest first."""
+        ...
+
+    async def decline(self, about: str, code: str, digest: str) -> None:
+        """Something signed became no install: the fleet is to hear of it."""
         ...
 
     def news(self) -> None:
@@ -108,7 +111,6 @@ class ReleasingMeans:
     leases: LeaseMemory
     stopping: Callable[[], Stopping]
     """The newest stop order that the link knows of."""
-    receipts: OutcomeReceipts
     clock: Clock
     journal: Journal
     report_defect: Callable[[BaseException], None]
@@ -230,6 +232,7 @@ class Releasing:
             if not await means.ready():
                 return  # the fleet signs nothing yet
             report = await self._look(means.source(), intake, is_fleets=True)
+            await self._tell_new(report.not_taken, intake)
         except HomebredError as error:
             self._failed(error.code)
             return
@@ -237,7 +240,6 @@ class Releasing:
             means.report_defect(error)
             self._failed("internal")
             return
-        self._tell_new(report.not_taken)
         self.report = report
         if not report.is_whole:
             self._failed(next((one.code for one in report.not_taken), "unknown"))
@@ -321,14 +323,13 @@ class Releasing:
 
     # -- telling
 
-    def _tell_new(self, not_taken: Sequence[NotTaken]) -> None:
+    async def _tell_new(self, not_taken: Sequence[NotTaken], intake: Intake) -> None:
         """What is not taken, once as long as it stays so."""
         for one in not_taken:
             if one in self.report.not_taken or not is_to_be_told(one):
                 continue
-            about = one.about or "all"
-            self._means.journal.note(fleet_messages.RELEASE_NOT_TAKEN, target=about, error_code=one.code)
-            self._means.receipts.receipt("install", one.digest or about, "refused", one.code, version=one.number)
+            self._means.journal.note(fleet_messages.RELEASE_NOT_TAKEN, target=one.about or "all", error_code=one.code)
+            await intake.decline(one.about, one.code, one.digest)
 
 
 def _not_taken(about: str, reason: str) -> NotTaken:
@@ -336,4 +337,4 @@ def _not_taken(about: str, reason: str) -> NotTaken:
 
 
 def _problem(agreed: Agreed, code: str) -> NotTaken:
-    return NotTaken(about=agreed.target.path, code=str(code), digest=agreed.digest, number=agreed.target.number)
+    return NotTaken(about=agreed.target.path, code=str(code), digest=agreed.digest)

@@ -60,6 +60,26 @@ SELECT * FROM steps WHERE told = 0 ORDER BY seq LIMIT :limit;
 -- One was told.
 UPDATE steps SET told = 1 WHERE seq = :seq;
 
+-- name: decline
+-- Something signed that became no install.
+INSERT INTO refusals (at_s, about, code, digest, told) VALUES (:now_s, :about, :code, :digest, 0);
+
+-- name: declined
+-- All of them, the oldest first.
+SELECT * FROM refusals ORDER BY seq;
+
+-- name: untold_declined
+-- Those that nobody was told of, the oldest first.
+SELECT * FROM refusals WHERE told = 0 ORDER BY seq LIMIT :limit;
+
+-- name: told_declined
+-- One was told.
+UPDATE refusals SET told = 1 WHERE seq = :seq;
+
+-- name: forget_refusals
+-- All but the newest.
+DELETE FROM refusals WHERE seq NOT IN (SELECT seq FROM refusals ORDER BY seq DESC LIMIT :kept);
+
 -- name: through
 -- The cursor behind the last outcome that was counted.
 SELECT through FROM feed;

@@ -43,6 +43,15 @@ CREATE INDEX steps_of ON steps (install, seq);
 
 CREATE INDEX steps_untold ON steps (seq) WHERE told = 0;
 
+CREATE TABLE refusals (
+    seq    INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: it stands in a signed receipt
+    at_s   INTEGER NOT NULL,
+    about  TEXT NOT NULL, -- a target's path, a repository, or empty: all
+    code   TEXT NOT NULL,
+    digest TEXT NOT NULL, -- of the target; empty: not known
+    told   INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE tallies (
     specialist TEXT NOT NULL,
     version    TEXT NOT NULL, -- of manifest, base and adapter: of what answered
