@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import openai
 import pytest
 from pydantic import BaseModel
@@ -282,7 +283,7 @@ def test_texts_are_embedded_here(site: Site) -> None:
 
 
 def test_a_stream_that_is_closed_frees_its_slot(site: Site) -> None:
-    site.add_echo("slow", workflow="drip", script={"token_delay_s": 0.05})
+    site.add_echo("dripper", workflow="drip", script={"token_delay_s": 0.05})
     with gateway_of(site) as gateway, gateway.client() as client:
         stream = client.chat.completions.create(
             model="homebred/drip", messages=said("word " * 400), stream=True, extra_body=PATIENT
@@ -313,7 +314,7 @@ def test_an_engine_that_breaks_in_the_middle_ends_the_stream_with_an_error_not_w
 
 
 def test_an_overloaded_daemon_says_when_to_come_again_and_the_client_does(site: Site) -> None:
-    site.add_echo("slow", workflow="drip", script={"token_delay_s": 0.02})
+    site.add_echo("dripper", workflow="drip", script={"token_delay_s": 0.5})
     with gateway_of(site, "[requests]\nmax_streams = 1\n[engine]\nslots = 1\n") as gateway, gateway.client() as client:
         stream = client.chat.completions.create(
             model="homebred/drip", messages=said("w " * 60), stream=True, extra_body=PATIENT
@@ -322,9 +323,16 @@ def test_an_overloaded_daemon_says_when_to_come_again_and_the_client_does(site: 
         with pytest.raises(openai.RateLimitError) as refused:
             client.chat.completions.create(model="homebred", messages=said("x"), extra_body=PATIENT)
         assert refused.value.response.headers["retry-after"] == "1"
-        patient = client.with_options(max_retries=5)
+        statuses = []
+
+        def ends_the_stream(response: httpx2.Response) -> None:
+            statuses.append(response.status_code)
+            stream.close()
+
+        http = openai.DefaultHttpxClient(event_hooks={"response": [ends_the_stream]})
+        patient = client.with_options(max_retries=5, http_client=http)
         assert patient.chat.completions.create(model="homebred", messages=said("x"), extra_body=PATIENT).choices
-        stream.close()
+        assert (statuses[0], statuses[-1]) == (429, 200)
 
 
 async def test_the_asynchronous_client_is_served_alike(site: Site) -> None:
