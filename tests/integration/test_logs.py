@@ -108,7 +108,7 @@ PATHS: dict[str, Way] = {
 
 @pytest.mark.parametrize("seed", range(3))
 def test_no_line_holds_a_tasks_content_whatever_way_it_takes(site: Site, seed: int) -> None:
-    site.add_echo("repeater")
+    site.add_echo("wordy")
     site.add_echo("slow", workflow="slow", script={"token_delay_s": 0.05})
     site.add_echo("broken", workflow="broken", script={"crash_after": 0})
     site.add_echo("torn", workflow="torn", script={"crash_after": 2, "token_delay_s": 0.05})
