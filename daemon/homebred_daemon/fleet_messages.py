@@ -220,6 +220,15 @@ FLEET_RESUMED = Event(
     sentence="The fleet was resumed, by its order {count}.",
     fields=("count",),
 )
+STOP_UNPROVEN = Event(
+    name="stop_unproven",
+    severity=Severity.WARNING,
+    message_id="b32e31a012474a619c657ae7f805d201",
+    sentence="A stop order ({part}, {count}) does not prove to be the director's: {error_code}.",
+    next_step="`unsigned`: it changes nothing; see who may write to the broker, or why this device has not seen the "
+    "director's new key. `unchecked`: nobody can say, and a stop holds meanwhile; see what the log says of trust.",
+    fields=("part", "count", "error_code"),
+)
 DESIRED_TAKEN = Event(
     name="desired_taken",
     severity=Severity.NOTICE,
@@ -354,6 +363,7 @@ EVENTS: tuple[Event, ...] = (
     FLEET_HELD_UP,
     FLEET_STOPPED,
     FLEET_RESUMED,
+    STOP_UNPROVEN,
     DESIRED_TAKEN,
     DESIRED_APPLIED,
     DESIRED_REFUSED,

@@ -219,10 +219,28 @@ DESIRED_PUBLISHED_AGAIN = Event(
 STOP_TAKEN_OVER = Event(
     name="stop_taken_over",
     severity=Severity.ERROR,
-    sentence="A {source} had a stop order that the database did not know of; the order {order} of epoch {epoch} holds.",
+    sentence="A {source} had a stop order of the director's that the database did not know of; the order {order} of "
+    "epoch {epoch} holds.",
     next_step="Where the database was replaced by an older copy, that is right: see `homebred-fleet stop status`, and "
-    "order anew what should hold. Else somebody else publishes stop orders: see who may write to the broker.",
+    "order anew what should hold. Else somebody else has the director's key: see docs/signing.md.",
     fields=("source", "order", "epoch"),
+)
+STOP_UNPROVEN = Event(
+    name="stop_unproven",
+    severity=Severity.ERROR,
+    sentence="A {source} had a stop order ({order}, epoch {epoch}) that the director has not signed: it is none.",
+    next_step="See who may write to the broker. Where the director's key was replaced and the database by an older "
+    "copy, order anew what should hold: `homebred-fleet stop on` or `stop off`.",
+    fields=("source", "order", "epoch"),
+)
+STOP_UNSIGNED = Event(
+    name="stop_unsigned",
+    severity=Severity.ERROR,
+    sentence="No stop order can be signed: {error_code}. Devices heed what they heard last; nobody gets leave to take "
+    "anything up while the fleet is stopped.",
+    next_step="See that the director's folder is published and names the controller's online key: docs/signing.md. The "
+    "order is signed and published within seconds then.",
+    fields=("error_code",),
 )
 DEVICES_UNHEARD = Event(
     name="devices_unheard",
@@ -266,5 +284,7 @@ EVENTS: tuple[Event, ...] = (
     NOT_FORGOTTEN,
     DESIRED_PUBLISHED_AGAIN,
     STOP_TAKEN_OVER,
+    STOP_UNPROVEN,
+    STOP_UNSIGNED,
     DEVICES_UNHEARD,
 )

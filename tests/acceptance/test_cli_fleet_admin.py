@@ -200,7 +200,8 @@ def test_the_fleet_is_stopped_and_let_go_on(ask: Ask) -> None:
     refused = ask("stop", "off", "--reason", "checked", role="operator")
     assert (refused.status, "stop.off needs the role publisher" in refused.err) == (4, True)
     assert "(recall), epoch 1" in ask("stop", "status").out
-    assert document(ask("stop", "off", "--reason", "checked", "--json")) == {"epoch": 2, "stopped": False}
+    lifted = {"epoch": 2, "stopped": False, "unsigned_because": ""}
+    assert document(ask("stop", "off", "--reason", "checked", "--json")) == lifted
 
 
 def test_telemetry_is_asked_for(ask: Ask) -> None:

@@ -26,6 +26,7 @@ from tests.bench.figures import Aim, Bench, Conditions, Found, percentile
 from tests.support.broker import HOST, running_broker
 from tests.support.memory_library import MemoryLibrary
 from tests.support.plain_broker import PlainBroker
+from tests.support.stop_orders import SymbolicSigner
 from tests.support.telemetry_messages import NOW_S, batch, boot, route
 
 from homebred_fleet.adapters.store.database import Database
@@ -150,6 +151,7 @@ def serve(folder: str, endpoint: Endpoint) -> None:
             database,
             MemoryLibrary(),
             Silent(),
+            SymbolicSigner(),
             make_connection=lambda hand_over: MqttThread(endpoint, hand_over, name="hub"),
             now_s=lambda: NOW_S,
         )

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Connection, insert, select, update
 from tests.support import telemetry_messages as made
+from tests.support.stop_orders import as_signed, signed_stop, stop_bytes
 from tests.support.telemetry_messages import NOW_S
 
 from homebred_fleet.adapters.store import audit, commands, desired, stops
@@ -228,22 +229,32 @@ def test_a_device_that_heeds_whatever_epoch_is_heard(controller: Controller, epo
 
 
 def heeding(device: str, epoch: int, *, stopped: bool = True) -> Arrival:
-    told = wire.Reported(schema=1, boot_id=made.boot(), boot_number=1, revision=1, stop_epoch=epoch, stopped=stopped)
+    order = signed_stop(epoch, stopped=stopped, reason_code="recall")
+    told = wire.Reported(
+        schema=1,
+        boot_id=made.boot(),
+        boot_number=1,
+        revision=1,
+        stop_epoch=epoch,
+        stopped=stopped,
+        stop_order=wire.StopOrder.FromString(stop_bytes(order)),
+    )
     return Arrival(topic=f"hb/1/default/d/{device}/reported", payload=told.SerializeToString(), is_retained=False)
 
 
 @pytest.mark.parametrize(
-    ("epoch", "stopped", "state", "stops_fleet"),
+    ("epoch", "stopped", "state", "is_told"),
     [
         (7, True, "enrolled", True),
-        (7, False, "enrolled", False),
+        (7, False, "enrolled", True),
+        (2**62, True, "enrolled", True),
         (5, True, "enrolled", False),
         (2**62 + 1, True, "enrolled", False),
         (7, True, "revoked", False),
     ],
 )
-def test_a_newer_stop_that_a_device_of_the_fleet_heeds_stops_the_fleet(
-    controller: Controller, epoch: int, *, stopped: bool, state: str, stops_fleet: bool
+def test_a_newer_order_that_a_device_of_the_fleet_heeds_is_told_as_it_was_signed(
+    controller: Controller, epoch: int, *, stopped: bool, state: str, is_told: bool
 ) -> None:
     with controller.database.writing() as connection:
         for _ in range(5):
@@ -251,11 +262,14 @@ def test_a_newer_stop_that_a_device_of_the_fleet_heeds_stops_the_fleet(
     StoreIntake(controller.database).take([heeding("clinic-1", epoch, stopped=stopped)], now_s=NOW_S)
     with controller.database.writing() as connection:
         connection.execute(update(kept.devices).where(kept.devices.c.number == 1).values(state=state))
-    assert controller.intents.stop_where_told(now_s=NOW_S) is stops_fleet
-    found = controller.intents.stop_in_force()
-    assert found is not None
-    assert (found.epoch, found.stopped) == ((8, True) if stops_fleet else (5, False))
-    assert not controller.intents.stop_where_told(now_s=NOW_S)
+    order = as_signed(signed_stop(epoch, stopped=stopped, reason_code="recall"))
+    assert controller.intents.told_stops() == ((order,) if is_told else ())
+    if is_told:
+        assert controller.intents.follow_stop(order, now_s=NOW_S)
+        found = controller.intents.stop_in_force()
+        assert found is not None
+        assert (found.epoch, found.stopped, found.reason_code) == (epoch, stopped, "recall")
+        assert controller.intents.told_stops() == ()
 
 
 def test_who_was_not_heard_of_is_turned_offline_and_only_they(controller: Controller) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.fleet_sync_stage import MemoryOfFleet
+from tests.support.stop_orders import signed_stop
 
 from homebred_daemon.adapters.store.fleet_state import SqliteFleetMemory
 from homebred_daemon.core.desired_state import KeptDesired
@@ -69,8 +70,17 @@ def test_what_became_of_a_part_stays_until_something_else_is_desired(reopen: Reo
 
 
 def test_a_stop_order_stays(reopen: Reopen) -> None:
-    reopen().keep_stop(Stopping(epoch=3, stopped=True, reason_code="incident"))
-    assert reopen().stopping() == Stopping(epoch=3, stopped=True, reason_code="incident")
+    order = signed_stop(3, stopped=True, reason_code="incident")
+    stopping = Stopping().heard(order, frozenset())
+    reopen().keep_stop(stopping)
+    assert reopen().stopping() == stopping
+    assert reopen().stopping().order == order
+
+
+def test_after_another_key_of_the_directors_epochs_begin_anew(reopen: Reopen) -> None:
+    reopen().keep_stop(Stopping(epoch=2**62, stopped=True, key_id="stolen"))
+    reopen().keep_stop(Stopping(epoch=4, stopped=False, key_id="new"))
+    assert reopen().stopping() == Stopping(epoch=4, stopped=False, key_id="new")
 
 
 def test_floors_in_sqlite_never_fall_even_where_the_caller_is_wrong(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 from tests.support import other_schemas as others
+from tests.support.stop_orders import DIRECTOR, as_signed, signed_stop
 from tests.support.telemetry_messages import NOW_S, boot
 
 from homebred_fleet.adapters.store import tables as kept
@@ -16,7 +17,7 @@ from homebred_fleet.adapters.wire.messages import command_bytes, desired_bytes, 
 from homebred_fleet.adapters.wire.telemetry import ack_bytes
 from homebred_fleet.core.ingest import Ack
 from homebred_fleet.ports.intake import Arrival, Fate
-from homebred_fleet.ports.intents import CommandOrder, DesiredState, DocumentRef, Stop
+from homebred_fleet.ports.intents import CommandOrder, DesiredState, DocumentRef
 from homebred_protocol.compression import compressed
 from homebred_protocol.topics import DeviceTopic, Up
 from homebred_protocol.v1 import fleet_pb2 as wire
@@ -145,8 +146,8 @@ def test_older_and_newer_devices_read_what_this_controller_says(version: str) ->
         id="0" * 32, device=DEVICE, op="ping", issued_at_s=1, deadline_s=5, issued_by="ada", parameters={"a": "b"}
     )
     assert others.read(f"{version}.Command", command_bytes(order)).deadline_s == 5
-    stop = Stop(epoch=4, stopped=True, reason_code="drill", issued_at_s=1, is_published=False)
-    assert others.read(f"{version}.StopOrder", stop_bytes(stop)).stopped
+    stop = others.read(f"{version}.StopOrder", stop_bytes(as_signed(signed_stop(4, stopped=True))))
+    assert (stop.stopped, stop.key_id) == (True, DIRECTOR)
 
 
 @pytest.mark.parametrize("version", ["Older", "Newer"])

@@ -14,6 +14,7 @@ from sqlalchemy import update
 from tests.support.admin_server import AdminServer, running_admin_server
 from tests.support.broker import found, free_port, now_s
 from tests.support.fleet_rows import add_boot, add_device, add_hour, add_route
+from tests.support.stop_orders import DIRECTOR
 
 from homebred_fleet.adapters.admin_client import AdminClient
 from homebred_fleet.adapters.http_api.administration.context import May
@@ -230,6 +231,16 @@ def test_a_stop_is_an_operators_and_its_end_a_publishers(server: AdminServer) ->
     assert refusal(operator, "PUT", "stop", body=lift).code == "not_permitted"
     assert operator.get("stop")["stopped"] is True
     assert server.client("publisher").send("PUT", "stop", body=lift)["epoch"] == 2
+
+
+def test_an_order_that_cannot_be_signed_is_kept_and_says_so(server: AdminServer) -> None:
+    server.signer.key = ""
+    client = server.client("publisher")
+    told = client.send("PUT", "stop", body={"stopped": True, "reason_code": "recall"})
+    assert (told["stopped"], told["unsigned_because"]) == (True, "there is no director here; make one")
+    assert client.get("stop")["unsigned_because"] == told["unsigned_because"]
+    server.signer.key = DIRECTOR
+    assert client.get("stop")["unsigned_because"] == ""
 
 
 def test_a_token_is_made_listed_and_withdrawn(server: AdminServer) -> None:

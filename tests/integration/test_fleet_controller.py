@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import func, select
 from tests.support import telemetry_messages as telling
 from tests.support.broker import now_s as unix_s
-from tests.support.controller import Controller, Device, running_controller
+from tests.support.controller import Controller, Device
 from tests.support.mqtt_client import Client, clients
+from tests.support.signing_controller import signing_controller
 
 from homebred_fleet.adapters.store import desired, stops
 from homebred_fleet.adapters.store.intake import StoreIntake
@@ -28,8 +29,8 @@ NOW_S = 1_800_000_000
 
 @pytest.fixture(scope="module")
 def controller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
-    with running_controller(tmp_path_factory.mktemp("fleet") / "fleet") as running:
-        yield running
+    with signing_controller(tmp_path_factory.mktemp("fleet")) as running:
+        yield running.controller
 
 
 def rows(controller: Controller, device: Device) -> int:

@@ -16,6 +16,7 @@ from tests.support.broker import HOST, Broker, running_broker
 from tests.support.controller_stage import NotedJournal, number_of
 from tests.support.hostile_messages import bent, hostile
 from tests.support.memory_library import MemoryLibrary
+from tests.support.stop_orders import SymbolicSigner
 from tests.support.telemetry_messages import routes
 
 from homebred_fleet.adapters.store import desired, stops
@@ -91,6 +92,7 @@ class Fleet:
             self.database,
             MemoryLibrary(),
             self.journal,
+            SymbolicSigner(),
             make_connection=lambda hand_over: MqttThread(endpoint, hand_over, name="hub"),
             now_s=lambda: made.NOW_S,
         )

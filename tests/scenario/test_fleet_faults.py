@@ -22,6 +22,10 @@ MUTANTS = {
     "forgets at PUBACK": ("controller killed", "device killed"),
     "floor not kept": ("desired", "device killed", "old desired replayed"),
     "takes another's desired": ("another's desired",),
+    "believes any order": ("stop order", "forged stop order"),
+    "runs on in doubt": ("stop order", "trust unreadable", "desired"),
+    "epochs outlive their key": ("stop order", "director's key stolen"),
+    "any key begins epochs anew": ("stop order", "old stop order replayed"),
     "stop order not kept": ("stop order", "desired", "device killed", "broker away"),
 }
 """What one of the two does wrong, and the faults that bring it to light."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.support.broker import found, now_s
 from tests.support.directions import PaperImage, WordDirector
+from tests.support.stop_orders import SymbolicSigner
 
 from homebred_fleet.adapters import x509_making as making
 from homebred_fleet.adapters.admin_client import AdminClient
@@ -70,6 +71,7 @@ class AdminServer:
     max_bytes: int = 64 * 1024 * 1024
     """Of an upload."""
     reserve_bytes: int = 0
+    signer: SymbolicSigner = field(default_factory=SymbolicSigner)
 
     @cached_property
     def releases(self) -> BlobFolder:
@@ -159,6 +161,7 @@ def running_admin_server(tmp_path: Path, database: Database) -> Iterator[AdminSe
             image=stage.image,
             shelf=ReleaseShelf(stage.image, stage.releases),
             publishing=stage.publishing,
+            stop_signer=stage.signer,
             carrying=Carrying(bundling=bundling, blobs=stage.blobs, max_life_s=86_400),
             clock=now_s,
         ),

@@ -14,6 +14,7 @@ from sqlalchemy import insert, select
 from tests.support.fake_mqtt import FakeBroker, FakeConnection
 from tests.support.manual_clock import ManualClock, run_with
 from tests.support.memory_library import MemoryLibrary
+from tests.support.stop_orders import SymbolicSigner
 from tests.support.telemetry_messages import NOW_S
 from typing_extensions import override
 
@@ -156,7 +157,8 @@ class Stage:
         self.library = MemoryLibrary()
         self.devices = {name: Device(name, self.broker) for name in DEVICES}
         hub = MqttHub(self.broker.connection)
-        self.reconciling = Reconciling(self.intents, hub, self.journal, self.figures, now_s=self.now_s)
+        self.signer = SymbolicSigner()
+        self.reconciling = Reconciling(self.intents, hub, self.journal, self.figures, self.signer, now_s=self.now_s)
         self.ingesting = Ingesting(
             self.intake,
             hub,

@@ -11,6 +11,7 @@ from tests.support.fake_mqtt import FakeBroker, FakeConnection
 from tests.support.manual_clock import ManualClock
 from tests.support.memory_outbox import MemoryOutbox
 from tests.support.recorded_journal import RecordedJournal
+from tests.support.stop_orders import KnownKeys
 
 from homebred_daemon.adapters.fleet_wire import FleetWire
 from homebred_daemon.core.commands import ClockSpan, Command
@@ -185,6 +186,7 @@ class SyncStage:
         self.outbox = outbox or MemoryOutbox()
         self.memory = MemoryOfFleet()
         self.documents = ScriptedDocuments()
+        self.stop_check = KnownKeys()
         self.commands = CommandBook()
         self.receipts = ReceiptBook()
         self.journal = RecordedJournal()
@@ -207,6 +209,7 @@ class SyncStage:
                 outbox=self.outbox,
                 memory=self.memory,
                 documents=self.documents,
+                stop_check=self.stop_check,
                 words=words or FleetWire(DEVICE),
                 commands=self.commands,
                 dial=self._dial,

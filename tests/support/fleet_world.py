@@ -125,6 +125,11 @@ class World:
             ("old desired replayed", lambda: self.controller.replay(device.id)),
             ("another's desired", lambda: self.controller.misdirect(device.id)),
             ("stop order", lambda: self.controller.order_stop(stopped=chance.random() < 0.5)),
+            ("forged stop order", self.controller.forge_stop),
+            ("old stop order replayed", self.controller.replay_stop),
+            ("director's key changed", lambda: self.controller.rotate(at_once=chance.random() < 0.7)),
+            ("director's key stolen", self.controller.steal),
+            ("trust unreadable", lambda: device.lose_trust(chance.choice([5, 60, 300]))),
             ("old schema", lambda: self.controller.cannot_read(chance.choice([30, 700]))),
             ("refusals", self.controller.refuse_next),
         ]

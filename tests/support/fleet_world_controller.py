@@ -6,6 +6,7 @@ import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from tests.support.fleet_world_director import Director
 from tests.support.fleet_world_line import Line
 
 from homebred_fleet.core.desired import Part, must_jump, next_version
@@ -70,6 +71,7 @@ class Controller:
         self._refuses = 0
         self._issued: dict[str, list[bytes]] = {}
         self._documents = 0
+        self.director = Director(world)
         world.later(COMPARE_EVERY_S, self._compare)
 
     def start(self) -> None:
@@ -139,6 +141,30 @@ class Controller:
         """Another epoch."""
         self.database.stop = (self.database.stop[0] + 1, stopped)
         self._publish_stop()
+
+    def forge_stop(self) -> None:
+        """A hostile broker gives an order that the director has not signed."""
+        epoch, stopped = self.database.stop
+        self._to_broker(STOP, self.director.forged(epoch, stopped=stopped), retain=True)
+
+    def replay_stop(self) -> None:
+        """A hostile broker says an old order once more."""
+        if replayed := self.director.replayed():
+            self._to_broker(STOP, replayed, retain=True)
+
+    def rotate(self, *, at_once: bool) -> None:
+        """The director has another key: what is in force is signed anew."""
+        self.director.rotate(at_once=at_once)
+        self._publish_stop()
+
+    def steal(self) -> None:
+        """A thief of the director's key speaks, until root holders take the key away and somebody orders what holds."""
+        self._to_broker(STOP, self.director.stolen(), retain=True)
+        self.world.later(self.world.chance.choice([5.0, 60.0, 300.0]), self._recover)
+
+    def _recover(self) -> None:
+        self.rotate(at_once=True)
+        self.order_stop(stopped=self.database.stop[1])
 
     def happened(self, line: Line, happening: Happening) -> None:
         """From the broker."""
@@ -421,6 +447,8 @@ class Controller:
 
     def _compare(self) -> None:
         self.world.later(COMPARE_EVERY_S, self._compare)
+        if self._is_up:
+            self._publish_stop()
         for device in self.database.desired:
             kept = self.world.broker.retained.get(DeviceTopic(device, Down.DESIRED).text)
             if self._is_up and (kept is None or kept.payload != self._issued[device][-1]):
@@ -437,8 +465,7 @@ class Controller:
     def _publish_stop(self) -> None:
         epoch, stopped = self.database.stop
         if epoch:
-            order = wire.StopOrder(schema=CURRENT, epoch=epoch, stopped=stopped)
-            self._to_broker(STOP, order.SerializeToString(), retain=True)
+            self._to_broker(STOP, self.director.ordered(epoch, stopped=stopped), retain=True)
 
     def _to_broker(self, topic: str, payload: bytes, *, retain: bool) -> None:
         if self._line is not None:

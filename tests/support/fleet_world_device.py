@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tests.support.fleet_world_line import Line
 from tests.support.fleet_world_wire import as_message, presence_bytes
 from tests.support.memory_outbox import Disk, MemoryOutbox
+from tests.support.stop_orders import KnownKeys, order_in
 
 from homebred_daemon.core.desired_state import (
     Apply,
@@ -18,10 +19,11 @@ from homebred_daemon.core.desired_state import (
     Obtain,
     Outcome,
 )
-from homebred_daemon.core.fleet_messages import Desired, Document, Facts, Said, StopOrder, TelemetryAck
+from homebred_daemon.core.fleet_messages import Desired, Document, Facts, Said, TelemetryAck
 from homebred_daemon.core.fleet_session import FleetSession, Phase
 from homebred_daemon.core.fleet_steps import (
     Acknowledge,
+    CheckStop,
     Connect,
     Disconnect,
     Event,
@@ -32,19 +34,21 @@ from homebred_daemon.core.fleet_steps import (
     KeepStop,
     Kept,
     Leave,
+    LookForRoots,
     Now,
     OutboxFailed,
     OutboxRead,
     Publish,
     ReadFloors,
     ReadOutbox,
+    StopChecked,
     Subscribe,
     TimePassed,
     Want,
     WasCut,
 )
 from homebred_daemon.core.outbox import Quota
-from homebred_daemon.core.stopping import Stopping
+from homebred_daemon.core.stopping import Checked, Proof, Stopping
 from homebred_daemon.core.telemetry_window import CountRefused, CutNext, Forget, Send, TellFloor
 from homebred_daemon.errors import UnwritableError
 from homebred_daemon.ports.outbox import Floor, NewEvent
@@ -95,6 +99,11 @@ class Device:
         self._run = 0
         self._highest_version = 0
         self._known_stop = Stopping()
+        """What its disk took last."""
+        self.keys = KnownKeys(set(world.controller.director.named))
+        """What its look has found of the director."""
+        self._doubts = False
+        """It has heard a stop that it could not check."""
         gaps_s = 240.0 / world.faults.events
         for number in range(world.faults.events):
             world.later(number * gaps_s * (0.5 + world.chance.random()), self._generate)
@@ -107,6 +116,7 @@ class Device:
             return
         world, self._run = self.world, self._run + 1
         self.disk.boots += 1
+        self._doubts = False
         boot_id = f"{self.disk.boots:08x}{int(self.id[4:]):08x}" + "ab" * 8
         quota = Quota(max_events=25, max_bytes=1_000_000)
         self.outbox = MemoryOutbox(boot_id=boot_id, disk=self.disk.outbox, quota=quota)
@@ -182,6 +192,8 @@ class Device:
         """Nothing is wrong any more."""
         self.dies_at_disk, self._has_no_files, self._stays_cut_until_s = 0, False, 0.0
         self._set_disk(full=False)
+        self._find_trust()
+        self.look()
         self.world.later(0.0, self.start)
 
     def _set_disk(self, *, full: bool) -> None:
@@ -260,6 +272,8 @@ class Device:
                 return self._at_outbox(want)
             case KeepDesired() | KeepStop() | KeepPart():
                 return self._keep(want)
+            case CheckStop() | LookForRoots():
+                return self._ask_director(want)
             case Obtain() | Apply():
                 self._work(want)
         return []
@@ -301,7 +315,8 @@ class Device:
             kept = want.desired
             self.disk.desired = replace(self.disk.desired, highest_version=kept.version, desired=kept, parts={})
         elif ok and isinstance(want, KeepStop):
-            self._known_stop = max(self._known_stop, want.stopping, key=lambda each: each.epoch)
+            self.world.broken += [f"{self.id}: {each}" for each in self._faults_of(want.stopping)]
+            self._known_stop = want.stopping
             if self.world.faults.mutant != "stop order not kept":
                 self.disk.stopping = want.stopping
         elif ok and isinstance(want, KeepPart):
@@ -314,7 +329,7 @@ class Device:
         """Takes its time, and may fail."""
         chance, run = self.world.chance, self._run
         digest = want.document.digest if isinstance(want, Obtain) else want.digest
-        if isinstance(want, Apply) and self._known_stop.stopped:
+        if isinstance(want, Apply) and (self._known_stop.stopped or self._doubts):
             self.world.broken.append(f"{self.id} took something up under a stop order")
         if isinstance(want, Apply) and digest and not digest.startswith(self.id):
             self.world.broken.append(f"{self.id} took up {digest}")
@@ -333,6 +348,58 @@ class Device:
             self._do(Outcome(name=want.name, digest=digest, problem_code=code, problem=code, again=again))
 
         self.world.later(chance.random() * 5, end)
+
+    # --- The director's word ------------------------------------------------------------------------------------------
+
+    def _ask_director(self, want: CheckStop | LookForRoots) -> list[Event]:
+        if isinstance(want, CheckStop):
+            return [self._checked(want)]
+        self.look()
+        return []
+
+    def _checked(self, want: CheckStop) -> StopChecked:
+        proof = self.keys.check(want.order)
+        self._doubts |= proof.proof is Proof.UNKNOWN and want.order.stopped
+        keys = proof.director_keys
+        match self.world.faults.mutant:
+            case "believes any order":
+                proof = Checked(proof=Proof.SIGNED, director_keys=frozenset({want.order.key_id}))
+            case "runs on in doubt" if proof.proof is Proof.UNKNOWN:
+                proof = Checked(proof=Proof.NOT_SIGNED)
+            case "epochs outlive their key":
+                proof = Checked(proof=proof.proof, director_keys=keys | {self._known_stop.key_id})
+            case "any key begins epochs anew":
+                proof = Checked(proof=proof.proof, director_keys=keys - {self._known_stop.key_id})
+        return StopChecked(want.order, want.receipt, proof)
+
+    def look(self) -> None:
+        """Sees the director's newest root, after a while, and where its network lets it."""
+        self.world.later(self.world.chance.choice([0.1, 1.0, 3.0]), self._looked)
+
+    def _looked(self) -> None:
+        if self.world.now_s < self._stays_cut_until_s:
+            self.world.later(60.0, self._looked)
+        else:
+            self.keys.keys = set(self.world.controller.director.named)
+
+    def lose_trust(self, seconds: float) -> None:
+        """It cannot read what it trusts, for a while."""
+        self.keys.is_readable = False
+        self.world.later(seconds, self._find_trust)
+
+    def _find_trust(self) -> None:
+        self.keys.is_readable, self._doubts = True, False
+
+    def _faults_of(self, stopping: Stopping) -> list[str]:
+        """What is wrong with an order that it keeps: the director never gave it, or gave another one after it."""
+        found = []
+        rank_of = self.world.controller.director.rank
+        rank, before = rank_of(stopping.order), rank_of(self._known_stop.order)
+        if rank is None:
+            found.append(f"it believes {stopping}")
+        elif before is not None and rank < before and self._known_stop.key_id in self.keys.keys:
+            found.append(f"it goes back from {self._known_stop} to {stopping}")
+        return found
 
     def _connect(self, want: Connect) -> None:
         world = self.world
@@ -363,8 +430,7 @@ class Device:
 
     def _read(self, arrived: Arrived) -> Said | None:
         if arrived.topic == STOP:
-            order = wire.StopOrder.FromString(arrived.payload)
-            return StopOrder(epoch=order.epoch, stopped=order.stopped)
+            return order_in(arrived.payload)
         topic = read(arrived.topic)
         assert topic is not None
         if topic.kind is Down.ACK:

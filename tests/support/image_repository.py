@@ -60,10 +60,10 @@ def _key(name: str, purpose: Purpose) -> TestKey:
     return TestKey(signer=signer, public=public, holder=Holder(key_id=public.keyid, name=name))
 
 
-def write_online_key(path: Path) -> Path:
+def write_online_key(path: Path, name: str = "online") -> Path:
     """The controller's own key, where its settings say."""
     path.touch(mode=0o600)
-    private = key("online", Purpose.ONLINE).signer._private_key
+    private = key(name, Purpose.ONLINE).signer._private_key
     path.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return path
 

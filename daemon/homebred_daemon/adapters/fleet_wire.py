@@ -31,6 +31,7 @@ from homebred_protocol.ids import is_boot_id, is_label
 from homebred_protocol.limits import MAX_GIVEN, MAX_LABELS, MAX_SENTENCE
 from homebred_protocol.requests import MAX_ANSWER_BYTES
 from homebred_protocol.schemas import CURRENT, is_readable
+from homebred_protocol.stop_orders import MAX_KEY_ID, SIGNATURE_BYTES
 from homebred_protocol.targets import MAX_TARGET_BYTES
 from homebred_protocol.topics import STREAMS, DeviceTopic, Down, Up
 from homebred_protocol.v1 import fleet_pb2 as wire
@@ -152,7 +153,15 @@ def _stop(payload: bytes) -> StopOrder:
     said = wire.StopOrder.FromString(payload)
     _require_schema(said.schema)
     _require(0 < said.epoch <= MAX_GIVEN and len(said.reason_code) <= MAX_SENTENCE)
-    return StopOrder(epoch=said.epoch, stopped=said.stopped, reason_code=said.reason_code)
+    _require(len(said.key_id) <= MAX_KEY_ID and len(said.signature) <= SIGNATURE_BYTES)
+    return StopOrder(
+        epoch=said.epoch,
+        stopped=said.stopped,
+        reason_code=said.reason_code,
+        issued_at_s=said.issued_at_s,
+        key_id=said.key_id,
+        signature=said.signature,
+    )
 
 
 def _desired(payload: bytes) -> Desired:
@@ -228,6 +237,21 @@ def _reported(told: Reported) -> wire.Reported:
         certificate_ends_at_s=told.facts.certificate_ends_at_s,
         architecture=told.facts.architecture,
         labels=told.labels,
+        stop_order=_stop_order(told.stop_order),
+    )
+
+
+def _stop_order(order: StopOrder | None) -> wire.StopOrder | None:
+    if order is None:
+        return None
+    return wire.StopOrder(
+        schema=CURRENT,
+        epoch=order.epoch,
+        stopped=order.stopped,
+        issued_at_s=order.issued_at_s,
+        reason_code=order.reason_code,
+        key_id=order.key_id,
+        signature=order.signature,
     )
 
 

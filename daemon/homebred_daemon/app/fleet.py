@@ -243,15 +243,17 @@ def _means(
     from homebred_daemon.adapters.fleet_wire import FleetWire  # noqa: PLC0415
     from homebred_daemon.adapters.list_fetching import ListFetching  # noqa: PLC0415
     from homebred_daemon.adapters.store.fleet_state import SqliteFleetMemory  # noqa: PLC0415
+    from homebred_daemon.adapters.trust.files import TrustFiles  # noqa: PLC0415
+    from homebred_daemon.adapters.trust.stop_check import DirectorsWord  # noqa: PLC0415
     from homebred_daemon.services.fleet.fleet_documents import DocumentDesk  # noqa: PLC0415
     from homebred_daemon.services.fleet.fleet_sync import Means  # noqa: PLC0415
     from homebred_protocol.documents.gazetteer_manifest import MAX_LIST_BYTES  # noqa: PLC0415
 
     keeper, followed, caretaker = parts.member.keeper, parts.followed, parts.caretaker
     state_dir = parts.settings.paths.state_dir
-    device_id = keeper.identity.membership.device_id
+    enrolled = keeper.identity.membership
     folder = FleetDocumentFolder(state_dir / FOLDER / "documents")
-    memory = stack.enter_context(closing(SqliteFleetMemory(state_dir / FOLDER / "fleet.sqlite", device_id)))
+    memory = stack.enter_context(closing(SqliteFleetMemory(state_dir / FOLDER / "fleet.sqlite", enrolled.device_id)))
     lists = ListFetching(
         ControllerHttps(followed.clock),
         MqttBlobs(requests, most_bytes=MAX_LIST_BYTES),
@@ -261,7 +263,8 @@ def _means(
         outbox=outbox,
         memory=memory,
         documents=DocumentDesk(signed, folder, lists, caretaker),
-        words=FleetWire(device_id),
+        stop_check=DirectorsWord(TrustFiles(state_dir, enrolled)),
+        words=FleetWire(enrolled.device_id),
         commands=parts.member.desk,
         dial=_dial,
         identity=lambda: keeper.identity,

@@ -42,11 +42,16 @@ class Desired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopOrder:
-    """Whether anything new may be taken up in the whole fleet."""
+    """Whether anything new may be taken up in the whole fleet; whoever says so may not be the director."""
 
     epoch: int
     stopped: bool
     reason_code: str = ""
+    issued_at_s: int = 0
+    """Unix seconds of the controller's clock."""
+    key_id: str = ""
+    """Whose signature it claims to have; empty: nobody's."""
+    signature: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +155,8 @@ class Reported:
     facts: Facts
     stop_epoch: int
     stopped: bool
+    stop_order: StopOrder | None = None
+    """The newest that is proven, for a controller that has forgotten it."""
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

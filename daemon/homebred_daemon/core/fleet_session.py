@@ -55,6 +55,7 @@ from homebred_daemon.core.fleet_steps import (
     ReadOutbox,
     ReadResults,
     ResultsWait,
+    StopChecked,
     Subscribe,
     TakeCommand,
     TimePassed,
@@ -64,6 +65,7 @@ from homebred_daemon.core.fleet_steps import (
 from homebred_daemon.core.floor_telling import FloorTelling
 from homebred_daemon.core.reconnecting import Reconnecting
 from homebred_daemon.core.requesting import Abandon, Ask, Failure, Requesting, Settle
+from homebred_daemon.core.stop_hearing import StopHearing
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.core.telemetry_window import HeldBack, Impossible, Send, Step, TelemetryWindow, TellFloor
 from homebred_protocol.mqtt import Connected, Delivered, Ended
@@ -103,7 +105,7 @@ class FleetSession:
     ) -> None:
         """`connections` there were in this boot already: their wills are older than what this session says."""
         self.desired = desired
-        self.stopping = stopping
+        self._stops = StopHearing(stopping)
         self.window = TelemetryWindow()
         self.phase = Phase.AWAY
         self._boot_id = boot_id
@@ -126,11 +128,13 @@ class FleetSession:
         self._revision = 0
         self._told: Reported | None = None
         """What the broker has, as far as this connection knows."""
-        self._unkept_stop: KeepStop | None = None
-        """One that the disk did not take."""
-        self._keep_stop_at_s = 0.0
         self._renewed_meanwhile = False
         """The certificate was renewed while a connection with the old one was under way."""
+
+    @property
+    def stopping(self) -> Stopping:
+        """What holds of stop orders."""
+        return self._stops.stopping
 
     @property
     def connections(self) -> int:
@@ -147,7 +151,7 @@ class FleetSession:
     def due_s(self) -> float | None:
         """When, by the monotonic clock, a `TimePassed` is wanted; None: not before something happens."""
         waits = [self._read_outbox_at_s, self._goodbye_by_s, self.desired.due_s(stopped=self.stopping.stopped)]
-        waits.append(self._keep_stop_at_s if self._unkept_stop is not None else None)
+        waits.append(self._stops.due_s())
         if self.phase is Phase.AWAY:
             waits.append(self._connect_at_s)
         if self.phase is Phase.HERE:
@@ -187,7 +191,9 @@ class FleetSession:
             case FloorsRead():
                 return self._tell_floors(event, at_s)
             case Kept():
-                return self._kept(event, now)
+                return self._kept(event, at_s)
+            case StopChecked():
+                return self._stops.checked(event, at_s)
             case Outcome():
                 return [*self.desired.was_done(event, at_s)]
             case ResultsWait():
@@ -214,9 +220,7 @@ class FleetSession:
         if self._read_outbox_at_s is not None and at_s >= self._read_outbox_at_s:
             self._read_outbox_at_s = None
             wants.append(ReadOutbox())
-        if self._unkept_stop is not None and at_s >= self._keep_stop_at_s:
-            wants.append(self._unkept_stop)
-            self._unkept_stop = None
+        wants += self._stops.late(at_s)
         wants += self.desired.steps(at_s, stopped=self.stopping.stopped)
         if self.phase is Phase.AWAY and self._connect_at_s is not None and at_s >= self._connect_at_s:
             wants.append(self._connect(now))
@@ -340,7 +344,7 @@ class FleetSession:
                 notes = _heard_desired(said, verdict)
                 return [*notes, Acknowledge(receipt)]  # it is retained: it comes again at every connection
             case StopOrder():
-                return self._hear_stop(said, receipt)
+                return self._stops.hear(said, receipt)
             case Command():
                 return [TakeCommand(said, receipt)]
             case Answered():
@@ -369,29 +373,14 @@ class FleetSession:
                     wants.append(step)
         return wants
 
-    def _hear_stop(self, order: StopOrder, receipt: int) -> list[Want]:
-        heard = self.stopping.heard(order)
-        if heard == self.stopping:
-            return [Acknowledge(receipt)]
-        if heard.stopped:  # a stop holds from now on, whether or not the disk takes it
-            self.stopping = heard
-        self._unkept_stop = None
-        return [KeepStop(heard, receipt), Note("stop_order", (("epoch", heard.epoch), ("stopped", int(heard.stopped))))]
-
-    def _kept(self, kept: Kept, now: Now) -> list[Want]:
+    def _kept(self, kept: Kept, at_s: float) -> list[Want]:
         match kept.what:
-            case KeepStop() if kept.ok:
-                if kept.what.stopping.epoch >= self.stopping.epoch:
-                    self.stopping = kept.what.stopping
-                return [Acknowledge(kept.what.receipt)]
             case KeepStop():
-                self._unkept_stop, self._keep_stop_at_s = kept.what, now.monotonic_s + AGAIN_AFTER_S
+                return self._stops.kept(kept.what, at_s, ok=kept.ok)
             case KeepDesired() if kept.ok:
                 self.desired.was_kept(kept.what.desired)
             case KeepDesired():
-                self.desired.was_not_kept(now.monotonic_s)
-            case _:
-                pass
+                self.desired.was_not_kept(at_s)
         return []
 
     # --- What the device says -----------------------------------------------------------------------------------------
@@ -464,6 +453,7 @@ class FleetSession:
             facts=self._facts,
             stop_epoch=self.stopping.epoch,
             stopped=self.stopping.stopped,
+            stop_order=self._stops.proven.order,
             labels=self.desired.labels,
         )
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from homebred_daemon.core.commands import Command
 from homebred_daemon.core.desired_state import DesiredStep, Outcome
-from homebred_daemon.core.fleet_messages import Facts, Presence, Said, Told
+from homebred_daemon.core.fleet_messages import Facts, Presence, Said, StopOrder, Told
 from homebred_daemon.core.requesting import Abandon, Ask, Settle
-from homebred_daemon.core.stopping import Stopping
+from homebred_daemon.core.stopping import Checked, Stopping
 from homebred_daemon.core.telemetry_window import Batch, CountRefused, CutNext, Forget, Send, TellFloor
 from homebred_protocol.mqtt import Connected, Delivered, Ended
 
@@ -86,6 +86,16 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class StopChecked:
+    """What became of the signature of an order that was to be checked."""
+
+    order: StopOrder
+    receipt: int | None
+    """As in the `CheckStop`."""
+    proof: Checked
+
+
+@dataclass(frozen=True, slots=True)
 class ResultsWait:
     """Results of commands that the broker has not acknowledged."""
 
@@ -131,6 +141,7 @@ Event = (
     | FloorFound
     | FloorsRead
     | Kept
+    | StopChecked
     | Outcome
     | ResultsWait
     | CommandNews
@@ -188,11 +199,25 @@ class ReadOutbox:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckStop:
+    """Find out whether the director has signed an order; `StopChecked` follows."""
+
+    order: StopOrder
+    receipt: int | None = None
+    """None: it was acknowledged, and is checked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookForRoots:
+    """Look at what is signed for this device: a newer root of the director's may name a key that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeepStop:
     """Put it on the disk; `Kept` follows."""
 
     stopping: Stopping
-    receipt: int
+    receipt: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +254,7 @@ class Note:
     """Something that people may want to know."""
 
     what: str
-    """`connected`, `ended`, `ignored`, `held_back`, `impossible`, `taken`, `stop_order`."""
+    """`connected`, `ended`, `ignored`, `held_back`, `impossible`, `taken`, `stop_order`, `stop_unproven`."""
     about: tuple[tuple[str, str | int | float], ...] = ()
 
 
@@ -250,6 +275,8 @@ Want = (
     | CountRefused
     | TellFloor
     | DesiredStep
+    | CheckStop
+    | LookForRoots
     | KeepStop
     | TakeCommand
     | CommandTold

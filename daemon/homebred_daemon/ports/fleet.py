@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from homebred_daemon.core.desired_state import KeptDesired
-from homebred_daemon.core.fleet_messages import Desired, Document, PartReport, Said, Told
-from homebred_daemon.core.stopping import Stopping
+from homebred_daemon.core.fleet_messages import Desired, Document, PartReport, Said, StopOrder, Told
+from homebred_daemon.core.stopping import Checked, Stopping
 from homebred_daemon.ports.identity import Identity
 from homebred_protocol.mqtt import HandOver, MqttConnection
 from homebred_protocol.targets import Kind
@@ -35,11 +35,19 @@ class FleetMemory(Protocol):
         ...
 
     def keep_stop(self, stopping: Stopping) -> None:
-        """Keeps a stop order; an older one than is kept changes nothing."""
+        """Keeps a stop order; an older one that the same key has signed changes nothing."""
         ...
 
     def close(self) -> None:
         """Nothing may be called afterwards."""
+        ...
+
+
+class StopCheck(Protocol):
+    """Who knows the director's keys."""
+
+    def check(self, order: StopOrder) -> Checked:
+        """Whether the director has signed an order; that nobody can say is an answer too. From any thread."""
         ...
 
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from homebred_fleet.adapters.wire.messages import command_bytes, desired_bytes, read_stop, read_version, stop_bytes
 from homebred_fleet.adapters.wire.telemetry import ack_bytes
 from homebred_fleet.core.ingest import Ack
-from homebred_fleet.ports.intents import CommandOrder, DesiredState, Stop
+from homebred_fleet.ports.intents import CommandOrder, DesiredState, SignedStop
 from homebred_protocol.mqtt import HandOver, Happening, MqttConnection, SessionTerms
 from homebred_protocol.requests import Answer, answer_bytes
 from homebred_protocol.topics import STOP, DeviceTopic, Down
@@ -73,7 +73,7 @@ class MqttHub:
         topic = DeviceTopic(order.device, Down.COMMAND, order.op).text
         self._connection.publish(topic, command_bytes(order), token=token, expiry_s=expiry_s)
 
-    def tell_stop(self, stop: Stop, *, token: int) -> None:
+    def tell_stop(self, stop: SignedStop, *, token: int) -> None:
         """Tells the whole fleet to stop or go on, retained."""
         self._connection.publish(STOP, stop_bytes(stop), token=token, retain=True)
 
@@ -86,7 +86,7 @@ class MqttHub:
         """The version of a desired state that the broker keeps."""
         return read_version(payload)
 
-    def stop_kept(self, payload: bytes) -> Stop | None:
+    def stop_kept(self, payload: bytes) -> SignedStop | None:
         """The stop order that the broker keeps."""
         return read_stop(payload)
 

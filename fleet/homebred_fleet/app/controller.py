@@ -132,6 +132,7 @@ class Controller:
             shelf=ReleaseShelf(self.image, self.release_blobs),
             carrying=self.carrying(),
             publishing=self._publishing(),
+            stop_signer=self.director,
             clock=unix_s,
         )
 
@@ -195,6 +196,7 @@ def assembled(settings: Settings, journal: StructuredJournal) -> Controller:
         database,
         FleetLibrary(identities, signed, FirstOf(ForEverySite(release_blobs), DocumentFiles(database, blobs))),
         journal,
+        director,
         make_connection=lambda hand_over: MqttThread(_endpoint(settings, folder), hand_over, name="hub"),
         now_s=unix_s,
     )

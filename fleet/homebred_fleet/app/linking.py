@@ -11,6 +11,7 @@ from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.adapters.store.intake import StoreIntake
 from homebred_fleet.adapters.store.intents import StoreIntents
 from homebred_fleet.core.figures import Figures
+from homebred_fleet.ports.director import StopSigner
 from homebred_fleet.ports.journal import Journal
 from homebred_fleet.ports.library import Library
 from homebred_fleet.services.answering import Answering
@@ -40,6 +41,7 @@ def linked(
     database: Database,
     library: Library,
     journal: Journal,
+    signer: StopSigner,
     *,
     make_connection: Callable[[HandOver], MqttConnection],
     now_s: Callable[[], int],
@@ -47,7 +49,7 @@ def linked(
 ) -> Link:
     """The link of one controller, not running yet; `is_shared` where several controllers take turns."""
     hub, figures = MqttHub(make_connection), Figures()
-    reconciling = Reconciling(StoreIntents(database), hub, journal, figures, now_s=now_s)
+    reconciling = Reconciling(StoreIntents(database), hub, journal, figures, signer, now_s=now_s)
     ingesting = Ingesting(
         StoreIntake(database), hub, journal, figures, now_s=now_s, noticed=reconciler_hears(reconciling)
     )

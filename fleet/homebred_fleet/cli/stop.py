@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,6 +33,8 @@ def status(*, profile: ProfileOption = None, as_json: JsonOption = False) -> Non
         since = time_text(found["issued_at_s"])
         typer.echo(f"a stop is in force since {since} ({found['reason_code']}), epoch {found['epoch']}")
         typer.echo("next: homebred-fleet devices list --filter 'state==enrolled'")
+    if not as_json:
+        _warn(found)
 
 
 @app.command()
@@ -53,3 +55,12 @@ def _order(profile: Path | None, reason: str, *, stopped: bool, as_json: bool) -
         write_json(found)
     else:
         typer.echo(f"the fleet is {'stopped' if stopped else 'let go on'}: epoch {found['epoch']}")
+        _warn(found)
+
+
+def _warn(found: dict[str, Any]) -> None:
+    """Devices believe nothing but what the director has signed."""
+    if found["unsigned_because"]:
+        typer.echo(
+            f"warning: no device hears this order before it can be signed: {found['unsigned_because']}", err=True
+        )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from homebred_fleet.core.director import Standing, Wanted
+from homebred_fleet.ports.intents import SignedStop, Stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,26 @@ class DeviceMetadata:
     """Served as `VERSION.snapshot.json`."""
     targets: bytes
     """Served as `VERSION.targets.json`."""
+
+
+class StopSigner(Protocol):
+    """Signs stop orders with the controller's online key. From any thread."""
+
+    def signed(self, stop: Stop) -> SignedStop:
+        """An order as devices believe it; the same bytes for the same order and key.
+
+        Raises:
+            FleetError: there is no key that devices would believe.
+        """
+        ...
+
+    def has_signed(self, order: SignedStop) -> bool:
+        """Whether a key that the director has now has signed an order.
+
+        Raises:
+            FleetError: nobody can say: there is no director.
+        """
+        ...
 
 
 class Director(Protocol):

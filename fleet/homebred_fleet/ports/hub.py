@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from homebred_fleet.core.ingest import Ack
-from homebred_fleet.ports.intents import CommandOrder, DesiredState, Stop
+from homebred_fleet.ports.intents import CommandOrder, DesiredState, SignedStop
 from homebred_protocol.mqtt import Happening, SessionTerms
 from homebred_protocol.requests import Answer
 
@@ -49,7 +49,7 @@ class Hub(Protocol):
         """Tells a device to do something; the broker keeps it as long for one that is away."""
         ...
 
-    def tell_stop(self, stop: Stop, *, token: int) -> None:
+    def tell_stop(self, stop: SignedStop, *, token: int) -> None:
         """Tells the whole fleet to stop or go on, retained."""
         ...
 
@@ -61,7 +61,7 @@ class Hub(Protocol):
         """The version of a desired state that the broker keeps; None: it keeps none that can be read."""
         ...
 
-    def stop_kept(self, payload: bytes) -> Stop | None:
+    def stop_kept(self, payload: bytes) -> SignedStop | None:
         """The stop order that the broker keeps; None: it keeps none that can be read."""
         ...
 

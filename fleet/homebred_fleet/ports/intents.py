@@ -74,6 +74,19 @@ class Stop:
     """Whether a broker has ever taken it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedStop:
+    """A stop order as devices hear it; whoever brings it, the signature says whether it is the director's."""
+
+    epoch: int
+    stopped: bool
+    reason_code: str
+    issued_at_s: int
+    key_id: str
+    """Empty: nobody has signed it."""
+    signature: bytes
+
+
 class Intents(Protocol):
     """The store, as the reconciler sees it; blocking, called on a thread. Every method may raise StoreError."""
 
@@ -99,12 +112,12 @@ class Intents(Protocol):
         """The newest stop order; None: there never was one."""
         ...
 
-    def follow_stop(self, kept: Stop, *, now_s: int) -> bool:
-        """Takes the broker's stop order over where it is newer, so that none is taken back; whether that was so."""
+    def follow_stop(self, order: SignedStop, *, now_s: int) -> bool:
+        """Takes an order of the director's over where it is newer, so that none is taken back; whether that was so."""
         ...
 
-    def stop_where_told(self, *, now_s: int) -> bool:
-        """Stops the fleet where a device heeds a stop that is newer than all that are known; whether that was so."""
+    def told_stops(self) -> Sequence[SignedStop]:
+        """What enrolled devices say that they heed and that is newer than all that are known; nothing is verified."""
         ...
 
     def mark_published(

@@ -12,6 +12,8 @@ import itertools
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 from homebred_fleet import messages
 from homebred_fleet.core.commands import expiry_s
@@ -19,8 +21,9 @@ from homebred_fleet.core.desired import lost_by_broker
 from homebred_fleet.core.figures import Figures
 from homebred_fleet.core.presence import KEPT_COUNTS_S, UNHEARD_AFTER_S, SignsOfLife
 from homebred_fleet.errors import FleetError
+from homebred_fleet.ports.director import StopSigner
 from homebred_fleet.ports.hub import Hub
-from homebred_fleet.ports.intents import CommandOrder, DesiredState, Intents, Stop, WantedCommands
+from homebred_fleet.ports.intents import CommandOrder, DesiredState, Intents, SignedStop, Stop, WantedCommands
 from homebred_fleet.ports.journal import Journal
 
 LOOK_EVERY_S = 5.0
@@ -29,6 +32,9 @@ QUIET_S, LONGEST_SETTLE_S = 1.0, 20.0
 """What a broker keeps has been heard when nothing of it came for so long, or after so long at all."""
 COMPARE_EVERY_S = 600.0
 """Somebody else may have changed what the broker keeps."""
+MOST_HEARD = 16
+"""Stop orders of a broker that wait to be looked at."""
+T = TypeVar("T")
 AT_ONCE = 200
 """Publications that the broker has not acknowledged yet."""
 
@@ -42,12 +48,12 @@ class _Connection:
     """When something that it keeps was last heard."""
     versions: dict[str, int] = field(default_factory=dict)
     """Of the desired states that it keeps."""
-    stop: Stop | None = None
-    """The order that it keeps."""
-    newest_stop: Stop | None = None
-    """The newest order heard that the database does not follow yet: the broker may keep it no longer."""
-    had_no_stop: bool = False
-    """It kept no order when it was connected to: it may have lost one, and devices say what they heed."""
+    stop: SignedStop | None = None
+    """The order that it keeps, whoever signed it."""
+    heard_stops: list[SignedStop] = field(default_factory=list)
+    """Orders heard that were not looked at yet: the broker may keep them no longer."""
+    doubted: set[str] = field(default_factory=set)
+    """Whose orders were noted to be none."""
     present: set[str] = field(default_factory=set)
     """Devices whose state was heard."""
     kept: set[str] = field(default_factory=set)
@@ -66,10 +72,14 @@ class Reconciling:
         hub: Hub,
         journal: Journal,
         figures: Figures,
+        signer: StopSigner,
         *,
         now_s: Callable[[], int],
     ) -> None:
         self._intents = intents
+        self._signer = signer
+        self._is_unsigned = False
+        """It was said that no order can be signed."""
         self._hub = hub
         self._journal = journal
         self._figures = figures
@@ -122,13 +132,12 @@ class Reconciling:
             else:
                 self._connection.versions[device] = version
 
-    def heard_stop(self, stop: Stop | None) -> None:
+    def heard_stop(self, order: SignedStop | None) -> None:
         """The broker keeps a stop order, or none that can be read."""
         if self._connection is not None:
-            self._connection.stop = stop
-            newest = self._connection.newest_stop
-            if stop is not None and (newest is None or stop.epoch >= newest.epoch):
-                self._connection.newest_stop = stop
+            self._connection.stop = order
+            if order is not None and order not in self._connection.heard_stops:
+                self._connection.heard_stops = [*self._connection.heard_stops[1 - MOST_HEARD :], order]
             self._news.set()
 
     def heard_state(self, device: str, *, is_retained: bool) -> None:
@@ -195,42 +204,65 @@ class Reconciling:
         )
 
     async def _tell_stop(self, connection: _Connection) -> None:
-        """What the broker keeps holds where it is newer: an order that is in force is not taken back (I8)."""
-        kept, newest = connection.stop, connection.newest_stop
-        if newest is not None:
-            if await asyncio.to_thread(self._intents.follow_stop, newest, now_s=self._now_s()):
-                await self._note_stop("broker")
-            if connection.newest_stop is newest:
-                connection.newest_stop = None
-        elif self._may_have_lost_stop(connection) and await self._stops_where_told():
-            await self._note_stop("device")
-        stop = await asyncio.to_thread(self._intents.stop_in_force)
-        if stop is None or (kept is not None and (kept.epoch, kept.stopped) == (stop.epoch, stop.stopped)):
+        """Published as the director signs it now: also where its key has changed, or the broker keeps a forgery."""
+        await self._follow_stops(connection)
+        kept, stop = connection.stop, await asyncio.to_thread(self._intents.stop_in_force)
+        signed = None if stop is None else await self._ask_signer(partial(self._signer.signed, stop))
+        if signed is None or signed == kept:
             return
         token, answer = self._awaited()
-        self._hub.tell_stop(stop, token=token)
+        self._hub.tell_stop(signed, token=token)
         if await answer:
             if connection.stop is kept:
-                connection.stop = stop
+                connection.stop = signed
             self._figures.published += 1
             await asyncio.to_thread(
-                self._intents.mark_published, versions={}, sent=(), stop_epoch=stop.epoch, now_s=self._now_s()
+                self._intents.mark_published, versions={}, sent=(), stop_epoch=signed.epoch, now_s=self._now_s()
             )
 
-    @staticmethod
-    def _may_have_lost_stop(connection: _Connection) -> bool:
-        """Whether the devices' word counts: until they have come back to a broker that kept no order."""
-        connection.had_no_stop |= connection.stop is None and connection.compared_s is None
-        return connection.had_no_stop and asyncio.get_running_loop().time() - connection.since_s < UNHEARD_AFTER_S
+    async def _follow_stops(self, connection: _Connection) -> None:
+        """What the director has signed holds where it is newer, whoever brings it: nothing in force is taken back (I8).
 
-    async def _stops_where_told(self) -> bool:
-        return await asyncio.to_thread(self._intents.stop_where_told, now_s=self._now_s())
+        The database may be an older copy, and the broker may have lost its memory too: then devices say what they heed.
+        """
+        heard, connection.heard_stops = connection.heard_stops, []
+        for order in heard:
+            await self._follow_stop(connection, order, "broker")
+        if asyncio.get_running_loop().time() - connection.since_s < UNHEARD_AFTER_S:
+            for order in await asyncio.to_thread(self._intents.told_stops):
+                await self._follow_stop(connection, order, "device")
+
+    async def _follow_stop(self, connection: _Connection, order: SignedStop, source: str) -> None:
+        is_directors = await self._ask_signer(partial(self._signer.has_signed, order))
+        if is_directors is None and source == "broker":
+            connection.heard_stops.append(order)  # nor is anything published over it before that is known
+        if is_directors and await asyncio.to_thread(self._intents.follow_stop, order, now_s=self._now_s()):
+            await self._note_stop(source)
+        own = await asyncio.to_thread(self._intents.stop_in_force)
+        is_own = own is not None and (own.epoch, own.stopped) == (
+            order.epoch,
+            order.stopped,
+        )  # by a key before this one
+        if is_directors is False and not is_own and source not in connection.doubted:
+            connection.doubted.add(source)
+            self._journal.note(messages.STOP_UNPROVEN, source=source, order=_word(order), epoch=order.epoch)
+
+    async def _ask_signer(self, ask: Callable[[], T]) -> T | None:
+        """None: nobody can sign, or say who has; that is noted once."""
+        try:
+            answer = await asyncio.to_thread(ask)
+        except FleetError as error:
+            if not self._is_unsigned:
+                self._journal.note(messages.STOP_UNSIGNED, error_code=error.code)
+            self._is_unsigned = True
+            return None
+        self._is_unsigned = False
+        return answer
 
     async def _note_stop(self, source: str) -> None:
         stop = await asyncio.to_thread(self._intents.stop_in_force)
         if stop is not None:
-            order = "stop" if stop.stopped else "go"
-            self._journal.note(messages.STOP_TAKEN_OVER, source=source, order=order, epoch=stop.epoch)
+            self._journal.note(messages.STOP_TAKEN_OVER, source=source, order=_word(stop), epoch=stop.epoch)
 
     async def _tell_unpublished(self, connection: _Connection) -> None:
         """What was changed since; until nothing is left, or the broker takes no more."""
@@ -336,3 +368,7 @@ class Reconciling:
         else:
             self._unanswered[token] = answer
         return token, answer
+
+
+def _word(order: Stop | SignedStop) -> str:
+    return "stop" if order.stopped else "go"

@@ -947,6 +947,7 @@ class Reported(_message.Message):
     CERTIFICATE_ENDS_AT_S_FIELD_NUMBER: _builtins.int
     ARCHITECTURE_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    STOP_ORDER_FIELD_NUMBER: _builtins.int
     schema: _builtins.int
     boot_id: _builtins.str
     boot_number: _builtins.int
@@ -962,7 +963,9 @@ class Reported(_message.Message):
     """in force, whoever set it"""
     registry_digest: _builtins.str
     stop_epoch: _builtins.int
+    """of the newest order that was proven"""
     stopped: _builtins.bool
+    """also by one that nobody can check now"""
     certificate_ends_at_s: _builtins.int
     architecture: _builtins.str
     """"x86_64" """
@@ -970,6 +973,10 @@ class Reported(_message.Message):
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartReport]: ...
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def stop_order(self) -> Global___StopOrder:
+        """the newest that it heeds, with the director's signature; absent: none was ever proven"""
+
     def __init__(
         self,
         *,
@@ -989,10 +996,11 @@ class Reported(_message.Message):
         certificate_ends_at_s: _builtins.int = ...,
         architecture: _builtins.str = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        stop_order: Global___StopOrder | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["stop_order", b"stop_order"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "at_s", b"at_s", "boot_id", b"boot_id", "boot_number", b"boot_number", "certificate_ends_at_s", b"certificate_ends_at_s", "desired_version", b"desired_version", "highest_version", b"highest_version", "labels", b"labels", "parts", b"parts", "policy_digest", b"policy_digest", "registry_digest", b"registry_digest", "revision", b"revision", "schema", b"schema", "software_version", b"software_version", "stop_epoch", b"stop_epoch", "stopped", b"stopped"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "at_s", b"at_s", "boot_id", b"boot_id", "boot_number", b"boot_number", "certificate_ends_at_s", b"certificate_ends_at_s", "desired_version", b"desired_version", "highest_version", b"highest_version", "labels", b"labels", "parts", b"parts", "policy_digest", b"policy_digest", "registry_digest", b"registry_digest", "revision", b"revision", "schema", b"schema", "software_version", b"software_version", "stop_epoch", b"stop_epoch", "stop_order", b"stop_order", "stopped", b"stopped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1161,7 +1169,9 @@ Global___CommandResult: _TypeAlias = CommandResult  # noqa: Y015
 
 @_typing.final
 class StopOrder(_message.Message):
-    """stop, retained, for the whole tenant. The higher epoch holds (I8)."""
+    """stop, retained, for the whole tenant, signed by the director (homebred_protocol/stop_orders.py). The higher epoch
+    holds (I8).
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1170,12 +1180,18 @@ class StopOrder(_message.Message):
     STOPPED_FIELD_NUMBER: _builtins.int
     ISSUED_AT_S_FIELD_NUMBER: _builtins.int
     REASON_CODE_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     schema: _builtins.int
     epoch: _builtins.int
     stopped: _builtins.bool
     issued_at_s: _builtins.int
     reason_code: _builtins.str
     """a word"""
+    key_id: _builtins.str
+    """which of the keys that the director's root names for targets; empty: it is not signed"""
+    signature: _builtins.bytes
+    """Ed25519"""
     def __init__(
         self,
         *,
@@ -1184,10 +1200,12 @@ class StopOrder(_message.Message):
         stopped: _builtins.bool = ...,
         issued_at_s: _builtins.int = ...,
         reason_code: _builtins.str = ...,
+        key_id: _builtins.str = ...,
+        signature: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "issued_at_s", b"issued_at_s", "reason_code", b"reason_code", "schema", b"schema", "stopped", b"stopped"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "issued_at_s", b"issued_at_s", "key_id", b"key_id", "reason_code", b"reason_code", "schema", b"schema", "signature", b"signature", "stopped", b"stopped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

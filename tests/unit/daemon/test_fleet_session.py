@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import pytest
+from tests.support.stop_orders import KnownKeys, signed_stop
 
 from homebred_daemon.core import floor_telling
 from homebred_daemon.core.commands import Command, CommandResult, State
@@ -33,6 +34,7 @@ from homebred_daemon.core.fleet_session import (
 )
 from homebred_daemon.core.fleet_steps import (
     Acknowledge,
+    CheckStop,
     CommandTold,
     Connect,
     Disconnect,
@@ -56,6 +58,7 @@ from homebred_daemon.core.fleet_steps import (
     ReadOutbox,
     ReadResults,
     ResultsWait,
+    StopChecked,
     Subscribe,
     TakeCommand,
     TimePassed,
@@ -63,7 +66,7 @@ from homebred_daemon.core.fleet_steps import (
     WasCut,
 )
 from homebred_daemon.core.requesting import ANSWER_WITHIN_S, Abandon, Ask, Failure, Settle
-from homebred_daemon.core.stopping import Stopping
+from homebred_daemon.core.stopping import Checked, Proof, Stopping
 from homebred_daemon.core.telemetry_window import CutNext, Forget, Send, TellFloor
 from homebred_daemon.ports.outbox import CutBatch
 from homebred_protocol import requests
@@ -275,14 +278,16 @@ def test_a_stale_desired_state_is_acknowledged_and_noted_and_nothing_else() -> N
     assert wants == [Note("ignored", (("kind", "desired"), ("cause", "stale"), ("version", 4))), Acknowledge(1)]
 
 
-def test_a_stop_holds_at_once_and_is_acknowledged_when_it_is_on_the_disk() -> None:
+def test_a_signed_stop_holds_at_once_and_is_acknowledged_when_it_is_on_the_disk() -> None:
     script = Script()
     script.connected()
-    wants = script >> Heard(StopOrder(epoch=2, stopped=True), 5)
+    order = signed_stop(2, stopped=True)
+    assert script >> Heard(order, 5) == [CheckStop(order, 5)]
+    wants = script >> proven(order, 5)
     keep = the(KeepStop, wants)
     [reported] = told(wants)
     assert isinstance(reported, Reported)
-    assert (reported.stopped, reported.stop_epoch) == (True, 2)
+    assert (reported.stopped, reported.stop_epoch, reported.stop_order) == (True, 2, order)
     assert not [want for want in wants if isinstance(want, Acknowledge)]
     assert Acknowledge(5) in script >> Kept(keep, ok=True)
     desired = script >> Heard(Desired(device_id="dev-1", version=4, policy=DOCUMENT), 6)
@@ -292,13 +297,29 @@ def test_a_stop_holds_at_once_and_is_acknowledged_when_it_is_on_the_disk() -> No
 def test_what_lifts_a_stop_holds_only_once_it_is_on_the_disk() -> None:
     script = Script(stopping=Stopping(epoch=2, stopped=True))
     script.connected()
-    keep = the(KeepStop, script >> Heard(StopOrder(epoch=3, stopped=False), 5))
+    keep = the(KeepStop, script >> proven(signed_stop(3, stopped=False), 5))
     assert script.session.stopping.stopped
     script >> Kept(keep, ok=False)
     assert script.session.stopping.stopped
     assert the(KeepStop, script.after(AGAIN_AFTER_S)) == keep
     script >> Kept(keep, ok=True)
     assert not script.session.stopping.stopped
+
+
+def test_under_a_stop_that_nobody_can_check_nothing_is_taken_up_and_no_epoch_is_reported() -> None:
+    script = Script()
+    script.connected()
+    order = signed_stop(9, stopped=True)
+    [reported] = told(script >> StopChecked(order, 5, Checked(proof=Proof.UNKNOWN)))
+    assert isinstance(reported, Reported)
+    assert (reported.stopped, reported.stop_epoch, reported.stop_order) == (True, 0, None)
+    desired = script >> Heard(Desired(device_id="dev-1", version=4, policy=DOCUMENT), 6)
+    assert not [want for want in script >> Kept(the(KeepDesired, desired), ok=True) if isinstance(want, Obtain)]
+    assert the(CheckStop, script.after(2)) == CheckStop(order)
+
+
+def proven(order: StopOrder, receipt: int) -> StopChecked:
+    return StopChecked(order, receipt, KnownKeys().check(order))
 
 
 def test_a_command_is_handed_on_and_its_result_told_until_the_broker_has_it() -> None:

@@ -7,6 +7,7 @@ import pytest
 from tests.support.fleet_sync_stage import OWN, SyncStage, identity
 from tests.support.manual_clock import run_with
 from tests.support.memory_outbox import Disk, MemoryOutbox
+from tests.support.stop_orders import signed_stop, stop_bytes
 from typing_extensions import override
 
 from homebred_daemon.adapters.fleet_wire import FleetWire
@@ -214,17 +215,37 @@ def test_a_full_disk_keeps_the_floor_where_it_is_until_there_is_room() -> None:
 
 def test_under_a_stop_order_nothing_is_taken_up_and_after_it_is_lifted_all_is() -> None:
     async def script() -> None:
-        order = wire.StopOrder(schema=CURRENT, epoch=1, stopped=True)
-        stage.controller.say(STOP, order.SerializeToString(), retain=True)
+        stage.controller.say(STOP, stop_bytes(signed_stop(1, stopped=True)), retain=True)
         async with stage.sync().running():
             await stage.until(lambda: stage.memory.stop.stopped)
             stage.controller.say(f"{OWN}/desired", desired(3), retain=True)
             await stage.until(lambda: has_reported(stage, PartState.STOPPED))
             assert stage.documents.done == []
-            lifted = wire.StopOrder(schema=CURRENT, epoch=2, stopped=False)
-            stage.controller.say(STOP, lifted.SerializeToString(), retain=True)
+            stage.controller.say(STOP, stop_bytes(signed_stop(2, stopped=False)), retain=True)
             await stage.until(lambda: has_reported(stage, PartState.APPLIED))
             assert stage.documents.epochs == [2]
+
+    stage = SyncStage()
+    run_with(stage.clock, script())
+
+
+def test_a_stop_that_the_director_has_not_signed_stops_nothing_has_the_device_look_and_is_told() -> None:
+    async def script() -> None:
+        looks: list[int] = []
+        sync = stage.sync()
+        sync.when_changed(lambda: looks.append(1))
+        async with sync.running():
+            await stage.until(lambda: sync.is_connected)
+            await stage.pass_s(1)
+            before = len(looks)
+            stage.controller.say(STOP, stop_bytes(signed_stop(7, stopped=True, key="thief")), retain=True)
+            await stage.until(lambda: len(looks) == before + 1)
+            await stage.pass_s(8)
+            await stage.until(lambda: "stop_unproven" in stage.journal.names)
+            assert stage.receipts.noted == [("stop", "", "refused", 7)]
+            assert not sync.stopping.stopped
+            stage.controller.say(f"{OWN}/desired", desired(3), retain=True)
+            await stage.until(lambda: has_reported(stage, PartState.APPLIED))
 
     stage = SyncStage()
     run_with(stage.clock, script())

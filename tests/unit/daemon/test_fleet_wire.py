@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.stop_orders import order_in, signed_stop, stop_bytes
 
 from homebred_daemon.adapters.fleet_wire import MAX_MESSAGE_BYTES, FleetWire
 from homebred_daemon.adapters.store.fleet_state import SqliteFleetMemory
@@ -86,13 +88,19 @@ def test_an_answer_a_stop_order_and_a_command_are_read() -> None:
     assert WORDS.read(f"{OWN_TOPICS}/tm-ack", ack.SerializeToString()) == TelemetryAck(
         boot_id=BOOT, stream="route", up_to_seq=5, refused_up_to_seq=4
     )
-    order = wire.StopOrder(schema=CURRENT, epoch=2, stopped=True, reason_code="incident")
-    assert WORDS.read(STOP, order.SerializeToString()) == StopOrder(epoch=2, stopped=True, reason_code="incident")
+    order = signed_stop(2, stopped=True, reason_code="incident")
+    assert WORDS.read(STOP, stop_bytes(order)) == order
     command = wire.Command(schema=CURRENT, id="c" * 32, op="ping", deadline_s=9, issued_by="ada")
     assert WORDS.read(f"{OWN_TOPICS}/cmd/ping", command.SerializeToString()) == Command(
         id="c" * 32, op="ping", deadline_s=9, issued_by="ada"
     )
     assert isinstance(WORDS.read(f"{OWN_TOPICS}/cmd/drain", command.SerializeToString()), Unreadable)
+
+
+@pytest.mark.parametrize("field", [{"key_id": "k" * 65}, {"signature": b"s" * 65}])
+def test_a_signature_longer_than_any_says_nothing(field: dict[str, Any]) -> None:
+    order = wire.StopOrder(schema=CURRENT, epoch=1, stopped=True, **field)
+    assert WORDS.read(STOP, order.SerializeToString()) == Unreadable(kind="stop", cause="malformed")
 
 
 @pytest.mark.parametrize("epoch", [0, MAX_GIVEN + 1, 2**63 - 1, 2**63, 2**64 - 1])
@@ -107,7 +115,7 @@ def test_the_highest_numbers_are_read_and_kept(tmp_path: Path) -> None:
     assert isinstance(order, StopOrder)
     assert isinstance(newest, Desired)
     memory = SqliteFleetMemory(tmp_path / "fleet.db", "dev-1")
-    memory.keep_stop(Stopping().heard(order))
+    memory.keep_stop(Stopping().heard(order, frozenset()))
     memory.keep_desired(newest)
     assert (memory.stopping().epoch, memory.desired().highest_version) == (MAX_GIVEN, MAX_GIVEN)
     memory.close()
@@ -160,6 +168,7 @@ def test_what_the_device_says_is_what_is_read_again() -> None:
         facts=Facts(software_version="1", certificate_ends_at_s=8, architecture="x86_64"),
         stop_epoch=2,
         stopped=True,
+        stop_order=signed_stop(2, stopped=True),
         labels={"role": "kiosk"},
     )
     said = WORDS.message(reported)
@@ -167,6 +176,7 @@ def test_what_the_device_says_is_what_is_read_again() -> None:
     read = wire.Reported.FromString(said.payload)
     assert (read.highest_version, read.parts[0].state, read.stopped) == (7, "refused", True)
     assert dict(read.labels) == {"role": "kiosk"}
+    assert order_in(read.stop_order.SerializeToString()) == reported.stop_order
     floor = FloorReport(boot_id=BOOT, boot_number=3, stream="gap", acknowledged_seq=5, acknowledged_events=4)
     said = WORDS.message(floor)
     assert (said.topic, said.retain) == (f"{OWN_TOPICS}/rq/telemetry-floor", False)

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select, update
 from tests.support.controller_stage import Stage, number_of, play
+from tests.support.stop_orders import DIRECTOR, order_in, signed_stop, stop_bytes
 from tests.support.telemetry_messages import boot, reported, result, routes, state
 
+from homebred_daemon.core.fleet_messages import StopOrder
 from homebred_fleet.adapters.store import commands, desired, stops
 from homebred_fleet.adapters.store import tables as kept
 from homebred_fleet.errors import StoreBusyError
@@ -270,11 +272,10 @@ def test_a_stop_is_said_at_once_and_the_newest_order_holds(tmp_path: Path) -> No
     play(tmp_path, scene)
 
 
-def keep_stop(stage: Stage, epoch: int, *, stopped: bool) -> None:
-    """What the broker keeps of a controller that knew more."""
-    order = wire.StopOrder(schema=1, epoch=epoch, stopped=stopped, reason_code="fire", issued_at_s=5)
+def keep_stop(stage: Stage, order: StopOrder) -> None:
+    """What the broker keeps, whoever says so."""
     stage.devices["factory-1"].connect()
-    stage.devices["factory-1"].connection.publish(STOP, order.SerializeToString(), token=1, retain=True)
+    stage.devices["factory-1"].connection.publish(STOP, stop_bytes(order), token=1, retain=True)
 
 
 def in_force(stage: Stage) -> tuple[int, bool]:
@@ -288,10 +289,14 @@ def stops_told(stage: Stage) -> list[tuple[int, bool]]:
     return [(one.epoch, one.stopped) for one in published]
 
 
+def kept_stop(stage: Stage) -> StopOrder:
+    return order_in(stage.broker.retained[STOP].payload)
+
+
 def test_a_controller_that_was_restored_takes_no_stop_back_that_is_in_force(tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
         stop(stage, stopped=False)
-        keep_stop(stage, 7, stopped=True)
+        keep_stop(stage, signed_stop(7, stopped=True, reason_code="fire"))
         await stage.started()
         await stage.pass_s(30, step_s=1)
         assert stops_told(stage) == [(7, True)]
@@ -306,25 +311,105 @@ def test_a_controller_that_was_restored_takes_no_stop_back_that_is_in_force(tmp_
 def test_a_stop_that_nobody_heard_yet_holds_over_what_the_broker_kept(tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
         stop(stage)
-        keep_stop(stage, 7, stopped=False)
+        keep_stop(stage, signed_stop(7, stopped=False))
         await stage.started()
         await stage.until(lambda: stops_told(stage)[-1] == (8, True))
 
     play(tmp_path, scene)
 
 
-def test_where_the_broker_lost_the_stop_too_what_a_device_heeds_stops_the_fleet(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stopped", [True, False])
+def test_what_the_director_has_not_signed_is_never_taken_over_and_is_published_over(
+    tmp_path: Path, *, stopped: bool
+) -> None:
+    async def scene(stage: Stage) -> None:
+        epoch = stop(stage, stopped=not stopped)
+        await stage.started()
+        for forged in (signed_stop(7, stopped=stopped, key="thief"), StopOrder(epoch=2**62, stopped=stopped)):
+            keep_stop(stage, forged)
+            await stage.later(lambda: kept_stop(stage).key_id == DIRECTOR)
+            assert (kept_stop(stage).epoch, kept_stop(stage).stopped) == (epoch, not stopped)
+        assert in_force(stage) == (epoch, not stopped)
+        assert "stop_taken_over" not in stage.journal.names
+        assert stage.journal.names.count("stop_unproven") == 1, "once a connection"
+
+    play(tmp_path, scene)
+
+
+def heeds(stage: Stage, order: StopOrder) -> None:
+    """What a device reports."""
+    said = wire.StopOrder.FromString(stop_bytes(order))
+    told = wire.Reported(
+        schema=1,
+        boot_id=boot(),
+        boot_number=1,
+        revision=1,
+        stop_epoch=order.epoch,
+        stopped=order.stopped,
+        stop_order=said,
+    )
+    stage.devices["clinic-1"].connect()
+    stage.devices["clinic-1"].connection.publish(
+        "hb/1/default/d/clinic-1/reported", told.SerializeToString(), token=1, retain=True
+    )
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_where_the_broker_lost_the_order_too_the_one_that_a_device_heeds_holds_again(
+    tmp_path: Path, *, stopped: bool
+) -> None:
+    async def scene(stage: Stage) -> None:
+        stop(stage, stopped=not stopped)
+        await stage.started()
+        await stage.until(lambda: stops_told(stage) == [(1, not stopped)])
+        heeds(stage, signed_stop(7, stopped=stopped))
+        await stage.later(lambda: stops_told(stage)[-1] == (7, stopped))
+        assert stage.journal.names.count("stop_taken_over") == 1
+
+    play(tmp_path, scene)
+
+
+def test_what_a_device_claims_to_heed_and_the_director_has_not_signed_stops_nobody(tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
         stop(stage, stopped=False)
         await stage.started()
-        await stage.until(lambda: stops_told(stage) == [(1, False)])
-        heeds = wire.Reported(schema=1, boot_id=boot(), boot_number=1, revision=1, stop_epoch=7, stopped=True)
-        stage.devices["clinic-1"].connect()
-        stage.devices["clinic-1"].connection.publish(
-            "hb/1/default/d/clinic-1/reported", heeds.SerializeToString(), token=1, retain=True
-        )
+        heeds(stage, signed_stop(7, stopped=True, key="thief"))
+        await stage.pass_s(30, step_s=1)
+        assert stops_told(stage) == [(1, False)]
+        assert stage.journal.names.count("stop_unproven") == 1
+
+    play(tmp_path, scene)
+
+
+def test_the_order_in_force_is_signed_anew_by_itself_once_the_director_has_another_key(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        epoch = stop(stage)
+        await stage.started()
+        await stage.until(lambda: kept_stop(stage).key_id == DIRECTOR)
+        stage.signer.key = "director-2"
+        await stage.later(lambda: kept_stop(stage).key_id == "director-2")
+        assert (kept_stop(stage).epoch, kept_stop(stage).stopped) == (epoch, True)
+        assert in_force(stage) == (epoch, True)
+        stage.broker.restart(remembers=True)
+        await stage.pass_s(30, step_s=1)
+        assert not {"stop_taken_over", "stop_unproven"} & set(stage.journal.names)
+
+    play(tmp_path, scene)
+
+
+def test_without_a_director_no_order_is_published_and_what_the_broker_keeps_is_left_until_there_is_one(
+    tmp_path: Path,
+) -> None:
+    async def scene(stage: Stage) -> None:
+        stage.signer.key = ""
+        stop(stage)
+        keep_stop(stage, signed_stop(7, stopped=False))
+        await stage.started()
+        await stage.pass_s(30, step_s=1)
+        assert stops_told(stage) == [(7, False)]
+        assert stage.journal.names.count("stop_unsigned") == 1
+        stage.signer.key = DIRECTOR
         await stage.later(lambda: stops_told(stage)[-1] == (8, True))
-        assert "stop_taken_over" in stage.journal.names
 
     play(tmp_path, scene)
 

@@ -1,7 +1,7 @@
 """What a device must not forget of its fleet, in SQLite: each change one transaction that outlives a power cut.
 
 It decides nothing: what is taken is `core.desired_state`'s and `core.stopping`'s. A floor that is kept never falls, not
-even where whoever calls is wrong.
+even where whoever calls is wrong; of stop orders, as long as the same key signs them.
 """
 
 from __future__ import annotations
@@ -57,7 +57,14 @@ class SqliteFleetMemory:
             row = self._sql.first("stopping")
         if row is None:
             return Stopping()
-        return Stopping(epoch=row["epoch"], stopped=bool(row["stopped"]), reason_code=row["reason_code"])
+        return Stopping(
+            epoch=row["epoch"],
+            stopped=bool(row["stopped"]),
+            reason_code=row["reason_code"],
+            issued_at_s=row["issued_at_s"],
+            key_id=row["key_id"],
+            signature=row["signature"],
+        )
 
     def keep_desired(self, desired: Desired) -> None:
         """As the port says."""
@@ -92,7 +99,13 @@ class SqliteFleetMemory:
         """As the port says."""
         with self._writing():
             self._sql.run(
-                "keep_stop", epoch=stopping.epoch, stopped=int(stopping.stopped), reason_code=stopping.reason_code
+                "keep_stop",
+                epoch=stopping.epoch,
+                stopped=int(stopping.stopped),
+                reason_code=stopping.reason_code,
+                issued_at_s=stopping.issued_at_s,
+                key_id=stopping.key_id,
+                signature=stopping.signature,
             )
 
     @contextmanager

@@ -1,14 +1,15 @@
-"""What of the link with the fleet is told to people: the session's notes as entries of the log. It decides nothing."""
+"""What of the link is told: the session's notes, as log entries and receipts to the fleet. It decides nothing."""
 
 from __future__ import annotations
 
 from homebred_daemon import fleet_messages
 from homebred_daemon.core.fleet_messages import PartReport, PartState
 from homebred_daemon.core.fleet_steps import Note
+from homebred_daemon.ports.fleet_commands import OutcomeReceipts
 from homebred_daemon.ports.journal import Journal
 
 
-def note(journal: Journal, said: Note) -> None:
+def note(journal: Journal, receipts: OutcomeReceipts, said: Note) -> None:
     """Notes one; a word that is not known here is not told."""
     about = dict(said.about)
     match said.what:
@@ -27,10 +28,16 @@ def note(journal: Journal, said: Note) -> None:
         case "stop_order":
             event = fleet_messages.FLEET_STOPPED if about["stopped"] else fleet_messages.FLEET_RESUMED
             journal.note(event, count=about["epoch"])
+        case "stop_unproven":
+            part, cause = "stop" if about["stopped"] else "go", str(about["cause"])
+            journal.note(fleet_messages.STOP_UNPROVEN, part=part, count=about["epoch"], error_code=cause)
+            receipts.receipt("stop", "", "refused", cause, version=int(about["epoch"]))
 
 
-def note_part(journal: Journal, report: PartReport) -> None:
-    """Notes what became of a part of what is desired."""
+def note_part(journal: Journal, receipts: OutcomeReceipts, report: PartReport, *, version: int) -> None:
+    """Notes what became of a part of what is desired, in that version of it."""
+    if report.state in (PartState.APPLIED, PartState.REFUSED):
+        receipts.receipt("desired", report.digest, report.state.value, report.problem_code, version=version)
     match report.state:
         case PartState.APPLIED:
             journal.note(fleet_messages.DESIRED_APPLIED, part=report.name, document=report.digest)

@@ -17,10 +17,11 @@ from typing import TypeVar
 from homebred_daemon import fleet_messages
 from homebred_daemon.core.commands import ClockSpan
 from homebred_daemon.core.desired_state import Apply, DesiredState, KeepDesired, KeepPart, Obtain, Outcome
-from homebred_daemon.core.fleet_messages import Facts, PartReport, PartState
+from homebred_daemon.core.fleet_messages import Facts, PartState
 from homebred_daemon.core.fleet_session import FleetSession, Phase
 from homebred_daemon.core.fleet_steps import (
     Acknowledge,
+    CheckStop,
     CommandNews,
     CommandTold,
     Connect,
@@ -35,6 +36,7 @@ from homebred_daemon.core.fleet_steps import (
     Kept,
     Leave,
     Left,
+    LookForRoots,
     NewCredentials,
     Note,
     Now,
@@ -58,7 +60,7 @@ from homebred_daemon.core.trust_refusals import FINAL
 from homebred_daemon.errors import FleetError, HomebredError, StateError, UntrustedError
 from homebred_daemon.inbound.caretaking import FleetState
 from homebred_daemon.ports.clock import Clock
-from homebred_daemon.ports.fleet import Dial, FleetDocuments, FleetMemory, FleetWords
+from homebred_daemon.ports.fleet import Dial, FleetDocuments, FleetMemory, FleetWords, StopCheck
 from homebred_daemon.ports.fleet_commands import FleetCommands, OutcomeReceipts
 from homebred_daemon.ports.identity import Identity
 from homebred_daemon.ports.journal import Journal
@@ -66,6 +68,7 @@ from homebred_daemon.ports.outbox import NO_OUTBOX, Floor, Outbox, OutboxDepth
 from homebred_daemon.services.background import beside
 from homebred_daemon.services.fleet.fleet_notes import note, note_part
 from homebred_daemon.services.fleet.link_requests import LinkRequests
+from homebred_daemon.services.fleet.stop_proving import StopProving
 from homebred_protocol.mqtt import Arrived, Connected, Ended, Happening, MqttConnection, SessionTerms, Will
 
 SESSION_EXPIRY_S = 3600
@@ -89,6 +92,7 @@ class Means:
     outbox: Outbox
     memory: FleetMemory
     documents: FleetDocuments
+    stop_check: StopCheck
     words: FleetWords
     commands: FleetCommands
     dial: Dial
@@ -123,6 +127,9 @@ class FleetSync:
         self._has_left = asyncio.Event()
         self.requests = LinkRequests(self._put, means.clock.monotonic_s)
         """For who looks at what is signed, and who fetches releases: over the broker, where no other port is open."""
+        self._stops = StopProving(
+            means.stop_check, means.memory, means.receipts, means.journal, report_defect=means.report_defect
+        )
         self._problem, self._changed_at_s = "", 0
         self._hear: Callable[[], None] | None = None
         self._heard: tuple[int, Stopping, bool] = (0, Stopping(), False)
@@ -275,8 +282,12 @@ class FleetSync:
             for want in self._session.handle(one, self._now()):
                 todo.extend(await self._obey(want))
         now = (self._session.desired.version, self._session.stopping, self.is_connected)
-        if self._hear is not None and now != self._heard:
+        if now != self._heard:
             self._heard = now
+            self._look()
+
+    def _look(self) -> None:
+        if self._hear is not None:
             self._hear()
 
     def _watch(self, event: Event) -> None:
@@ -294,24 +305,28 @@ class FleetSync:
                 self._tell_broker(want)
             case ReadOutbox() | CutNext() | Forget() | CountRefused() | TellFloor() | ReadFloors():
                 return await self._at_outbox(want)
-            case KeepDesired() | KeepStop() | KeepPart():
+            case KeepDesired() | KeepPart():
                 return await self._keep(want)
+            case CheckStop() | KeepStop():
+                return [await self._stops.obey(want)]
             case Obtain() | Apply():
                 self._working.put_nowait(want)
             case TakeCommand():
                 await self._take(want)
             case CommandTold() | ReadResults():
                 return await self._with_commands(want)
-            case Settle() | Note() | Left():
+            case Settle() | Note() | LookForRoots() | Left():
                 self._tell_here(want)
         return []
 
-    def _tell_here(self, want: Settle | Note | Left) -> None:
+    def _tell_here(self, want: Settle | Note | LookForRoots | Left) -> None:
         match want:
             case Settle():
                 self.requests.settle(want)
             case Note():
-                note(self._means.journal, want)
+                note(self._means.journal, self._means.receipts, want)
+            case LookForRoots():
+                self._look()
             case Left():
                 self._has_left.set()
 
@@ -393,18 +408,12 @@ class FleetSync:
                 floors = outbox.floors(FLOORS_ON_A_PAGE, skip=want.skip)
                 return [FloorsRead(tuple(map(_found, floors)))]
 
-    async def _keep(self, want: KeepDesired | KeepStop | KeepPart) -> list[Event]:
-        memory = self._means.memory
+    async def _keep(self, want: KeepDesired | KeepPart) -> list[Event]:
         if isinstance(want, KeepPart):
             await self._keep_part(want)
             return []
         try:
-            if isinstance(want, KeepDesired):
-                await asyncio.to_thread(memory.keep_desired, want.desired)
-            else:
-                await asyncio.to_thread(memory.keep_stop, want.stopping)
-                done = "stopped" if want.stopping.stopped else "resumed"
-                self._means.receipts.receipt("stop", "", done, "", version=want.stopping.epoch)
+            await asyncio.to_thread(self._means.memory.keep_desired, want.desired)
         except StateError as error:
             self._held_up(error)
             return [Kept(want, ok=False)]
@@ -413,7 +422,8 @@ class FleetSync:
     async def _keep_part(self, want: KeepPart) -> None:
         """What the disk does not take of it is done once more after a restart."""
         try:
-            self._tell_part(want.report)
+            means, version = self._means, self._session.desired.version
+            note_part(means.journal, means.receipts, want.report, version=version)
             await asyncio.to_thread(self._means.memory.keep_part, want.report, want.applied)
             if want.report.state in (PartState.APPLIED, PartState.REFUSED):
                 await self._means.documents.keep_only(self._session.desired.digests)
@@ -422,14 +432,6 @@ class FleetSync:
 
     def _held_up(self, error: StateError) -> None:
         self._means.journal.note(fleet_messages.FLEET_HELD_UP, error_code=error.code)
-
-    def _tell_part(self, report: PartReport) -> None:
-        version = self._session.desired.version
-        if report.state in (PartState.APPLIED, PartState.REFUSED):
-            self._means.receipts.receipt(
-                "desired", report.digest, report.state.value, report.problem_code, version=version
-            )
-        note_part(self._means.journal, report)
 
     # --- Documents, beside all else -----------------------------------------------------------------------------------
 

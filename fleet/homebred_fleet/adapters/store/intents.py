@@ -8,7 +8,7 @@ from homebred_fleet.adapters.store import commands, desired, stops
 from homebred_fleet.adapters.store.database import Database
 from homebred_fleet.adapters.store.standing import note_unheard
 from homebred_fleet.core.presence import SignsOfLife
-from homebred_fleet.ports.intents import CommandOrder, DesiredState, Stop, WantedCommands
+from homebred_fleet.ports.intents import CommandOrder, DesiredState, SignedStop, Stop, WantedCommands
 
 
 class StoreIntents:
@@ -44,15 +44,15 @@ class StoreIntents:
         with self._database.reading() as connection:
             return stops.in_force(connection)
 
-    def follow_stop(self, kept: Stop, *, now_s: int) -> bool:
-        """Takes the broker's stop order over where it is newer."""
+    def follow_stop(self, order: SignedStop, *, now_s: int) -> bool:
+        """Takes an order of the director's over where it is newer."""
         with self._database.writing() as connection:
-            return stops.follow(connection, kept, now_s=now_s)
+            return stops.follow(connection, order, now_s=now_s)
 
-    def stop_where_told(self, *, now_s: int) -> bool:
-        """Stops the fleet where a device heeds a stop that is newer than all that are known."""
-        with self._database.writing() as connection:
-            return stops.stop_where_told(connection, now_s=now_s)
+    def told_stops(self) -> Sequence[SignedStop]:
+        """What enrolled devices say that they heed and that is newer than all that are known."""
+        with self._database.reading() as connection:
+            return stops.told(connection)
 
     def mark_published(
         self, *, versions: Mapping[str, int], sent: Iterable[str], stop_epoch: int | None, now_s: int

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import Connection, func, insert, select, update
 
 from homebred_fleet.adapters.store.tables import devices, reported, stop_orders
 from homebred_fleet.core.stop_orders import Held, Step, step_after
-from homebred_fleet.ports.intents import Stop
+from homebred_fleet.ports.intents import SignedStop, Stop
 from homebred_protocol.limits import MAX_CLAIMED
 
 CONTROLLER = "controller"
 """Who ordered what no administrator did."""
-BROKER = "broker"
-"""Who ordered what only the broker still knew of."""
+HEARD = "heard"
+"""Who ordered what only the broker or a device still knew of."""
 RESTORED = "restored"
-"""The reason of a stop that the controller orders by itself: it cannot know whether one is in force."""
+"""The reason of an order that the controller gives by itself, above two that contradict each other."""
+MOST_TOLD = 1_000
+"""Reports that are looked through for an order."""
 
 
 def order(connection: Connection, *, stopped: bool, reason_code: str, by: str, now_s: int) -> int:
@@ -40,44 +46,56 @@ def _highest_seen(connection: Connection) -> int:
     return connection.execute(believed).scalar_one_or_none() or 0
 
 
-def follow(connection: Connection, kept: Stop, *, now_s: int) -> bool:
-    """Takes the broker's order over where it is newer than all that are known; whether that was so."""
+def follow(connection: Connection, heard: SignedStop, *, now_s: int) -> bool:
+    """Takes an order of the director's over where it is newer than all that are known; whether that was so."""
     own = in_force(connection)
     step = step_after(
         None if own is None else Held(epoch=own.epoch, stopped=own.stopped),
-        Held(epoch=kept.epoch, stopped=kept.stopped),
+        Held(epoch=heard.epoch, stopped=heard.stopped),
         own_is_published=own is not None and own.is_published,
     )
     if step is Step.NOTHING:
         return False
-    if own is None or kept.epoch > own.epoch:
+    if own is None or heard.epoch > own.epoch:
         values = {
-            "epoch": kept.epoch,
-            "stopped": kept.stopped,
-            "reason_code": kept.reason_code,
+            "epoch": heard.epoch,
+            "stopped": heard.stopped,
+            "reason_code": heard.reason_code,
+            "issued_at_s": heard.issued_at_s,
+            "issued_by": HEARD,
             "published_at_s": now_s,
         }
-        connection.execute(insert(stop_orders).values(issued_at_s=kept.issued_at_s, issued_by=BROKER, **values))
+        connection.execute(insert(stop_orders).values(values))
     if step is not Step.ADOPT:
         stopped = step is Step.STOP_ABOVE or (own is not None and own.stopped)
         order(connection, stopped=stopped, reason_code=RESTORED, by=CONTROLLER, now_s=now_s)
     return True
 
 
-def stop_where_told(connection: Connection, *, now_s: int) -> bool:
-    """Stops the fleet where an enrolled device heeds a stop that is newer than all that are known."""
+def told(connection: Connection) -> tuple[SignedStop, ...]:
+    """What enrolled devices say that they heed and that is newer than all that are known; nothing is verified."""
     given = connection.execute(select(func.max(stop_orders.c.epoch))).scalar_one_or_none() or 0
     heeding = (
-        select(reported.c.device)
+        select(reported.c.body)
         .join(devices, devices.c.number == reported.c.device)
         .where(devices.c.state == "enrolled", reported.c.stop_epoch > given, reported.c.stop_epoch <= MAX_CLAIMED)
-        .where(reported.c.body["stopped"].as_boolean())
-        .limit(1)
+        .order_by(reported.c.stop_epoch.desc())
+        .limit(MOST_TOLD)
     )
-    if connection.execute(heeding).one_or_none() is None:
-        return False
-    order(connection, stopped=True, reason_code=RESTORED, by=CONTROLLER, now_s=now_s)
-    return True
+    said = (body.get("stop_order") for body in connection.scalars(heeding))
+    return tuple(dict.fromkeys(_order_in(one) for one in said if one))
+
+
+def _order_in(told: Mapping[str, Any]) -> SignedStop:
+    """Of a report, as JSON has it: 64-bit numbers as texts, bytes in Base64."""
+    return SignedStop(
+        epoch=int(told["epoch"]),
+        stopped=told["stopped"],
+        reason_code=told["reason_code"],
+        issued_at_s=int(told["issued_at_s"]),
+        key_id=told["key_id"],
+        signature=base64.b64decode(told["signature"]),
+    )
 
 
 def in_force(connection: Connection) -> Stop | None:

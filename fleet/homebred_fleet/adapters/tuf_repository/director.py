@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from securesystemslib.signer import CryptoSigner
+from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
+from securesystemslib.signer import CryptoSigner, Signature
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 from typing_extensions import override
 
@@ -26,10 +27,12 @@ from homebred_fleet.core.director import Standing, Wanted, custom_of, following
 from homebred_fleet.core.keyholders import Purpose
 from homebred_fleet.core.repository_rules import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from homebred_fleet.errors import StateError
-from homebred_fleet.ports.director import DeviceMetadata, Director
+from homebred_fleet.ports.director import DeviceMetadata, Director, StopSigner
+from homebred_fleet.ports.intents import SignedStop, Stop
+from homebred_protocol.stop_orders import to_be_signed
 
 
-class OnlineDirector(Director):
+class OnlineDirector(Director, StopSigner):
     """Signs with one key, which the director's root must name alone for targets, snapshot and timestamp."""
 
     def __init__(self, published: Path, signer: CryptoSigner, *, started_at_s: int) -> None:
@@ -47,6 +50,7 @@ class OnlineDirector(Director):
             raise StateError(f"{published} is the image repository", hint="name the director's folder")
         _must_name(root.signed, signer)
         self._root_expires_at_s = expires_at_s(root)
+        self._keys = {key_id: root.signed.keys[key_id] for key_id in root.signed.roles[TARGETS].keyids}
         self._signer = signer
         self._started_at_s = started_at_s
 
@@ -74,10 +78,39 @@ class OnlineDirector(Director):
             timestamp=self._signed(Timestamp(*fields, listed, dict(whose))),
         )
 
+    @override
+    def signed(self, stop: Stop) -> SignedStop:
+        signature = self._signer.sign(_words_of(stop))
+        return SignedStop(
+            epoch=stop.epoch,
+            stopped=stop.stopped,
+            reason_code=stop.reason_code,
+            issued_at_s=stop.issued_at_s,
+            key_id=signature.keyid,
+            signature=bytes.fromhex(signature.signature),
+        )
+
+    @override
+    def has_signed(self, order: SignedStop) -> bool:
+        key = self._keys.get(order.key_id)
+        if key is None:
+            return False
+        try:
+            key.verify_signature(Signature(order.key_id, order.signature.hex()), _words_of(order))
+        except (UnverifiedSignatureError, VerificationError):
+            return False
+        return True
+
     def _signed(self, signed: Targets | Snapshot | Timestamp) -> bytes:
         metadata: AnyMetadata = Metadata(signed)
         metadata.sign(self._signer)
         return body_of(metadata)
+
+
+def _words_of(stop: Stop | SignedStop) -> bytes:
+    return to_be_signed(
+        epoch=stop.epoch, stopped=stop.stopped, issued_at_s=stop.issued_at_s, reason_code=stop.reason_code
+    )
 
 
 def _file(path: str, length: int, sha256: str, custom: dict[str, Any]) -> TargetFile:

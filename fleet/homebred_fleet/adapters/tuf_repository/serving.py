@@ -21,7 +21,8 @@ from homebred_fleet.core.director import Assigned, Standing, Wanted
 from homebred_fleet.core.repository_rules import ROOT, TOP_ROLES
 from homebred_fleet.errors import StateError
 from homebred_fleet.ports.directing import Image
-from homebred_fleet.ports.director import DeviceMetadata, Director
+from homebred_fleet.ports.director import DeviceMetadata, Director, StopSigner
+from homebred_fleet.ports.intents import SignedStop, Stop
 from homebred_protocol.digests import digest_of
 from homebred_protocol.targets import Target
 
@@ -77,7 +78,7 @@ class PublishedImage(Image):
             ) from error
 
 
-class FolderDirector(Director):
+class FolderDirector(Director, StopSigner):
     """The director over its folder and the controller's online key, which it reads when it is first asked."""
 
     def __init__(self, published: Path, key: Path, *, started_at_s: int) -> None:
@@ -106,6 +107,14 @@ class FolderDirector(Director):
     @override
     def following(self, wanted: Wanted, last: Standing | None, now_s: int) -> DeviceMetadata | None:
         return self._now().following(wanted, last, now_s)
+
+    @override
+    def signed(self, stop: Stop) -> SignedStop:
+        return self._now().signed(stop)
+
+    @override
+    def has_signed(self, order: SignedStop) -> bool:
+        return self._now().has_signed(order)
 
     def _now(self) -> OnlineDirector:
         with self._lock:

@@ -20,10 +20,11 @@ from homebred_fleet.adapters.wire.bounds import (
 from homebred_fleet.core.commands import TOLD
 from homebred_fleet.core.desired import Part
 from homebred_fleet.core.presence import Told, fault_of_state
-from homebred_fleet.ports.intents import CommandOrder, DesiredState, DocumentRef, Stop
+from homebred_fleet.ports.intents import CommandOrder, DesiredState, DocumentRef, SignedStop
 from homebred_protocol.ids import is_boot_id, is_command_id
 from homebred_protocol.limits import MAX_CLAIMED, MAX_LABELS, MAX_SENTENCE
 from homebred_protocol.schemas import CURRENT, is_readable
+from homebred_protocol.stop_orders import MAX_KEY_ID, SIGNATURE_BYTES
 from homebred_protocol.v1 import fleet_pb2 as wire
 
 MAX_ATTACHMENT_BYTES = 256 * 1024
@@ -92,6 +93,7 @@ def read_report(payload: bytes, own_schema: int = CURRENT) -> Report:
     check_texts(_MAX_WORD, report.software_version, report.architecture)
     check_texts(MAX_DIGEST, report.policy_digest, report.registry_digest)
     checked_pairs(report.labels, max_characters=_MAX_WORD, max_pairs=MAX_LABELS)
+    _check_stop(report.stop_order)
     return Report(
         boot_id=report.boot_id,
         boot_number=report.boot_number,
@@ -148,24 +150,32 @@ def read_version(payload: bytes) -> int | None:
         return None
 
 
-def read_stop(payload: bytes) -> Stop | None:
-    """The stop order that a broker keeps; None: it keeps none that can be read."""
+def read_stop(payload: bytes) -> SignedStop | None:
+    """The stop order that a broker keeps; None: it keeps none that can be read. Nothing of it is verified."""
     try:
         order = parsed(wire.StopOrder, payload)
-        check_numbers(order.epoch)
-        check_times(order.issued_at_s)
-        check_texts(_MAX_REASON, order.reason_code)
+        _check_stop(order)
     except MalformedError:
         return None
     if not order.epoch:
         return None
-    return Stop(
+    return SignedStop(
         epoch=order.epoch,
         stopped=order.stopped,
         reason_code=order.reason_code,
         issued_at_s=order.issued_at_s,
-        is_published=True,
+        key_id=order.key_id,
+        signature=order.signature,
     )
+
+
+def _check_stop(order: wire.StopOrder) -> None:
+    check_numbers(order.epoch)
+    check_times(order.issued_at_s)
+    check_texts(_MAX_REASON, order.reason_code)
+    check_texts(MAX_KEY_ID, order.key_id)
+    if len(order.signature) > SIGNATURE_BYTES:
+        raise MalformedError("signature")
 
 
 def _check_schema(schema: int, own_schema: int) -> None:
@@ -211,7 +221,7 @@ def command_bytes(order: CommandOrder) -> bytes:
     ).SerializeToString()
 
 
-def stop_bytes(stop: Stop) -> bytes:
+def stop_bytes(stop: SignedStop) -> bytes:
     """What the whole fleet should heed."""
     return wire.StopOrder(
         schema=CURRENT,
@@ -219,4 +229,6 @@ def stop_bytes(stop: Stop) -> bytes:
         stopped=stop.stopped,
         issued_at_s=stop.issued_at_s,
         reason_code=stop.reason_code,
+        key_id=stop.key_id,
+        signature=stop.signature,
     ).SerializeToString()

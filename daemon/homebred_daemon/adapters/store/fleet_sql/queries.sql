@@ -33,11 +33,14 @@ ON CONFLICT (name) DO UPDATE SET digest = excluded.digest, state = excluded.stat
 SELECT * FROM stopping;
 
 -- name: keep_stop
--- A newer one, or one that stops in the same epoch; an older one changes nothing.
-INSERT INTO stopping (only_row, epoch, stopped, reason_code) VALUES (1, :epoch, :stopped, :reason_code)
+-- A newer one, or one that stops in the same epoch, or one that another key has signed; else it changes nothing.
+INSERT INTO stopping (only_row, epoch, stopped, reason_code, issued_at_s, key_id, signature)
+VALUES (1, :epoch, :stopped, :reason_code, :issued_at_s, :key_id, :signature)
 ON CONFLICT (only_row) DO UPDATE SET epoch = excluded.epoch, stopped = excluded.stopped,
-    reason_code = excluded.reason_code
-WHERE excluded.epoch > stopping.epoch OR (excluded.epoch = stopping.epoch AND excluded.stopped > stopping.stopped);
+    reason_code = excluded.reason_code, issued_at_s = excluded.issued_at_s, key_id = excluded.key_id,
+    signature = excluded.signature
+WHERE excluded.epoch > stopping.epoch OR (excluded.epoch = stopping.epoch AND excluded.stopped > stopping.stopped)
+    OR excluded.key_id <> stopping.key_id;
 
 -- name: forget_desired
 -- This device has another name now: what was desired of the one before is nothing to it.

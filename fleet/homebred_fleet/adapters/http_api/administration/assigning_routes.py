@@ -8,11 +8,12 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
-from homebred_fleet.adapters.http_api.administration.context import Limit, May, Parts, require
+from homebred_fleet.adapters.http_api.administration.context import Administration, Limit, May, Parts, require
 from homebred_fleet.adapters.http_api.administration.targeting import Targeted
 from homebred_fleet.adapters.store import command_views, documents, stops
 from homebred_fleet.core.admins import Admin
-from homebred_fleet.errors import NotFoundError, RequestError, StateError
+from homebred_fleet.errors import FleetError, NotFoundError, RequestError, StateError
+from homebred_fleet.ports.intents import Stop
 from homebred_protocol.documents.gazetteer_manifest import MAX_LIST_BYTES
 
 router = APIRouter()
@@ -110,13 +111,21 @@ def show_stop(_: Annotated[Admin, Depends(May("stop.read"))], parts: Parts) -> d
     with parts.database.reading() as connection:
         order = stops.in_force(connection)
     if order is None:
-        return {"epoch": 0, "stopped": False, "reason_code": "", "issued_at_s": None, "published": True}
+        return {
+            "epoch": 0,
+            "stopped": False,
+            "reason_code": "",
+            "issued_at_s": None,
+            "published": True,
+            "unsigned_because": "",
+        }
     return {
         "epoch": order.epoch,
         "stopped": order.stopped,
         "reason_code": order.reason_code,
         "issued_at_s": order.issued_at_s,
         "published": order.is_published,
+        "unsigned_because": _unsigned_because(parts, order),
     }
 
 
@@ -125,7 +134,19 @@ def set_stop(doer: Annotated[Admin, Depends(May("stop.on"))], parts: Parts, body
     """Stops the fleet, or lets it go on."""
     require(doer, "stop.on" if body.stopped else "stop.off")
     epoch = parts.changes.stop(doer, stopped=body.stopped, reason_code=body.reason_code)
-    return {"epoch": epoch, "stopped": body.stopped}
+    with parts.database.reading() as connection:
+        order = stops.in_force(connection)
+    return {"epoch": epoch, "stopped": body.stopped, "unsigned_because": _unsigned_because(parts, order)}
+
+
+def _unsigned_because(parts: Administration, order: Stop | None) -> str:
+    """Why devices do not hear an order; empty: the director signs it."""
+    try:
+        if order is not None:
+            parts.stop_signer.signed(order)
+    except FleetError as error:
+        return f"{error.message}; {error.hint}"
+    return ""
 
 
 async def _bounded(request: Request, max_bytes: int) -> bytes:

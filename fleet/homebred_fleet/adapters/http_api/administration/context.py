@@ -19,6 +19,7 @@ from homebred_fleet.core.admins import Admin
 from homebred_fleet.errors import NotPermittedError
 from homebred_fleet.ports.bundling import Bundles
 from homebred_fleet.ports.directing import Image
+from homebred_fleet.ports.director import StopSigner
 
 STATE: Final = "administration"
 
@@ -53,6 +54,7 @@ class Administration:
     shelf: ReleaseShelf
     carrying: Carrying
     publishing: Publishing
+    stop_signer: StopSigner
     clock: Callable[[], int]
     """Unix seconds."""
 

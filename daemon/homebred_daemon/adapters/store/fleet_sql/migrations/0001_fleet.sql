@@ -23,7 +23,10 @@ CREATE TABLE parts (
 
 CREATE TABLE stopping (
     only_row    INTEGER PRIMARY KEY CHECK (only_row = 1),
-    epoch       INTEGER NOT NULL, -- the floor
+    epoch       INTEGER NOT NULL, -- the floor, of orders of this key
     stopped     INTEGER NOT NULL,
-    reason_code TEXT NOT NULL
+    reason_code TEXT NOT NULL,
+    issued_at_s INTEGER NOT NULL, -- Unix seconds of the controller's clock
+    key_id      TEXT NOT NULL, -- which key of the director's has signed it
+    signature   BLOB NOT NULL -- over homebred_protocol.stop_orders.to_be_signed
 ) STRICT;

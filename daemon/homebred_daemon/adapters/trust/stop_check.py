@@ -1,0 +1,48 @@
+"""Whether the director has signed a stop order: Ed25519 under the newest root that a look has left on the disk.
+
+The files are those that the child process has verified (`files`), so nothing of The Update Framework is loaded here.
+"""
+
+from __future__ import annotations
+
+from homebred_daemon.core.director_keys import director_keys, newest_root
+from homebred_daemon.core.fleet_messages import StopOrder
+from homebred_daemon.core.stopping import Checked, Proof
+from homebred_daemon.errors import StateError
+from homebred_daemon.ports.trust import ROOTS, TrustMemory
+from homebred_protocol.stop_orders import to_be_signed
+
+NOBODY_KNOWS = Checked(proof=Proof.UNKNOWN)
+
+
+class DirectorsWord:
+    """Fulfils `ports.fleet.StopCheck`. From any thread."""
+
+    def __init__(self, memory: TrustMemory) -> None:
+        self._memory = memory
+
+    def check(self, order: StopOrder) -> Checked:
+        """As the port says."""
+        try:
+            held = self._memory.held().director
+            roots = {name: body for name, body in held.files.items() if name.startswith(ROOTS)}
+            keys = director_keys(newest_root(held.pinned, roots))
+        except (StateError, ValueError):
+            return NOBODY_KNOWS
+        public = keys.get(order.key_id)
+        is_signed = public is not None and _has_signed(public, order)
+        return Checked(proof=Proof.SIGNED if is_signed else Proof.NOT_SIGNED, director_keys=frozenset(keys))
+
+
+def _has_signed(public: bytes, order: StopOrder) -> bool:
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415  # some megabytes, at the first order alone
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+
+    said = to_be_signed(
+        epoch=order.epoch, stopped=order.stopped, issued_at_s=order.issued_at_s, reason_code=order.reason_code
+    )
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(order.signature, said)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
