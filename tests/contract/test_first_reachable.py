@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 import pytest
+from typing_extensions import override
 
 from homebred_daemon.adapters.trust.sources import FirstReachable
 from homebred_daemon.core.trust_refusals import Reason, Refusal
@@ -50,3 +52,20 @@ async def test_where_none_answers_the_last_says_why() -> None:
     with pytest.raises(UntrustedError) as caught:
         await FirstReachable([Scripted(b"a", Reason.UNREACHABLE), Scripted(b"b", Reason.UNREACHABLE)]).fetch("one", 10)
     assert caught.value.reason == Reason.UNREACHABLE
+
+
+async def test_of_two_who_fetch_at_the_same_time_neither_passes_over_one_that_nobody_has_asked() -> None:
+    away, there, further = Slow(b"a", Reason.UNREACHABLE), Slow(b"b"), Slow(b"c")
+    source = FirstReachable([away, there, further])
+    bodies = await asyncio.gather(source.fetch("one", 10), source.fetch("two", 10))
+    assert [*bodies] == [b"b", b"b"]
+    assert further.asked == []
+
+
+class Slow(Scripted):
+    """Lets others go on before it answers."""
+
+    @override
+    async def fetch(self, name: str, at_most: int) -> bytes:
+        await asyncio.sleep(0)
+        return await super().fetch(name, at_most)

@@ -21,6 +21,7 @@ from homebred_daemon.core.trust_refusals import Reason
 from homebred_daemon.errors import ConfigurationError, RequestError, UntrustedError
 from homebred_daemon.inbound.caretaking import PolicyChange
 from homebred_daemon.services.fleet.fleet_documents import DocumentDesk
+from homebred_daemon.services.releases.looking import Looking
 from homebred_daemon.services.releases.signed_documents import SignedDocumentDesk
 from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.policy import Policy
@@ -86,8 +87,8 @@ class Stage:
         async def ready() -> bool:
             return True
 
-        trusting = self.device.trusting
-        signed = SignedDocumentDesk(trusting, ready=ready, source=lambda: FixedSource(self.fleet.files))
+        source = FixedSource(self.fleet.files)
+        signed = SignedDocumentDesk(Looking(self.device.trusting, ready=ready, source=lambda: source, gather_s=0))
         desk = DocumentDesk(signed, self.folder, NoLists(), Caretaker(self.policies))
         document = Document(digest=digest_of(body), length=len(body))
         await desk.obtain("policy", document, stop_epoch=self.stop_epoch)

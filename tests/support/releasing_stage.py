@@ -21,6 +21,7 @@ from homebred_daemon.core.trust_floors import Floors, RepositoryFloors, Versions
 from homebred_daemon.core.trust_refusals import Refusal
 from homebred_daemon.errors import HomebredError, UntrustedError
 from homebred_daemon.ports.trust import Checked, CheckedTrust, HeldRepository, HeldTrust
+from homebred_daemon.services.releases.looking import Looking
 from homebred_daemon.services.releases.releasing import Releasing, ReleasingMeans
 from homebred_daemon.services.releases.trusting import Trusting
 from homebred_protocol.digests import digest_of
@@ -162,7 +163,8 @@ class Again(ScriptedChecker):
 class Stage:
     """One device; what its looks find is given in order, the last again and again."""
 
-    def __init__(self, *looks: CheckedTrust | UntrustedError) -> None:
+    def __init__(self, *looks: CheckedTrust | UntrustedError, gather_s: float = 0.0) -> None:
+        self.gather_s = gather_s
         self.clock, self.journal = Clock(), RecordedJournal()
         self.intake, self.manifests, self.leases = Intake(), Manifests(), Leases()
         self.stopping = Stopping()
@@ -211,11 +213,15 @@ class Stage:
         def fail(error: BaseException) -> None:
             raise AssertionError from error
 
+        self.looking = Looking(
+            Trusting(self.trust, self.checker, self.clock, HERE),
+            ready=self._ready,
+            source=lambda: FixedSource(self.files),
+            gather_s=self.gather_s,
+        )
         return Releasing(
             ReleasingMeans(
-                trusting=Trusting(self.trust, self.checker, self.clock, HERE),
-                source=lambda: FixedSource(self.files),
-                ready=self._ready,
+                looking=self.looking,
                 manifests=self.manifests,
                 leases=self.leases,
                 stopping=lambda: self.stopping,

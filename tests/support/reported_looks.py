@@ -15,6 +15,7 @@ from homebred_daemon.core.deployment import Install, State
 from homebred_daemon.core.releases import Release
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.ports.trust import TrustSource
+from homebred_daemon.services.releases.looking import Looking
 from homebred_daemon.services.releases.releasing import Releasing, ReleasingMeans
 from homebred_daemon.services.releases.trusting import Looked, Trusting
 
@@ -65,9 +66,7 @@ async def made_of(looked: Looked, device: Device, *, target: str, digest: str) -
 
     releasing = Releasing(
         ReleasingMeans(
-            trusting=trusting,
-            source=lambda: FixedSource({}),
-            ready=ready,
+            looking=Looking(trusting, ready=ready, source=lambda: FixedSource({}), gather_s=0),
             manifests=Manifests(),
             leases=Leases(),
             stopping=Stopping,

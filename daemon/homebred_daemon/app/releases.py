@@ -7,7 +7,7 @@ its way goes on, and what does worse in use goes back.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
@@ -42,7 +42,6 @@ from homebred_daemon.core.trust import Here
 from homebred_daemon.ports.fleet import SignedDocuments
 from homebred_daemon.ports.fleet_commands import InstallReceipts
 from homebred_daemon.ports.installs import ReceiptSigner
-from homebred_daemon.ports.trust import TrustSource
 from homebred_daemon.services.caretaking import Caretaking
 from homebred_daemon.services.evaluating import Bench
 from homebred_daemon.services.fleet.identity import IdentityKeeper
@@ -51,6 +50,7 @@ from homebred_daemon.services.releases.gating import GateMeans, ReleaseGate
 from homebred_daemon.services.releases.importing import Importing, ImportMeans
 from homebred_daemon.services.releases.install_acts import InstallMeans
 from homebred_daemon.services.releases.installing import Installing
+from homebred_daemon.services.releases.looking import Looking
 from homebred_daemon.services.releases.outcome_counting import OutcomeCounting
 from homebred_daemon.services.releases.pinning import Pinning
 from homebred_daemon.services.releases.release_files import TransferredFiles
@@ -113,8 +113,8 @@ async def releases(around: Around) -> AsyncIterator[Released]:
         identities = IdentityFiles(state_dir, os.environ)
         sources = ReleaseSources(moved.sources)
         stack.callback(sources.let_go)
-        signed, files = _signed(around, identities), _files(state_dir, moved, sources)
-        releasing = Releasing(_releasing_means(around, signed, files))
+        files, looking = _files(state_dir, moved, sources), _looking(around, identities)
+        releasing = Releasing(_releasing_means(around, looking, files))
         installs = stack.enter_context(closing(SqliteInstallStore(state_dir / INSTALLS_NAME)))
         means = _install_means(around, files, installs, releasing, ReceiptSigning(identities))
         installing = Installing(means, report_defect=partial(last_resort.defect, around.journal))
@@ -138,27 +138,14 @@ async def releases(around: Around) -> AsyncIterator[Released]:
         yield Released(
             releasing=releasing,
             importing=importing,
-            documents=SignedDocumentDesk(signed.trusting, ready=signed.ready, source=signed.source),
+            documents=SignedDocumentDesk(looking),
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Signed:
-    """What is signed for this device, and who looks at it."""
-
-    trusting: Trusting
-    ready: Callable[[], Awaitable[bool]]
-    source: Callable[[], TrustSource]
-    leases: LeaseFile
-
-
-def _signed(around: Around, identities: IdentityFiles) -> _Signed:
+def _looking(around: Around, identities: IdentityFiles) -> Looking:
+    """Who looks at what is signed for this device."""
     clock, membership = around.followed.clock, around.keeper.identity.membership
-    pins, checker, controller = (
-        TrustFiles(around.settings.paths.state_dir, membership),
-        ChildChecker(),
-        ControllerHttps(clock),
-    )
+    pins, checker, controller = _trust_files(around), ChildChecker(), ControllerHttps(clock)
     pinning = Pinning(
         lambda: around.keeper.identity,
         identities,
@@ -168,12 +155,15 @@ def _signed(around: Around, identities: IdentityFiles) -> _Signed:
         clock=clock,
         journal=around.journal,
     )
-    return _Signed(
-        trusting=Trusting(pins, checker, clock, Here(device=membership.device_id, site=membership.site)),
+    return Looking(
+        Trusting(pins, checker, clock, Here(device=membership.device_id, site=membership.site)),
         ready=pinning.ready,
         source=lambda: FirstReachable([HttpsSource(controller, around.keeper.identity), MqttSource(around.requests)]),
-        leases=LeaseFile(pins.folder),
     )
+
+
+def _trust_files(around: Around) -> TrustFiles:
+    return TrustFiles(around.settings.paths.state_dir, around.keeper.identity.membership)
 
 
 def _files(state_dir: Path, moved: Transfers, sources: ReleaseSources) -> TransferredFiles:
@@ -188,13 +178,11 @@ def _files(state_dir: Path, moved: Transfers, sources: ReleaseSources) -> Transf
     )
 
 
-def _releasing_means(around: Around, signed: _Signed, files: TransferredFiles) -> ReleasingMeans:
+def _releasing_means(around: Around, looking: Looking, files: TransferredFiles) -> ReleasingMeans:
     return ReleasingMeans(
-        trusting=signed.trusting,
-        source=signed.source,
-        ready=signed.ready,
+        looking=looking,
         manifests=files,
-        leases=signed.leases,
+        leases=LeaseFile(_trust_files(around).folder),
         stopping=around.stopping,
         clock=around.followed.clock,
         journal=around.journal,

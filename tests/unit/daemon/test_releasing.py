@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -24,8 +25,12 @@ from homebred_daemon.core.releasing import (
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.core.trust import Lease
 from homebred_daemon.core.trust_refusals import Reason, Refusal
-from homebred_daemon.errors import ControllerUnreachableError
+from homebred_daemon.errors import ControllerUnreachableError, UntrustedError
+from homebred_daemon.services.releases.looking import GATHER_S
+from homebred_daemon.services.releases.releasing import NEWS_PAUSE_S
+from homebred_daemon.services.releases.signed_documents import SignedDocumentDesk
 from homebred_protocol.digests import digest_of
+from homebred_protocol.targets import Kind
 
 UNREACHABLE = Refusal(reason=Reason.UNREACHABLE).error()
 EXPIRED = Refusal(reason=Reason.EXPIRED, about="image")
@@ -277,6 +282,32 @@ def test_an_install_that_waits_for_a_lease_has_the_fleet_looked_at_again_but_not
         assert lease.expires_at_s == NOW_S + 3 * DAY_S
 
     Stage(look(body_of(7))).run(story)
+
+
+@pytest.mark.parametrize("rested_s", [60.0, 0.0])
+def test_one_change_of_what_is_desired_is_one_look_for_documents_and_releases(rested_s: float) -> None:
+    """Also where releases still rest from the look before (`NEWS_PAUSE_S`)."""
+
+    async def story(stage: Stage) -> None:
+        await stage.rest(GATHER_S)
+        assert stage.intake.wanted == [7]
+        await stage.rest(rested_s)
+        looks, stage.checker.found = stage.looks, [look(body_of(8), numbers=[8])]
+        stage.releasing.news()
+        async with asyncio.TaskGroup() as group:
+            asked = group.create_task(refusal(stage))
+            for seconds in (0.0, GATHER_S, NEWS_PAUSE_S, GATHER_S):
+                await stage.rest(seconds)
+        assert asked.result() == Reason.NOT_DIRECTED
+        assert stage.intake.wanted == [7, 8]
+        assert stage.looks == looks + 1
+
+    async def refusal(stage: Stage) -> str:
+        with pytest.raises(UntrustedError) as caught:
+            await SignedDocumentDesk(stage.looking).document(Kind.POLICY, "sha256:" + "a" * 64, stop_epoch=0)
+        return caught.value.reason
+
+    Stage(look(body_of(7)), gather_s=GATHER_S).run(story)
 
 
 def test_the_stop_epoch_is_the_highest_that_link_or_leases_told_of() -> None:

@@ -11,6 +11,7 @@ from homebred_daemon.core.trust_floors import Floors, Taken, Versions
 from homebred_daemon.core.trust_refusals import Reason, Refusal
 from homebred_daemon.errors import StateError, UntrustedError
 from homebred_daemon.ports.trust import Checked, CheckedTrust, HeldRepository, HeldTrust
+from homebred_daemon.services.releases.looking import Looking
 from homebred_daemon.services.releases.signed_documents import SignedDocumentDesk
 from homebred_daemon.services.releases.trusting import Trusting
 from homebred_protocol.digests import digest_of
@@ -60,7 +61,8 @@ class Stage:
         self.files = {image_target(path, DIGEST): BODY for path in (PATH, f"gazetteers/{HERE.site}/names/1.toml")}
         self.is_ready = True
         trusting = Trusting(self.memory, ScriptedChecker(*looks), SettableClock(), HERE)
-        self.desk = SignedDocumentDesk(trusting, ready=self._ready, source=lambda: FixedSource(self.files))
+        looking = Looking(trusting, ready=self._ready, source=lambda: FixedSource(self.files), gather_s=0)
+        self.desk = SignedDocumentDesk(looking)
 
     async def _ready(self) -> bool:
         return self.is_ready

@@ -144,7 +144,7 @@ _NO_ANSWER: Final = frozenset({Reason.UNREACHABLE, Reason.TOO_SLOW})
 
 
 class FirstReachable:
-    """The first of several sources that answers at all; fulfils `ports.trust.TrustSource`, for one look.
+    """The first of several sources that answers at all; fulfils `ports.trust.TrustSource`, for one look and its files.
 
     Where one cannot be reached, or says too little for too long, as a closed port often does, the next is asked, for
     this file and all that follow: half of a look's files from one and half from the other would still be verified, and
@@ -158,12 +158,14 @@ class FirstReachable:
     async def fetch(self, name: str, at_most: int) -> bytes:
         """As the port says."""
         while True:
+            source = self._sources[0]
             try:
-                return await self._sources[0].fetch(name, at_most)
+                return await source.fetch(name, at_most)
             except UntrustedError as error:
-                if error.reason not in _NO_ANSWER or len(self._sources) == 1:
+                if error.reason not in _NO_ANSWER or source is self._sources[-1]:
                     raise
-                del self._sources[0]
+                if source is self._sources[0]:  # else somebody who fetches at the same time has found that out already
+                    del self._sources[0]
 
 
 def _refused(reason: Reason, name: str, detail: str = "") -> UntrustedError:

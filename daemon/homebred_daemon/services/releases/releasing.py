@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -38,6 +38,7 @@ from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.trust import TrustSource
 from homebred_daemon.services.background import beside
+from homebred_daemon.services.releases.looking import Looking
 from homebred_daemon.services.releases.trusting import Looked, Trusting
 from homebred_protocol.documents.fields import DocumentError
 from homebred_protocol.documents.release import read_release
@@ -102,11 +103,7 @@ class LeaseMemory(Protocol):
 class ReleasingMeans:
     """What releasing works with."""
 
-    trusting: Trusting
-    source: Callable[[], TrustSource]
-    """The fleet's files, over whatever reaches it now."""
-    ready: Callable[[], Awaitable[bool]]
-    """Whether roots are pinned by now (`pinning`). Raises HomebredError: nobody can say now."""
+    looking: Looking
     manifests: Manifests
     leases: LeaseMemory
     stopping: Callable[[], Stopping]
@@ -114,6 +111,11 @@ class ReleasingMeans:
     clock: Clock
     journal: Journal
     report_defect: Callable[[BaseException], None]
+
+    @property
+    def trusting(self) -> Trusting:
+        """Whose looks these are."""
+        return self.looking.trusting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +147,8 @@ class Releasing:
         """Monotonic."""
         self._is_due = True
         """Something may be there to see."""
+        self._news_after = 0
+        """How many looks had begun then: any later one shows it, whoever had asked for that."""
         self._waits_for_lease = False
         self.report = Report()
         """Of the last look at the fleet's own repositories."""
@@ -184,6 +188,7 @@ class Releasing:
         self._failures = 0
         self._waits_for_lease = False
         self._is_due = True
+        self._news_after = self._means.looking.begun
         self._news.set()
         if self._intake is not None:
             self._intake.news()
@@ -204,7 +209,9 @@ class Releasing:
         """
         if self._intake is None:
             raise AssertionError("nobody installs yet")
-        return await self._look(source, self._intake, is_fleets=False)
+        async with self._turn:
+            looked = await self._means.trusting.look(source)
+            return await self._take_up(looked, source, self._intake, is_fleets=False)
 
     # -- looking
 
@@ -212,8 +219,9 @@ class Releasing:
         while True:
             self._news.clear()
             if self._due_in_s() <= 0:
+                after = self._news_after if self._is_due else self._means.looking.begun
                 self._is_due = False
-                await self._look_at_fleet(intake)
+                await self._look_at_fleet(intake, after)
                 self._looked_at_s = self._means.clock.monotonic_s()
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(self._due_in_s(), 0)):
@@ -225,13 +233,15 @@ class Releasing:
             wait_s = min(wait_s, LEASE_AGAIN_S)
         return self._looked_at_s + wait_s - self._means.clock.monotonic_s()
 
-    async def _look_at_fleet(self, intake: Intake) -> None:
+    async def _look_at_fleet(self, intake: Intake, after: int) -> None:
         self._waits_for_lease = False
         means = self._means
         try:
-            if not await means.ready():
-                return  # the fleet signs nothing yet
-            report = await self._look(means.source(), intake, is_fleets=True)
+            async with self._turn:
+                sight = await means.looking.look(after=after)
+                if sight is None:
+                    return  # the fleet signs nothing yet
+                report = await self._take_up(sight.looked, sight.source, intake, is_fleets=True)
             await self._tell_new(report.not_taken, intake)
         except HomebredError as error:
             self._failed(error.code)
@@ -255,23 +265,21 @@ class Releasing:
             self._means.journal.note(fleet_messages.RELEASES_UNSEEN, error_code=code)
         self._failures, self._is_blind = self._failures + 1, True
 
-    async def _look(self, source: TrustSource, intake: Intake, *, is_fleets: bool) -> Report:
-        means = self._means
-        async with self._turn:
-            looked = await means.trusting.look(source)
-            wanted, not_taken = [], [_not_taken(one.about, one.reason) for one in looked.refused]
-            if looked.is_whole:
-                await self._grant(looked, is_fleets=is_fleets)
-            known = await intake.known()
-            for agreed in releases_among(looked.agreed):
-                problem = await self._want(agreed, source, intake, known)
-                if problem is None:
-                    wanted.append(agreed)
-                else:
-                    not_taken.append(problem)
-            if looked.is_whole and is_fleets:
-                for install in no_longer_wanted(known, looked.agreed, looked.refused):
-                    await intake.withdraw(install.release.id, install.release.digest)
+    async def _take_up(self, looked: Looked, source: TrustSource, intake: Intake, *, is_fleets: bool) -> Report:
+        """What follows from a look, before anything of another does."""
+        wanted, not_taken = [], [_not_taken(one.about, one.reason) for one in looked.refused]
+        if looked.is_whole:
+            await self._grant(looked, is_fleets=is_fleets)
+        known = await intake.known()
+        for agreed in releases_among(looked.agreed):
+            problem = await self._want(agreed, source, intake, known)
+            if problem is None:
+                wanted.append(agreed)
+            else:
+                not_taken.append(problem)
+        if looked.is_whole and is_fleets:
+            for install in no_longer_wanted(known, looked.agreed, looked.refused):
+                await intake.withdraw(install.release.id, install.release.digest)
         return Report(
             wanted=tuple(wanted), not_taken=tuple(not_taken), is_whole=looked.is_whole, at_s=self.trusted_now_s()
         )

@@ -6,43 +6,35 @@ under a lease in force, is handed out. It applies nothing, and fetches no list o
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from homebred_daemon.core.trust import Agreed, refused_lease
 from homebred_daemon.core.trust_refusals import Reason, Refusal
-from homebred_daemon.ports.trust import TrustSource
-from homebred_daemon.services.releases.trusting import Looked, Trusting
+from homebred_daemon.services.releases.looking import Looking
+from homebred_daemon.services.releases.trusting import Looked
 from homebred_protocol.targets import Kind, read_target
 
 
 class SignedDocumentDesk:
     """Fulfils `ports.fleet.SignedDocuments`."""
 
-    def __init__(
-        self, trusting: Trusting, *, ready: Callable[[], Awaitable[bool]], source: Callable[[], TrustSource]
-    ) -> None:
-        """Takes what says whether roots are pinned by now (`pinning`), and where files come from now."""
-        self._trusting = trusting
-        self._ready = ready
-        self._source = source
+    def __init__(self, looking: Looking) -> None:
+        self._looking = looking
 
     async def document(self, kind: Kind, digest: str, *, stop_epoch: int) -> bytes:
         """As the port says."""
-        if not await self._ready():
+        sight, trusting = await self._looking.look(), self._looking.trusting
+        if sight is None:
             raise Refusal(reason=Reason.UNREACHABLE, about=digest, detail="the controller offers no roots yet").error()
-        source = self._source()
-        looked = await self._trusting.look(source)
-        agreed = _agreed(looked, kind, digest)
+        agreed = _agreed(sight.looked, kind, digest)
         refused = refused_lease(
             agreed.lease,
-            device=self._trusting.here.device,
+            device=trusting.here.device,
             digest=agreed.digest,
-            stop_epoch=max(stop_epoch, self._trusting.stop_epoch),
-            now_s=self._trusting.now_s(),
+            stop_epoch=max(stop_epoch, trusting.stop_epoch),
+            now_s=trusting.now_s(),
         )
         if refused is not None:
             raise refused.error()
-        taken = await self._trusting.take(agreed, source)
+        taken = await trusting.take(agreed, sight.source)
         return taken.body
 
 
