@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from homebred_protocol.documents.release_parts import ALL_PPM, PUBLIC
 from homebred_protocol.documents.release_values import (
     FRAME_BYTES,
+    MAKES,
     Constraints,
     Gate,
     GoldenDemand,
@@ -190,6 +191,7 @@ def manifests(draw: st.DrawFn) -> ReleaseManifest:
         arguments=st.dictionaries(
             st.from_regex(r"[a-z][a-z_]{0,5}", fullmatch=True), _LINES | st.integers(0, 99), max_size=3
         ),
+        makes=st.sampled_from(MAKES),
     )
     return ReleaseManifest(
         family=draw(_NAMES),

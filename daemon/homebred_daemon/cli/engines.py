@@ -20,6 +20,7 @@ from homebred_engines.build_errors import BuildFailedError
 from homebred_engines.edgellm_build import EngineRoom
 from homebred_engines.gpu import device_architecture
 from homebred_engines.registry import ENGINES
+from homebred_protocol.documents.release_recipes import MOST_RANK, MOST_SLOTS, MOST_TOKENS
 from homebred_protocol.documents.specialist import is_specialist_id
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from homebred_engines.build_manifest import BuildManifest
 
 PACKAGE_OF_ENGINE = {"llamacpp": "xllamacpp", "trtllm": "tensorrt-llm", "edgellm": "tensorrt-edgellm"}
-MAX_TOKENS = 1_048_576
-MAX_SLOTS = 64
-MAX_RANK = 1024
 
 app = typer.Typer(help="List the engines that can be had here, and build what they serve.")
 
@@ -62,15 +60,15 @@ def build(
     tools: Annotated[
         list[Path] | None, typer.Option("--tools", help="A folder with commands that a build takes; repeatable.")
     ] = None,
-    slots: Annotated[int, typer.Option("--slots", min=1, max=MAX_SLOTS, help="edgellm: answers in one batch.")] = 1,
+    slots: Annotated[int, typer.Option("--slots", min=1, max=MOST_SLOTS, help="edgellm: answers in one batch.")] = 1,
     input_tokens: Annotated[
-        int, typer.Option("--input-tokens", min=1, max=MAX_TOKENS, help="edgellm: longest prompt.")
+        int, typer.Option("--input-tokens", min=1, max=MOST_TOKENS, help="edgellm: longest prompt.")
     ] = 2048,
     context_tokens: Annotated[
-        int, typer.Option("--context-tokens", min=1, max=MAX_TOKENS, help="edgellm: prompt and answer together.")
+        int, typer.Option("--context-tokens", min=1, max=MOST_TOKENS, help="edgellm: prompt and answer together.")
     ] = 4096,
     max_lora_rank: Annotated[
-        int, typer.Option("--max-lora-rank", min=0, max=MAX_RANK, help="edgellm: of adapters; 0: the given one's.")
+        int, typer.Option("--max-lora-rank", min=0, max=MOST_RANK, help="edgellm: of adapters; 0: the given one's.")
     ] = 0,
     config: Config = None,
     as_json: AsJson = False,

@@ -118,7 +118,7 @@ def _show(manifest: ReleaseManifest, body: bytes, condition: Condition | None) -
             "memory": size_text(constraints.memory_bytes) if constraints.memory_bytes else "",
             "base": _base_text(manifest) if base is not None or constraints.base_digest else "",
             "tokenizer": constraints.tokenizer_digest,
-            "built there": f"by {recipe.engine}, of {len(recipe.inputs)} inputs" if recipe is not None else "",
+            "built there": f"its {recipe.makes}, by {recipe.engine}, of {len(recipe.inputs)} inputs" if recipe else "",
             "shadow": f"{shadow.outcomes:,} tasks, {shadow.longest_s:,} s at most" if shadow is not None else "",
             "lineage": f"generation {manifest.generation}" + (f", of {parents}" if parents else ""),
             "workflows": ", ".join(manifest.workflows),

@@ -13,6 +13,7 @@ from typing import Final
 from homebred_protocol.documents.fields import DocumentError, Fields
 from homebred_protocol.documents.release_files import path_problem
 from homebred_protocol.documents.release_parts import (
+    DIGEST,
     MAX_INPUTS,
     arguments_of,
     base_of,
@@ -21,6 +22,7 @@ from homebred_protocol.documents.release_parts import (
     constraints_of,
     engine_of,
     form_of,
+    makes_of,
     number_of,
     provenance_of,
     shadow_of,
@@ -28,7 +30,7 @@ from homebred_protocol.documents.release_parts import (
     text_of,
     thresholds_of,
 )
-from homebred_protocol.documents.release_values import Constraints, Provenance, ReleaseBase, Shadow
+from homebred_protocol.documents.release_values import MAKES, Constraints, Provenance, ReleaseBase, Shadow
 
 VERSION: Final = 1
 NAME: Final = "release.toml"
@@ -54,8 +56,10 @@ class RecipePlan:
     form: str
     """What comes out: `file` or `folder`."""
     inputs: tuple[str, ...]
-    """Names of files and folders beside, in the build's order."""
+    """Files and folders beside, by name, or the base by the digest that `specialist.toml` says; in the build's order."""
     arguments: Mapping[str, str | int]
+    makes: str = MAKES[0]
+    """What of the specialist comes out: its base or its adapter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +156,14 @@ def _recipe(table: Fields | None) -> RecipePlan | None:
     if not 0 < len(inputs) <= MAX_INPUTS:
         table.complain(("inputs",), "names nothing, or too much", f"name 1 to {MAX_INPUTS} files or folders beside")
     for name in inputs:
-        if "/" in name or path_problem(name):
+        if not DIGEST.fullmatch(name) and ("/" in name or path_problem(name)):
             table.complain(("inputs",), f"names {name!r:.100}", "write a file or folder beside release.toml")
-    recipe = RecipePlan(engine=engine_of(table), form=form_of(table), inputs=inputs, arguments=arguments_of(table))
+    recipe = RecipePlan(
+        engine=engine_of(table),
+        form=form_of(table),
+        inputs=inputs,
+        arguments=arguments_of(table),
+        makes=makes_of(table),
+    )
     table.finish()
     return recipe

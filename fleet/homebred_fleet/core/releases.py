@@ -15,7 +15,8 @@ from homebred_fleet.core.release_plan import RecipePlan, ReleasePlan
 from homebred_protocol.digests import digest_of_listing
 from homebred_protocol.documents.fields import Fields, Problem
 from homebred_protocol.documents.release_files import frame_count
-from homebred_protocol.documents.release_parts import check_name
+from homebred_protocol.documents.release_parts import DIGEST, check_name
+from homebred_protocol.documents.release_recipes import WAYS, problem_of, way_of
 from homebred_protocol.documents.release_values import (
     Gate,
     GoldenDemand,
@@ -69,16 +70,17 @@ def problems_between(plan: ReleasePlan, specialist: SpecialistManifest) -> tuple
 def wanted(plan: ReleasePlan, specialist: SpecialistManifest) -> tuple[Wanted, ...]:
     """What has to be beside `specialist.toml`, itself among it, each once, by name."""
     found = [Wanted(name=SPECIALIST, form=Form.FILE, why="it describes the specialist")]
-    base = () if plan.recipe is not None else ((specialist.base, "[base]"),)
-    adapter = () if specialist.adapter is None else ((specialist.adapter, "[adapter]"),)
-    for source, table in (*base, *adapter):
-        if not source.digest:
+    made = "" if plan.recipe is None else plan.recipe.makes
+    parts = {"base": specialist.base, "adapter": specialist.adapter}
+    for part, source in parts.items():
+        table = f"[{part}]"
+        if part != made and source is not None and not source.digest:
             form = Form.FILE if source.file else Form.FOLDER
             found.append(Wanted(name=source.file or source.folder, form=form, why=f"{table} names it"))
     for workflow, served in sorted(specialist.workflows.items()):
         if served.golden:
             found.append(Wanted(name=served.golden, form=Form.FILE, why=f"it is the golden set of {workflow}"))
-    inputs = plan.recipe.inputs if plan.recipe is not None else ()
+    inputs = () if plan.recipe is None else (name for name in plan.recipe.inputs if not _is_digest(name))
     found += (Wanted(name=name, form=Form.EITHER, why="[recipe] builds of it") for name in inputs)
     return tuple(sorted({each.name: each for each in reversed(found)}.values(), key=lambda each: each.name))
 
@@ -95,7 +97,8 @@ def manifest_of(plan: ReleasePlan, specialist: SpecialistManifest, files: Sequen
     A device's reader has the last word on it (`read_release`).
     """
     ordered = tuple(sorted(files, key=lambda file: file.path.encode()))
-    base_digest = "" if plan.recipe is not None else _digest_of(specialist.base, ordered)
+    is_made = plan.recipe is not None and plan.recipe.makes == "base"
+    base_digest = "" if is_made else _digest_of(specialist.base, ordered)
     return ReleaseManifest(
         family=plan.family,
         id=specialist.id,
@@ -137,8 +140,12 @@ def _gate(plan: ReleasePlan, specialist: SpecialistManifest) -> Gate:
 
 
 def _recipe(plan: RecipePlan, files: Sequence[ReleaseFile]) -> Recipe:
-    inputs = tuple(_digest_of(Source(file=name), files) for name in plan.inputs)
-    return Recipe(engine=plan.engine, form=plan.form, inputs=inputs, arguments=plan.arguments)
+    inputs = tuple(name if _is_digest(name) else _digest_of(Source(file=name), files) for name in plan.inputs)
+    return Recipe(engine=plan.engine, form=plan.form, inputs=inputs, arguments=plan.arguments, makes=plan.makes)
+
+
+def _is_digest(name: str) -> bool:
+    return DIGEST.fullmatch(name) is not None
 
 
 def _digest_of(source: Source, files: Sequence[ReleaseFile]) -> str:
@@ -191,7 +198,8 @@ def _gate_problems(plan: ReleasePlan, specialist: SpecialistManifest) -> Iterato
 
 
 def _source_problems(plan: ReleasePlan, specialist: SpecialistManifest) -> Iterator[Problem]:
-    if specialist.base.digest and plan.base is None and plan.recipe is None:
+    makes = "" if plan.recipe is None else plan.recipe.makes
+    if specialist.base.digest and plan.base is None and makes != "base":
         what = f"is missing, and {SPECIALIST} names the base by its digest"
         yield _problem(("base",), what, "write its form and its length in bytes, or bring it along by its name")
     if plan.base is not None and not specialist.base.digest:
@@ -207,12 +215,25 @@ def _recipe_problems(plan: ReleasePlan, specialist: SpecialistManifest) -> Itera
     if plan.recipe.engine != specialist.engine:
         what = f"is {plan.recipe.engine!r}, and {SPECIALIST} names {specialist.engine!r}"
         yield _problem(("recipe", "engine"), what, "what is built must be what is served")
-    result = {"file": specialist.base.file, "folder": specialist.base.folder}.get(plan.recipe.form, "")
+    made = specialist.base if plan.recipe.makes == "base" else specialist.adapter or Source()
+    result = {"file": made.file, "folder": made.folder}.get(plan.recipe.form, "")
     if not result:
-        what = f"is {plan.recipe.form!r}, and [base] in {SPECIALIST} names no {plan.recipe.form}"
+        what = f"is {plan.recipe.form!r}, and [{plan.recipe.makes}] in {SPECIALIST} names no {plan.recipe.form}"
         yield _problem(("recipe", "form"), what, f"name there under {plan.recipe.form} what comes out")
     elif result in plan.recipe.inputs:
         yield _problem(("recipe", "inputs"), f"names {result!r}, which comes out", "name what it is built of")
+    for name in filter(_is_digest, plan.recipe.inputs):
+        if name != specialist.base.digest:
+            what = f"names {name}, which is not the digest of [base] in {SPECIALIST}"
+            yield _problem(("recipe", "inputs"), what, "name a file or folder beside, or that digest")
+    recipe = _recipe(replace(plan.recipe, inputs=()), ())
+    way = way_of(recipe)
+    if way is None:
+        known = "; ".join(f"{engine} makes the {makes}" for engine, makes in WAYS)
+        what = f"has {plan.recipe.engine} make the {plan.recipe.makes}, which no device can"
+        yield _problem(("recipe",), what, f"what can be built: {known}")
+    elif told := problem_of(replace(recipe, inputs=plan.recipe.inputs), way):
+        yield _problem(("recipe",), f"cannot be followed: {told}", "correct it")
 
 
 def _problem(path: tuple[str, ...], what: str, hint: str) -> Problem:

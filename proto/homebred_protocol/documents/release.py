@@ -26,6 +26,7 @@ from homebred_protocol.documents.release_parts import (
     constraints_of,
     engine_of,
     form_of,
+    makes_of,
     names_of,
     number_of,
     provenance_of,
@@ -36,6 +37,7 @@ from homebred_protocol.documents.release_parts import (
 )
 from homebred_protocol.documents.release_values import (
     FRAME_BYTES,
+    MAKES,
     Constraints,
     Gate,
     GoldenDemand,
@@ -141,6 +143,7 @@ def _said(value: Said, of: type[Said]) -> dict[str, Any]:
 def _recipe_document(recipe: Recipe) -> dict[str, Any]:
     return {
         "engine": recipe.engine,
+        **({} if recipe.makes == MAKES[0] else {"makes": recipe.makes}),
         "form": recipe.form,
         "inputs": list(recipe.inputs),
         "arguments": dict(recipe.arguments),
@@ -269,7 +272,13 @@ def _recipe(fields: Fields, files: tuple[ReleaseFile, ...], base: ReleaseBase | 
         table.complain(("inputs",), "holds none, too many, or what is no digest", f"write 1 to {MAX_INPUTS} digests")
     elif unknown := sorted(set(inputs) - inputs_of(files, base)):
         table.complain(("inputs",), f"names {unknown[0]}", "name what the release brings: a file, a folder, its base")
-    recipe = Recipe(engine=engine_of(table), form=form_of(table), inputs=inputs, arguments=arguments_of(table))
+    recipe = Recipe(
+        engine=engine_of(table),
+        form=form_of(table),
+        inputs=inputs,
+        arguments=arguments_of(table),
+        makes=makes_of(table),
+    )
     table.finish()
     return recipe
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from homebred_protocol.documents.fields import Fields
-from homebred_protocol.documents.release_values import FORMS, Constraints, Provenance, ReleaseBase, Shadow
+from homebred_protocol.documents.release_values import FORMS, MAKES, Constraints, Provenance, ReleaseBase, Shadow
 from homebred_protocol.documents.task import MAX_CLASSES
 from homebred_protocol.ids import is_site
 from homebred_protocol.targets import MAX_NUMBER, Kind, Target, read_target
@@ -141,6 +141,11 @@ def form_of(fields: Fields) -> str:
     if not fields.has("form"):
         fields.complain(("form",), "is missing", f"write one of: {', '.join(FORMS)}")
     return fields.choice("form", FORMS) or ""
+
+
+def makes_of(fields: Fields) -> str:
+    """What a recipe makes: one of MAKES, the first where it does not say."""
+    return fields.choice("makes", MAKES) or MAKES[0]
 
 
 def constraints_of(fields: Fields, *, engine: str | None = None, base_digest: str | None = None) -> Constraints:

@@ -12,6 +12,8 @@ FRAME_BYTES = 4 * 1024 * 1024
 """Files are cut into pieces of this size, the last one shorter, each with its own digest."""
 FORMS = ("file", "folder")
 """What a model or an adapter is on a disk; a folder is named by the digest of its listing (`digests.py`)."""
+MAKES = ("base", "adapter")
+"""What a recipe may make; the first where a manifest does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,7 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a device builds, of what the release brings, the base model that it serves; nothing else may be built."""
+    """How a device builds the base or the adapter that it serves, of what the release brings; nothing else is built."""
 
     engine: str
     """Whose build it is."""
@@ -120,6 +122,8 @@ class Recipe:
     """Digests of what goes in, in the build's order: files, folders of files, or the base."""
     arguments: Mapping[str, str | int]
     """Of the build, by name."""
+    makes: str = MAKES[0]
+    """What of the specialist comes out: one of MAKES."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,11 +15,13 @@ from homebred_protocol.documents.release_values import FORMS, ReleaseFile
 from homebred_protocol.documents.specialist import SpecialistManifest, read_specialist
 from homebred_protocol.targets import MAX_TARGET_BYTES
 
-RECIPE = '[recipe]\nengine = "trtllm"\nform = "folder"\ninputs = ["checkpoint", "notes.txt"]\n'
+RECIPE = '[recipe]\nengine = "edgellm"\nform = "folder"\ninputs = ["checkpoint"]\narguments = { slots = 4 }\n'
 BUILT_THERE = (
-    SPECIALIST.replace("llamacpp", "trtllm").replace('file = "base.gguf"', 'folder = "engine"'),
+    SPECIALIST.replace("llamacpp", "edgellm").replace('file = "base.gguf"', 'folder = "engine"'),
     PLAN + RECIPE,
 )
+OF_ADAPTERS = '[recipe]\nengine = "llamacpp"\nmakes = "adapter"\nform = "file"\ninputs = ["base.gguf", "peft"]\n'
+ADAPTER_BUILT_THERE = (SPECIALIST.replace('folder = "adapter"', 'file = "adapter.gguf"'), PLAN + OF_ADAPTERS)
 
 
 def both(specialist: str = SPECIALIST, plan: str = PLAN) -> tuple[ReleasePlan, SpecialistManifest]:
@@ -44,7 +46,7 @@ def test_the_engines_are_those_that_devices_have_and_forms_those_of_the_manifest
     assert (Form.FILE.value, Form.FOLDER.value) == FORMS
 
 
-@pytest.mark.parametrize("documents", [(SPECIALIST, PLAN), FOREIGN_BASE, BUILT_THERE])
+@pytest.mark.parametrize("documents", [(SPECIALIST, PLAN), FOREIGN_BASE, BUILT_THERE, ADAPTER_BUILT_THERE])
 def test_what_fits_together_has_no_problem(documents: tuple[str, str]) -> None:
     assert told(*documents) == []
 
@@ -64,7 +66,15 @@ def test_of_a_base_that_is_built_on_the_device_the_recipes_inputs_are_brought() 
         "adapter": Form.FOLDER,
         "checkpoint": Form.EITHER,
         "golden/intake.extract.jsonl": Form.FILE,
-        "notes.txt": Form.EITHER,
+        "specialist.toml": Form.FILE,
+    }
+
+
+def test_of_an_adapter_that_is_built_on_the_device_the_base_and_what_it_is_made_of_are_brought() -> None:
+    assert names(*ADAPTER_BUILT_THERE) == {
+        "base.gguf": Form.FILE,
+        "golden/intake.extract.jsonl": Form.FILE,
+        "peft": Form.EITHER,
         "specialist.toml": Form.FILE,
     }
 
@@ -118,12 +128,17 @@ def test_what_of_a_plan_its_specialist_contradicts_is_named(old: str, new: str, 
     ("old", "new", "complaint"),
     [
         (
-            'engine = "trtllm"',
+            'engine = "edgellm"',
             'engine = "llamacpp"',
-            "recipe.engine: is 'llamacpp', and specialist.toml names 'trtllm'",
+            "recipe.engine: is 'llamacpp', and specialist.toml names 'edgellm'",
         ),
         ('form = "folder"', 'form = "file"', "recipe.form: is 'file', and [base] in specialist.toml names no file"),
         ('"checkpoint"', '"engine"', "recipe.inputs: names 'engine', which comes out"),
+        ('engine = "edgellm"', 'engine = "trtllm"', "recipe: has trtllm make the base, which no device can"),
+        ('"checkpoint"', '"checkpoint", "notes.txt"', "recipe: cannot be followed: it names 2 inputs, and takes 1"),
+        ("slots = 4", "slots = 65", "recipe: cannot be followed: its argument slots is 65"),
+        ("slots = 4", "depth = 4", "recipe: cannot be followed: it has no argument depth"),
+        ('"checkpoint"', f'"{digest("x")}"', f"recipe.inputs: names {digest('x')}, which is not the digest of [base]"),
     ],
 )
 def test_a_recipe_that_does_not_make_what_is_served_is_named(old: str, new: str, complaint: str) -> None:
@@ -174,9 +189,24 @@ def test_a_base_that_is_not_brought_along_is_named_by_digest_form_and_length() -
 
 
 def test_a_recipe_names_its_inputs_by_what_they_hold() -> None:
-    files = files_at("specialist.toml", "golden/intake.extract.jsonl", "adapter/a", "checkpoint/x", "notes.txt")
+    files = files_at("specialist.toml", "golden/intake.extract.jsonl", "adapter/a", "checkpoint/x")
     manifest = manifest_of(*both(*BUILT_THERE), files)
     assert read_release(canonical_bytes(manifest)) == manifest
     assert manifest.recipe is not None
-    assert manifest.recipe.inputs == (digest_of_listing([("x", digest("checkpoint/x"), 100)]), digest("notes.txt"))
+    assert manifest.recipe.inputs == (digest_of_listing([("x", digest("checkpoint/x"), 100)]),)
     assert manifest.constraints.base_digest == ""
+
+
+def test_a_recipe_of_an_adapter_names_the_base_that_devices_have_by_its_digest() -> None:
+    specialist, plan = FOREIGN_BASE
+    base = both(specialist, plan)[1].base.digest
+    documents = (
+        specialist.replace('folder = "adapter"', 'file = "adapter.gguf"'),
+        plan + OF_ADAPTERS.replace("base.gguf", base),
+    )
+    assert told(*documents) == []
+    manifest = manifest_of(*both(*documents), files_at("specialist.toml", "golden/intake.extract.jsonl", "peft/a"))
+    assert read_release(canonical_bytes(manifest)) == manifest
+    assert manifest.recipe is not None
+    assert (manifest.recipe.makes, manifest.recipe.inputs[0]) == ("adapter", base)
+    assert manifest.constraints.base_digest == base

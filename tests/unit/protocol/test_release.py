@@ -176,7 +176,14 @@ def test_a_recipe_builds_of_files_of_folders_and_of_the_base_that_the_release_br
     listing = digest_of_listing([("a", files[0]["digest"], 100), ("sub/b", files[1]["digest"], 5)])
     assert {listing, BASE, files[2]["digest"]} < inputs_of(manifest.files, manifest.base)
     recipe = {"engine": "trtllm", "form": "folder", "inputs": [listing, BASE], "arguments": {"slots": 4}}
-    assert read_release(written(document | {"recipe": recipe})).recipe is not None
+    made = read_release(written(document | {"recipe": recipe})).recipe
+    assert made is not None
+    assert made.makes == "base"
+    of_adapter = read_release(written(document | {"recipe": recipe | {"makes": "adapter"}})).recipe
+    assert of_adapter is not None
+    assert of_adapter.makes == "adapter"
+    assert "spells out what is left out" in problems_of(written(document | {"recipe": recipe | {"makes": "base"}}))
+    assert "recipe.makes" in problems_of(written(document | {"recipe": recipe | {"makes": "both"}}))
 
 
 def test_a_model_of_twenty_gigabytes_has_room_in_a_manifest() -> None:
