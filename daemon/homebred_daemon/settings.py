@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from homebred_daemon.config_sources import DEFAULT_RUNTIME_DIR, SOCKET_NAME, Key
 from homebred_daemon.core.endpoint_urls import checked_base_url
-from homebred_daemon.settings_of_fleet import FleetSettings, ProbationSettings, Section, TransferSettings
+from homebred_daemon.settings_of_fleet import BuildSettings, FleetSettings, ProbationSettings, Section, TransferSettings
 
 
 def _absolute(path: Path) -> Path:
@@ -398,6 +398,7 @@ class Settings(BaseSettings):
     gateway: GatewaySettings = GatewaySettings()
     fleet: FleetSettings = FleetSettings()
     transfer: TransferSettings = TransferSettings()
+    build: BuildSettings = BuildSettings()
     probation: ProbationSettings = ProbationSettings()
     log: LogSettings = LogSettings()
 

@@ -61,6 +61,12 @@ class TransferSettings(Section):
     )
 
 
+class BuildSettings(Section):
+    """How long this device may build what a release's recipe asks for."""
+
+    longest_min: int = Field(default=240, ge=1, le=10_080, description="One build, in minutes; then it is refused.")
+
+
 class ProbationSettings(Section):
     """How long a release that serves is held against what served before."""
 

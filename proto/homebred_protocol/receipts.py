@@ -1,6 +1,7 @@
 """What a device says became of a release, with its signature: whoever carries it, the fleet can tell whose word it is.
 
-    receipt     canonical JSON: device, specialist, number, digest, result, code, facts, at_s, seq, version
+    receipt     canonical JSON: device, specialist, number, digest, result, code, facts, at_s, seq, version, and built
+                where the device has built something of the release
     signed      canonical JSON of one line: the receipt, the certificate whose key signed it, the signature
 
 The signature is ECDSA over SHA-256 of `to_be_signed`: nothing else that a device signs begins so. A receipt holds
@@ -67,6 +68,8 @@ class Receipt:
     """Why, as a stable word; empty: nothing is to be said."""
     facts: Mapping[str, int] = field(default_factory=dict)
     """What was measured."""
+    built: str = ""
+    """`sha256:…` of what the device had built of it by then, the only form of it that is served; empty: nothing."""
     at_s: int
     """Unix seconds of the device's trusted time."""
     seq: int
@@ -107,6 +110,7 @@ def body_of(receipt: Receipt) -> bytes:
         "seq": receipt.seq,
         "specialist": receipt.specialist,
         "version": VERSION,
+        **({"built": receipt.built} if receipt.built else {}),
     }
     body = canonical(document)
     read_body(body)
@@ -183,7 +187,7 @@ def _fitting(facts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _receipt(said: Any) -> Receipt:
-    if not isinstance(said, dict) or set(said) != _KEYS or said["version"] != VERSION:
+    if not isinstance(said, dict) or set(said) - {"built"} != _KEYS or said["version"] != VERSION:
         raise NotCanonicalError(f"it is no receipt of version {VERSION}")
     facts, is_refusal = said["facts"], said["result"] == _REFUSED
     fits = {
@@ -191,6 +195,7 @@ def _receipt(said: Any) -> Receipt:
         "specialist": isinstance(said["specialist"], str) and 0 < len(said["specialist"]) <= _MAX_NAME,
         "number": _is_whole(said["number"], 0 if is_refusal else 1, MAX_NUMBER),
         "digest": _is_word(_DIGEST, said["digest"]) or (is_refusal and said["digest"] == ""),
+        "built": "built" not in said or _is_word(_DIGEST, said["built"]),
         "result": _is_word(_WORD, said["result"]),
         "code": _is_word(_CODE, said["code"]),
         "facts": isinstance(facts, dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +16,7 @@ from tests.support.recorded_journal import RecordedJournal
 from tests.support.shelves import stored
 from typing_extensions import override
 
+from homebred_daemon.core.builds import Built
 from homebred_daemon.core.compatibility import DeviceFacts, Refusal
 from homebred_daemon.core.deployment import Install, State, Tally
 from homebred_daemon.core.gate import Found, Trial
@@ -26,11 +27,12 @@ from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.core.trust import Lease
 from homebred_daemon.errors import HomebredError, StateError
+from homebred_daemon.ports.building import BuiltForm
 from homebred_daemon.ports.installs import Counted, Declined, InstallStore, ReleaseStore, Step
 from homebred_daemon.services.releases.install_acts import InstallMeans
 from homebred_daemon.services.releases.installing import Installing
 from homebred_protocol.digests import digest_of
-from homebred_protocol.documents.release_values import Constraints, GoldenDemand, Shadow
+from homebred_protocol.documents.release_values import Constraints, GoldenDemand, Recipe, Shadow
 
 T = TypeVar("T")
 DEVICE = "clinic-7"
@@ -119,6 +121,57 @@ class FakeGate:
 
     async def facts(self, engine: str) -> DeviceFacts:
         return self.device
+
+
+def recipe_release(number: int) -> Release:
+    """A release whose adapter is to be built here."""
+    recipe = Recipe(
+        engine="echo", form="file", makes="adapter", inputs=(digest_of(b"base"), digest_of(b"peft")), arguments={}
+    )
+    return replace(release(number), recipe=recipe)
+
+
+@dataclass(slots=True)
+class FakeBuilder:
+    """Fulfils `ports.building.Builder` with words: the same inputs give the same bytes, unless told otherwise."""
+
+    says: str = "built"
+    """What comes out."""
+    builder: str = "homebred 1, echo 1.2.0"
+    refusal: Refusal | None = None
+    """Of the recipe, before anything is built."""
+    failures: list[HomebredError | Refusal] = field(default_factory=list)
+    """What comes of the next builds, the last first."""
+    is_open: asyncio.Event | None = None
+    """Builds end only once it is set; None: at once."""
+    built: list[int] = field(default_factory=list)
+    broken_off: list[int] = field(default_factory=list)
+    discarded: list[int] = field(default_factory=list)
+
+    async def refusal_of(self, recipe: Recipe) -> Refusal | None:
+        return self.refusal
+
+    async def build(self, wanted: Release, inputs: Sequence[Path]) -> BuiltForm | Refusal:
+        self.built.append(wanted.number)
+        if self.is_open is not None:
+            try:
+                await self.is_open.wait()
+            except asyncio.CancelledError:
+                self.broken_off.append(wanted.number)
+                raise
+        if self.failures:
+            failure = self.failures.pop()
+            if isinstance(failure, Refusal):
+                return failure
+            raise failure
+        digest = digest_of(f"{self.says} {wanted.number}".encode())
+        return BuiltForm(path=Path("made"), built=Built(digest=digest, builder=self.builder), took_ms=7)
+
+    async def discard(self, wanted: Release) -> None:
+        self.discarded.append(wanted.number)
+
+    async def keep_only(self, wanted: Collection[Release]) -> None:
+        """There is nothing aside."""
 
 
 @dataclass(slots=True)
@@ -281,7 +334,7 @@ class Device:
         self.installs: InstallStore = installs or self.memory
         self.store = store or MemoryReleaseStore()
         self.files, self.gate, self.receipts = Files(), FakeGate(), Receipts()
-        self.shadow = FakeShadow()
+        self.shadow, self.builder = FakeShadow(), FakeBuilder()
         self.serving = FakeServing(self.store)
         self.orders = FakeOrders(self.clock)
         self.journal = RecordedJournal()
@@ -311,6 +364,7 @@ class Device:
             terms=TERMS,
             signer=self,
             shadow=self.shadow,
+            builder=self.builder,
         )
         self.installing = Installing(means, report_defect=self.defects.append)
         asyncio.get_running_loop().set_default_executor(AtOnce())
@@ -323,6 +377,12 @@ class Device:
         for number in numbers:
             self.store.offers[release(number).digest] = specialist(number, base=base)
             await self.installing.want(release(number, shadow=shadow))
+
+    async def want_built(self, *numbers: int) -> None:
+        """Has releases wanted whose adapters are to be built here."""
+        for number in numbers:
+            self.store.offers[release(number).digest] = specialist(number)
+            await self.installing.want(recipe_release(number))
 
     async def until(self, state: State, number: int) -> Install:
         """The newest install of a release, once it is in a state."""

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from homebred_daemon.core.activation import BY_HAND, Activation, InForce
+from homebred_daemon.core.builds import Built
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.deployment import Event, Install, State, Tally
 from homebred_daemon.core.pairs import Pairs
 from homebred_daemon.core.releases import Release
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.errors import StateError, UnwritableError
+from homebred_daemon.ports.building import BuiltForm
 from homebred_daemon.ports.installs import Counted, Declined, Step
 
 KEPT_REFUSALS = 256
@@ -53,6 +55,7 @@ class MemoryInstallStore:
         now_s: int,
         refusal: Refusal | None = None,
         facts: Mapping[str, int],
+        built: Built | None = None,
     ) -> Install:
         self._write()
         if event is Event.ACTIVATED:
@@ -63,6 +66,7 @@ class MemoryInstallStore:
                     self._keep(other.moved(Event.NEWER, now_s=now_s, reason=told), Event.NEWER, {})
         code, reason = ("", "") if refusal is None else (refusal.code, refusal.sentence)
         moved = install.moved(event, now_s=now_s, code=code, reason=reason)
+        moved = moved if built is None else replace(moved, built=built)
         self._keep(moved, event, facts)
         return moved
 
@@ -151,6 +155,7 @@ class MemoryInstallStore:
             code=install.code,
             reason=install.reason,
             facts=dict(facts),
+            built=install.built.digest,
         )
         self._steps.append(step)
         self._untold.append(step.seq)
@@ -169,6 +174,9 @@ class MemoryReleaseStore:
         """What taking a release's files comes to, by its digest."""
         self.damaged: set[tuple[str, int]] = set()
         self.is_full = False
+        self.to_build: set[tuple[str, int]] = set()
+        """Slots with what a recipe builds of, all of it."""
+        self._built: dict[tuple[str, int], Built] = {}
         self._in_force: dict[str, InForce] = {}
 
     def take(self, folder: Path, release: Release) -> Refusal | None:
@@ -176,9 +184,33 @@ class MemoryReleaseStore:
         offer = self.offers[release.digest]
         if isinstance(offer, Refusal):
             return offer
-        self.slots[release.id, release.number] = replace(offer, release=release.number)
-        self.damaged.discard((release.id, release.number))
+        slot = (release.id, release.number)
+        self.damaged.discard(slot)
+        self._built.pop(slot, None)
+        if release.recipe is not None:
+            self.slots.pop(slot, None)
+            self.to_build.add(slot)
+        else:
+            self.slots[slot] = replace(offer, release=release.number)
         return None
+
+    def inputs(self, release: Release) -> Sequence[Path] | None:
+        slot = (release.id, release.number)
+        return [Path("base"), Path("peft")] if slot in self.to_build and slot not in self.damaged else None
+
+    def take_built(self, release: Release, form: BuiltForm) -> Refusal | None:
+        self._write()
+        offer, slot = self.offers[release.digest], (release.id, release.number)
+        assert not isinstance(offer, Refusal)
+        digest = form.built.digest
+        self.slots[slot] = replace(offer, release=release.number, adapter_digest=digest, built=digest)
+        self._built[slot] = form.built
+        self.to_build.discard(slot)
+        return None
+
+    def built(self, release: Release) -> Built | None:
+        is_there = self.stored(release.id, release.number) is not None
+        return self._built.get((release.id, release.number)) if is_there else None
 
     def stored(self, specialist_id: str, number: int) -> StoredSpecialist | None:
         slot = (specialist_id, number)

@@ -62,6 +62,11 @@ class ActivationFiles:
             return InForce(current=current, last_good=by_hand)
         return InForce(current=current, last_good=last)
 
+    def built(self, specialist_id: str, number: int) -> str:
+        """The one form of a release that may serve, as a record names it; empty: none does. Raises StateError."""
+        records = (self._read(specialist_id, ending) for ending in (_ENDING, _LAST_ENDING))
+        return next((each.built for each in records if each is not None and each.number == number), "")
+
     def activate(self, specialist_id: str, after: InForce) -> None:
         """Puts both in force: what to go back to first. Raises OSError."""
         make_folder(self._folder)

@@ -60,6 +60,17 @@ class BlobStore:
         """Whether a blob is there and every byte of it as it was put in."""
         return self._kept[blob.form].is_intact(blob.digest, progress)
 
+    def fingerprint(self, blob: Blob) -> tuple[tuple[str, int, int, int, int], ...]:
+        """Of each file of a blob what tells whether it was touched: name, inode, size, when written, when changed.
+
+        Whoever writes to a file, or puts another in its place, cannot keep the time of its change (inode(7)).
+        Raises OSError.
+        """
+        path = self.path(blob)
+        files = [path, *sorted(path.rglob("*"))] if blob.form is Form.FOLDER else [path]
+        found = ((str(each), each.lstat()) for each in files)
+        return tuple((name, it.st_ino, it.st_size, it.st_mtime_ns, it.st_ctime_ns) for name, it in found)
+
     def find(self, digest: str, progress: Progress) -> Blob | None:
         """The intact blob of a digest, a file before a folder."""
         blobs = (Blob(form, digest) for form in Form)

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from homebred_daemon.adapters.activation_files import ActivationFiles
@@ -40,6 +41,7 @@ from homebred_daemon.adapters.stored_records import (
     Part,
     Parts,
     fitness_body,
+    needed_blobs,
     parts_files,
     read_parts,
 )
@@ -212,13 +214,21 @@ class ModelStore:
             raise RequestError(f"{source} is a folder, and its manifest says its id", hint="leave --id out")
         return offers.of_folder(source)
 
-    def _take(self, offer: Offer, slot: Slot, progress: Progress, *, is_same: bool) -> None:
-        """Puts an offer into its slot; the writers' lock is held."""
+    def _take(
+        self,
+        offer: Offer,
+        slot: Slot,
+        progress: Progress,
+        *,
+        is_same: bool,
+        further: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> None:
+        """Puts an offer into its slot, with `further` records; the writers' lock is held."""
         try:
             for part in offer.parts:
                 self._keep(part, progress)
             if not is_same:
-                self._place(offer, slot)
+                self._place(slot, {**offer.folder.files, **parts_files(self._parts_of(offer)), **further})
         except BaseException:
             self._remove_leftovers()
             raise
@@ -257,16 +267,18 @@ class ModelStore:
             raise RequestError(f"{part.blob.digest} was just removed from the store", hint="add its files again")
         return Part(blob=part.blob, size_bytes=size_bytes)
 
-    def _place(self, offer: Offer, slot: Slot) -> None:
-        """Puts the folder in place with one rename; an older one of its name steps aside first."""
-        target = self._reader.folder_of(slot)
-        old = self._specialists / f"{_REPLACED_PREFIX}{target.name}"
-        parts = Parts(
+    def _parts_of(self, offer: Offer) -> Parts:
+        return Parts(
             base=self._kept(offer.base),
             figures=offer.figures,
             adapter=None if offer.adapter is None else self._kept(offer.adapter),
         )
-        new = self._written_aside({**offer.folder.files, **parts_files(parts)})
+
+    def _place(self, slot: Slot, files: Mapping[str, bytes]) -> None:
+        """Puts a slot's folder in place with one rename; an older one of its name steps aside first."""
+        target = self._reader.folder_of(slot)
+        old = self._specialists / f"{_REPLACED_PREFIX}{target.name}"
+        new = self._written_aside(files)
         if target.exists():
             target.rename(old)
         new.rename(target)
@@ -314,7 +326,7 @@ class ModelStore:
         """Bytes freed. Nothing is removed while a damaged specialist might need it."""
         try:
             folders = map(self._reader.folder_of, self._reader.slots())
-            needed = {blob for folder in folders for blob in read_parts(folder).blobs}
+            needed = {blob for folder in folders for blob in needed_blobs(folder)}
         except StateError:
             return 0
         return self._blobs.remove_all_but(needed)

@@ -36,6 +36,7 @@ class ReceiptSigning:
             device=identity.membership.device_id,
             code=step.code,
             facts=step.facts,
+            built=step.built,
             at_s=step.at_s,
             seq=step.seq,
         )

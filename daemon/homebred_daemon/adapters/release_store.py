@@ -6,22 +6,33 @@ Every byte that goes in was held against its signed digest. It decides nothing: 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from typing_extensions import override
 
 from homebred_daemon.adapters.blob_files import digest_of_file
 from homebred_daemon.adapters.model_store import ModelStore
+from homebred_daemon.adapters.recipe_slots import holds, offered_to_build, put_together, signed_digest
 from homebred_daemon.adapters.specialist_folder import read_folder
 from homebred_daemon.adapters.specialist_offer import Offer, OfferReader
+from homebred_daemon.adapters.stored_records import (
+    BUILT_NAME,
+    RECIPE_NAME,
+    built_body,
+    read_built,
+    read_to_build,
+    to_build_body,
+)
 from homebred_daemon.core.activation import BY_HAND, InForce, Slot
+from homebred_daemon.core.builds import Built
 from homebred_daemon.core.compatibility import Refusal, refusal_of_base
 from homebred_daemon.core.measurements import Measurement
 from homebred_daemon.core.releases import Release
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.errors import HomebredError, RequestError, StateError
-from homebred_protocol.digests import digest_of_listing
+from homebred_daemon.ports.building import BuiltForm
+from homebred_protocol.documents.release_values import Recipe
 from homebred_protocol.documents.specialist import Source, SpecialistManifest
 
 DAMAGED = "damaged"
@@ -39,21 +50,94 @@ class ReleaseStore(ModelStore):
 
     def take(self, folder: Path, release: Release) -> Refusal | None:
         """As the port says; what a kill leaves is taken out at the next opening, and the folder stays as it is."""
+        if release.recipe is not None:
+            return self._take_to_build(folder, release, release.recipe)
         slot = Slot(id=release.id, number=release.number)
         with self._failing_as_state_error():
             refusal = _damage_of_loose_files(folder, release)
             if refusal is not None:
                 return refusal
-            try:
-                offers = OfferReader(self._blobs, memory_budget_bytes=self._memory_budget_bytes, progress=_unheard)
-                offer = offers.of_folder(folder)
-            except RequestError as error:
-                return Refusal(code="unfit", sentence=error.message)
+            offer = self._offered(folder)
+            if isinstance(offer, Refusal):
+                return offer
             refusal = _difference(offer, release)
             if refusal is None:
                 with self._writing():
                     self._take(offer, slot, _unheard, is_same=self._holds(offer, slot))
         return refusal
+
+    def _offered(self, folder: Path) -> Offer | Refusal:
+        """What a folder offers, as far as it can be used."""
+        try:
+            offers = OfferReader(self._blobs, memory_budget_bytes=self._memory_budget_bytes, progress=_unheard)
+            return offers.of_folder(folder)
+        except RequestError as error:
+            return Refusal(code="unfit", sentence=error.message)
+
+    def _take_to_build(self, folder: Path, release: Release, recipe: Recipe) -> Refusal | None:
+        """Takes what a recipe builds of; the slot is whole once what comes out is there as well."""
+        slot = Slot(id=release.id, number=release.number)
+        with self._failing_as_state_error():
+            refusal = _damage_of(folder, release, release.digests)
+            if refusal is not None:
+                return refusal
+            try:
+                read = read_folder(folder)
+            except RequestError as error:
+                return Refusal(code="unfit", sentence=error.message)
+            parts = offered_to_build(folder, release, recipe, read.manifest, self._blobs)
+            refusal = _contradiction(read.manifest, release) or (parts if isinstance(parts, Refusal) else None)
+            if refusal is not None or isinstance(parts, Refusal):
+                return refusal
+            with self._writing():
+                try:
+                    for part in parts.all:
+                        self._keep(part, _unheard)
+                    files = {**read.files, RECIPE_NAME: to_build_body(parts.kept(self._kept))}
+                    if not holds(self._reader.folder_of(slot), files):
+                        self._place(slot, files)
+                except BaseException:
+                    self._remove_leftovers()
+                    raise
+                self._remove_unneeded_blobs()
+        return None
+
+    def inputs(self, release: Release) -> Sequence[Path] | None:
+        """As the port says."""
+        folder = self._reader.folder_of(Slot(id=release.id, number=release.number))
+        with self._failing_as_state_error():
+            try:
+                to_build = read_to_build(folder)
+            except StateError:
+                return None
+            if to_build is None or not all(self._blobs.is_intact(blob, _unheard) for blob in to_build.blobs):
+                return None
+            return [self._blobs.path(part.blob) for part in to_build.inputs]
+
+    def take_built(self, release: Release, form: BuiltForm) -> Refusal | None:
+        """As the port says; what is built stands in a folder of its own, in which it is put together."""
+        slot = Slot(id=release.id, number=release.number)
+        folder = self._reader.folder_of(slot)
+        with self._failing_as_state_error():
+            to_build = read_to_build(folder)
+            if to_build is None or release.recipe is None:
+                raise StateError(f"release {release.number} of {release.id} is not one that is being built")
+            whole = put_together(folder, release.recipe, to_build, form.path, self._blobs)
+            offer = self._offered(whole)
+            if isinstance(offer, Refusal):
+                return offer
+            if form.built.digest not in {part.blob.digest for part in offer.parts}:
+                raise StateError(f"what was built of {release.id} has changed", hint="nothing: it is built again")
+            with self._writing():
+                self._take(offer, slot, _unheard, is_same=False, further={BUILT_NAME: built_body(form.built)})
+        return None
+
+    def built(self, release: Release) -> Built | None:
+        """As the port says."""
+        if self.stored(release.id, release.number) is None:
+            return None
+        found = read_built(self._reader.folder_of(Slot(id=release.id, number=release.number)))
+        return found if found.digest else None
 
     def stored(self, specialist_id: str, number: int) -> StoredSpecialist | None:
         """As the port says; sizes are compared, not bytes."""
@@ -170,18 +254,6 @@ def _difference(offer: Offer, release: Release) -> Refusal | None:
     if manifest.adapter is not None and offer.adapter is not None:
         parts.append((manifest.adapter, offer.adapter))
     for source, part in parts:
-        if part.blob.digest != (source.digest or _signed(source, release)):
+        if part.blob.digest != (source.digest or signed_digest(source, release)):
             return Refusal(code=DAMAGED, sentence=f"{source.file or source.folder} is not what was signed")
     return refusal_of_base(release.constraints, offer.base.blob.digest)
-
-
-def _signed(source: Source, release: Release) -> str:
-    """The digest of a part as the release's files give it."""
-    if source.file:
-        return release.digests.get(source.file, "")
-    below = f"{source.folder}/"
-    return digest_of_listing(
-        (file.path.removeprefix(below), file.digest, file.length)
-        for file in release.files
-        if file.path.startswith(below)
-    )

@@ -12,7 +12,7 @@ from homebred_daemon.adapters.activation_files import ActivationFiles
 from homebred_daemon.adapters.blob_names import Progress
 from homebred_daemon.adapters.blob_store import Blob, BlobStore
 from homebred_daemon.adapters.specialist_folder import MANIFEST_NAME, read_manifest
-from homebred_daemon.adapters.stored_records import Part, read_fitness, read_parts
+from homebred_daemon.adapters.stored_records import Part, Parts, read_built, read_fitness, read_parts
 from homebred_daemon.core.activation import BY_HAND, Slot, read_slot
 from homebred_daemon.core.measurements import Measurement
 from homebred_daemon.core.shelf import StoredSpecialist
@@ -27,6 +27,8 @@ class SpecialistReader:
         self._specialists = specialists
         self._active = active
         self._blobs = blobs
+        self._whole: dict[Blob, object] = {}
+        """Fingerprints of blobs that were built here, of which every byte was found whole."""
 
     def slots(self) -> list[Slot]:
         """Of all whose folders are there, damaged ones among them."""
@@ -58,7 +60,8 @@ class SpecialistReader:
         if manifest.id != slot.id:
             raise RequestError(f"{folder} holds the manifest of {manifest.id!r}")
         parts = read_parts(folder)
-        base, adapter = parts.base, parts.adapter
+        base, adapter, built = parts.base, parts.adapter, read_built(folder).digest
+        looks = self._looks_at_built(slot, parts, built, is_intact)
         if (adapter is None) != (manifest.adapter is None):
             raise RequestError(f"{folder} holds another adapter than its manifest names")
         adapter_digest = "" if adapter is None else adapter.blob.digest
@@ -68,17 +71,18 @@ class SpecialistReader:
             base_digest=base.blob.digest,
             base_bytes=base.size_bytes,
             base_path=str(self._blobs.path(base.blob)),
-            base_is_intact=is_intact(base),
+            base_is_intact=looks(base),
             kv_bytes_per_token=parts.figures.kv_bytes_per_token,
             trained_context=parts.figures.trained_context,
             gpu_architecture=parts.figures.gpu_architecture,
             adapter_digest=adapter_digest,
             adapter_bytes=0 if adapter is None else adapter.size_bytes,
             adapter_path="" if adapter is None else str(self._blobs.path(adapter.blob)),
-            adapter_is_intact=adapter is None or is_intact(adapter),
+            adapter_is_intact=adapter is None or looks(adapter),
             measurements=measured,
             note=note,
             release=slot.number,
+            built=built,
         )
 
     def has_its_size(self, part: Part) -> bool:
@@ -95,6 +99,33 @@ class SpecialistReader:
             return is_whole[part.blob]
 
         return look
+
+    def _looks_at_built(
+        self, slot: Slot, parts: Parts, built: str, is_intact: Callable[[Part], bool]
+    ) -> Callable[[Part], bool]:
+        """As `is_intact`, and of what was built here every byte: nobody signed it, so that its digest alone holds it.
+
+        Where an activation record names another form of the release than is there, nothing is intact.
+        """
+        named = self._active.built(slot.id, slot.number) if slot.number != BY_HAND else ""
+        if not built and not named:
+            return is_intact
+        if named not in {"", built} or built not in {blob.digest for blob in parts.blobs}:
+            return lambda _: False
+        return lambda part: is_intact(part) and (part.blob.digest != built or self._is_whole(part.blob))
+
+    def _is_whole(self, blob: Blob) -> bool:
+        """Whether every byte is as it was built; read again only where the disk's own times say that it was touched."""
+        try:
+            fingerprint = self._blobs.fingerprint(blob)
+        except OSError:
+            return False
+        if self._whole.get(blob) != fingerprint:
+            self._whole.pop(blob, None)
+            if not self._blobs.is_intact(blob, lambda *_: None):
+                return False
+            self._whole[blob] = fingerprint
+        return True
 
 
 def _fitness(

@@ -1,5 +1,7 @@
 """What the model store writes beside a specialist: base.json and adapter.json (which blobs), fitness.json (measured).
 
+Of a release that is built here recipe.json names the blobs that go into the build, until built.json says what came out.
+
 It knows the files' form; when they are written is the store's affair.
 """
 
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from homebred_daemon.adapters.blob_store import Blob, Form
+from homebred_daemon.core.builds import NOT_BUILT, Built
 from homebred_daemon.core.measurements import Measurement, measurements_record, read_measurements
 from homebred_daemon.errors import StateError
 from homebred_protocol.documents.fields import DocumentError
@@ -20,6 +23,8 @@ from homebred_protocol.documents.fields import DocumentError
 BASE_NAME = "base.json"
 ADAPTER_NAME = "adapter.json"
 FITNESS_NAME = "fitness.json"
+BUILT_NAME = "built.json"
+RECIPE_NAME = "recipe.json"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -104,6 +109,62 @@ def _part(path: Path, record: Mapping[str, Any]) -> Part:
     if not (is_named and isinstance(size_bytes, int)):
         raise StateError(f"{path} names nothing that the store could hold")
     return Part(blob=Blob(Form(form), str(digest)), size_bytes=size_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToBuild:
+    """What a stored specialist that is not built yet is kept with."""
+
+    inputs: tuple[Part, ...]
+    """What its recipe builds of, in order."""
+    beside: Part | None
+    """An adapter that was brought for a base that is built; None: there is none."""
+
+    @property
+    def blobs(self) -> tuple[Blob, ...]:
+        """Those that it needs."""
+        return tuple(part.blob for part in (*self.inputs, *filter(None, [self.beside])))
+
+
+def to_build_body(to_build: ToBuild) -> bytes:
+    """The content of recipe.json."""
+    beside = {} if to_build.beside is None else {"beside": _part_record(to_build.beside)}
+    return _json_body({"inputs": [_part_record(part) for part in to_build.inputs], **beside})
+
+
+def read_to_build(folder: Path) -> ToBuild | None:
+    """What a stored specialist's recipe.json says; None: it is not to be built. Raises StateError."""
+    path = folder / RECIPE_NAME
+    if not path.exists():
+        return None
+    record = _record(path)
+    inputs, beside = record.get("inputs"), record.get("beside")
+    if not isinstance(inputs, list) or not all(isinstance(each, dict) for each in [*inputs, beside or {}]):
+        raise StateError(f"{path} names nothing that the store could hold")
+    return ToBuild(inputs=tuple(_part(path, each) for each in inputs), beside=_part(path, beside) if beside else None)
+
+
+def needed_blobs(folder: Path) -> tuple[Blob, ...]:
+    """What a stored specialist runs with, or is built of. Raises StateError."""
+    to_build = read_to_build(folder)
+    return read_parts(folder).blobs if to_build is None else to_build.blobs
+
+
+def built_body(built: Built) -> bytes:
+    """The content of built.json."""
+    return _json_body({"digest": built.digest, "builder": built.builder})
+
+
+def read_built(folder: Path) -> Built:
+    """What a stored specialist's built.json says was built; NOT_BUILT: nothing was. Raises StateError."""
+    path = folder / BUILT_NAME
+    if not path.exists():
+        return NOT_BUILT
+    record = _record(path)
+    digest, builder = record.get("digest"), record.get("builder")
+    if not (isinstance(digest, str) and _DIGEST.fullmatch(digest) and isinstance(builder, str)):
+        raise StateError(f"{path} names nothing that was built")
+    return Built(digest=digest, builder=builder)
 
 
 def fitness_body(measurements: Mapping[str, Measurement]) -> bytes:

@@ -228,7 +228,7 @@ async def _spawn(settings: WorkerSettings, folder: Path) -> asyncio.SubprocessTr
         # Its own session: a Ctrl-C in the daemon's terminal must not end the worker before the daemon says so.
         # Standard input stays open and silent; its end tells the worker that the daemon is gone.
         transport, _ = await asyncio.get_running_loop().subprocess_exec(
-            _Output, *command, cwd=folder, env=_environment(folder, settings.environment), start_new_session=True
+            _Output, *command, cwd=folder, env=environment_of(folder, settings.environment), start_new_session=True
         )
     except OSError as error:
         raise EngineFailedError(
@@ -270,6 +270,11 @@ def _furnish(folder: Path) -> None:
             f"{folder} is too long: a Unix socket's path holds {_MAX_SOCKET_PATH_BYTES} bytes.",
             hint="Choose a shorter runtime_dir.",
         )
+    link_packages(folder)
+
+
+def link_packages(folder: Path) -> None:
+    """Makes `python/` in a folder, with the two packages that an engine's interpreter gets of ours. Raises OSError."""
     packages = folder / "python"
     packages.mkdir()
     for package in (homebred_engines, homebred_protocol):
@@ -277,7 +282,8 @@ def _furnish(folder: Path) -> None:
         (packages / source.name).symlink_to(source)
 
 
-def _environment(folder: Path, further: Mapping[str, str]) -> dict[str, str]:
+def environment_of(folder: Path, further: Mapping[str, str]) -> dict[str, str]:
+    """What a child sees that runs from such a folder: never the daemon's own settings, keys or proxies."""
     inherited = {
         name: value for name, value in os.environ.items() if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
     }

@@ -15,7 +15,9 @@ from pathlib import Path
 
 from homebred_daemon.adapters import last_resort
 from homebred_daemon.adapters.blob_store import Blob, BlobStore, Form
+from homebred_daemon.adapters.build_process import BuildBounds
 from homebred_daemon.adapters.carried_folder import open_carried
+from homebred_daemon.adapters.device_memory import available_ram_bytes
 from homebred_daemon.adapters.document_folder import FleetDocumentFolder
 from homebred_daemon.adapters.engine_facts import EngineFacts
 from homebred_daemon.adapters.engine_launcher import ProcessLauncher
@@ -23,6 +25,7 @@ from homebred_daemon.adapters.fleet_https import ControllerHttps
 from homebred_daemon.adapters.identity_files import IdentityFiles
 from homebred_daemon.adapters.logs import StructuredJournal
 from homebred_daemon.adapters.receipt_signing import ReceiptSigning
+from homebred_daemon.adapters.recipe_builder import BuilderMeans, RecipeBuilder
 from homebred_daemon.adapters.release_assembly import AssemblyFolder
 from homebred_daemon.adapters.release_store import ReleaseStore
 from homebred_daemon.adapters.specialist_folder import read_golden_file
@@ -63,7 +66,7 @@ from homebred_daemon.settings_of_fleet import ProbationSettings
 
 INSTALLS_NAME = "installs.sqlite"
 MODELS, MANIFESTS = "models", "manifests"
-HOUR_S, MEGABYTE = 3600, 1_000_000
+HOUR_S, MINUTE_S, MEGABYTE = 3600, 60, 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,13 +211,26 @@ def _install_means(
         load_timeout_s=engine.load_timeout_s,
         concurrency=1,
     )
+    facts = EngineFacts(engine.python, memory_bytes=memory_bytes)
     gate = ReleaseGate(
         GateMeans(
             bench=bench,
             read_golden=read_golden_file,
             keep=store.record_release_fitness,
-            facts=EngineFacts(engine.python, memory_bytes=memory_bytes).of,
+            facts=facts.of,
         )
+    )
+    builder = RecipeBuilder(
+        settings.paths.state_dir / MODELS / "building",
+        BuilderMeans(
+            python=engine.python,
+            facts=facts.of,
+            bounds=BuildBounds(
+                longest_s=settings.build.longest_min * MINUTE_S,
+                memory_bytes=memory_bytes or available_ram_bytes(),
+                reserve_bytes=settings.transfer.reserve_mb * MEGABYTE,
+            ),
+        ),
     )
     return InstallMeans(
         files=files,
@@ -228,6 +244,7 @@ def _install_means(
         journal=around.journal,
         terms=_terms(settings.probation),
         shadow=followed.answering.shadowed(followed.pool.guest, context_tokens=engine.context_tokens),
+        builder=builder,
     )
 
 

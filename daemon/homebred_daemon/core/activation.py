@@ -57,6 +57,8 @@ class Activation:
     """Of the lease that it was activated under (I8)."""
     is_good: bool = True
     """Whether it has stood its probation; what came by hand has no need to."""
+    built: str = ""
+    """`sha256:` of what this device built of it and its gate measured: no other form of it serves; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,8 @@ class InForce:
 
 def activation_record(activation: Activation) -> Record:
     """An activation as a JSON value."""
-    return {"version": 1, **asdict(activation)}
+    record = {"version": 1, **asdict(activation)}
+    return record if activation.built else {key: value for key, value in record.items() if key != "built"}
 
 
 def read_activation(document: object) -> Activation:
@@ -105,15 +108,17 @@ def read_activation(document: object) -> Activation:
     fields = Fields(document)
     if fields.integer("version", required=True) not in (None, 1):
         fields.complain(("version",), "is not known", "read it with the homebred that wrote it")
-    digest = fields.text("digest", required=True)
-    if digest is not None and _DIGEST.fullmatch(digest) is None:
-        fields.complain(("digest",), f"is {digest!r}", "write sha256: and 64 hexadecimal digits in lower case")
+    digest, built = fields.text("digest", required=True), fields.text("built")
+    for key, found in (("digest", digest), ("built", built)):
+        if found is not None and _DIGEST.fullmatch(found) is None:
+            fields.complain((key,), f"is {found!r}", "write sha256: and 64 hexadecimal digits in lower case")
     activation = Activation(
         number=fields.integer("number", low=1, required=True) or BY_HAND,
         digest=digest or "",
         activated_at_s=fields.integer("activated_at_s", required=True) or 0,
         lease_expires_at_s=fields.integer("lease_expires_at_s", required=True) or 0,
         is_good=bool(fields.boolean("is_good", default=False)),
+        built=built or "",
     )
     fields.finish()
     if fields.problems:

@@ -1,8 +1,8 @@
 """Whether a release fits this device: its signed constraints against what the device says of itself.
 
 A first no, from words alone, before a byte is fetched, and once more when all bytes are here: an engine may have been
-upgraded meanwhile. What only the files tell (whether the base has the adapter's shape, whether it fits into memory) the
-model store finds when it takes them.
+upgraded meanwhile. Whether its recipe can be followed here says whoever builds (`ports.building`); what only the files
+tell (whether the base has the adapter's shape, whether it fits into memory) the model store finds when it takes them.
 """
 
 from __future__ import annotations
@@ -41,11 +41,6 @@ def refusal_of(release: Release, facts: DeviceFacts) -> Refusal | None:
     """Why the release does not fit this device; None: nothing in its constraints speaks against it."""
     wanted = release.constraints
     for code, is_met, sentence in (
-        (
-            "recipe_unknown",
-            not release.built_by,
-            f"a device is to build it by a recipe of {release.built_by}, and this version builds nothing",
-        ),
         ("engine_missing", wanted.engine in facts.engines, f"it needs the engine {wanted.engine}"),
         (
             "engine_version",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
+from homebred_daemon.core.builds import NOT_BUILT, Built
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.pairs import NONE_YET, Pairs
 from homebred_daemon.core.releases import Release
@@ -28,6 +29,7 @@ class State(StrEnum):
     DOWNLOADING = "downloading"
     VERIFYING = "verifying"
     CHECKING = "checking"
+    BUILDING = "building"
     GATING = "gating"
     SHADOWING = "shadowing"
     ACTIVATING = "activating"
@@ -48,6 +50,9 @@ class Event(StrEnum):
     DAMAGED = "damaged"
     """What was there whole is not: it is fetched again."""
     FITS = "fits"
+    FITS_TO_BUILD = "fits_to_build"
+    """It fits once what its recipe makes is there."""
+    BUILT = "built"
     PASSED = "passed"
     PASSED_TO_SHADOW = "passed_to_shadow"
     """It has passed its gate, and asks to be compared beside what serves."""
@@ -85,7 +90,11 @@ TABLE: Mapping[State, Phase] = MappingProxyType({
                               then={Event.VERIFIED: State.CHECKING, Event.DAMAGED: State.DOWNLOADING,
                                     Event.REFUSAL: State.REFUSED, **_GIVEN_UP}),
     State.CHECKING:     Phase(act="hold its constraints against this device",    kept="its slot in the store",
-                              then={Event.FITS: State.GATING, Event.DAMAGED: State.DOWNLOADING,
+                              then={Event.FITS: State.GATING, Event.FITS_TO_BUILD: State.BUILDING,
+                                    Event.DAMAGED: State.DOWNLOADING,
+                                    Event.REFUSAL: State.REFUSED, **_GIVEN_UP}),
+    State.BUILDING:     Phase(act="build what its recipe makes",                 kept="what it is built of, its slot",
+                              then={Event.BUILT: State.GATING, Event.DAMAGED: State.DOWNLOADING,
                                     Event.REFUSAL: State.REFUSED, **_GIVEN_UP}),
     State.GATING:       Phase(act="measure it on its golden sets",               kept="its slot in the store",
                               then={Event.PASSED: State.ACTIVATING, Event.PASSED_TO_SHADOW: State.SHADOWING,
@@ -149,6 +158,8 @@ class Install:
     """Why it is where it is, or what it waits for."""
     reason: str = ""
     """The same for people."""
+    built: Built = NOT_BUILT
+    """What its recipe made here, the last time; only that is served."""
     pairs: Pairs = NONE_YET
     """Of its answers and those of what serves to the same tasks."""
     counted: Tally = Tally()

@@ -18,6 +18,7 @@ def receipt_of(
     device: str,
     code: str,
     facts: Mapping[str, int],
+    built: str,
     at_s: int,
     seq: int,
 ) -> Receipt | None:
@@ -30,6 +31,7 @@ def receipt_of(
         device: whose word it is.
         code: why, where that is to be said.
         facts: what was measured.
+        built: `sha256:` of what this device had built of it by then; empty: nothing.
         at_s: trusted Unix seconds.
         seq: the step's number on this device.
     """
@@ -44,6 +46,7 @@ def receipt_of(
         result=word,
         code=_said(code),
         facts=facts,
+        built=built,
         at_s=_bounded(at_s),
         seq=seq,
     )

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from homebred_protocol.documents.fields import DocumentError, Fields
-from homebred_protocol.documents.release_values import Constraints, GoldenDemand, ReleaseManifest, Shadow
+from homebred_protocol.documents.release_parts import arguments_of, engine_of, form_of, makes_of
+from homebred_protocol.documents.release_values import Constraints, GoldenDemand, Recipe, ReleaseManifest, Shadow
 
 Record = dict[str, Any]
 
@@ -50,8 +51,8 @@ class Release:
     """What its engine's process may take on the gate; 0: no bound."""
     shadow: Shadow | None = None
     """How it is compared with what serves, on this device's own tasks; None: it is not."""
-    built_by: str = ""
-    """Engine whose recipe is to make its base here; empty: all that serves is among its files, or here already."""
+    recipe: Recipe | None = None
+    """What makes its base or its adapter here; None: all that serves is among its files, or here already."""
     digests: Mapping[str, str] = field(init=False, repr=False, compare=False)
     """Digest by path."""
 
@@ -77,7 +78,7 @@ def release_of(manifest: ReleaseManifest, target: str, digest: str) -> Release:
         golden=manifest.gate.golden,
         maximum_memory_bytes=manifest.gate.maximum_memory_bytes,
         shadow=manifest.gate.shadow,
-        built_by="" if manifest.recipe is None else manifest.recipe.engine,
+        recipe=manifest.recipe,
     )
 
 
@@ -94,7 +95,7 @@ def release_record(release: Release) -> Record:
         "constraints": {name: getattr(constraints, name) for name in _CONSTRAINTS},
         "golden": [{name: getattr(each, name) for name in _GOLDEN} for each in golden],
         "maximum_memory_bytes": release.maximum_memory_bytes,
-        **({"built_by": release.built_by} if release.built_by else {}),
+        **({} if release.recipe is None else {"recipe": _recipe_record(release.recipe)}),
         **({} if release.shadow is None else {"shadow": {name: getattr(release.shadow, name) for name in _SHADOW}}),
     }
 
@@ -106,7 +107,7 @@ def read_release(document: object) -> Release:
         DocumentError: it is none.
     """
     fields = Fields(document)
-    constraints, shadow = fields.table("constraints"), fields.table("shadow")
+    constraints, shadow, recipe = fields.table("constraints"), fields.table("shadow"), fields.table("recipe")
     release = Release(
         id=fields.text("id", required=True) or "",
         number=fields.integer("number", required=True) or 0,
@@ -118,7 +119,7 @@ def read_release(document: object) -> Release:
         golden=tuple(_golden(entry) for entry in fields.listed("golden")),
         maximum_memory_bytes=fields.integer("maximum_memory_bytes", 0) or 0,
         shadow=None if shadow is None else _shadow(shadow),
-        built_by=fields.text("built_by", "") or "",
+        recipe=None if recipe is None else _recipe(recipe),
     )
     fields.finish()
     if fields.problems:
@@ -155,6 +156,28 @@ def _shadow(fields: Fields) -> Shadow:
     shadow = Shadow(**{name: fields.integer(name, required=True) or 0 for name in _SHADOW})
     fields.finish()
     return shadow
+
+
+def _recipe_record(recipe: Recipe) -> Record:
+    return {
+        "engine": recipe.engine,
+        "makes": recipe.makes,
+        "form": recipe.form,
+        "inputs": list(recipe.inputs),
+        "arguments": dict(recipe.arguments),
+    }
+
+
+def _recipe(fields: Fields) -> Recipe:
+    recipe = Recipe(
+        engine=engine_of(fields),
+        form=form_of(fields),
+        inputs=fields.texts("inputs"),
+        arguments=arguments_of(fields),
+        makes=makes_of(fields),
+    )
+    fields.finish()
+    return recipe
 
 
 def _golden(fields: Fields) -> GoldenDemand:

@@ -49,6 +49,8 @@ class StoredSpecialist:
     """What a person should know of its files, such as a fitness that cannot be read; empty: nothing."""
     release: int = 0
     """Number of the release that brought it; 0: it was put in by hand."""
+    built: str = ""
+    """`sha256:` of its base or its adapter, where this device built that by the release's recipe; empty: it did not."""
 
     @property
     def version(self) -> str:

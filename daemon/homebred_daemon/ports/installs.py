@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from homebred_daemon.core.activation import InForce
+from homebred_daemon.core.builds import Built
 from homebred_daemon.core.compatibility import DeviceFacts, Refusal
 from homebred_daemon.core.deployment import Event, Install, State, Tally
 from homebred_daemon.core.gate import Trial
@@ -16,6 +17,7 @@ from homebred_daemon.core.releases import Release
 from homebred_daemon.core.shelf import StoredSpecialist
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.core.trust import Lease
+from homebred_daemon.ports.building import BuiltForm
 
 
 class ReleaseFiles(Protocol):
@@ -54,7 +56,26 @@ class ReleaseStore(Protocol):
         ...
 
     def stored(self, specialist_id: str, number: int) -> StoredSpecialist | None:
-        """What is in a slot, if it is whole. Raises StateError."""
+        """What is in a slot, if it is whole; of what was built here every byte is looked at. Raises StateError."""
+        ...
+
+    def inputs(self, release: Release) -> Sequence[Path] | None:
+        """What its recipe builds of, in order, every byte held against its signed digest; None: not all is there.
+
+        Raises StateError.
+        """
+        ...
+
+    def take_built(self, release: Release, form: BuiltForm) -> Refusal | None:
+        """Takes what was built into the release's slot, which is then whole; what it was built of leaves. None: done.
+
+        Raises:
+            StateError: the store cannot be written; it is as it was.
+        """
+        ...
+
+    def built(self, release: Release) -> Built | None:
+        """What was built and is there, every byte of it; None: nothing, or it is damaged. Raises StateError."""
         ...
 
     def golden_paths(self, release: Release) -> Mapping[str, Path]:
@@ -151,6 +172,8 @@ class Step:
     code: str = ""
     reason: str = ""
     facts: Mapping[str, int] = field(default_factory=dict)
+    built: str = ""
+    """`sha256:` of what had been built of the release by then; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,9 +225,16 @@ class InstallStore(Protocol):
         ...
 
     def move(
-        self, install: Install, event: Event, *, now_s: int, refusal: Refusal | None = None, facts: Mapping[str, int]
+        self,
+        install: Install,
+        event: Event,
+        *,
+        now_s: int,
+        refusal: Refusal | None = None,
+        facts: Mapping[str, int],
+        built: Built | None = None,
     ) -> Install:
-        """Keeps the state that an event leads to, with the step.
+        """Keeps the state that an event leads to, with the step, and what was `built`, if something was.
 
         Where a release is activated, another one of its specialist in probation is superseded by the same commit.
         """

@@ -56,7 +56,7 @@ class RecipePlan:
     form: str
     """What comes out: `file` or `folder`."""
     inputs: tuple[str, ...]
-    """Files and folders beside, by name, or the base by the digest that `specialist.toml` says; in the build's order."""
+    """Files and folders beside, by name, or the base by the digest that `specialist.toml` says; in order."""
     arguments: Mapping[str, str | int]
     makes: str = MAKES[0]
     """What of the specialist comes out: its base or its adapter."""

@@ -57,6 +57,14 @@ def test_what_was_good_is_gone_back_to_and_what_was_not_is_not() -> None:
     assert not InForce().serves(BY_HAND)
 
 
+def test_what_was_built_is_named_by_a_record_and_one_of_before_reads_as_it_was_written() -> None:
+    built = replace(ONE, built="sha256:" + "b" * 64)
+    assert read_activation(activation_record(built)) == built
+    assert "built" not in activation_record(ONE)
+    with pytest.raises(DocumentError, match="built"):
+        read_activation(activation_record(built) | {"built": "sha256:b"})
+
+
 def test_what_came_by_hand_is_good() -> None:
     by_hand = InForce(current=Activation(number=BY_HAND))
     assert by_hand.activated(TWO).moved_back() == by_hand

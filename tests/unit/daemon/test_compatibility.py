@@ -35,12 +35,6 @@ def test_each_constraint_speaks_for_itself(constraints: Constraints, code: str) 
     assert code_of(constraints) == code
 
 
-def test_what_a_device_would_have_to_build_is_refused_whatever_else_fits() -> None:
-    refusal = refusal_of(replace(release(1), built_by="llamacpp"), FACTS)
-    assert refusal is not None
-    assert refusal.code == "recipe_unknown"
-
-
 @pytest.mark.parametrize(
     ("found", "wanted", "fits"),
     [

@@ -63,6 +63,13 @@ def test_only_activation_leads_to_probation_and_nothing_serves_without_having_pa
     assert to_shadowing == {(State.GATING, Event.PASSED_TO_SHADOW)}
 
 
+def test_what_is_built_is_measured_before_it_can_go_on() -> None:
+    to_building = {(s, e) for s, phase in TABLE.items() for e, to in phase.then.items() if to is State.BUILDING}
+    assert to_building == {(State.CHECKING, Event.FITS_TO_BUILD)}
+    assert TABLE[State.BUILDING].then[Event.BUILT] is State.GATING
+    assert State.BUILDING in ON_ITS_WAY
+
+
 def test_every_state_can_come_to_an_end() -> None:
     reach = set(ENDED)
     while more := {s for s, phase in TABLE.items() if s not in reach and reach & set(phase.then.values())}:

@@ -9,12 +9,21 @@ from homebred_daemon.core.trust_refusals import Reason
 from homebred_protocol.receipts import LATEST_S, Receipt, body_of
 
 NOW_S = 1_796_000_000
+BUILT = "sha256:" + "cd" * 32
 STEPS = [(None, State.DOWNLOADING), *((event, to) for phase in TABLE.values() for event, to in phase.then.items())]
 
 
 def receipt(event: Event | None, state: State, *, code: str = "", at_s: int = NOW_S) -> Receipt | None:
     return receipt_of(
-        release(7), event, state, device="kiosk-1", code=code, facts={"memory_bytes": 5}, at_s=at_s, seq=12
+        release(7),
+        event,
+        state,
+        device="kiosk-1",
+        code=code,
+        facts={"memory_bytes": 5},
+        built=BUILT,
+        at_s=at_s,
+        seq=12,
     )
 
 
@@ -26,6 +35,7 @@ def test_a_passed_gate_is_told_with_what_it_measured() -> None:
         digest=release(7).digest,
         result="gate_passed",
         facts={"memory_bytes": 5},
+        built=BUILT,
         at_s=NOW_S,
         seq=12,
     )

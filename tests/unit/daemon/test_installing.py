@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import replace
 from typing import Any
 
 from tests.support.install_stage import SPECIALIST, Device, release, specialist
@@ -40,20 +39,6 @@ def test_a_release_goes_through_the_table_serves_and_settles() -> None:
     assert device.receipts.told == [(1, "gate_passed", ""), (1, "activated", ""), (1, "settled", "")]
     assert device.files.discarded == [1]
     assert device.serving.serves == [1]
-
-
-def test_a_release_that_would_have_to_be_built_here_is_refused_before_a_byte_of_it_is_fetched() -> None:
-    device = Device()
-
-    async def story() -> None:
-        async with device.running():
-            await device.installing.want(replace(release(1), built_by="edgellm"))
-            assert (await device.until(State.REFUSED, 1)).code == "recipe_unknown"
-            await device.settle_down()
-
-    on(device, story())
-    assert device.files.fetched == []
-    assert (1, "refused", "recipe_unknown") in device.receipts.told
 
 
 def test_receipts_wait_for_somebody_who_takes_them_and_no_install_waits_for_that() -> None:

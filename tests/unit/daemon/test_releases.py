@@ -12,10 +12,18 @@ from tests.support.release_manifests import SMALL, WHOLE, written
 from homebred_daemon.core.releases import Release, ReleaseFile, read_release, release_of, release_record
 from homebred_protocol.documents.fields import DocumentError
 from homebred_protocol.documents.release import read_release as read_manifest
-from homebred_protocol.documents.release_values import Constraints, GoldenDemand, Shadow
+from homebred_protocol.documents.release_values import FORMS, MAKES, Constraints, GoldenDemand, Recipe, Shadow
 
 words = st.text(min_size=1, max_size=8)
 counts = st.integers(0, 2**53 - 1)
+RECIPES = st.builds(
+    Recipe,
+    engine=st.sampled_from(("llamacpp", "edgellm")),
+    form=st.sampled_from(FORMS),
+    makes=st.sampled_from(MAKES),
+    inputs=st.lists(words, min_size=1, max_size=3).map(tuple),
+    arguments=st.dictionaries(st.sampled_from(("slots", "type")), counts | st.just("q4"), max_size=2),
+)
 releases = st.builds(
     Release,
     id=words,
@@ -30,7 +38,7 @@ releases = st.builds(
         max_size=3,
     ).map(tuple),
     maximum_memory_bytes=counts,
-    built_by=st.just("") | words,
+    recipe=st.none() | RECIPES,
     shadow=st.none() | st.builds(Shadow, outcomes=counts, longest_s=counts),
 )
 
@@ -59,6 +67,6 @@ def test_what_is_no_record_is_refused(document: object) -> None:
 def test_a_trusted_manifest_says_how_it_is_compared_and_what_it_would_have_built_here() -> None:
     manifest = read_manifest(written(WHOLE))
     release = release_of(manifest, "models/clinic/intake/7.json", "sha256:d")
-    assert (release.shadow, release.built_by) == (Shadow(outcomes=100, longest_s=86_400), "llamacpp")
+    assert (release.shadow, release.recipe) == (Shadow(outcomes=100, longest_s=86_400), manifest.recipe)
     plain = release_of(read_manifest(written(SMALL)), "models/clinic/intake/1.json", "sha256:d")
-    assert (plain.shadow, plain.built_by) == (None, "")
+    assert (plain.shadow, plain.recipe) == (None, None)

@@ -41,6 +41,15 @@ def test_a_receipt_has_one_text_and_is_read_from_it() -> None:
     assert replace(SIGNED, signature=b"other").digest == SIGNED.digest
 
 
+def test_one_that_names_what_was_built_says_so_and_others_have_the_text_that_they_always_had() -> None:
+    built = replace(ONE, built="sha256:" + "cd" * 32)
+    assert read_body(body_of(built)) == built
+    assert body_of(built) != body_of(ONE)
+    assert b"built" not in body_of(ONE)
+    with pytest.raises(ValueError, match="built"):
+        read_body(body_of(built).replace(built.built.encode(), b""))
+
+
 def test_what_is_signed_is_no_other_message_of_a_device() -> None:
     assert to_be_signed(SIGNED.body) == b"homebred receipt 1\n" + SIGNED.body
 
@@ -51,7 +60,7 @@ numbers = st.integers(-(2**60), 2**60)
 
 @given(st.dictionaries(names, numbers, max_size=150))
 def test_whatever_was_measured_it_stays_within_its_bounds(facts: dict[str, int]) -> None:
-    body = body_of(replace(ONE, facts=facts))
+    body = body_of(replace(ONE, facts=facts, built="sha256:" + "cd" * 32, specialist="\U0001f99c" * 128))
     line = packed(SignedReceipt(body=body, certificate=b"c" * 1200, signature=b"s" * 72))
     found = dict(read_body(body).facts)
     left_out = found.pop(LEFT_OUT, 0)
@@ -78,6 +87,7 @@ def test_facts_that_there_is_no_room_for_are_counted() -> None:
         {"number": 0},
         {"number": True},
         {"digest": "sha256:ab"},
+        {"built": "sha256:ab"},
         {"result": "What a nice day"},
         {"code": "a sentence of somebody's"},
         {"facts": {"text": "a word"}},

@@ -15,6 +15,7 @@ from typing import Any
 
 from homebred_daemon.adapters.store.database import SqlFolder, connect, transaction
 from homebred_daemon.adapters.store.reading import opened_read_only
+from homebred_daemon.core.builds import Built
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.deployment import Event, Install, State, Tally
 from homebred_daemon.core.pairs import Pairs, pairs_record, read_pairs
@@ -82,10 +83,12 @@ class SqliteInstallStore:
         now_s: int,
         refusal: Refusal | None = None,
         facts: Mapping[str, int],
+        built: Built | None = None,
     ) -> Install:
         """As the port says."""
         code, reason = ("", "") if refusal is None else (refusal.code, refusal.sentence)
         moved = install.moved(event, now_s=now_s, code=code, reason=reason)
+        moved = moved if built is None else replace(moved, built=built)
         with self._writing():
             if event is Event.ACTIVATED:
                 for row in self._rows("in_probation", specialist=install.release.id, seq=install.seq):
@@ -210,6 +213,8 @@ class SqliteInstallStore:
             now_s=moved.changed_at_s,
             code=moved.code,
             reason=moved.reason,
+            built=moved.built.digest,
+            builder=moved.built.builder,
         )
         self._record(moved, event, facts)
 
@@ -223,6 +228,7 @@ class SqliteInstallStore:
             code=install.code,
             reason=install.reason,
             facts=json.dumps(dict(facts), sort_keys=True),
+            built=install.built.digest,
         )
 
     def _read(self, row: sqlite3.Row) -> Install:
@@ -268,6 +274,7 @@ def _install(row: sqlite3.Row) -> Install:
         attempts=row["attempts"],
         code=row["code"],
         reason=row["reason"],
+        built=Built(digest=row["built"], builder=row["builder"]),
         pairs=read_pairs(json.loads(row["pairs"])),
         counted=Tally(good=row["good"], seen=row["seen"]),
         reference=Tally(good=row["reference_good"], seen=row["reference_seen"]),
@@ -284,6 +291,7 @@ def _read_step(row: sqlite3.Row) -> Step:
         code=row["code"],
         reason=row["reason"],
         facts=json.loads(row["facts"]),
+        built=row["built"],
     )
 
 

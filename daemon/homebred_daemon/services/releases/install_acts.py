@@ -14,6 +14,7 @@ from functools import partial
 
 from homebred_daemon.core import gate, probation
 from homebred_daemon.core.activation import Activation, InForce
+from homebred_daemon.core.builds import Built
 from homebred_daemon.core.compatibility import Refusal, refusal_of
 from homebred_daemon.core.deployment import (
     MAX_ATTEMPTS,
@@ -26,9 +27,11 @@ from homebred_daemon.core.deployment import (
     stopped,
 )
 from homebred_daemon.core.probation import ProbationTerms, Standing
+from homebred_daemon.core.releases import Release
 from homebred_daemon.core.shadow import Comparison
 from homebred_daemon.core.shelf import StoredSpecialist
-from homebred_daemon.errors import EngineUnavailableError, HomebredError, UnwritableError
+from homebred_daemon.errors import BuildError, EngineUnavailableError, HomebredError, UnwritableError
+from homebred_daemon.ports.building import Builder
 from homebred_daemon.ports.fleet_commands import InstallReceipts
 from homebred_daemon.ports.installs import (
     Gate,
@@ -41,6 +44,7 @@ from homebred_daemon.ports.installs import (
 )
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.shadowing import Shadow
+from homebred_daemon.services.releases.building import Building, NoBuilder, WasBuilt
 from homebred_daemon.services.releases.comparing import Comparing, NoShadow
 from homebred_daemon.services.releases.gating import found_of
 from homebred_daemon.services.releases.install_book import InstallBook, on_thread
@@ -64,6 +68,7 @@ class InstallMeans:
     signer: ReceiptSigner | None = None
     """None: receipts go out unsigned, and nobody but this device's own connection can bring them."""
     shadow: Shadow = field(default_factory=NoShadow)
+    builder: Builder = field(default_factory=NoBuilder)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +79,8 @@ class Moves:
     refusal: Refusal | None = None
     """Why, where that is to be said."""
     facts: Mapping[str, int] = field(default_factory=dict)
+    built: Built | None = None
+    """What was built, if something was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +101,7 @@ class InstallActs:
     def __init__(self, means: InstallMeans, book: InstallBook) -> None:
         self._means = means
         self._book = book
+        self.building = Building(means.builder, means.store)
         self._comparing = Comparing(means.shadow, means.orders, book)
         self._gating = asyncio.Lock()
         """One gate at a time: two models at once need not fit beside what serves."""
@@ -103,6 +111,7 @@ class InstallActs:
             State.DOWNLOADING: self._download,
             State.VERIFYING: self._verify,
             State.CHECKING: self._check,
+            State.BUILDING: self._build,
             State.GATING: self._pass_gate,
             State.SHADOWING: self._compare,
             State.ACTIVATING: self._activate,
@@ -126,48 +135,72 @@ class InstallActs:
         return self._moving[specialist_id]
 
     async def heal(self, specialist_id: str) -> bool:
-        """Goes back where what serves is damaged and something good is there; whether it did. Raises StateError."""
+        """Goes back where what serves is damaged and something good is there; whether it did. Raises StateError.
+
+        What was built here serves no more at all then, where nothing else is good: it is built again once it is wanted.
+        """
         store = self._means.store
         async with self._moving[specialist_id]:
             in_force = await on_thread(partial(store.in_force, specialist_id))
             current, last = in_force.current, in_force.last_good
-            if current is None or last is None or await self._stored(specialist_id, current.number) is not None:
+            if current is None or await self._stored(specialist_id, current.number) is not None:
                 return False
-            if await self._stored(specialist_id, last.number) is None:
+            if last is None and not current.built:
+                return False
+            if last is not None and await self._stored(specialist_id, last.number) is None:
                 return False
             await on_thread(partial(store.move_back, specialist_id))
         return True
 
     async def _download(self, install: Install) -> Outcome:
-        unfit = refusal_of(install.release, await self._means.gate.facts(install.release.constraints.engine))
+        unfit = await self._unfit(install.release) or await self.building.refusal_of(install.release)
         if unfit is not None:  # before a byte is fetched
-            return Moves(event=Event.REFUSAL, refusal=unfit)
+            return _refused(unfit)
         fetched = await self._means.files.fetch(install.release)
         if isinstance(fetched, Refusal):
-            return Moves(event=Event.REFUSAL, refusal=fetched)
+            return _refused(fetched)
         return Moves(event=Event.FETCHED)
 
     async def _verify(self, install: Install) -> Outcome:
         folder = await self._means.files.fetch(install.release)
         if isinstance(folder, Refusal):
-            return Moves(event=Event.REFUSAL, refusal=folder)
+            return _refused(folder)
         refusal = await on_thread(partial(self._means.store.take, folder, install.release))
         if refusal is None:
             return Moves(event=Event.VERIFIED)
         if refusal.code != DAMAGED:
-            return Moves(event=Event.REFUSAL, refusal=refusal)
+            return _refused(refusal)
         await self._means.files.discard(install.release)
         return await self._damaged(install, refusal)
 
     async def _check(self, install: Install) -> Outcome:
-        if await self._stored(install.release.id, install.release.number) is None:
+        release = install.release
+        if release.recipe is None:
+            is_there = await self._stored(release.id, release.number) is not None
+        else:
+            is_there = await self.building.has_what_it_takes(release)
+        if not is_there:
             return await self._damaged(install, _gone())
-        unfit = refusal_of(install.release, await self._means.gate.facts(install.release.constraints.engine))
-        return Moves(event=Event.FITS) if unfit is None else Moves(event=Event.REFUSAL, refusal=unfit)
+        unfit = await self._unfit(release)
+        if unfit is not None:
+            return _refused(unfit)
+        return Moves(event=Event.FITS if release.recipe is None else Event.FITS_TO_BUILD)
+
+    async def _build(self, install: Install) -> Outcome:
+        unfit = await self._unfit(install.release) or await self.building.refusal_of(install.release)
+        if unfit is not None:  # as after a restart with another engine
+            return _refused(unfit)
+        try:
+            found = await self.building.built(install)
+        except BuildError as error:
+            return _broke_off(install, Refusal(code=error.code, sentence=error.message))
+        if isinstance(found, WasBuilt):
+            return Moves(event=Event.BUILT, facts=found.facts, built=found.built)
+        return await self._damaged(install, found) if found.code == DAMAGED else _refused(found)
 
     async def _pass_gate(self, install: Install) -> Outcome:
         release, store = install.release, self._means.store
-        stored = await self._stored(release.id, release.number)
+        stored = await self._whole(install)
         if stored is None:
             return await self._damaged(install, _gone())
         async with self._gating, self._means.shadow.resting():
@@ -179,14 +212,14 @@ class InstallActs:
             except HomebredError as error:
                 return _engine_failed(install, error)
         if isinstance(trial, Refusal):
-            return Moves(event=Event.REFUSAL, refusal=trial)
+            return _refused(trial)
         verdict = gate.judged(release.golden, release.maximum_memory_bytes, trial, await self._incumbent(release.id))
         passed = Event.PASSED if release.shadow is None else Event.PASSED_TO_SHADOW
         event = passed if verdict.refusal is None else Event.REFUSAL
         return Moves(event=event, refusal=verdict.refusal, facts=verdict.facts)
 
     async def _compare(self, install: Install) -> Outcome:
-        stored = await self._stored(install.release.id, install.release.number)
+        stored = await self._whole(install)
         if stored is None:
             return await self._damaged(install, _gone())
         try:
@@ -204,12 +237,12 @@ class InstallActs:
                 return Waits(why=Refusal(code="interrupted", sentence="it was given up"))
             in_force = await on_thread(partial(means.store.in_force, release.id))
             if not in_force.serves(release.number):  # else it was done, and a kill came before that was kept
-                stored = await self._stored(release.id, release.number)
+                stored = await self._whole(install)
                 if stored is None:
                     return await self._damaged(install, _gone())
-                unfit = refusal_of(release, await means.gate.facts(release.constraints.engine))
+                unfit = await self._unfit(release)
                 if unfit is not None:
-                    return Moves(event=Event.REFUSAL, refusal=unfit)
+                    return _refused(unfit)
                 lease, now_s = means.orders.lease(release), means.orders.trusted_now_s()
                 refusal = refusal_of_lease(
                     lease, release, device=means.orders.device_id, stopping=means.orders.stopping(), now_s=now_s
@@ -223,6 +256,7 @@ class InstallActs:
                     activated_at_s=now_s,
                     lease_expires_at_s=lease.expires_at_s,
                     is_good=False,
+                    built=install.built.digest,
                 )
                 await on_thread(partial(means.store.activate, release.id, in_force.activated(new)))
             await means.serving.take_up()
@@ -276,6 +310,14 @@ class InstallActs:
         in_force = await on_thread(partial(self._means.store.in_force, install.release.id))
         return in_force.serves(install.release.number)
 
+    async def _unfit(self, release: Release) -> Refusal | None:
+        return refusal_of(release, await self._means.gate.facts(release.constraints.engine))
+
+    async def _whole(self, install: Install) -> StoredSpecialist | None:
+        """What is in its slot; None: it is damaged, or not what was built, which alone may be measured and served."""
+        stored = await self._stored(install.release.id, install.release.number)
+        return stored if stored is not None and stored.built == install.built.digest else None
+
     async def _stored(self, specialist_id: str, number: int) -> StoredSpecialist | None:
         return await on_thread(partial(self._means.store.stored, specialist_id, number))
 
@@ -301,16 +343,21 @@ class InstallActs:
         """Fetched again, unless it came to nothing several times: then the disk or the release is at fault."""
         steps = await self._book.steps(install)
         if sum(step.event is Event.DAMAGED for step in steps) + 1 >= MAX_ATTEMPTS:
-            return Moves(event=Event.REFUSAL, refusal=Refusal(code="too_often_damaged", sentence=why.sentence))
+            return _refused(Refusal(code="too_often_damaged", sentence=why.sentence))
         return Moves(event=Event.DAMAGED, refusal=why)
 
 
 def _engine_failed(install: Install, error: HomebredError) -> Outcome:
+    return _broke_off(install, Refusal(code="engine_failed", sentence=error.message))
+
+
+def _broke_off(install: Install, why: Refusal) -> Outcome:
     """It is tried again, a few times."""
-    why = Refusal(code="engine_failed", sentence=error.message)
-    if install.attempts + 1 >= MAX_ATTEMPTS:
-        return Moves(event=Event.REFUSAL, refusal=why)
-    return Waits(why=why, broke_off=True)
+    return _refused(why) if install.attempts + 1 >= MAX_ATTEMPTS else Waits(why=why, broke_off=True)
+
+
+def _refused(why: Refusal) -> Moves:
+    return Moves(event=Event.REFUSAL, refusal=why)
 
 
 def _no_lease() -> Refusal:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
+from homebred_daemon.core.builds import Built
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.core.deployment import Event, Install, Tally
 from homebred_daemon.core.pairs import Pair
@@ -54,6 +55,7 @@ class InstallBook:
         now_s: int,
         refusal: Refusal | None = None,
         facts: Mapping[str, int] | None = None,
+        built: Built | None = None,
     ) -> Install | None:
         """Its next state; None: it has left the one that `install` was in."""
 
@@ -61,7 +63,7 @@ class InstallBook:
             current = self._store.find(install.seq)
             if current is None or current.state is not install.state:
                 return None
-            return self._store.move(current, event, now_s=now_s, refusal=refusal, facts=facts or {})
+            return self._store.move(current, event, now_s=now_s, refusal=refusal, facts=facts or {}, built=built)
 
         return await self._in_turn(move)
 

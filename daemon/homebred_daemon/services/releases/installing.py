@@ -236,7 +236,12 @@ class Installing:
     async def _moved(self, install: Install, outcome: Moves) -> None:
         try:
             moved = await self._book.move(
-                install, outcome.event, now_s=self._now_s(), refusal=outcome.refusal, facts=outcome.facts
+                install,
+                outcome.event,
+                now_s=self._now_s(),
+                refusal=outcome.refusal,
+                facts=outcome.facts,
+                built=outcome.built,
             )
         except StateError:
             if outcome.event is Event.DEGRADED:  # the disk is full: going back needs no room, and cannot wait
@@ -275,6 +280,7 @@ class Installing:
             unfinished = await self._book.unfinished()
             fetching = [each.release for each in unfinished if each.state in FETCHING]
             await self._means.files.keep_only(fetching)
+            await self._acts.building.keep_only([each.release for each in unfinished if each.state in ON_ITS_WAY])
             for specialist_id, numbers in (await on_thread(store.released)).items():
                 held = [await self._held(specialist_id, number) for number in numbers]
                 needed = {each.release.number for each in unfinished if each.release.id == specialist_id}

@@ -2,15 +2,16 @@
 -- A new install.
 INSERT INTO installs (
     specialist, number, digest, release, state, begun_at_s, changed_at_s, attempts, code, reason, pairs, version,
-    good, seen, reference_good, reference_seen
+    good, seen, reference_good, reference_seen, built, builder
 ) VALUES (
-    :specialist, :number, :digest, :release, :state, :now_s, :now_s, 0, '', '', '{}', '', 0, 0, 0, 0
+    :specialist, :number, :digest, :release, :state, :now_s, :now_s, 0, '', '', '{}', '', 0, 0, 0, 0, '', ''
 );
 
 -- name: move
 -- Its next state.
 UPDATE installs
-SET state = :state, changed_at_s = :now_s, attempts = 0, code = :code, reason = :reason
+SET state = :state, changed_at_s = :now_s, attempts = 0, code = :code, reason = :reason, built = :built,
+    builder = :builder
 WHERE seq = :seq;
 
 -- name: hold
@@ -32,7 +33,9 @@ SELECT * FROM installs WHERE seq = :seq;
 -- name: unfinished
 -- Those that have not ended, the oldest first.
 SELECT * FROM installs
-WHERE state IN ('downloading', 'verifying', 'checking', 'gating', 'shadowing', 'activating', 'probation', 'rolling_back')
+WHERE state IN (
+    'downloading', 'verifying', 'checking', 'building', 'gating', 'shadowing', 'activating', 'probation', 'rolling_back'
+)
 ORDER BY seq;
 
 -- name: in_probation
@@ -45,8 +48,8 @@ SELECT * FROM installs WHERE :specialist = '' OR specialist = :specialist ORDER 
 
 -- name: step
 -- One move.
-INSERT INTO steps (install, at_s, event, state, code, reason, facts, told)
-VALUES (:install, :at_s, :event, :state, :code, :reason, :facts, 0);
+INSERT INTO steps (install, at_s, event, state, code, reason, facts, built, told)
+VALUES (:install, :at_s, :event, :state, :code, :reason, :facts, :built, 0);
 
 -- name: steps
 -- All moves of an install, the oldest first.

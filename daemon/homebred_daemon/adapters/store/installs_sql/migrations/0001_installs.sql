@@ -17,13 +17,15 @@ CREATE TABLE installs (
     good           INTEGER NOT NULL, -- outcomes since it was activated
     seen           INTEGER NOT NULL,
     reference_good INTEGER NOT NULL, -- of what it took the place of
-    reference_seen INTEGER NOT NULL
+    reference_seen INTEGER NOT NULL,
+    built          TEXT NOT NULL, -- digest of what its recipe made here; empty: nothing
+    builder        TEXT NOT NULL -- who made it; empty: nobody
 ) STRICT;
 
 CREATE INDEX installs_of ON installs (specialist, seq);
 
 CREATE UNIQUE INDEX installs_on_their_way ON installs (specialist)
-WHERE state IN ('downloading', 'verifying', 'checking', 'gating', 'shadowing', 'activating');
+WHERE state IN ('downloading', 'verifying', 'checking', 'building', 'gating', 'shadowing', 'activating');
 
 CREATE UNIQUE INDEX installs_watched ON installs (specialist) WHERE state = 'probation';
 
@@ -36,6 +38,7 @@ CREATE TABLE steps (
     code    TEXT NOT NULL,
     reason  TEXT NOT NULL,
     facts   TEXT NOT NULL, -- JSON object of integers
+    built   TEXT NOT NULL, -- digest of what had been built by then; empty: nothing
     told    INTEGER NOT NULL -- 1: the fleet's telemetry has it
 ) STRICT;
 
