@@ -93,6 +93,7 @@ class StagedFiles(TransferredFiles):
             minimum_ppm=demand.minimum_ppm,
             engine=release.constraints.engine,
             workflow=demand.workflow,
+            recipe=release.recipe,
         )
 
 

@@ -11,8 +11,16 @@ from tests.support.made_files import described
 from tests.support.specialists import GOLDEN_ROWS, write_specialist
 
 from homebred_daemon.core.releases import Release, release_of
+from homebred_protocol.digests import digest_of, digest_of_listing
 from homebred_protocol.documents.release import digest_of_release
-from homebred_protocol.documents.release_values import Constraints, Gate, GoldenDemand, ReleaseFile, ReleaseManifest
+from homebred_protocol.documents.release_values import (
+    Constraints,
+    Gate,
+    GoldenDemand,
+    Recipe,
+    ReleaseFile,
+    ReleaseManifest,
+)
 
 SPECIALIST, WORKFLOW = "parrot", "say.again"
 SAID = "Says it, as release {number} does"
@@ -35,15 +43,46 @@ def write_release(
 
 
 def signed(
-    folder: Path, number: int, *, minimum_ppm: int = 600_000, engine: str = "echo", workflow: str = WORKFLOW
+    folder: Path,
+    number: int,
+    *,
+    minimum_ppm: int = 600_000,
+    engine: str = "echo",
+    workflow: str = WORKFLOW,
+    recipe: Recipe | None = None,
 ) -> Release:
     """The release that signs what is in a folder now."""
-    manifest = manifest_of(folder, number, minimum_ppm=minimum_ppm, engine=engine, workflow=workflow)
+    manifest = manifest_of(folder, number, minimum_ppm=minimum_ppm, engine=engine, workflow=workflow, recipe=recipe)
     return release_of(manifest, manifest.target.path, digest_of_release(manifest))
 
 
+def recipe_for(folder: Path, *inputs: str, engine: str = "echo", makes: str = "adapter", form: str = "file") -> Recipe:
+    """A recipe that builds of what is in a folder now, or of a base by its digest."""
+    return Recipe(
+        engine=engine, makes=makes, form=form, inputs=tuple(_input(folder, each) for each in inputs), arguments={}
+    )
+
+
+def _input(folder: Path, name: str) -> str:
+    path = folder / name
+    if name.startswith("sha256:"):
+        return name
+    if path.is_file():
+        return digest_of(path.read_bytes())
+    files = [each for each in path.rglob("*") if each.is_file()]
+    return digest_of_listing(
+        (each.relative_to(path).as_posix(), digest_of(each.read_bytes()), each.stat().st_size) for each in files
+    )
+
+
 def manifest_of(
-    folder: Path, number: int, *, minimum_ppm: int = 600_000, engine: str = "echo", workflow: str = WORKFLOW
+    folder: Path,
+    number: int,
+    *,
+    minimum_ppm: int = 600_000,
+    engine: str = "echo",
+    workflow: str = WORKFLOW,
+    recipe: Recipe | None = None,
 ) -> ReleaseManifest:
     """The manifest of that release."""
     found = [
@@ -70,5 +109,5 @@ def manifest_of(
         provenance=(),
         classes=("public",),
         sites=(),
-        recipe=None,
+        recipe=recipe,
     )
