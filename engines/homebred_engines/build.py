@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 
 from homebred_engines import edgellm_build
-from homebred_engines.build_errors import BuildFailedError, BuildRefusedError
+from homebred_engines.build_errors import BuildRefusedError, BuildUnwritableError
 from homebred_engines.build_files import digest_of_file, digest_of_files, digests_below, place, place_all
 from homebred_engines.build_folder import NewFolder, new_folder
 from homebred_engines.build_manifest import FILE_NAME, BuildManifest, written
@@ -97,7 +97,7 @@ def build(order: BuildOrder, *, now: datetime, hear: Hear) -> BuildManifest:
             return _filled(order, builder(order, folder, hear), folder.path, now)
     except OSError as error:
         where = error.filename or order.out
-        raise BuildFailedError(f"{where}: {error.strerror}.", hint="Free space, or check path and rights.") from None
+        raise BuildUnwritableError(f"{where}: {error.strerror}.") from None
 
 
 def _filled(order: BuildOrder, built: _Built, folder: Path, now: datetime) -> BuildManifest:

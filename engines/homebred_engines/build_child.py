@@ -1,7 +1,8 @@
 """Builds what an order on standard input says, in a process that gives way to all others: `python -m` this module.
 
     in      one line of JSON: the fields of `build.BuildOrder`, its `room` an object
-    out     one line of JSON: {"built": what build.py says of it}, {"refused": why} or {"failed": why}
+    out     one line of JSON: {"built": what build.py says of it}, or why not: {"refused": …}, {"failed": …},
+            {"unwritable": …}
 
 It runs on any interpreter from 3.10, from a folder that holds only `homebred_engines` and `homebred_protocol`. It ends,
 with the commands that it runs, on SIGTERM and when its standard input ends. The build bears no time: the same inputs
@@ -22,7 +23,7 @@ from typing import NoReturn
 from homebred_engines import hardening
 from homebred_engines.api import AdapterRefusedError, ModelRefusedError
 from homebred_engines.build import BuildOrder, build
-from homebred_engines.build_errors import BuildFailedError
+from homebred_engines.build_errors import BuildFailedError, BuildUnwritableError
 from homebred_engines.edgellm_build import EngineRoom
 
 EXIT_CODE_TERMINATED = 143
@@ -48,6 +49,8 @@ def main() -> None:
         manifest = build(order, now=_NO_TIME, hear=lambda _: None)
     except (ModelRefusedError, AdapterRefusedError) as error:
         tell(refused=f"{error.why} {error.hint}".strip())
+    except BuildUnwritableError as error:
+        tell(unwritable=error.why)
     except BuildFailedError as error:
         last = error.last_lines.splitlines()[-1:]
         tell(failed=" ".join([error.why, *last]))

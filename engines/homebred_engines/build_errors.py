@@ -15,3 +15,9 @@ class BuildFailedError(EngineFailedError):
     """A step of the build failed."""
 
     default_hint = "Correct what its last lines name, and build again; nothing was left behind."
+
+
+class BuildUnwritableError(BuildFailedError):
+    """The disk did not take what was built, or does not give what it is built of."""
+
+    default_hint = "Free space, or check path and rights."

@@ -49,6 +49,21 @@ def test_a_power_cut_at_one_operation_in_fifteen_of_a_comparison_loses_nothing_t
     assert tally.different >= 10
 
 
+def test_a_power_cut_at_one_operation_in_thirty_of_a_build_leaves_one_valid_model(tmp_path: Path) -> None:
+    scenario = "install built"
+    tally = prove(scenario, recorded(scenario, tmp_path), seed=SEED, choices=0, every=30)
+    assert tally.different >= 10
+
+
+def test_a_disk_that_is_full_at_some_calls_of_a_build_leaves_what_serves() -> None:
+    tally = failing_disks.prove("install built", "ENOSPC", "on", sample=4, seed=SEED)
+    assert tally["refused"]
+
+
+def test_a_kill_at_one_step_in_sixty_of_a_build_leaves_one_valid_model(tmp_path: Path) -> None:
+    assert killed("install built", tmp_path / "built", every=60) >= 3
+
+
 def test_a_disk_that_is_full_at_some_calls_leaves_what_serves() -> None:
     tally = failing_disks.prove("install rolled back", "ENOSPC", "on", sample=6, seed=SEED)
     assert tally["refused"]
@@ -100,6 +115,7 @@ RECORDS = ADAPTERS + "activation_files.py"
 MUTANTS = [
     Mutant("install rolled back", STORE, 'synchronous="FULL"', 'synchronous="NORMAL"'),
     Mutant("install shadowed", STORE, 'synchronous="FULL"', 'synchronous="NORMAL"'),
+    Mutant("install built", STORE, 'synchronous="FULL"', 'synchronous="NORMAL"'),
     Mutant("install rolled back", RECORDS, "flush_folder(self._folder)\n\n    def _write", "pass\n\n    def _write"),
 ]
 # fmt: on
@@ -122,3 +138,11 @@ def test_every_scenario_of_installs_tells_what_became_of_the_release(tmp_path: P
     install_scenarios.act_shadowed(tmp_path, told.append)
     assert told == ["refused 3", "compared 1", "compared 2", "active 5", "settled 5"]
     assert install_scenarios.serving_of(tmp_path) == 5
+
+
+def test_the_scenario_of_a_build_tells_that_it_serves(tmp_path: Path) -> None:
+    install_scenarios.prepare_built(tmp_path)
+    told: list[str] = []
+    install_scenarios.act_built(tmp_path, told.append)
+    assert told == ["active 6", "settled 6"]
+    assert install_scenarios.serving_of(tmp_path) == 6

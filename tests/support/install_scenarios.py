@@ -12,27 +12,33 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.support.install_stage import TERMS, AtOnce, FakeGate, FakeOrders, FakeServing, FakeShadow, Receipts
+from tests.support.build_orders import NOW
+from tests.support.install_stage import FACTS, TERMS, AtOnce, FakeGate, FakeOrders, FakeServing, FakeShadow, Receipts
 from tests.support.manual_clock import ManualClock, run_with
+from tests.support.peft_folders import random_factors, write_peft_folder
 from tests.support.recorded_journal import RecordedJournal
-from tests.support.release_folders import SAID, SPECIALIST, manifest_of, signed, write_release
+from tests.support.release_folders import SAID, SPECIALIST, manifest_of, recipe_for, signed, write_release
 from tests.support.scripted_source import ScriptedSource
+from tests.support.specialists import write_specialist
+from tests.support.tiny_gguf import write_tiny_gguf
 from typing_extensions import override
 
 from homebred_daemon.adapters.blob_shelf import BlobShelf
 from homebred_daemon.adapters.blob_store import Blob, BlobStore, Form
+from homebred_daemon.adapters.build_process import BuildBounds
 from homebred_daemon.adapters.document_folder import FleetDocumentFolder
 from homebred_daemon.adapters.durable_files import make_folder
+from homebred_daemon.adapters.recipe_builder import BuilderMeans, RecipeBuilder
 from homebred_daemon.adapters.release_assembly import AssemblyFolder
 from homebred_daemon.adapters.release_store import ReleaseStore
 from homebred_daemon.adapters.staging_folder import StagingFolder
 from homebred_daemon.adapters.store.installs import SqliteInstallStore
 from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.core.compatibility import Refusal
-from homebred_daemon.core.deployment import State, Tally
+from homebred_daemon.core.deployment import Event, State, Tally
 from homebred_daemon.core.pairs import Pair
 from homebred_daemon.core.releases import Release
-from homebred_daemon.errors import HomebredError, StateError
+from homebred_daemon.errors import HomebredError, StateError, UnwritableError
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.installs import Counted
 from homebred_daemon.services.releases.fetching import Fetching, Surroundings, Terms
@@ -40,6 +46,8 @@ from homebred_daemon.services.releases.install_acts import InstallMeans
 from homebred_daemon.services.releases.installing import LONGEST_PAUSE_S, Installing
 from homebred_daemon.services.releases.release_files import TransferredFiles
 from homebred_daemon.services.releases.release_sources import ReleaseSources
+from homebred_engines.build import BuildOrder, build
+from homebred_engines.build_errors import BuildUnwritableError
 from homebred_protocol.digests import digest_of
 from homebred_protocol.documents.release import canonical_bytes
 from homebred_protocol.documents.release_values import ReleaseManifest, Shadow
@@ -48,6 +56,9 @@ Tell = Callable[[str], None]
 TURNS, TIDYING_TURNS = 200, 600
 SHADOWED = {5: Shadow(outcomes=3, longest_s=604_800)}
 """Releases that ask to be compared with what serves."""
+BUILT = 6
+"""The release whose adapter is built on the device."""
+_BOUNDS = BuildBounds(longest_s=60.0, memory_bytes=0, reserve_bytes=0)
 TRIES = 12
 """Pauses that a fault may take before the device is given up."""
 
@@ -128,6 +139,7 @@ class DiskDevice:
 
     def __post_init__(self) -> None:
         self.gate.scores_ppm[3] = 100_000  # release 3 does not pass
+        self.gate.device = replace(FACTS, engines=("echo", "llamacpp"), memory_bytes=2**40)
         make_folder(self.root / "models")
         self.store = ReleaseStore(self.root / "models")
         self.installs = SqliteInstallStore(self.root / "installs.sqlite")
@@ -156,11 +168,15 @@ class DiskDevice:
             journal=RecordedJournal(),
             terms=TERMS,
             shadow=ToldShadow(seen=self._compared, tell=tell),
+            builder=RecipeBuilder(
+                self.root / "models/building",
+                BuilderMeans(python=Path("python3"), facts=self.gate.facts, bounds=_BOUNDS, run=_built_here),
+            ),
         )
         defects: list[BaseException] = []
         self.installing = Installing(means, report_defect=defects.append)
         async with self.installing.running():
-            release = replace(signed(self.root / "offers" / str(number), number), shadow=SHADOWED.get(number))
+            release = _release(self.root / "offers" / str(number), number)
             await self._goes_through(release, end, Tally(good=good, seen=good + bad), tell)
             for _ in range(TIDYING_TURNS):
                 await asyncio.sleep(0)
@@ -198,6 +214,38 @@ class DiskDevice:
         return None if row is None else State(row["state"])
 
 
+async def _built_here(order: BuildOrder, _: Path) -> Refusal | None:
+    """The engine's own builder, in this very process, whose every step is followed."""
+    try:
+        build(order, now=NOW, hear=lambda _: None)
+    except BuildUnwritableError as error:
+        raise UnwritableError(error.why) from error
+    return None
+
+
+def _release(folder: Path, number: int) -> Release:
+    if number != BUILT:
+        return replace(signed(folder, number), shadow=SHADOWED.get(number))
+    return signed(folder, number, engine="llamacpp", recipe=recipe_for(folder, "model.gguf", "peft", engine="llamacpp"))
+
+
+def prepare_built(root: Path) -> None:
+    """As `prepare`, with a release beside whose adapter is to be built on the device."""
+    prepare(root)
+    folder = root / "offers" / str(BUILT)
+    write_specialist(
+        folder,
+        SPECIALIST,
+        title=SAID.format(number=BUILT),
+        engine="llamacpp",
+        base='file = "model.gguf"',
+        further='[adapter]\nfile = "adapter.gguf"',
+        model=None,
+    )
+    write_tiny_gguf(folder / "model.gguf")
+    write_peft_folder(folder / "peft", random_factors(rank=1), config={"r": 1, "lora_alpha": 2})
+
+
 def prepare(root: Path) -> None:
     """Release 1 serves and has settled; others are offered."""
     for number in (1, 2, 3, 4, 5):
@@ -223,6 +271,12 @@ def act_shadowed(root: Path, tell: Tell) -> None:
     """Release 5 answers beside release 1 until as many tasks were counted as it demands, serves and settles."""
     with closing(DiskDevice(root)) as device:
         run_with(device.clock, device.runs(5, State.SETTLED, good=60, bad=0, tell=tell))
+
+
+def act_built(root: Path, tell: Tell) -> None:
+    """Of release 6 the adapter is built, measured and served; it settles."""
+    with closing(DiskDevice(root)) as device:
+        run_with(device.clock, device.runs(BUILT, State.SETTLED, good=60, bad=0, tell=tell))
 
 
 def act_rolled_back(root: Path, tell: Tell) -> None:
@@ -272,6 +326,32 @@ def check_shadowed(root: Path, told: Sequence[str]) -> None:
     _check_end(root, serving=5, kept={1, 5})
 
 
+def check_built(root: Path, told: Sequence[str]) -> None:
+    """The old one, or what was built, by the digest that its gate measured, every byte of it; in the end that."""
+    serving = serving_of(root)
+    assert serving in {1, BUILT}
+    assert serving == BUILT or f"active {BUILT}" not in told, told
+    _check_built(root)
+    _finish(root, lambda: act_built(root, lambda _: None))
+    _check_end(root, serving=BUILT, kept={1, BUILT})
+    assert _check_built(root)
+
+
+def _check_built(root: Path) -> bool:
+    """Whether what was built serves; then record, slot and the install that passed name the same digest."""
+    store = ReleaseStore(root / "models")
+    current = store.in_force(SPECIALIST).current
+    if current is None or current.number != BUILT:
+        return False
+    stored = store.stored(SPECIALIST, BUILT)
+    assert stored is not None
+    with closing(SqliteInstallStore(root / "installs.sqlite")) as installs:
+        install = next(each for each in installs.history() if each.release.number == BUILT)
+        passed = [step.built for step in installs.steps(install) if step.event is Event.PASSED]
+    assert current.built == stored.built == stored.adapter_digest == install.built.digest == passed[-1]
+    return True
+
+
 def check_rolled_back(root: Path, told: Sequence[str]) -> None:
     """The old one, or the new one before it was found bad; in the end the old one."""
     serving = serving_of(root)
@@ -292,14 +372,15 @@ def _check_end(root: Path, *, serving: int, kept: set[int]) -> None:
     assert serving_of(root) == serving
     store = ReleaseStore(root / "models")
     assert {number for numbers in store.released().values() for number in numbers} == kept
-    bases = [store.stored(SPECIALIST, number) for number in sorted(kept)]
-    needed = {Path(each.base_path).name for each in bases if each is not None}
+    found = [each for number in kept if (each := store.stored(SPECIALIST, number)) is not None]
+    needed = {Path(path).name for each in found for path in (each.base_path, each.adapter_path) if path}
     blobs = root / "models/blobs/sha256"
     assert {path.name for path in blobs.iterdir()} == needed
     strays = [path for path in root.rglob(".*") if path.name != ".lock"]
     assert not strays, strays
-    for name in ("staging", "assembled", "manifests"):
-        assert not list((root / "models" / name).iterdir()), name
+    for name in ("staging", "assembled", "manifests", "building", "blobs/sha256-folders"):
+        place = root / "models" / name
+        assert not place.exists() or not list(place.iterdir()), name
     with closing(SqliteInstallStore(root / "installs.sqlite")) as installs:
         assert not installs.unfinished()
         assert not installs.untold()

@@ -333,6 +333,10 @@ def _check_rolled_back(root: Path, promised: Promised) -> None:
     install_scenarios.check_rolled_back(root, promised.told)
 
 
+def _check_built(root: Path, promised: Promised) -> None:
+    install_scenarios.check_built(root, promised.told)
+
+
 def _check_shadowed(root: Path, promised: Promised) -> None:
     install_scenarios.check_shadowed(root, promised.told)
 
@@ -409,11 +413,14 @@ SCENARIOS: Mapping[str, Scenario] = {
     "install shadowed": Scenario(
         prepare=install_scenarios.prepare, act=install_scenarios.act_shadowed, check=_check_shadowed
     ),
+    "install built": Scenario(
+        prepare=install_scenarios.prepare_built, act=install_scenarios.act_built, check=_check_built
+    ),
     "install rolled back": Scenario(
         prepare=install_scenarios.prepare, act=install_scenarios.act_rolled_back, check=_check_rolled_back
     ),
     "document": Scenario(prepare=_nothing, act=_replace_document, check=_check_document),
 }
 
-INSTALLS = frozenset({"install", "install refused", "install rolled back", "install shadowed"})
+INSTALLS = frozenset({"install", "install built", "install refused", "install rolled back", "install shadowed"})
 """Those that have tests of their own: each check runs a device to the end, and a call that fails is tried again."""

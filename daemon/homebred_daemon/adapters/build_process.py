@@ -19,7 +19,7 @@ from typing import Any, Final
 from homebred_daemon.adapters.process_tree import kill_tree, resident_bytes
 from homebred_daemon.adapters.worker_child import environment_of, link_packages
 from homebred_daemon.core.compatibility import Refusal
-from homebred_daemon.errors import BuildError
+from homebred_daemon.errors import BuildError, UnwritableError
 from homebred_engines.build import BuildOrder
 from homebred_engines.build_child import written_order
 
@@ -56,6 +56,7 @@ class BuildProcess:
 
         Raises:
             BuildError: it broke off, and may be tried again.
+            UnwritableError: the disk is full, or was not to be written.
         """
         process = await self._started(place)
         async with asyncio.TaskGroup() as group:
@@ -78,6 +79,10 @@ class BuildProcess:
     def _judged(self, said: dict[str, Any], process: asyncio.subprocess.Process) -> Refusal | None:
         if "refused" in said:
             return Refusal(code="recipe_unfit", sentence=str(said["refused"])[:500])
+        if "unwritable" in said:
+            raise UnwritableError(
+                f"a build broke off: {said['unwritable']}"[:500], hint="free disk space; it is tried again"
+            )
         if "failed" in said:
             raise BuildError(str(said["failed"])[:500])
         if "built" not in said:
