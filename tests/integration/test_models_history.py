@@ -17,6 +17,7 @@ from tests.support.specialists import write_specialist
 from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.adapters.store.installs import SqliteInstallStore
 from homebred_daemon.cli.exits import Exit
+from homebred_daemon.core.builds import Built
 from homebred_daemon.core.deployment import Event
 from homebred_daemon.core.pairs import Pairs
 from homebred_protocol.documents.release_values import Shadow
@@ -72,6 +73,39 @@ def test_why_says_what_serves_by_what_right_and_what_speaks_against_the_others(s
     assert "it has settled" in shown
     assert "gate_quality: say.again scored 0.100 on 40 rows; 0.600 is demanded" in shown
     assert "degraded: 2 of 30 outcomes were good" in shown
+
+
+def test_of_one_that_was_built_here_its_digest_and_its_builder_are_told(tmp_path: Path) -> None:
+    install_scenarios.prepare_built(tmp_path)
+    install_scenarios.act_built(tmp_path, lambda _: None)
+    told = as_json("why", "parrot", "--state-dir", str(tmp_path))
+    newest, first = told["installs"]
+    built = newest["built"]["digest"]
+    assert told["serving"]["built"] == built
+    assert newest["built"]["builder"].startswith("homebred ")
+    assert (first["built"], told["goes_back_to"]["built"]) == (None, None)
+    by_event = {step["event"]: step for step in newest["steps"]}
+    assert (by_event["fits_to_build"]["built"], by_event["passed"]["built"]) == (None, built)
+    shown = homebred("models", "why", "parrot", "--state-dir", str(tmp_path)).out
+    assert f"  built     {built} by homebred " in shown
+
+
+def test_that_it_was_built_again_is_told_with_whether_it_gave_the_same_bytes(tmp_path: Path) -> None:
+    install_scenarios.prepare_built(tmp_path)
+    install_scenarios.act_built(tmp_path, lambda _: None)
+    shown = []
+    for same in (1, 0):
+        with closing(SqliteInstallStore(tmp_path / "installs.sqlite")) as installs:
+            install = installs.begin(signed(tmp_path / "offers/5", 7 + same), now_s=1_790_000_000)
+            for event in (Event.FETCHED, Event.VERIFIED, Event.FITS_TO_BUILD):
+                install = installs.move(install, event, now_s=1_790_000_001, facts={})
+            built = Built(digest="sha256:" + "b" * 64, builder="homebred 1, echo 1")
+            facts = {"same_bytes": same}
+            install = installs.move(install, Event.BUILT, now_s=1_790_000_002, facts=facts, built=built)
+            installs.move(install, Event.NO_LONGER_WANTED, now_s=1_790_000_003, facts={})
+        shown.append(homebred("models", "why", "parrot", "--state-dir", str(tmp_path)).out)
+    assert "by homebred 1, echo 1; built again, the same bytes" in shown[0]
+    assert "by homebred 1, echo 1; built again, other bytes than before" in shown[1]
 
 
 def test_of_one_that_is_being_compared_it_is_told_how_that_stands(state: Path) -> None:

@@ -13,6 +13,7 @@ from tests.support.command_line import fleet_here, homebred
 from tests.support.controller import Controller, running_controller
 from tests.support.enrolled_devices import enrolled
 
+from homebred_daemon.adapters.release_store import ReleaseStore
 from homebred_daemon.cli.exits import Exit
 
 pytestmark = pytest.mark.xdist_group("receipts by file")
@@ -65,6 +66,26 @@ def test_what_became_of_releases_is_carried_and_counts_once(controller: Controll
     assert len(fleet(controller, "devices", "show", device)[1]["receipts"]) == 7
     people = fleet_here("devices", "show", device, environ={"HOMEBRED_FLEET_PROFILE": str(controller.folder.profile)})
     assert "say.again:score_ppm=100000" in people.out
+
+
+def test_the_fleet_is_told_of_what_a_device_built_by_its_digest(controller: Controller, tmp_path: Path) -> None:
+    install_scenarios.prepare_built(tmp_path)
+    install_scenarios.act_built(tmp_path, lambda _: None)
+    current = ReleaseStore(tmp_path / "models").in_force("parrot").current
+    assert current is not None
+    device = enrolled(controller, tmp_path).membership.device_id
+    file = tmp_path / "stick.receipts"
+    assert homebred("fleet", "receipts", "export", file, "--state-dir", tmp_path).status == Exit.OK
+    assert fleet(controller, "receipts", "import", file)[0] == 0
+    _, shown = fleet(controller, "receipts", "list", "--device", device)
+    assert [(one["release_number"], one["result"], one["built"]) for one in shown["receipts"][:4]] == [
+        (6, "settled", current.built),
+        (6, "activated", current.built),
+        (6, "gate_passed", current.built),
+        (1, "settled", ""),
+    ]
+    people = fleet_here("receipts", "list", environ={"HOMEBRED_FLEET_PROFILE": str(controller.folder.profile)})
+    assert f"gate_passed: built={current.built} " in people.out
 
 
 def test_an_export_spoils_no_file_that_is_there(controller: Controller, state: Path) -> None:

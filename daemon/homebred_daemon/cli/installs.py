@@ -18,6 +18,7 @@ import typer
 from homebred_daemon.adapters.release_store import ReleaseStore
 from homebred_daemon.cli.exits import write_json
 from homebred_daemon.core.activation import BY_HAND, Activation, InForce
+from homebred_daemon.core.builds import SAME_BYTES, Built
 from homebred_daemon.core.deployment import Install, State
 from homebred_daemon.errors import RequestError
 from homebred_daemon.ports.installs import Step
@@ -126,6 +127,7 @@ def _install_json(install: Install, steps: Sequence[Step], store: ReleaseStore) 
         "changed_at_utc": _time(install.changed_at_s),
         "outcomes": {"good": install.counted.good, "seen": install.counted.seen},
         "reference": {"good": install.reference.good, "seen": install.reference.seen},
+        "built": _built_json(install.built),
         "shadow": _shadow_json(install),
         "steps": [
             {
@@ -135,10 +137,16 @@ def _install_json(install: Install, steps: Sequence[Step], store: ReleaseStore) 
                 "code": step.code,
                 "reason": step.reason,
                 "facts": dict(step.facts),
+                "built": step.built or None,
             }
             for step in steps
         ],
     }
+
+
+def _built_json(built: Built) -> dict[str, str] | None:
+    """What its recipe made here, where it has one."""
+    return {"digest": built.digest, "builder": built.builder} if built.digest else None
 
 
 def _shadow_json(install: Install) -> dict[str, int] | None:
@@ -175,6 +183,7 @@ def _activation_json(activation: Activation | None) -> dict[str, Any] | None:
         "activated_at_utc": _time(activation.activated_at_s),
         "lease_expires_at_utc": _time(activation.lease_expires_at_s),
         "is_good": activation.is_good,
+        "built": activation.built or None,
     }
 
 
@@ -186,6 +195,8 @@ def _why_lines(specialist_id: str, in_force: InForce, kept: Kept) -> Iterator[st
         yield f"release {install.release.number}: {install.state.value} since {_time(install.changed_at_s)}"
         if install.reason:
             yield f"  why       {install.code or WITHOUT_CODE}: {install.reason}"
+        if install.built.digest:
+            yield f"  built     {install.built.digest} by {install.built.builder}" + _alike(steps)
         if install.state is State.SHADOWING:
             yield f"  compared  {_shadow_text(install)}"
         if install.state in {State.PROBATION, State.SETTLED, State.ROLLING_BACK, State.ROLLED_BACK}:
@@ -218,6 +229,12 @@ def _shadow_text(install: Install) -> str:
         f"{pairs.seen} of {demanded} tasks; it alone failed at {pairs.only_serving},"
         f" what serves alone at {pairs.only_newcomer}"
     )
+
+
+def _alike(steps: Sequence[Step]) -> str:
+    """What building it again told, the last time."""
+    told = [step.facts[SAME_BYTES] for step in steps if SAME_BYTES in step.facts]
+    return "" if not told else "; built again, the same bytes" if told[-1] else "; built again, other bytes than before"
 
 
 def _reference(install: Install) -> str:

@@ -54,14 +54,15 @@ def list_(
 
 
 def show_receipts(found: list[dict[str, Any]]) -> None:
-    """A line for each, and one below it for what was measured."""
+    """A line for each, and one below it for what was built there and what was measured."""
     head = ("device", "specialist", "release", "result", "code", "at", "came", "by")
     show_table(head, [_cells(one) for one in found], none="no device has told of an install")
     for one in found:
-        if one["facts"]:
-            facts = " ".join(f"{name}={value}" for name, value in sorted(one["facts"].items()))
+        facts = [f"{name}={value}" for name, value in sorted(one["facts"].items())]
+        told = " ".join([f"built={one['built']}", *facts] if one["built"] else facts)
+        if told:
             typer.echo(
-                printable(f"{one['device']} {one['specialist']} {one['release_number']} {one['result']}: {facts}")
+                printable(f"{one['device']} {one['specialist']} {one['release_number']} {one['result']}: {told}")
             )
 
 

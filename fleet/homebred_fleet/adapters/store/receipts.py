@@ -95,6 +95,7 @@ def keep(connection: Connection, line: bytes, *, came_by: str, now_s: int, beare
             result=receipt.result,
             code=receipt.code,
             facts=dict(receipt.facts),
+            built=receipt.built,
             signed=line,
             received_at_s=now_s,
             came_by=came_by,

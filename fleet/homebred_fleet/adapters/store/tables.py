@@ -283,6 +283,7 @@ install_receipts = Table(  # what devices have signed of installs, each once, wh
     Column("result", String(32), nullable=False),
     Column("code", String(64), nullable=False),
     Column("facts", JSON, nullable=False),  # integers by name
+    Column("built", String(71), nullable=False),  # of what the device built of the release; empty: nothing
     Column("signed", LargeBinary, nullable=False),  # as it came: anybody can verify it again
     Column("received_at_s", BigInteger, nullable=False),
     Column("came_by", String(8), nullable=False),  # mqtt, file

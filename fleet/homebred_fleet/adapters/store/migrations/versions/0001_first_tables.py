@@ -390,6 +390,7 @@ def _events() -> None:
         sa.Column("result", sa.String(length=32), nullable=False),
         sa.Column("code", sa.String(length=64), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("built", sa.String(length=71), nullable=False),
         sa.Column("signed", sa.LargeBinary(), nullable=False),
         sa.Column("received_at_s", sa.BigInteger(), nullable=False),
         sa.Column("came_by", sa.String(length=8), nullable=False),
