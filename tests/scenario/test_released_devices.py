@@ -158,6 +158,27 @@ def test_a_device_that_reaches_nothing_but_the_broker_takes_a_release_all_the_sa
         assert device.ask(client, "over the broker")[1] == "over the broker"
 
 
+def test_a_release_is_built_on_the_device_and_the_fleet_hears_which_form_of_it_serves(
+    fleet: ReleaseFleet, device: Device
+) -> None:
+    with device.site.daemon(*device.flags):
+        fleet.assign(fleet.publish_to_build(31, "bred"), device.name)
+        install = device.until(31, "probation", "refused")
+        assert install["state"] == "probation", install
+        digest = install["built"]["digest"]
+
+        def told() -> list[dict[str, Any]]:
+            printed = admin(fleet.controller, "receipts", "list", "--device", device.name, "--json")
+            found: list[dict[str, Any]] = json.loads(printed)["receipts"]
+            return found
+
+        device.until_it_holds(lambda: len(told()) == 2)
+    assert [(one["result"], one["built"]) for one in told()] == [("activated", digest), ("gate_passed", digest)]
+    blobs = device.site.state / "models/blobs/sha256"
+    assert digest.removeprefix("sha256:") in {path.name for path in blobs.iterdir()}
+    assert [step["event"] for step in install["steps"]][3:5] == ["fits_to_build", "built"]
+
+
 @pytest.mark.thorough("it waits for dozens of answers to be given twice; tests/integration/test_shadowing.py is short")
 def test_one_that_passes_its_gate_and_fails_at_the_devices_own_tasks_is_refused_before_it_answers_a_caller(
     fleet: ReleaseFleet, device: Device

@@ -13,8 +13,10 @@ from typing import Any
 from tests.support.controller import Controller
 from tests.support.fleet_site import BIN, admin
 from tests.support.image_repository import SignedFleet
+from tests.support.peft_folders import random_factors, write_peft_folder
 from tests.support.signing_controller import signing_controller
 from tests.support.specialists import write_specialist
+from tests.support.tiny_gguf import write_tiny_gguf
 
 SPECIALIST, WORKFLOW = "parrot", "say.again"
 ROWS = tuple({"input": f"line {number}", "expected": f"line {number}"} for number in range(30))
@@ -30,6 +32,13 @@ minimum_ppm = {minimum_ppm}
 [[provenance]]
 name = "made for a test"
 licence = "Apache-2.0"
+"""
+RECIPE = """
+[recipe]
+engine = "llamacpp"
+makes = "adapter"
+form = "file"
+inputs = ["model.gguf", "peft"]
 """
 
 
@@ -52,19 +61,39 @@ class ReleaseFleet:
         shadow: str = "",
     ) -> str:
         """Builds a release of an echo specialist, signs and publishes it; its path."""
-        source, bundle = self._folder / f"source-{number}", self._folder / f"bundle-{number}"
+        source = self._folder / f"source-{number}"
         body = model if model is not None else {"format": "homebred-echo", "logprob": -float(number)}
         write_specialist(
             source, specialist, title=f"As release {number} does", model=body, rows=rows, workflow=WORKFLOW
         )
-        toml = source / "specialist.toml"
-        toml.write_text(toml.read_text().replace("engine =", 'licence = "Apache-2.0"\nengine =', 1))
         plan = PLAN.format(number=number, workflow=WORKFLOW, minimum_ppm=minimum_ppm, shadow=shadow)
+        return self._published(source, f"models/qa/{specialist}/{number}.json", plan)
+
+    def publish_to_build(self, number: int, specialist: str) -> str:
+        """One of llamacpp whose PEFT adapter each device makes a GGUF adapter of; its path."""
+        source = self._folder / f"source-{number}"
+        write_specialist(
+            source,
+            specialist,
+            title="Babbles as it was bred to",
+            engine="llamacpp",
+            base='file = "model.gguf"',
+            workflow=WORKFLOW,
+            further='[adapter]\nfile = "adapter.gguf"\n[prompt]\nmax_tokens = 8',
+            model=None,
+        )
+        write_tiny_gguf(source / "model.gguf")
+        write_peft_folder(source / "peft", random_factors())
+        plan = PLAN.format(number=number, workflow=WORKFLOW, minimum_ppm=0, shadow="")
+        return self._published(source, f"models/qa/{specialist}/{number}.json", plan + RECIPE)
+
+    def _published(self, source: Path, path: str, plan: str) -> str:
+        toml, bundle = source / "specialist.toml", source.with_name(source.name.replace("source", "bundle"))
+        toml.write_text(toml.read_text().replace("engine =", 'licence = "Apache-2.0"\nengine =', 1))
         (source / "release.toml").write_text(plan)
         command = [sys.executable, "-m", "homebred_fleet", "release", "build", str(source), "-o", str(bundle)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        path = f"models/qa/{specialist}/{number}.json"
         self.signed.image.add(path, (bundle / "manifest.json").read_bytes(), "", self.signed.now_s)
         self.signed.publish()
         admin(self.controller, "release", "publish", bundle)
