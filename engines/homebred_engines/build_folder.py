@@ -6,6 +6,7 @@ keeps two builds of one name apart; commands that outlive their build hold it on
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -14,7 +15,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from homebred_engines.build_errors import BuildRefusedError
+from homebred_engines.build_errors import BuildRefusedError, BuildUnwritableError
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,7 @@ def new_folder(out: Path) -> Iterator[NewFolder]:
 
     Raises:
         BuildRefusedError: there is something at `out` already, another build fills it, or it cannot be made.
+        BuildUnwritableError: the disk is full.
     """
     if out.is_symlink() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
         raise BuildRefusedError(f"{out} is there already.", hint="Name another folder with --out, or remove that one.")
@@ -44,6 +48,8 @@ def new_folder(out: Path) -> Iterator[NewFolder]:
         aside.mkdir(exist_ok=True)
         lock = os.open(aside, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as error:
+        if error.errno in _FULL:
+            raise BuildUnwritableError(f"{out} cannot be made: {error.strerror}.") from None
         raise BuildRefusedError(
             f"{out} cannot be made: {error.strerror}.", hint="Name a folder with --out that you may write to."
         ) from None

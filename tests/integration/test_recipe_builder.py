@@ -209,6 +209,16 @@ async def test_the_reserve_of_the_disk_is_held_before_and_during_a_build(
     assert scarce.code == "no_room"
 
 
+async def test_an_interpreter_that_cannot_run_it_is_told_by_its_last_line(tmp_path: Path) -> None:
+    with pytest.raises(
+        BuildError, match="ended with 1 and said nothing: ModuleNotFoundError: No module named 'nowhere'"
+    ):
+        await running(tmp_path, "import nowhere").build(ADAPTERS, inputs_in(tmp_path))
+    builder = builder_in(tmp_path, python=tmp_path / "no-python")
+    with pytest.raises(BuildError, match="cannot be started for a build"):
+        await builder.build(ADAPTERS, inputs_in(tmp_path, seed=1))
+
+
 @pytest.mark.parametrize("program", ["raise SystemExit(3)", "print('babble')", "print('[]')", "print('{}')"])
 async def test_a_child_that_ends_without_a_word_has_failed(tmp_path: Path, program: str) -> None:
     with pytest.raises(BuildError, match="said nothing"):

@@ -28,6 +28,8 @@ LOOK_S: Final = 0.5
 GRACE_S: Final = 15.0
 """From SIGTERM to SIGKILL: a build ends its commands in turn, and removes what it began."""
 MAX_LINE_BYTES: Final = 4 * 1024 * 1024
+MAX_LAST_BYTES: Final = 2000
+_ERRORS: Final = "errors"
 _MODULE: Final = ("-m", "homebred_engines.build_child")
 
 
@@ -71,12 +73,12 @@ class BuildProcess:
                     answer.cancel()
                 await _ended(process)
         if broken is None:
-            return self._judged(answer.result(), process)
+            return self._judged(answer.result(), process, place)
         if broken.code == "build_memory":
             raise BuildError(broken.sentence, hint="nothing: it is tried again when there may be more memory")
         return broken
 
-    def _judged(self, said: dict[str, Any], process: asyncio.subprocess.Process) -> Refusal | None:
+    def _judged(self, said: dict[str, Any], process: asyncio.subprocess.Process, place: Path) -> Refusal | None:
         if "refused" in said:
             return Refusal(code="recipe_unfit", sentence=str(said["refused"])[:500])
         if "unwritable" in said:
@@ -86,23 +88,24 @@ class BuildProcess:
         if "failed" in said:
             raise BuildError(str(said["failed"])[:500])
         if "built" not in said:
-            raise BuildError(f"the build ended with {process.returncode} and said nothing")
+            raise BuildError(f"the build ended with {process.returncode} and said nothing{_last_words(place)}")
         return None
 
     async def _started(self, place: Path) -> asyncio.subprocess.Process:
         try:
             await asyncio.to_thread(link_packages, place)
-            return await asyncio.create_subprocess_exec(
-                str(self._python),
-                *self._command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                cwd=place,
-                env=environment_of(place, {}),
-                limit=MAX_LINE_BYTES,
-                start_new_session=True,  # a Ctrl-C in a terminal is for whoever started this process
-            )
+            with (place / _ERRORS).open("wb") as errors:
+                return await asyncio.create_subprocess_exec(
+                    str(self._python),
+                    *self._command,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=errors,
+                    cwd=place,
+                    env=environment_of(place, {}),
+                    limit=MAX_LINE_BYTES,
+                    start_new_session=True,  # a Ctrl-C in a terminal is for whoever started this process
+                )
         except OSError as error:
             raise BuildError(
                 f"{self._python} cannot be started for a build: {error.strerror}", hint="run `homebred doctor`"
@@ -125,6 +128,15 @@ class BuildProcess:
                 sentence = f"the build left {free} bytes of the disk, less than the reserve of {bounds.reserve_bytes}"
                 return Refusal(code="no_room", sentence=sentence)
             await asyncio.sleep(min(LOOK_S, max(ends_s - loop.time(), 0)))
+
+
+def _last_words(place: Path) -> str:
+    """The last line of what it wrote to standard error, such as why the interpreter could not run it."""
+    with suppress(OSError), (place / _ERRORS).open("rb") as errors:
+        errors.seek(max(0, errors.seek(0, 2) - MAX_LAST_BYTES))
+        lines = errors.read().decode(errors="replace").strip().splitlines()
+        return f": {lines[-1]}" if lines else ""
+    return ""
 
 
 async def _answer(process: asyncio.subprocess.Process, order: BuildOrder) -> dict[str, Any]:

@@ -5,6 +5,7 @@ It loads no model: a specialist is taken up by its files alone.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -56,7 +57,7 @@ async def standing_of(site: Site, store: SpecialistStore, recorder: Recorder) ->
     Raises:
         StateError: the store cannot be read, or the ledger cannot be written.
     """
-    shelf = store.contents()
+    shelf = await asyncio.to_thread(store.contents)  # of what was built here every byte is read
     document = registry_document(shelf, default_context_tokens=site.context_tokens)
     body = canonical(document).encode()
     digest = digest_of(body)
