@@ -243,7 +243,7 @@ class MemoryReleaseStore:
 
     def released(self) -> Mapping[str, Collection[int]]:
         found: dict[str, list[int]] = {specialist_id: [] for specialist_id in self._in_force}
-        for specialist_id, number in sorted(self.slots):
+        for specialist_id, number in sorted({*self.slots, *self.to_build}):
             if number != BY_HAND:
                 found.setdefault(specialist_id, []).append(number)
         return found
@@ -252,7 +252,11 @@ class MemoryReleaseStore:
         self._write()
         if number == BY_HAND or number in self.in_force(specialist_id).needed:
             raise StateError(f"{number} is needed")
-        return 1 if self.slots.pop((specialist_id, number), None) else 0
+        slot = (specialist_id, number)
+        is_there = slot in self.to_build or slot in self.slots
+        self.to_build.discard(slot)
+        self.slots.pop(slot, None)
+        return int(is_there)
 
     def _write(self) -> None:
         if self.is_full:
