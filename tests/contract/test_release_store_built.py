@@ -256,6 +256,8 @@ def test_bytes_that_were_changed_under_the_same_name_do_not_serve(
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     for reader in (disk, ModelStore(tmp_path / "models")):
         assert not reader.get(SPECIALIST).adapter_is_intact
+        assert reader.changed({digest_of(ADAPTER), DIGEST}) == {digest_of(ADAPTER)}
+        assert reader.changed({DIGEST, ""}) == frozenset()
     assert disk.stored(SPECIALIST, 1) is None
     assert disk.built(release) is None
 

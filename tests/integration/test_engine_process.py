@@ -27,6 +27,8 @@ import homebred_protocol
 from homebred_daemon.adapters.engine_process import EngineProcess
 from homebred_daemon.adapters.worker_child import WorkerSettings
 from homebred_engines.api import (
+    Adapter,
+    AdapterRefusedError,
     Delta,
     EngineFailedError,
     GenerateOptions,
@@ -134,6 +136,22 @@ async def test_a_crash_while_loading_and_a_refused_load_are_told_apart(runtime_d
         model.write_text(json.dumps({"format": "homebred-echo", "crash_on_load": True}), encoding="utf-8")
         with pytest.raises(EngineFailedError, match="SIGABRT"):
             await worker.load(LoadOptions(model_path=str(model), model_digest="sha256:0"))
+
+
+async def test_what_was_built_here_and_has_been_changed_since_is_loaded_by_no_engine(runtime_dir: Path) -> None:
+    changed = {"sha256:0"}
+    settings = WorkerSettings(engine="echo", runtime_dir=runtime_dir)
+    adapter = Adapter(digest="sha256:1", path="/nowhere")
+    async with EngineProcess(settings, changed=changed.intersection) as worker:
+        with pytest.raises(ModelRefusedError, match="built on this device as sha256:0 has been changed"):
+            await worker.load(LOAD)
+        changed.clear()
+        await worker.load(LOAD)
+        changed.add("sha256:1")
+        with pytest.raises(AdapterRefusedError, match="has been changed") as refused:
+            await worker.set_adapters([adapter])
+        assert refused.value.adapter == "sha256:1"
+        assert await ask(worker, "as before") == "as before"
 
 
 async def test_loads_at_the_same_time_load_once(runtime_dir: Path) -> None:

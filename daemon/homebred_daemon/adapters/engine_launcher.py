@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from homebred_daemon.adapters.engine_process import EngineProcess
+from homebred_daemon.adapters.engine_process import Changed, EngineProcess
 from homebred_daemon.adapters.worker_child import WorkerSettings
 
 STOP_WITHIN_S = 0.2
@@ -22,6 +22,7 @@ class ProcessLauncher:
     """Where workers keep their private folders."""
     queue_limit: int
     """Requests that may wait for a slot of one worker."""
+    changed: Changed = lambda _: ()
 
     async def start(self, engine: str, *, gives_way: bool = False) -> EngineProcess:
         """A worker of this backend, without a model yet; `gives_way`: it gives way to every other process.
@@ -34,7 +35,7 @@ class ProcessLauncher:
         )
         if gives_way:
             settings = replace(settings, gives_way=True, stop_deadline_s=STOP_WITHIN_S)
-        worker = EngineProcess(settings)
+        worker = EngineProcess(settings, changed=self.changed)
         try:
             await worker.start()
         except BaseException:

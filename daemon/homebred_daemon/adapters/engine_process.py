@@ -8,7 +8,7 @@ and the last lines it wrote.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Collection, Sequence
 from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Self
@@ -28,11 +28,16 @@ _CHANNEL_OPTIONS = (
 )
 
 
+Changed = Callable[[Collection[str]], Collection[str]]
+"""Of digests, those whose bytes are not what they were when this device built them. It may read all of them."""
+
+
 class EngineProcess:
     """`async with EngineProcess(settings) as worker:`, or start() and stop(). One event loop."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, *, changed: Changed = lambda _: ()) -> None:
         self._settings = settings
+        self._changed = changed
         self._child: WorkerChild | None = None
         self._channel: grpc.aio.Channel | None = None
         self._stub: engine_pb2_grpc.EngineAsyncStub | None = None
@@ -91,6 +96,7 @@ class EngineProcess:
 
     async def load(self, options: api.LoadOptions, progress: Callable[[float], None] | None = None) -> api.WorkerStats:
         """Loads a model; `progress` hears 0 … 1. Raises every EngineError that concerns a model or an adapter."""
+        await self._refuse_changed(options.adapters, model_digest=options.model_digest)
         async with self._in_the_engines_words():
             return await _ready(self._running_stub().Load(wire.load_request(options)), progress)
 
@@ -98,6 +104,7 @@ class EngineProcess:
         self, adapters: Sequence[api.Adapter], progress: Callable[[float], None] | None = None
     ) -> api.WorkerStats:
         """Has exactly these served; what runs ends with what it began with. Raises as `load` does."""
+        await self._refuse_changed(adapters)
         async with self._in_the_engines_words():
             return await _ready(self._running_stub().SetAdapters(wire.adapters_request(adapters)), progress)
 
@@ -121,6 +128,18 @@ class EngineProcess:
         async with self._in_the_engines_words():
             request = wire.embed_request(texts, fairness_key=fairness_key)
             return wire.read_embedded(await self._running_stub().Embed(request))
+
+    async def _refuse_changed(self, adapters: Sequence[api.Adapter], *, model_digest: str = "") -> None:
+        """Nobody signed what was built here: it is held against its digest each time that it is loaded."""
+        digests = {adapter.digest for adapter in adapters} | {model_digest}
+        for digest in await asyncio.to_thread(self._changed, digests):
+            why, hint = (
+                f"What was built on this device as {digest} has been changed.",
+                "Check the disk; it is built again.",
+            )
+            if digest == model_digest:
+                raise api.ModelRefusedError(why, hint=hint)
+            raise api.AdapterRefusedError(why, adapter=digest, hint=hint)
 
     async def unload(self) -> None:
         """Ends every generation and frees the model. Raises EngineFailedError."""

@@ -15,7 +15,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -199,6 +199,11 @@ class ModelStore:
                     f"{specialist_id} was replaced while it was measured; nothing was kept", hint="evaluate it again"
                 )
             self._write_fitness(stored, measurements)
+
+    def changed(self, digests: Collection[str]) -> frozenset[str]:
+        """Of these, what was built here and has been changed since; every byte of what was built is looked at."""
+        with self._failing_as_state_error():
+            return self._reader.changed(digests)
 
     def registry_document(self) -> dict[str, Any]:
         """The registry that the router reads, of all that can be read here."""

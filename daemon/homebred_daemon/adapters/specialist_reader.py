@@ -5,7 +5,8 @@ It changes nothing, and takes no lock: a writer puts each folder in place with o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 
 from homebred_daemon.adapters.activation_files import ActivationFiles
@@ -85,6 +86,16 @@ class SpecialistReader:
             built=built,
         )
 
+    def changed(self, digests: Collection[str]) -> frozenset[str]:
+        """Of these, what was built here and is not, byte for byte, what it was then."""
+        found = set()
+        for folder in map(self.folder_of, self.slots()):
+            with suppress(StateError):  # what cannot be read is damaged, and offered to nobody
+                built = read_built(folder).digest
+                parts = read_parts(folder).blobs if built in digests and built else ()
+                found |= {blob.digest for blob in parts if blob.digest == built and not self._is_whole(blob)}
+        return frozenset(found)
+
     def has_its_size(self, part: Part) -> bool:
         """Whether a part is there as large as it was put in."""
         return self._blobs.size(part.blob) == part.size_bytes
@@ -118,13 +129,13 @@ class SpecialistReader:
         """Whether every byte is as it was built; read again only where the disk's own times say that it was touched."""
         try:
             fingerprint = self._blobs.fingerprint(blob)
+            if self._whole.get(blob) != fingerprint:
+                self._whole.pop(blob, None)
+                if not self._blobs.is_intact(blob, lambda *_: None):
+                    return False
+                self._whole[blob] = fingerprint
         except OSError:
             return False
-        if self._whole.get(blob) != fingerprint:
-            self._whole.pop(blob, None)
-            if not self._blobs.is_intact(blob, lambda *_: None):
-                return False
-            self._whole[blob] = fingerprint
         return True
 
 

@@ -202,7 +202,10 @@ def _install_means(
     store = ReleaseStore(settings.paths.state_dir / MODELS, memory_budget_bytes=memory_bytes)
     bench = Bench(
         launcher=ProcessLauncher(
-            interpreter=engine.python, runtime_dir=settings.paths.runtime_dir, queue_limit=engine.queue_limit
+            interpreter=engine.python,
+            runtime_dir=settings.paths.runtime_dir,
+            queue_limit=engine.queue_limit,
+            changed=store.changed,
         ),
         clock=followed.clock,
         context_tokens=engine.context_tokens,

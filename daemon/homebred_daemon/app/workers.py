@@ -7,6 +7,7 @@ from functools import partial
 from homebred_daemon import messages
 from homebred_daemon.adapters.device_memory import available_ram_bytes, free_gpu_bytes
 from homebred_daemon.adapters.engine_launcher import ProcessLauncher
+from homebred_daemon.adapters.engine_process import Changed
 from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.config import Settings
 from homebred_daemon.core.supervision import Health, Phase, backoff_s
@@ -23,11 +24,16 @@ SHARE_OF_FREE = 0.9
 """The rest is for the daemon, and for what a model takes beside weights and caches."""
 
 
-def worker_pool(settings: Settings, clock: SystemClock, journal: Journal, measures: Measures) -> WorkerPool:
+def worker_pool(
+    settings: Settings, clock: SystemClock, journal: Journal, measures: Measures, *, changed: Changed
+) -> WorkerPool:
     """The pool; it serves once it runs."""
     engine = settings.engine
     launcher = ProcessLauncher(
-        interpreter=engine.python, runtime_dir=settings.paths.runtime_dir, queue_limit=engine.queue_limit
+        interpreter=engine.python,
+        runtime_dir=settings.paths.runtime_dir,
+        queue_limit=engine.queue_limit,
+        changed=changed,
     )
     room = Room(
         max_models=engine.max_models,
