@@ -52,6 +52,19 @@ class TransferSettings(Section):
         pattern=r"^(https?://[^\s?#@]+)?$",
         description="Static server with the files as ADDRESS/sha256/DIGEST, asked before the controller; empty: none.",
     )
+    store: str = Field(
+        default="",
+        max_length=512,
+        pattern=r"^(https?://[^\s?#@]+)?$",
+        description="S3-compatible store that the controller may send this device to for a file: how every such "
+        "address begins, bucket and all; empty: nowhere.",
+    )
+    authorities: str = Field(
+        default="",
+        max_length=4096,
+        pattern=r"^(/.*)?$",
+        description="File (PEM) with authorities of mirror and store, beside the machine's own; empty: none.",
+    )
     broker_mb: int = Field(
         default=50,
         ge=0,

@@ -121,6 +121,29 @@ class ReleaseSettings(_Section):
     )
 
 
+class StoreSettings(_Section):
+    """An S3-compatible store that has releases' files which the controller does not."""
+
+    url: str = Field(
+        default="",
+        max_length=512,
+        pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~-]+)*/?)?$",
+        description="Bucket, and what comes before sha256/DIGEST in it; devices are sent there. Empty: no store.",
+    )
+    region: str = Field(default="us-east-1", pattern=r"^[A-Za-z0-9-]{1,64}$", description="What it is signed for.")
+    key_id: str = Field(
+        default="",
+        pattern=r"^[!-~]{0,128}$",
+        description="Access key that may read its objects; empty: anybody may, and nothing is signed.",
+    )
+    secret_file: AbsolutePath = Field(
+        default=Path("/etc/homebred-fleet/store.secret"), description="File with the secret of that key."
+    )
+    link_s: int = Field(
+        default=900, ge=60, le=604_800, description="Life of an address that a device is sent to, seconds."
+    )
+
+
 class TelemetrySettings(_Section):
     """How much of what devices tell is kept, and how long; what goes is counted."""
 
@@ -160,6 +183,7 @@ class Settings(BaseSettings):
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     identity: IdentitySettings = Field(default_factory=IdentitySettings)
     releases: ReleaseSettings = Field(default_factory=ReleaseSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     log: LogSettings = Field(default_factory=LogSettings)
 

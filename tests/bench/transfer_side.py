@@ -26,7 +26,7 @@ from typing_extensions import override
 
 from homebred_daemon.adapters.blob_shelf import BlobShelf
 from homebred_daemon.adapters.blob_store import BlobStore
-from homebred_daemon.adapters.blobs_https import HttpsBlobs, at_static_server
+from homebred_daemon.adapters.blobs_https import HttpsBlobs, at_static_server, trusting
 from homebred_daemon.adapters.staging_folder import StagingFolder
 from homebred_daemon.adapters.system_clock import SystemClock
 from homebred_daemon.core.transfer import FRAME_BYTES, WantedFile
@@ -167,7 +167,9 @@ def main() -> None:
         return
     ssl.create_default_context()  # its authorities are read once, whatever is fetched
     file = described(length)
-    source: ByteSource = FromMemory() if mode == "apply" else HttpsBlobs(at_static_server(sys.argv[4]))
+    source: ByteSource = (
+        FromMemory() if mode == "apply" else HttpsBlobs(at_static_server(sys.argv[4], context=trusting(None)))
+    )
     print(json.dumps(measured(length, folder, lambda seen: asyncio.run(brought(file, folder, source, seen)))))
 
 

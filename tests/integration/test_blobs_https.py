@@ -17,7 +17,7 @@ from tests.support.made_files import made
 from tests.support.range_server import Script, range_server
 
 from homebred_daemon.adapters import blobs_https, fleet_tls
-from homebred_daemon.adapters.blobs_https import HttpsBlobs, Place, below
+from homebred_daemon.adapters.blobs_https import Elsewhere, HttpsBlobs, Place, below
 from homebred_daemon.errors import SourceAwayError, SourceRefusesError, SourceWrongError, TransferError
 
 ONE = made(300_000)
@@ -126,6 +126,66 @@ async def test_a_redirect_is_not_followed_and_its_target_is_not_told(status: int
     assert "redirect" in error.message
     assert "secret" not in error.message
     assert len(script.seen) == 1
+
+
+async def led(base: str, location: str, *, status: int = 307) -> tuple[bytes, Script]:
+    """What comes where a server leads to a location, and what it was asked; `base` is what may be led to."""
+    script = Script(status=status, headers={"Location": location})
+    with range_server(script) as url:
+        place = Place(
+            name="the controller",
+            url_of=below(f"{url}/blobs"),
+            context=plain_tls,
+            leads_to=Elsewhere(base=base, context=plain_tls),
+            tags_are_digests=True,
+        )
+        with closing(HttpsBlobs(place)) as source:
+            return await read(source), script
+
+
+async def test_one_redirect_is_followed_to_the_store_that_is_allowed_which_is_asked_for_the_same_range() -> None:
+    store = script_of(ONE)
+    ((path, body),) = store.bodies.items()
+    store.bodies = {f"{path}?X-Amz-Signature=abc": body}
+    with range_server(store) as url:
+        came, controller = await led(f"{url}/store", f"{url}{path}?X-Amz-Signature=abc")
+    assert came == ONE.body[1000:]
+    assert len(controller.seen) == len(store.seen) == 1
+    assert store.seen[0]["range"] == controller.seen[0]["range"] == f"bytes=1000-{END - 1}"
+    assert "if-range" in controller.seen[0]
+    assert "if-range" not in store.seen[0], "a store's tag is its own"
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "",
+        "/store/sha256/x",
+        "{url}/other/x",
+        "{url}/store",
+        "{url}/storehouse/x",
+        "{url}/store/../other/x",
+        "{url}/store/%2e%2e/other/x",
+        "http://user@{host}/store/x",
+        "http://{host}.example/store/x",
+        "https://{host}/store/x",
+        "http://169.254.169.254/store/x",
+        "file:///store/x",
+    ],
+)
+async def test_a_redirect_to_anywhere_else_is_not_followed(location: str) -> None:
+    store = Script()
+    with range_server(store) as url, pytest.raises(SourceRefusesError, match=r"transfer\.store does not allow"):
+        await led(f"{url}/store/", location.format(url=url, host=url.removeprefix("http://")))
+    assert not store.seen
+
+
+async def test_a_second_redirect_is_not_followed_nor_another_kind() -> None:
+    with range_server(Script(status=307, headers={"Location": "http://127.0.0.1:1/store/x"})) as url:
+        with pytest.raises(SourceRefusesError, match="the object store answers with a redirect"):
+            await led(f"{url}/store", f"{url}/store/x")
+        with pytest.raises(SourceRefusesError, match="the controller answers with a redirect"):
+            await led(f"{url}/store", f"{url}/store/x", status=302)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 451])

@@ -62,7 +62,14 @@ def test_neither_a_mirror_nor_the_broker_need_be_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"windows": "22-05"}, {"mirror": "ftp://mirror"}, {"mirror": "http://a:b@mirror/"}, {"reserve_mb": -1}],
+    [
+        {"windows": "22-05"},
+        {"mirror": "ftp://mirror"},
+        {"mirror": "http://a:b@mirror/"},
+        {"reserve_mb": -1},
+        {"store": "s3://bucket"},
+        {"authorities": "ca.pem"},
+    ],
 )
 def test_what_cannot_be_meant_is_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

@@ -1,8 +1,9 @@
 """Ranges of a release's files over HTTP(S): from the fleet's controller, an S3-compatible store, or any static server.
 
 Whoever answers is believed nothing: a range that was not asked for, another length, a coding or a redirect end the
-stream, and what comes is verified frame by frame by who reads it. It works on threads of its own, and reads straight
-into the frame: constant memory, no copy. It knows no task, keeps no connection, and heeds no proxy of the environment.
+stream, and what comes is verified frame by frame by who reads it. One redirect alone is followed: the controller's to
+a store that the device's administrator has named. It works on threads of its own, and reads straight into the frame:
+constant memory, no copy. It knows no task, keeps no connection, and heeds no proxy of the environment.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, InvalidURL
+from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from homebred_daemon.adapters import fleet_tls
 from homebred_daemon.core.transfer import WantedFile
@@ -32,12 +34,28 @@ SILENCE_S: Final = 20.0
 READ_BYTES: Final = 65_536
 MAX_SKIPPED_BYTES: Final = 64 * 1024 * 1024
 """Of what is here already, from a server without ranges; past the cap on the rate, and again after each break."""
-_OK, _PARTIAL, _RANGE_NOT_SATISFIABLE, _TOO_MANY = 200, 206, 416, 429
+_OK, _PARTIAL, _RANGE_NOT_SATISFIABLE, _TEMPORARY_REDIRECT, _TOO_MANY = 200, 206, 416, 307, 429
 _REDIRECTS: Final = range(300, 400)
 _SERVERS_OWN: Final = 500
 _AWAY: Final = frozenset({408, 425, _TOO_MANY})
 _CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15}|\*)", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """A store that the controller may send devices to: it is their administrator who says which."""
+
+    base: str
+    """What an address must begin with; nobody is followed anywhere else."""
+    context: Callable[[], ssl.SSLContext]
+    name: str = "the object store"
+
+    def has(self, address: str) -> bool:
+        """Whether an address is below it: the same scheme, host and port, and no way up its path."""
+        base, asked = urlsplit(self.base), urlsplit(address)
+        is_below = asked.path.startswith(base.path.rstrip("/") + "/") and ".." not in unquote(asked.path)
+        return (asked.scheme, asked.netloc) == (base.scheme, base.netloc) and is_below and not asked.fragment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +68,8 @@ class Place:
     """The address of a file by its digest; it may raise SourceRefusesError."""
     context: Callable[[], ssl.SSLContext]
     """Made for each connection: a renewed certificate holds at once. It may raise StateError."""
+    leads_to: Elsewhere | None = None
+    """Where it may send whoever asks, by one redirect for each request."""
     tags_are_digests: bool = False
     """Whether its ETag is the file's digest, as the controller's is. A store's own is not, and is not asked for."""
 
@@ -59,7 +79,25 @@ def below(base: str) -> Callable[[str], str]:
     return lambda digest: f"{base.rstrip('/')}/{digest.replace(':', '/')}"
 
 
-def at_controller(identity: Callable[[], Identity]) -> Place:
+def trusting(authorities: Path | None) -> Callable[[], ssl.SSLContext]:
+    """TLS to servers that are nobody's in the fleet: this machine's authorities, and those of a file beside them."""
+
+    def context() -> ssl.SSLContext:
+        made = ssl.create_default_context()
+        try:
+            if authorities is not None:
+                made.load_verify_locations(authorities)
+        except OSError as error:
+            raise SourceRefusesError(
+                f"transfer.authorities: no certificates can be read from {authorities}: {error.strerror or error}",
+                hint="put the authority's certificate there as PEM, or leave the setting empty",
+            ) from None
+        return made
+
+    return context
+
+
+def at_controller(identity: Callable[[], Identity], leads_to: Elsewhere | None = None) -> Place:
     """The fleet's controller, asked with the device's certificate as it is then."""
 
     def url_of(digest: str) -> str:
@@ -69,24 +107,14 @@ def at_controller(identity: Callable[[], Identity]) -> Place:
         name="the fleet's controller",
         url_of=url_of,
         context=lambda: fleet_tls.of_identity(identity()),
+        leads_to=leads_to,
         tags_are_digests=True,
     )
 
 
-def at_static_server(base: str, *, name: str = "the static server") -> Place:
-    """Any server that has the files as `<base>/sha256/<hex>`; of TLS this machine's own authorities are trusted."""
-    return Place(name=name, url_of=below(base), context=ssl.create_default_context)
-
-
-def at_signed_addresses(addresses: Mapping[str, str], *, name: str = "the object store") -> Place:
-    """A store that is asked by pre-signed addresses, one a digest: for its time, each is the right to read the file."""
-
-    def url_of(digest: str) -> str:
-        if digest not in addresses:
-            raise SourceRefusesError(f"{name} was given no address for {digest}")
-        return addresses[digest]
-
-    return Place(name=name, url_of=url_of, context=ssl.create_default_context)
+def at_static_server(base: str, *, context: Callable[[], ssl.SSLContext], name: str = "the static server") -> Place:
+    """Any server that has the files as `<base>/sha256/<hex>`."""
+    return Place(name=name, url_of=below(base), context=context)
 
 
 class HttpsBlobs:
@@ -150,6 +178,7 @@ class _Asking:
 
     def __init__(self, place: Place, file: WantedFile, begin: int, end: int) -> None:
         self._place = place
+        self._name = place.name
         self._file = file
         self._begin = begin
         self._end = end
@@ -160,14 +189,28 @@ class _Asking:
         """Bytes before the first wanted one that a server without ranges still has to give."""
 
     def ask(self) -> None:
-        """Sends the request and judges the answer's head."""
-        url = urlsplit(self._place.url_of(self._file.digest))
+        """Sends the request, follows the one redirect that is allowed, and judges the head of the answer."""
+        place = self._place
+        led_to = self._asked(
+            place.url_of(self._file.digest), place.context, has_tag=place.tags_are_digests, leads_to=place.leads_to
+        )
+        if led_to and place.leads_to is not None:
+            self._name = place.leads_to.name
+            self._asked(led_to, place.leads_to.context, has_tag=False, leads_to=None)
+
+    def _asked(
+        self, address: str, context: Callable[[], ssl.SSLContext], *, has_tag: bool, leads_to: Elsewhere | None
+    ) -> str:
+        """The address that the answer leads to; empty: it is the answer itself."""
         answer = None
         try:
-            connection = self._connected(url.scheme, url.netloc)
+            url = urlsplit(address)
+            connection = self._connected(url.scheme, url.netloc, context)
             target = f"{url.path or '/'}{'?' + url.query if url.query else ''}"
-            connection.request("GET", target, headers=self._headers())
+            connection.request("GET", target, headers=self._headers(has_tag=has_tag))
             answer = connection.getresponse()
+            if leads_to is not None and answer.status == _TEMPORARY_REDIRECT:
+                return self._led_to(answer, leads_to)
             self._judge(answer)
             self._answer = answer
         except (InvalidURL, UnicodeError):
@@ -177,6 +220,14 @@ class _Asking:
         finally:
             if self._answer is None and self._connection is not None:  # nobody else will close it
                 self._connection.close()
+        return ""
+
+    def _led_to(self, answer: HTTPResponse, leads_to: Elsewhere) -> str:
+        """Where a redirect leads. An address that is pre-signed is a secret: it is never told."""
+        address = answer.headers.get("Location", "")
+        if not leads_to.has(address):
+            raise self._refused("leads to an address that transfer.store does not allow")
+        return address
 
     def fill(self, room: memoryview) -> int:
         """Fills the room as far as bytes come."""
@@ -209,13 +260,13 @@ class _Asking:
             self._answer.close()
             self._connection.close()
 
-    def _connected(self, scheme: str, netloc: str) -> HTTPConnection:
+    def _connected(self, scheme: str, netloc: str, context: Callable[[], ssl.SSLContext]) -> HTTPConnection:
         if scheme == "https":
-            made: HTTPConnection = HTTPSConnection(netloc, timeout=SILENCE_S, context=self._place.context())
+            made: HTTPConnection = HTTPSConnection(netloc, timeout=SILENCE_S, context=context())
         elif scheme == "http":
             made = HTTPConnection(netloc, timeout=SILENCE_S)
         else:
-            raise SourceRefusesError(f"{self._place.name} is no address that bytes are fetched from")
+            raise SourceRefusesError(f"{self._name} is no address that bytes are fetched from")
         self._connection = made
         made.connect()
         if self._abandoned:
@@ -223,13 +274,13 @@ class _Asking:
             raise self._away("was not waited for")
         return made
 
-    def _headers(self) -> dict[str, str]:
+    def _headers(self, *, has_tag: bool) -> dict[str, str]:
         headers = {
             "Accept-Encoding": "identity",
             "User-Agent": "homebred",
             "Range": f"bytes={self._begin}-{self._end - 1}",
         }
-        if self._place.tags_are_digests:
+        if has_tag:
             headers["If-Range"] = f'"{self._file.digest}"'
         return headers
 
@@ -280,7 +331,7 @@ class _Asking:
         if status >= _SERVERS_OWN or status in _AWAY:
             asked_for = answer.headers.get("Retry-After", "").strip()
             retry_after_s = float(asked_for) if _NUMBER.fullmatch(asked_for) else 0.0
-            return SourceAwayError(f"{self._place.name} cannot answer now ({status})", retry_after_s=retry_after_s)
+            return SourceAwayError(f"{self._name} cannot answer now ({status})", retry_after_s=retry_after_s)
         return self._refused(f"does not give the file ({status})")
 
     def _skip(self, answer: HTTPResponse, room: memoryview) -> None:
@@ -292,13 +343,13 @@ class _Asking:
             self._skipped -= read
 
     def _away(self, what: str) -> SourceAwayError:
-        return SourceAwayError(f"{self._place.name} {what}")
+        return SourceAwayError(f"{self._name} {what}")
 
     def _refused(self, what: str) -> SourceRefusesError:
-        return SourceRefusesError(f"{self._place.name} {what}")
+        return SourceRefusesError(f"{self._name} {what}")
 
     def _wrong(self, what: str) -> SourceWrongError:
-        return SourceWrongError(f"{self._place.name} {what}")
+        return SourceWrongError(f"{self._name} {what}")
 
 
 def _words(error: BaseException) -> str:

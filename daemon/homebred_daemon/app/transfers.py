@@ -6,13 +6,13 @@ It starts nothing, and fetches nothing by itself.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from homebred_daemon.adapters.blob_shelf import BlobShelf
 from homebred_daemon.adapters.blob_store import BlobStore
-from homebred_daemon.adapters.blobs_https import HttpsBlobs, at_controller, at_static_server
+from homebred_daemon.adapters.blobs_https import Elsewhere, HttpsBlobs, Place, at_controller, at_static_server, trusting
 from homebred_daemon.adapters.blobs_mqtt import MqttBlobs
 from homebred_daemon.adapters.staging_folder import StagingFolder
 from homebred_daemon.adapters.system_clock import second_of_local_day
@@ -71,8 +71,7 @@ def transfers(
         windows=read_windows(settings.windows),
         reserve_bytes=settings.reserve_mb * MEGA,
     )
-    places = [at_static_server(settings.mirror, name="the site's mirror")] if settings.mirror else []
-    over_https = [HttpsBlobs(place) for place in (*places, at_controller(identity))]
+    over_https = [HttpsBlobs(place) for place in _places(settings, identity)]
     over_broker: list[ByteSource] = []
     if line is not None and settings.broker_mb:
         over_broker.append(MqttBlobs(line, most_bytes=settings.broker_mb * MEGA))
@@ -84,3 +83,10 @@ def transfers(
     return Transfers(
         fetching=Fetching(around, terms), staging=staging, sources=(*over_https, *over_broker), close=close
     )
+
+
+def _places(settings: TransferSettings, identity: Callable[[], Identity]) -> Iterator[Place]:
+    context = trusting(Path(settings.authorities) if settings.authorities else None)
+    if settings.mirror:
+        yield at_static_server(settings.mirror, context=context, name="the site's mirror")
+    yield at_controller(identity, Elsewhere(base=settings.store, context=context) if settings.store else None)

@@ -26,6 +26,7 @@ from homebred_fleet.adapters.http_api.server import HttpsServer, Listening
 from homebred_fleet.adapters.http_api.signed_metadata import metadata_router
 from homebred_fleet.adapters.library import FleetLibrary
 from homebred_fleet.adapters.logs import StructuredJournal
+from homebred_fleet.adapters.object_store import ObjectStore
 from homebred_fleet.adapters.own_certificates import OwnCertificatesInFolder
 from homebred_fleet.adapters.publishing import Publishing
 from homebred_fleet.adapters.release_shelf import ReleaseShelf
@@ -111,12 +112,14 @@ class Controller:
             issued=Attempts(CERTIFICATES_A_DAY, window_s=DAY_S),
             journal=self.journal,
         )
+        store = self.settings.store
         devices = DeviceParts(
             documents=DocumentFiles(self.database, self.blobs),
             blobs=ForEverySite(self.release_blobs),
             broker=self.settings.broker_for_devices,
             roots=lambda: (self.image.newest_root, self.director.newest_root),
             now_s=unix_s,
+            store_address=ObjectStore(store, now_s=unix_s).address_of if store.url else None,
         )
         return (est_router(est), device_router(devices), metadata_router(self.signed), admin_router())
 

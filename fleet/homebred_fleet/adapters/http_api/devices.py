@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
 from homebred_fleet.adapters.http_api.access import device_of
 from homebred_fleet.adapters.http_api.blob_response import BlobResponse
@@ -17,6 +18,7 @@ from homebred_fleet.errors import NotFoundError
 from homebred_fleet.ports.documents import Documents
 
 OCTETS = "application/octet-stream"
+HEXADECIMAL = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,8 @@ class DeviceParts:
     roots: Callable[[], tuple[Root | None, Root | None]]
     """The newest roots of the image repository and of the director, as they are served; None: it was not published."""
     now_s: Callable[[], int]
+    store_address: Callable[[str, str], str] | None = None
+    """Where a file that is not here may be asked for, by its digest and the request's method; None: nowhere."""
 
 
 def device_router(parts: DeviceParts) -> APIRouter:
@@ -62,9 +66,12 @@ def device_router(parts: DeviceParts) -> APIRouter:
         return FileResponse(path, media_type=OCTETS, headers={"ETag": f'"{digest}"'})
 
     @router.api_route("/blobs/sha256/{hexadecimal}", methods=["GET", "HEAD"])
-    def blob(hexadecimal: str, device: Annotated[Device, Depends(device_of)]) -> Response:
+    def blob(hexadecimal: str, request: Request, device: Annotated[Device, Depends(device_of)]) -> Response:
         digest = f"sha256:{hexadecimal}"
         path = parts.blobs.for_site(digest, device.site)
+        if path is None and parts.store_address is not None and HEXADECIMAL.fullmatch(hexadecimal):
+            address = parts.store_address(digest, request.method)  # it is a secret for as long as it holds
+            return RedirectResponse(address, status_code=307, headers={"Cache-Control": "no-store"})
         if path is None:
             raise NotFoundError("no release here has such a file", hint="ask for what the release's manifest names")
         return BlobResponse(path, digest)
