@@ -11,12 +11,16 @@ if [ "${1:-}" = --thorough ] && [ ! -d .cache/xgrammar ]; then
         --target .cache/xgrammar -r packaging/locks/xgrammar.lock
 fi
 
+[ "${1:-}" != --thorough ] || packaging/tools/fetch_object_store.sh
+
 missing=""
 needs="strace:strace dbus-daemon:dbus-daemon"
 [ "${1:-}" != --thorough ] || needs="$needs chromium:chromium"
 for need in $needs; do
     command -v "${need%%:*}" >/dev/null 2>&1 || missing="$missing ${need##*:}"
 done
+has_nginx=yes
+PATH="$PATH:/usr/sbin" command -v nginx >/dev/null 2>&1 || { has_nginx=no; missing="$missing nginx-light"; }
 [ -e /usr/lib/python3/dist-packages/systemd/daemon.py ] || missing="$missing python3-systemd"
 [ -n "$missing" ] || exit 0
 
@@ -25,3 +29,7 @@ if [ "$(id -u)" = 0 ]; then as_root=""; else as_root="sudo"; fi
 $as_root apt-get update -q
 # shellcheck disable=SC2086 # one word for each package
 $as_root apt-get install -y -q --no-install-recommends $missing
+if [ "$has_nginx" = no ] && systemctl is-active --quiet nginx 2>/dev/null; then
+    echo "== Debian has started nginx, on port 80: ending that one"
+    $as_root systemctl disable --quiet --now nginx
+fi
