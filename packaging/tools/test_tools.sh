@@ -3,6 +3,7 @@
 # With --thorough also what only `make test-all` runs.
 set -eu
 cd "$(dirname "$0")/../.."
+PATH="$PATH:/usr/sbin:/sbin" # where Debian has servers and file systems
 packaging/tools/install_broker.sh
 
 if [ "${1:-}" = --thorough ] && [ ! -d .cache/xgrammar ]; then
@@ -16,11 +17,14 @@ fi
 missing=""
 needs="strace:strace dbus-daemon:dbus-daemon"
 [ "${1:-}" != --thorough ] || needs="$needs chromium:chromium"
+if [ "$(id -u)" = 0 ] && [ -e /dev/fuse ]; then # who can mount sticks
+    needs="$needs mkfs.vfat:dosfstools fusefat:fusefat mkfs.exfat:exfatprogs mount.exfat-fuse:exfat-fuse"
+fi
 for need in $needs; do
     command -v "${need%%:*}" >/dev/null 2>&1 || missing="$missing ${need##*:}"
 done
 has_nginx=yes
-PATH="$PATH:/usr/sbin" command -v nginx >/dev/null 2>&1 || { has_nginx=no; missing="$missing nginx-light"; }
+command -v nginx >/dev/null 2>&1 || { has_nginx=no; missing="$missing nginx-light"; }
 [ -e /usr/lib/python3/dist-packages/systemd/daemon.py ] || missing="$missing python3-systemd"
 [ -n "$missing" ] || exit 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from tests.support.command_line import fleet_here, homebred
 from tests.support.daemon_process import Site
 from tests.support.fleet_site import enrolled
 from tests.support.release_fleet import ROWS, SPECIALIST, WORKFLOW, ReleaseFleet, history, release_fleet
+from tests.support.sticks import stick
 from tests.support.wire_client import DaemonClient
 
 from homebred_protocol.v1 import inference_pb2 as wire
@@ -167,6 +169,25 @@ def test_a_stick_brings_each_device_of_a_site_the_same_and_their_receipts_count_
     _, audit = ask(fleet, "audit", "list", "--limit", "1000")
     noted = next(found for found in audit["audit"] if found["action"] == "bundle.make")
     assert (noted["details"]["lease_s"], noted["details"]["devices"]) == (30 * 86_400, many)
+
+
+@pytest.mark.thorough("test_sticks writes to and reads from the same file systems")
+@pytest.mark.parametrize("kind", ["FAT32", "exFAT"])
+def test_a_real_stick_brings_a_release_and_takes_receipts_home(fleet: ReleaseFleet, tmp_path: Path, kind: str) -> None:
+    one = device(fleet, tmp_path / "one")
+    path = fleet.publish(next(NUMBERS))
+    fleet.assign(path, one.name)
+    with stick(tmp_path, kind) as mounted:
+        stick_for(fleet, mounted / "bundle", one)
+        with no_network(fleet), one.running():
+            status, told = one.takes(mounted / "bundle")
+            assert (status, told["not_taken"]) == (0, [])
+            assert [(found["target"], found["state"]) for found in told["releases"]] == [(path, "probation")]
+        file = one.receipts(mounted / "home.receipts")
+        assert ask(fleet, "receipts", "import", file) == (0, {"stored": 2, "known": 0, "refused": []})
+        names = [str(found.relative_to(mounted)) for found in mounted.rglob("*")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._/-]+", name) for name in names), "any FAT has them, whatever mounts it"
+    assert len({name.lower() for name in names}) == len(names)
 
 
 @pytest.mark.thorough("five starts of a daemon, and of a fleet")

@@ -30,6 +30,8 @@ _NO_FLUSH: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
 """What a file system answers that cannot flush folders."""
 _SPARE_BYTES: Final = 16 * 1024 * 1024
 
+_LARGER: Final = "format it with exFAT or ext4"
+
 Fetch = Callable[[str, int], Iterable[bytes]]
 """A blob's bytes by its digest, from an offset on. Raises FleetError."""
 
@@ -70,6 +72,7 @@ class BundleFolder:
 
     def require_room(self, blobs: Mapping[str, int], signed_bytes: int) -> None:
         """Whether all of it will fit, before anything is fetched. Raises RequestError."""
+        self._require_length(max(blobs.values(), default=0))
         free = shutil.disk_usage(self._folder).free
         needed = (
             signed_bytes + _SPARE_BYTES + sum(max(length - self._held(digest), 0) for digest, length in blobs.items())
@@ -78,6 +81,22 @@ class BundleFolder:
             raise RequestError(
                 f"{self._folder} has {free:,} bytes free, and the bundle takes {needed:,} more", hint="make room"
             )
+
+    def _require_length(self, longest: int) -> None:
+        """A file system that takes no file so long (FAT: 4 GiB) is told before an hour of copying, not after it."""
+        probe = self._blobs / f"probe{_PART}"
+        try:
+            with probe.open("wb") as file:
+                file.seek(longest)  # the kernel allows no place that a file of this file system cannot have
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise _unwritable(self._folder, error) from error
+            raise RequestError(
+                f"{self._folder}: its file system takes no file of {longest:,} bytes, which the bundle has",
+                hint=_LARGER,
+            ) from error
+        finally:
+            probe.unlink(missing_ok=True)
 
     def forget_all_but(self, digests: Iterable[str]) -> None:
         """Removes blobs that the bundle does not have."""
@@ -203,5 +222,5 @@ def _flush_folder(folder: Path) -> None:
 def _unwritable(folder: Path, error: OSError) -> RequestError:
     hint = "see that it is there and has room; what is on it already is gone on with"
     if error.errno == errno.EFBIG:
-        hint = "its file system takes no file so large: format it with exFAT or ext4"
+        hint = f"its file system takes no file so large: {_LARGER}"
     return RequestError(f"{folder} cannot be written: {error.strerror}", hint=hint)
