@@ -31,8 +31,11 @@ _folder = pytest.StashKey[Path]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--thorough`: every fault point and 200 kills a place, for minutes; without it a seeded sample."""
-    parser.addoption("--thorough", action="store_true", default=bool(os.environ.get("HOMEBRED_THOROUGH")))
+    """`--thorough`: every fault point and 200 kills a place, for minutes; without it a seeded sample.
+
+    The variable HOMEBRED_THOROUGH says the same. It goes here: programs that tests start would take it for a setting.
+    """
+    parser.addoption("--thorough", action="store_true", default=bool(os.environ.pop("HOMEBRED_THOROUGH", "")))
 
 
 @pytest.hookimpl(tryfirst=True)
