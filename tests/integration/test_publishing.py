@@ -136,6 +136,21 @@ def sending(server: AdminServer, *path: str) -> BlobSending:
     return BlobSending(server.client("publisher"), *(path or ("releases", "blobs")), pause=lambda _: time.sleep(0.01))
 
 
+def test_what_the_controllers_disk_has_damaged_is_mended_by_sending_it_again(server: AdminServer) -> None:
+    body = b"what a disk will damage" * 1000
+    digest, publishing = digest_of(body), BlobSending(server.client("publisher"), "releases", "blobs", mends=True)
+    assert publishing.send(digest, len(body), body, lambda _: None).bytes_sent == len(body)
+    path = server.releases.path_of(digest)
+    assert path is not None
+    path.write_bytes(body[:-1] + b"?")
+    assert publishing.send(digest, len(body), body, lambda _: None).bytes_sent == len(body)
+    assert server.releases.read(digest) == body
+    assert publishing.send(digest, len(body), body, lambda _: None).bytes_sent == 0
+    rows = list(server.client("viewer").pages("audit", "before", "audit", limit=100))
+    noted = [row["action"] for row in rows if row["target"] == digest]
+    assert noted == ["release.publish", "release.blob_damaged", "release.publish"]
+
+
 def test_an_upload_that_is_cut_at_any_byte_goes_on_from_there(server: AdminServer, thorough: bool) -> None:  # noqa: FBT001 - a fixture
     for cut in range(0, 101, 1 if thorough else 20):
         body = bytes([cut]) * 100

@@ -76,6 +76,21 @@ class BlobFolder:
         _flush(self.folder)
         return True
 
+    def holds(self, digest: str) -> bool:
+        """Whether a blob is there and every byte of it is right: one that is damaged goes, and may come again.
+
+        Raises:
+            OSError: it cannot be read or removed.
+        """
+        path = self.path_of(digest)
+        if path is None:
+            return False
+        if _digest_of_file(path) == digest:
+            return True
+        path.unlink()
+        _flush(path.parent)
+        return False
+
     def remove_all_but(self, needed: Collection[str], *, older_than_s: float) -> None:
         """Removes what nobody needs, and nobody has written since that time (Unix seconds).
 

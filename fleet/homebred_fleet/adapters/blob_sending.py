@@ -57,8 +57,10 @@ class BlobSending:
         *path: str,
         pause: Callable[[float], None] = time.sleep,
         piece_bytes: int = PIECE_BYTES,
+        mends: bool = False,
     ) -> None:
-        """`pause` waits so many seconds between tries."""
+        """`pause` waits so many seconds between tries; `mends`: what is there already is read, and sent if damaged."""
+        self._mends = mends
         self._client = client
         self._path = path
         self._pause = pause
@@ -77,10 +79,13 @@ class BlobSending:
             FleetError: the controller refuses it, or does not answer.
             RequestError: the file cannot be read, or is shorter than it was.
         """
-        failures, sent, highest = 0, 0, 0
+        failures, sent, highest, is_checked = 0, 0, 0, False
         while True:
             try:
                 state = self._client.get(*self._path, digest)
+                if self._mends and state["is_whole"] and not sent and not is_checked:
+                    state = self._client.send("POST", *self._path, digest, "check", within_s=READ_WITHIN_S)
+                    is_checked = True
                 came = min(int(state["came"]), length)
                 if came > highest:
                     told(came - highest)

@@ -112,6 +112,16 @@ class BlobUploads:
                 )
         return self.came(digest)
 
+    def check(self, digest: str) -> Came:
+        """Reads what is there whole: what its disk has damaged is a blob no longer, and comes again.
+
+        Raises:
+            ConflictError: somebody else has it read at present.
+        """
+        with self._told(), self._reading(digest):
+            self._blobs.holds(digest)
+        return self.came(digest)
+
     @contextmanager
     def _reading(self, digest: str) -> Iterator[None]:
         with self._lock:

@@ -26,7 +26,7 @@ def publish(
     profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send a release's files to the controller; what is there is not sent again. Its manifest is signed apart."""
+    """Send a release's files to the controller; what is there whole is not sent again. Its manifest is signed apart."""
     built = ReleaseFolder(folder)
     manifest, _ = built.manifest()
     condition = built.condition(manifest, reads=True)
@@ -35,7 +35,7 @@ def publish(
             f"{folder} is not whole: {', '.join((*condition.missing, *condition.damaged))[:300]}",
             hint="look at it with `homebred-fleet release show FOLDER --verify`, and build it again",
         )
-    sending = BlobSending(asking(profile), "releases", "blobs")
+    sending = BlobSending(asking(profile), "releases", "blobs", mends=True)
     lengths = {file.digest: file.length for file in manifest.files}
     with byte_progress(sum(lengths.values())) as told:
         sent = [sending.send(digest, length, built.blob(digest), told) for digest, length in sorted(lengths.items())]

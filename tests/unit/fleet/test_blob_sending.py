@@ -28,7 +28,8 @@ class Line:
     """A controller behind a link that breaks as a test says; fulfils `blob_sending.Asks`."""
 
     def __init__(self, folder: Path) -> None:
-        self.uploads = BlobUploads(BlobFolder(folder), max_bytes=10**6, reserve_bytes=0, now_s=lambda: 0)
+        self.blobs = BlobFolder(folder)
+        self.uploads = BlobUploads(self.blobs, max_bytes=10**6, reserve_bytes=0, now_s=lambda: 0)
         self.breaks: Callable[[int], FleetError | None] = lambda _: None
         """By the number of the call: what it ends with."""
         self.keeps = LENGTH
@@ -42,7 +43,10 @@ class Line:
 
     def send(self, method: str, *path: str, within_s: float) -> dict[str, Any]:
         self._break()
-        self.uploads.finish(path[-2])
+        if path[-1] == "check":
+            self.uploads.check(path[-2])
+        else:
+            self.uploads.finish(path[-2])
         return self._told(path[-2])
 
     def upload(self, *path: str, body: bytes, offset: int, length: int) -> dict[str, Any]:
@@ -75,7 +79,7 @@ class Stage:
         self.told: list[int] = []
 
     def send(self, source: Path | bytes | None = None) -> int:
-        sending = BlobSending(self.line, "releases", "blobs", pause=self.pauses.append, piece_bytes=300)
+        sending = BlobSending(self.line, "releases", "blobs", pause=self.pauses.append, piece_bytes=300, mends=True)
         return sending.send(DIGEST, LENGTH, source or self.file, self.told.append).bytes_sent
 
     def is_there(self) -> bool:
@@ -93,6 +97,18 @@ def test_a_file_is_sent_in_pieces_and_not_again(stage: Stage) -> None:
     assert (sum(stage.told), stage.pauses) == (LENGTH, [])
     assert stage.send() == 0
     assert stage.line.bytes == LENGTH
+
+
+def test_what_the_controllers_disk_has_damaged_is_sent_again(stage: Stage) -> None:
+    stage.send()
+    path = stage.line.blobs.path_of(DIGEST)
+    assert path is not None
+    path.write_bytes(BODY[:-1] + b"?")
+    stage.told.clear()
+    assert stage.send() == LENGTH
+    assert path.read_bytes() == BODY
+    assert sum(stage.told) == LENGTH
+    assert stage.send() == 0
 
 
 def test_bytes_are_sent_as_a_file_is(stage: Stage) -> None:

@@ -68,6 +68,20 @@ def test_what_is_a_blob_already_is_not_sent_again(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
+def test_what_the_disk_has_damaged_goes_once_it_is_looked_at_and_comes_again(tmp_path: Path) -> None:
+    blobs = BlobFolder(tmp_path)
+    blobs.keep(BODY)
+    into = uploads(tmp_path)
+    assert into.check(DIGEST).is_whole
+    path = blobs.path_of(DIGEST)
+    assert path is not None
+    path.write_bytes(BODY[:-1] + b"?")
+    assert into.came(DIGEST).is_whole, "nobody has looked yet"
+    assert (into.check(DIGEST).length, into.came(DIGEST).is_whole) == (0, False)
+    send(into, 0, LENGTH)
+    assert into.finish(DIGEST).is_whole
+
+
 def test_other_bytes_than_the_digest_says_are_thrown_away(tmp_path: Path) -> None:
     into = uploads(tmp_path)
     into.append(DIGEST, 0, BODY[:-1] + b"x", length=LENGTH)

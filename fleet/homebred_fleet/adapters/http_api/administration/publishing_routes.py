@@ -57,6 +57,15 @@ def blob_whole(doer: Publisher, parts: Parts, digest: str) -> dict[str, Any]:
     return _told(digest, came)
 
 
+@router.post("/releases/blobs/{digest}/check")
+def blob_checked(doer: Publisher, parts: Parts, digest: str) -> dict[str, Any]:
+    """Has what is there read: what is damaged goes, so that it can be sent again."""
+    before, came = parts.publishing.blobs.came(digest), parts.publishing.blobs.check(digest)
+    if before.is_whole and not came.is_whole:
+        parts.changes.note(doer, "release.blob_damaged", digest, {"bytes": before.length})
+    return _told(digest, came)
+
+
 @router.get("/repositories")
 def served(_: Annotated[Admin, Depends(May("release.read"))], parts: Parts) -> dict[str, Any]:
     """What is served of both repositories: versions, and the roots that devices pin."""
