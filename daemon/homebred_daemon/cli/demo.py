@@ -32,6 +32,7 @@ def demo(
     model: Annotated[Path | None, typer.Option("--model", help="The embedded model's GGUF file.")] = None,
     apps: Annotated[Path | None, typer.Option("--apps", help="Folder of the example applications.")] = None,
     *,
+    full: Annotated[bool, typer.Option("--full", help="Ask every golden row; by default 30 of each set.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object with all figures at the end.")] = False,
 ) -> None:
     """Measure specialists, decide and answer tasks through all six rows of the contract, on real parts."""
@@ -41,7 +42,7 @@ def demo(
 
     model_file = _model_file(model)
     with Stage() as stage:
-        story = Story(stage, Screen(to_stderr=as_json), model_file)
+        story = Story(stage, Screen(to_stderr=as_json), model_file, is_full=full)
         story.stocked()
         if chapter is not Chapter.RELEASE:  # whose gate measures what it needs
             story.measured()

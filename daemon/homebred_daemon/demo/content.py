@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 HERE = Path(__file__).parent
 SPECIALISTS = HERE / "specialists"
 POLICY = HERE / "policy.toml"
+MEASURED_ROWS = 30
+"""Of each golden set, unless the whole story is asked for: on the same side of the demo's floors as all of them."""
 
 ROWS = {
     1: "private data: local first, never cloud",
@@ -39,6 +42,14 @@ class SceneTask:
 def specialist_folders() -> list[Path]:
     """The folders of the demo's specialists, by name."""
     return sorted(path for path in SPECIALISTS.iterdir() if (path / "specialist.toml").is_file())
+
+
+def copy_specialist(folder: Path, to: Path, rows: int) -> None:
+    """A specialist's folder with so many rows of each golden set, spread evenly over it; 0: all of them."""
+    shutil.copytree(folder, to)
+    for golden in to.glob("golden/*.jsonl") if rows else ():
+        lines = golden.read_text("utf-8").splitlines(keepends=True)
+        golden.write_text("".join(lines[number * len(lines) // rows] for number in range(rows)), "utf-8")
 
 
 def scene_tasks() -> list[SceneTask]:

@@ -20,7 +20,7 @@ from typing import Any
 from rich.progress import Progress, TaskID
 
 from homebred_daemon.adapters.store.ledger import SqliteLedger
-from homebred_daemon.demo.content import ROWS, SceneTask, escalated_tasks, scene_tasks
+from homebred_daemon.demo.content import MEASURED_ROWS, ROWS, SceneTask, escalated_tasks, scene_tasks
 from homebred_daemon.demo.fleet import Fleet
 from homebred_daemon.demo.hardship import Hardship
 from homebred_daemon.demo.measuring import Measured, fill, measure_all
@@ -85,21 +85,25 @@ class Figures:
 class Story:
     """Tells the chapters on one stage."""
 
-    def __init__(self, stage: Stage, screen: Screen, model_file: Path) -> None:
+    def __init__(self, stage: Stage, screen: Screen, model_file: Path, *, is_full: bool = False) -> None:
+        """`is_full`: every golden row is asked, instead of some of each set."""
         self._stage = stage
         self._screen = screen
         self._model_file = model_file
+        self._rows = 0 if is_full else MEASURED_ROWS
         self._fleet = Fleet(stage, screen)
         self.figures = Figures()
 
     def stocked(self) -> None:
         """Puts model and specialists onto the first device, which measures none of them yet."""
-        fill(self._stage.clinic.store(), self._model_file)
+        fill(self._stage.clinic.store(), self._model_file, self._stage.folder / "specialists", self._rows)
 
     def measured(self) -> None:
         """Chapter: the specialists prove themselves on their golden sets."""
         self._screen.chapter("Specialists prove themselves")
         self._screen.say("Fitness is measured now, on this machine, with the real model: no figure is typed in.")
+        if self._rows:
+            self._screen.say(f"Each is asked {self._rows} rows, spread over its golden set; `--full` asks all of them.")
         store = self._stage.clinic.store()
         runtime = self._stage.folder / "measuring"
         with self._screen.progress() as bars:
