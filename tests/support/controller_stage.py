@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import insert, select
+from sqlalchemy import event, insert, select
 from tests.support.fake_mqtt import FakeBroker, FakeConnection
-from tests.support.manual_clock import ManualClock, run_with
+from tests.support.manual_clock import ManualClock, ManualLoop, run_with
 from tests.support.memory_library import MemoryLibrary
 from tests.support.stop_orders import SymbolicSigner
 from tests.support.telemetry_messages import NOW_S
@@ -72,17 +74,26 @@ class CountedThreads(ThreadPoolExecutor):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(4)
         self.busy = 0
+        self._resting = asyncio.Event()
         self._loop = loop
 
     @override
     def submit(self, fn: Callable[..., T], /, *args: object, **kwargs: object) -> Future[T]:
         self.busy += 1
+        self._resting.clear()
         future = super().submit(fn, *args, **kwargs)
         future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._rest))
         return future
 
+    async def rested(self) -> None:
+        """Waits until none is at work."""
+        while self.busy:
+            await self._resting.wait()
+
     def _rest(self) -> None:
         self.busy -= 1
+        if not self.busy:
+            self._resting.set()
 
 
 class NotedJournal:
@@ -201,10 +212,12 @@ class Stage:
 
     async def settle(self) -> None:
         """Lets threads and loop come to rest."""
-        quiet = 0
-        while quiet < 30:
-            await asyncio.sleep(0)
-            quiet = 0 if self.threads.busy else quiet + 1
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, ManualLoop)
+        await loop.settled()
+        while self.threads.busy:  # with what was cancelled
+            await self.threads.rested()
+            await loop.settled()
 
     async def started(self) -> None:
         """Waits until the controller is connected and has compared what the broker keeps."""
@@ -214,8 +227,7 @@ class Stage:
 
 def play(tmp_path: Path, scene: Callable[[Stage], Awaitable[T]]) -> T:
     """Plays a scene with a running controller and two enrolled devices."""
-    database = Database(f"sqlite:///{tmp_path}/fleet.db")
-    database.upgrade()
+    database = open_database(tmp_path)
     with database.writing() as connection:
         rows = [{"id": name, "site": "a", "labels": {}, "state": "enrolled", "enrolled_at_s": 1} for name in DEVICES]
         connection.execute(insert(devices), rows)
@@ -234,6 +246,27 @@ def play(tmp_path: Path, scene: Callable[[Stage], Awaitable[T]]) -> T:
         return run_with(clock, main())
     finally:
         database.close()
+
+
+def open_database(folder: Path) -> Database:
+    """A new one with its tables, which does not wait for the disk: nobody takes its power away."""
+    path = folder / "fleet.db"
+    path.touch(mode=0o600)
+    path.write_bytes(_migrated())
+    database = Database(f"sqlite:///{path}")
+    event.listen(database.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
+    return database
+
+
+@functools.cache
+def _migrated() -> bytes:
+    """The file of a database with its tables and nothing in them: migrating takes a while."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "fleet.db")
+        database = Database(f"sqlite:///{path}")
+        database.upgrade()
+        database.close()
+        return path.read_bytes()
 
 
 def number_of(database: Database, device: str) -> int:
