@@ -9,16 +9,13 @@ from typing import Any
 
 import pytest
 from tests.support.fake_device_identities import DAY_S, FakeController, FakeIdentities, facts_at
-from tests.support.manual_clock import ManualClock, run_with
+from tests.support.manual_clock import ManualClock, ManualLoop, run_with
 from tests.support.recorded_journal import RecordedJournal
 
 from homebred_daemon.core.renewal import Standing
 from homebred_daemon.errors import ControllerUnreachableError, StateError
 from homebred_daemon.ports.identity import Identity
 from homebred_daemon.services.fleet.identity import IdentityKeeper
-
-TURNS = 400
-"""Of the loop: its threads have been heard by then."""
 
 
 class Receipts:
@@ -76,12 +73,8 @@ class Device:
 
 async def settle() -> None:
     loop = asyncio.get_running_loop()
-    await loop.run_in_executor(None, lambda: None)
-    for _ in range(8):
-        await asyncio.sleep(0)
-    await loop.run_in_executor(None, lambda: None)
-    for _ in range(8):
-        await asyncio.sleep(0)
+    assert isinstance(loop, ManualLoop)
+    await loop.settled()
 
 
 def test_a_certificate_is_renewed_when_two_thirds_of_its_life_are_over() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import pytest
@@ -20,18 +21,20 @@ def judged(*, both: int = 0, lost: int = 0, won: int = 0, neither: int = 0, now_
     return compared(pairs, DEMAND, since_s=0, now_s=now_s)
 
 
+@functools.cache
+def is_worse(lost: int, won: int) -> bool:
+    return judged(lost=lost, won=won).standing is Comparison.WORSE
+
+
 def chance_of_refusal(lost: float, won: float, outcomes: int) -> float:
     """Exactly: that it is refused within so many tasks, where one is lost or won with these chances."""
     refused, ways = 0.0, {(0, 0): 1.0}
-    verdicts: dict[tuple[int, int], bool] = {}
     for _ in range(outcomes):
         after: dict[tuple[int, int], float] = {}
         for (losses, wins), chance in ways.items():
             for step, weight in (((0, 0), 1 - lost - won), ((1, 0), lost), ((0, 1), won)):
                 key = (losses + step[0], wins + step[1])
-                if key not in verdicts:
-                    verdicts[key] = judged(lost=key[0], won=key[1]).standing is Comparison.WORSE
-                if verdicts[key]:
+                if is_worse(*key):
                     refused += chance * weight
                 elif chance * weight > 1e-12:
                     after[key] = after.get(key, 0.0) + chance * weight

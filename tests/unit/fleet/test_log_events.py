@@ -16,14 +16,13 @@ from homebred_fleet.log_events import Event, Severity, fields_in
 from homebred_fleet.messages import EVENTS
 
 BAD = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING)
-by_name = pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
 
 
-@by_name
-def test_an_event_speaks_of_its_own_fields_and_says_what_to_do_where_it_is_bad(event: Event) -> None:
-    assert event.sentence.endswith(".")
-    assert {*fields_in(event.sentence), *fields_in(event.next_step)} <= set(event.fields)
-    assert bool(event.next_step) == (event.severity in BAD)
+def test_an_event_speaks_of_its_own_fields_and_says_what_to_do_where_it_is_bad() -> None:
+    for event in EVENTS:
+        assert event.sentence.endswith("."), event.name
+        assert {*fields_in(event.sentence), *fields_in(event.next_step)} <= set(event.fields), event.name
+        assert bool(event.next_step) == (event.severity in BAD), event.name
 
 
 def test_every_event_stands_in_the_list_and_is_noted_somewhere() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import time
 import tracemalloc
 from random import Random
@@ -193,6 +194,7 @@ def test_a_model_of_twenty_gigabytes_has_room_in_a_manifest() -> None:
     assert len(read_release(body).files[2].frames) == -(-20 * 10**9 // FRAME_BYTES)
 
 
+@functools.cache
 def hostile_bodies() -> dict[str, bytes]:
     chance = Random(7)
     room = MAX_TARGET_BYTES - len(written(SMALL)) - 100
