@@ -132,7 +132,7 @@ def _looks_compressed(neighbours: bytes) -> bool:
 
 def _decoded(run: bytes, encoding: str) -> str:
     """The run as text; in UTF-8 a byte that does not belong is taken for Latin-1."""
-    if encoding != "utf-8":
+    if encoding != "utf-8" or run.isascii():
         return run.decode(encoding, errors="ignore")
     pieces = re.split(b"((?:" + _ENCODED + b")+)", run)  # between, and in UTF-8, by turns
     return "".join(piece.decode("latin-1" if at % 2 == 0 else "utf-8", "ignore") for at, piece in enumerate(pieces))
