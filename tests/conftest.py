@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import faulthandler
+import functools
+import gc
 import os
 import shutil
 import signal
@@ -12,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+gc.disable()  # until all is collected: thousands of tests are made of objects of which none can go
 
 settings.register_profile("all", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """No limits of time: Hypothesis prepares tables of Unicode first, which takes seconds on a slow machine."""
@@ -48,7 +52,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if _shares_with_its_module(item) and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
-        if UNIT in item.path.parents and item.get_closest_marker("timeout") is None:
+        if _is_unit(item.path) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(UNIT_TIMEOUT_S))
     items.sort(key=_limit_s, reverse=True)
     if config.getoption("--thorough"):
@@ -56,6 +60,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         for mark in item.iter_markers("thorough"):
             item.add_marker(pytest.mark.skip(reason=f"{mark.args[0]}: `make test-all` runs it"))
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end, and is not looked at again by each collection of garbage."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -101,6 +111,11 @@ def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
     """Pytest calls the end off when a test fails, and clearing up after it may take for ever as well."""
     if isinstance(node, pytest.Item):
         _end_late(node)
+
+
+@functools.cache
+def _is_unit(path: Path) -> bool:
+    return path.is_relative_to(UNIT)
 
 
 def _shares_with_its_module(item: pytest.Item) -> bool:
