@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 from tests.support.databases import database, database_url, migrated, postgresql
+from tests.support.failing_disks import failing_disks
 from tests.support.specialists import write_specialist
 from tests.support.tiny_gguf import write_tiny_gguf
 
 from homebred_daemon.adapters.model_store import ModelStore
 
-__all__ = ["database", "database_url", "migrated", "postgresql"]
+__all__ = ["database", "database_url", "failing_disks", "migrated", "postgresql"]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
-from tests.support.failing_disks import prove
+from tests.support.failing_disks import FailingDisks
 from tests.support.store_scenarios import INSTALLS, SCENARIOS
 
 SEED = 20261123
@@ -28,11 +28,12 @@ BY_HAND = {"recover"}
     ],
 )
 def test_a_failing_call_is_told_and_the_store_stays_sound(
+    failing_disks: FailingDisks,
     scenario: str,
     error: str,
     when: Literal["once", "on"],
     thorough: bool,  # noqa: FBT001 - a fixture
 ) -> None:
-    tally = prove(scenario, error, when, sample=0 if thorough else SAMPLE, seed=SEED)
+    tally = failing_disks.prove(scenario, error, when, sample=0 if thorough else SAMPLE, seed=SEED)
     print(f"{scenario}, {error} {when}: {dict(tally)}")  # noqa: T201 - with `pytest -s`: what was gone through
     assert tally["refused"] or scenario == "ledger again"

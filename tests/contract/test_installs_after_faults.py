@@ -9,7 +9,8 @@ from typing import Literal
 
 import pytest
 from tests.contract.test_power_cuts import ADAPTERS, Mutant, planted
-from tests.support import failing_disks, install_scenarios
+from tests.support import install_scenarios
+from tests.support.failing_disks import FailingDisks
 from tests.support.power_cuts import REPOSITORY, Tally, prove, recorded, scratch_folder
 from tests.support.store_scenarios import INSTALLS, SCENARIOS, Promised
 
@@ -37,7 +38,9 @@ def test_a_power_cut_at_any_operation_leaves_one_valid_model(tmp_path: Path) -> 
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("when", ["once", "on"])
 @pytest.mark.parametrize("scenario", sorted(INSTALLS))
-def test_a_disk_that_is_full_at_any_call_leaves_what_serves(scenario: str, when: Literal["once", "on"]) -> None:
+def test_a_disk_that_is_full_at_any_call_leaves_what_serves(
+    failing_disks: FailingDisks, scenario: str, when: Literal["once", "on"]
+) -> None:
     tally = failing_disks.prove(scenario, "ENOSPC", when, sample=0, seed=SEED)
     print(f"{scenario}, full {when}: {dict(tally)}")  # noqa: T201 - with `pytest -s`: what was gone through
     assert tally["whole" if when == "once" else "refused"]
@@ -55,7 +58,7 @@ def test_a_power_cut_at_one_operation_in_thirty_of_a_build_leaves_one_valid_mode
     assert tally.different >= 10
 
 
-def test_a_disk_that_is_full_at_some_calls_of_a_build_leaves_what_serves() -> None:
+def test_a_disk_that_is_full_at_some_calls_of_a_build_leaves_what_serves(failing_disks: FailingDisks) -> None:
     tally = failing_disks.prove("install built", "ENOSPC", "on", sample=4, seed=SEED)
     assert tally["refused"]
 
@@ -64,7 +67,7 @@ def test_a_kill_at_one_step_in_sixty_of_a_build_leaves_one_valid_model(tmp_path:
     assert killed("install built", tmp_path / "built", every=60) >= 3
 
 
-def test_a_disk_that_is_full_at_some_calls_leaves_what_serves() -> None:
+def test_a_disk_that_is_full_at_some_calls_leaves_what_serves(failing_disks: FailingDisks) -> None:
     tally = failing_disks.prove("install rolled back", "ENOSPC", "on", sample=6, seed=SEED)
     assert tally["refused"]
 

@@ -1,12 +1,13 @@
 """Runs a store's scenario in a child under strace: to record what it does, or to have its system calls fail.
 
 `python -m tests.support.traced_writers record SCENARIO ROOT TRACE` runs it once on ROOT and writes the record.
-`python -m tests.support.traced_writers fail SCENARIO TEMPLATE OUT ERROR WHEN SAMPLE SEED` copies the folder TEMPLATE
-to OUT/1, OUT/2, … and has another call fail with ERROR in each: every call of those in `FAILING` that a run without
-failures makes, or SAMPLE of them. WHEN is `once` or `on`: all later calls of its kind fail too.
+`python -m tests.support.traced_writers fail` reads orders, a line of JSON each (`Order`): it copies the folder
+`template` to `out`/1, `out`/2, … and has another call fail with `error` in each: every call of those in `FAILING` that
+a run without failures makes, or `sample` of them. `when` is `once` or `on`: all later calls of its kind fail too.
 
-One line of JSON a run: what the scenario told, and how it ended. The child is forked from a process that has everything
-imported: only the scenario's own calls are counted, and a run takes milliseconds.
+One line of JSON a run: what the scenario told, and how it ended; behind those of an order an empty line. The child is
+forked from a process that has everything imported: only the scenario's own calls are counted, and a run takes
+milliseconds.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
+from typing import Literal
 
 from tests.support.store_scenarios import SCENARIOS
 from tests.support.system_calls import RECORDING
@@ -52,6 +54,20 @@ class Run:
     """What it ended with: code, message and hint, or the trace of the defect."""
     has_failed: bool
     """Whether a system call was made to fail."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to fail."""
+
+    scenario: str
+    template: str
+    out: str
+    error: str
+    when: Literal["once", "on"]
+    sample: int
+    """How many of the calls; 0: all."""
+    seed: int
 
 
 def run(scenario: str, root: Path, options: Sequence[str], trace: Path, number: int = 0) -> Run:
@@ -98,16 +114,17 @@ def _act(scenario: str, root: Path, teller: socket.socket) -> int:
     return ENDED
 
 
-def _fail(arguments: argparse.Namespace) -> None:
-    points = _points(arguments.scenario, arguments.template, arguments.out)
-    if arguments.sample and arguments.sample < len(points):
-        points = sorted(Random(arguments.seed).sample(points, arguments.sample))
+def _fail(order: Order) -> None:
+    template, out = Path(order.template), Path(order.out)
+    points = _points(order.scenario, template, out)
+    if order.sample and order.sample < len(points):
+        points = sorted(Random(order.seed).sample(points, order.sample))
     for number, (call, nth) in enumerate(points, start=1):
-        root, trace = arguments.out / str(number), arguments.out / f"{number}.trace"
-        shutil.copytree(arguments.template, root)
-        when = f"{nth}+" if arguments.when == "on" else str(nth)
-        options = ["-f", "-e", f"trace={call}", "-e", f"inject={call}:error={arguments.error}:when={when}"]
-        ended = run(arguments.scenario, root, options, trace, number)
+        root, trace = out / str(number), out / f"{number}.trace"
+        shutil.copytree(template, root)
+        when = f"{nth}+" if order.when == "on" else str(nth)
+        options = ["-f", "-e", f"trace={call}", "-e", f"inject={call}:error={order.error}:when={when}"]
+        ended = run(order.scenario, root, options, trace, number)
         if not ended.has_failed:
             raise SystemExit(f"{call} {nth} was not reached: the scenario does not do the same every time")
         _print(ended)
@@ -136,19 +153,15 @@ def main() -> None:
     record.add_argument("scenario", choices=sorted(SCENARIOS))
     record.add_argument("root", type=Path)
     record.add_argument("trace", type=Path)
-    fail = commands.add_parser("fail")
-    fail.add_argument("scenario", choices=sorted(SCENARIOS))
-    fail.add_argument("template", type=Path)
-    fail.add_argument("out", type=Path)
-    fail.add_argument("error")
-    fail.add_argument("when", choices=["once", "on"])
-    fail.add_argument("sample", type=int, help="how many of the calls; 0: all")
-    fail.add_argument("seed", type=int)
+    commands.add_parser("fail")
     arguments = parser.parse_args()
-    if arguments.command == "fail":
-        _fail(arguments)
-    else:
+    if arguments.command == "record":
         _print(run(arguments.scenario, arguments.root, RECORDING, arguments.trace))
+        return
+    for line in sys.stdin:
+        _fail(Order(**json.loads(line)))
+        sys.stdout.write("\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
