@@ -24,6 +24,7 @@ settings.register_profile("sample", settings.get_profile("all"), max_examples=20
 settings.load_profile("all")
 
 UNIT = Path(__file__).parent / "unit"
+LONGEST_FIRST = ("scenario", "acceptance", "integration", "conformance", "contract")
 UNIT_TIMEOUT_S = 60
 """Nothing waits in a unit test; the others have pyproject's limit, or name their own."""
 GRACE_S = 60
@@ -46,15 +47,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A unit test has less time; and what is for a thorough run alone is skipped by name in any other.
 
-    Who may take longest begins first: side by side, the last test of all is then a short one. Tests that share what is
-    made once for their module keep together, or each process would make its own.
+    Who may take longest begins first, and of those with the same limit the part whose tests are longest: side by side,
+    the last test of all is then a short one. Tests that share what is made once for their module keep together, or each
+    process would make its own.
     """
     for item in items:
         if _shares_with_its_module(item) and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if _is_unit(item.path) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(UNIT_TIMEOUT_S))
-    items.sort(key=_limit_s, reverse=True)
+    items.sort(key=lambda item: (-_limit_s(item), _rank(item.path)))
     if config.getoption("--thorough"):
         return
     for item in items:
@@ -111,6 +113,12 @@ def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
     """Pytest calls the end off when a test fails, and clearing up after it may take for ever as well."""
     if isinstance(node, pytest.Item):
         _end_late(node)
+
+
+@functools.cache
+def _rank(path: Path) -> int:
+    part = path.relative_to(UNIT.parent).parts[0]
+    return LONGEST_FIRST.index(part) if part in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 @functools.cache
