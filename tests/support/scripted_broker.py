@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +20,7 @@ class ScriptedBroker:
         self._script = script
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._client: socket.socket | None = None
 
     @property
     def port(self) -> int:
@@ -34,6 +36,9 @@ class ScriptedBroker:
     ) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        if self._client is not None:
+            with suppress(OSError):  # it has ended
+                self._client.shutdown(socket.SHUT_RD)  # a script that only waits for more has done its part
         self._thread.join(5)
 
     def _serve(self) -> None:
@@ -43,6 +48,7 @@ class ScriptedBroker:
             except OSError:
                 return
             with client:
+                self._client = client
                 client.settimeout(5)
                 try:
                     self._script(client)
