@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from sqlalchemy import event, insert, select
 from tests.support.fake_mqtt import FakeBroker, FakeConnection
-from tests.support.manual_clock import ManualClock, ManualLoop, run_with
+from tests.support.manual_clock import ManualClock, run_with, settled
 from tests.support.memory_library import MemoryLibrary
 from tests.support.stop_orders import SymbolicSigner
 from tests.support.telemetry_messages import NOW_S
@@ -212,12 +212,10 @@ class Stage:
 
     async def settle(self) -> None:
         """Lets threads and loop come to rest."""
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, ManualLoop)
-        await loop.settled()
+        await settled()
         while self.threads.busy:  # with what was cancelled
             await self.threads.rested()
-            await loop.settled()
+            await settled()
 
     async def started(self) -> None:
         """Waits until the controller is connected and has compared what the broker keeps."""

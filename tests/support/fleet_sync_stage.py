@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.fake_mqtt import FakeBroker, FakeConnection
-from tests.support.manual_clock import ManualClock
+from tests.support.manual_clock import ManualClock, settled
 from tests.support.memory_outbox import MemoryOutbox
 from tests.support.recorded_journal import RecordedJournal
 from tests.support.stop_orders import KnownKeys
@@ -29,7 +29,6 @@ DEVICE = "dev-1"
 OWN = f"hb/1/default/d/{DEVICE}"
 FAR_AHEAD_S = 4_000_000_000
 MOST_TURNS = 400
-TURNS_TO_SETTLE = 20
 
 
 def identity(generation: str = "1") -> Identity:
@@ -240,15 +239,10 @@ class SyncStage:
 
     async def pass_s(self, seconds: float) -> None:
         """Lets time pass, once the link has seen all that was said before."""
-        await _settle()
+        await settled()
         self.clock.pass_s(seconds)
         self.broker.pass_s(seconds)
-        await _settle()
-
-
-async def _settle() -> None:
-    for _ in range(TURNS_TO_SETTLE):
-        await _turn()
+        await settled()
 
 
 async def _turn() -> None:

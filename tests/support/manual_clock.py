@@ -76,6 +76,13 @@ class ManualLoop(asyncio.SelectorEventLoop):
                 quiet = 0
 
 
+async def settled() -> None:
+    """`ManualLoop.settled` of the loop that this runs on."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, ManualLoop)
+    await loop.settled()
+
+
 def run_with(clock: ManualClock, main: Coroutine[Any, Any, T]) -> T:
     """Runs a coroutine to its end on a loop that goes by the clock."""
     with asyncio.Runner(loop_factory=lambda: ManualLoop(clock)) as runner:

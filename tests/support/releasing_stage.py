@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from tests.support.manual_clock import ManualClock, run_with
+from tests.support.manual_clock import ManualClock, run_with, settled
 from tests.support.recorded_journal import RecordedJournal
 from tests.support.release_files_stage import MANIFEST
 from tests.support.trust_stage import HERE, NOW_S, FixedSource, MemoryTrust, ScriptedChecker
@@ -200,9 +199,7 @@ class Stage:
     async def rest(self, seconds: float = 0.0) -> None:
         """Lets time pass, and all go on that can."""
         self.clock.pass_s(seconds)
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
-            await asyncio.to_thread(lambda: None)
+        await settled()
 
     @property
     def looks(self) -> int:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from tests.support.manual_clock import ManualClock, run_with
+from tests.support.manual_clock import ManualClock, run_with, settled
 from tests.support.memory_commands import MemoryCommandStore
 from tests.support.recorded_journal import RecordedJournal
 
@@ -76,7 +76,7 @@ class Device:
     async def running(self) -> AsyncIterator[CommandDesk]:
         desk = self.desk()
         async with desk.running():
-            await settle()
+            await settled()
             yield desk
 
     def _hear(self) -> None:
@@ -85,14 +85,6 @@ class Device:
     def _drain(self, resume: bool) -> int:  # noqa: FBT001
         self.drained.append(resume)
         return 3
-
-
-async def settle() -> None:
-    loop = asyncio.get_running_loop()
-    for _ in range(12):
-        await loop.run_in_executor(None, lambda: None)
-        for _ in range(6):
-            await asyncio.sleep(0)
 
 
 def run(story: Callable[[Device], Coroutine[Any, Any, None]]) -> None:
@@ -107,7 +99,7 @@ def command(number: int, op: str = "ping", *, deadline_s: int = NOW_S + 600, **p
 async def sent(desk: CommandDesk, what: Command) -> CommandResult:
     """The newest result, as the controller would be told it."""
     await desk.take(what, span=SPAN)
-    await settle()
+    await settled()
     return next(one.result for one in await desk.untold() if one.result.id == what.id)
 
 
@@ -174,7 +166,7 @@ def test_commands_that_come_at_once_are_each_carried_out_once() -> None:
             every = [command(number % 5, "drain") for number in range(40)]
             await asyncio.gather(*(desk.take(one, span=SPAN) for one in every))
             for _ in range(5):
-                await settle()
+                await settled()
             assert {one.result.state for one in await desk.untold()} == {State.DONE}
         assert device.drained == [False] * 5
 
@@ -230,7 +222,7 @@ def test_a_result_that_cannot_be_kept_is_made_again_once_there_is_room() -> None
         async with device.running() as desk:
             await desk.take(command(1, "diagnostics"), span=SPAN)
             device.store.is_full = True
-            await settle()
+            await settled()
             assert "command_dropped" in device.journal.names
             device.store.is_full = False
             device.clock.pass_s(100)
@@ -337,10 +329,10 @@ def test_a_bundle_that_nobody_looks_at_for_a_week_is_wanted_no_more() -> None:
         async with device.running() as desk:
             await sent(desk, command(1, "diagnostics"))
             device.clock.pass_s(WAITING_LIMIT_S - 100)
-            await settle()
+            await settled()
             assert len(await desk.bundles()) == 1
             device.clock.pass_s(LOOK_AGAIN_S + 200)
-            await settle()
+            await settled()
             (told,) = await desk.untold()
             assert (told.result.state, told.result.problem_code) == (State.EXPIRED, "nobody_looked")
 

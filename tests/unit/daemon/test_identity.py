@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from tests.support.fake_device_identities import DAY_S, FakeController, FakeIdentities, facts_at
-from tests.support.manual_clock import ManualClock, ManualLoop, run_with
+from tests.support.manual_clock import ManualClock, run_with, settled
 from tests.support.recorded_journal import RecordedJournal
 
 from homebred_daemon.core.renewal import Standing
@@ -60,21 +59,15 @@ class Device:
         left = int(days * 24 + hours)
         for _ in range(left):
             self.clock.pass_s(3600)
-            await settle()
+            await settled()
 
     def run(self, story: Callable[[Device], Coroutine[Any, Any, None]]) -> None:
         async def told() -> None:
             async with self.keeper.running():
-                await settle()
+                await settled()
                 await story(self)
 
         run_with(self.clock, told())
-
-
-async def settle() -> None:
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, ManualLoop)
-    await loop.settled()
 
 
 def test_a_certificate_is_renewed_when_two_thirds_of_its_life_are_over() -> None:

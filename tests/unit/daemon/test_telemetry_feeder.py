@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, Future
 from copy import deepcopy
@@ -10,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.support.manual_clock import ManualClock, run_with
+from tests.support.manual_clock import ManualClock, run_with, settled
 from tests.support.memory_feed import MemoryFeed
 from tests.support.memory_outbox import Disk, MemoryOutbox
 from tests.support.recorded_journal import RecordedJournal
@@ -76,8 +75,7 @@ class Device:
 
     async def settled(self) -> None:
         """Until all that can go on has gone on."""
-        for _ in range(200):
-            await asyncio.sleep(0)
+        await settled()
 
     async def pass_s(self, seconds: float) -> None:
         self.clock.pass_s(seconds)
