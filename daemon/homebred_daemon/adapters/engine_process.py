@@ -133,10 +133,8 @@ class EngineProcess:
         """Nobody signed what was built here: it is held against its digest each time that it is loaded."""
         digests = {adapter.digest for adapter in adapters} | {model_digest}
         for digest in await asyncio.to_thread(self._changed, digests):
-            why, hint = (
-                f"What was built on this device as {digest} has been changed.",
-                "Check the disk; it is built again.",
-            )
+            why = f"What was built on this device as {digest} has been changed."
+            hint = "Check the disk; it is built again."
             if digest == model_digest:
                 raise api.ModelRefusedError(why, hint=hint)
             raise api.AdapterRefusedError(why, adapter=digest, hint=hint)

@@ -1,7 +1,7 @@
 """Follows recipes of releases: each build in a child process, bounded in time, memory and disk, in a folder of its own.
 
     building/<digest of the release>/out/       what a finished build made, whole or not there
-    building/<digest of the release>/python/    what the child sees of this product
+    building/<digest of the release>/python/    what the child sees of this product; beside it what it does on its way
 
 What is built is what `homebred engines build` builds. A kill leaves such a folder: a finished build in it is taken
 without another one, anything else is removed. It takes nothing into the model store.
@@ -99,9 +99,7 @@ class RecipeBuilder:
         finished = await asyncio.to_thread(self._finished, order, recipe, builder)
         if finished is not None:
             return finished
-        refusal = await asyncio.to_thread(self._prepare, place, recipe, inputs)
-        if refusal is not None:
-            return refusal
+        await asyncio.to_thread(self._prepare, place, recipe, inputs)
         began_s = time.monotonic()
         refusal = await self._run(order, place)
         if refusal is not None:
@@ -184,8 +182,8 @@ class RecipeBuilder:
             return None
         return BuiltForm(path=path, built=Built(digest=digest, builder=builder), took_ms=0)
 
-    def _prepare(self, place: Path, recipe: Recipe, inputs: Sequence[Path]) -> Refusal | None:
-        """An empty folder, on a disk that has room for the build and the reserve."""
+    def _prepare(self, place: Path, recipe: Recipe, inputs: Sequence[Path]) -> None:
+        """An empty folder, on a disk that has room for the build and the reserve; else it is waited for."""
         with _in_our_words(place):
             make_folder(self._folder)
             _remove(place)
@@ -193,9 +191,10 @@ class RecipeBuilder:
             needed = ROOM_FACTOR[recipe.makes] * _size_of(inputs[-1])
             free = shutil.disk_usage(place).free - self._means.bounds.reserve_bytes
         if needed > free:
-            sentence = f"a build may take {needed} bytes of the disk, and {max(free, 0)} are free beside the reserve"
-            return Refusal(code="no_room", sentence=sentence)
-        return None
+            raise UnwritableError(
+                f"a build may take {needed} bytes of the disk, and {max(free, 0)} are free beside the reserve",
+                hint="free disk space; it is tried again",
+            )
 
 
 def _made(out: Path, recipe: Recipe) -> tuple[Path, str]:

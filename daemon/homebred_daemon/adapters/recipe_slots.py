@@ -85,12 +85,12 @@ def holds(folder: Path, files: Mapping[str, bytes]) -> bool:
 
 
 def put_together(slot_folder: Path, recipe: Recipe, to_build: ToBuild, made: Path, blobs: BlobStore) -> Path:
-    """A folder as somebody would offer it, beside what was made: its manifest and golden sets, base and adapter.
+    """A folder as somebody would offer it, beside the one with what was made: manifest, golden sets, base, adapter.
 
     Raises RequestError, OSError.
     """
     read = read_folder(slot_folder)
-    whole = made.parent / f".whole-{made.name}"
+    whole = made.parent.with_name("whole")  # what was made stays as it is: a kill may come, and it is taken then
     shutil.rmtree(whole, ignore_errors=True)
     for name, body in read.files.items():
         (whole / name).parent.mkdir(parents=True, exist_ok=True)

@@ -39,10 +39,11 @@ class Builder(Protocol):
         """What its recipe makes of the inputs: one that was finished and not yet taken is not made again.
 
         It may be cancelled, which ends the build. A refusal says that another try would come to the same, `no_room`
-        that there is no room now.
+        that it has used up what room there was.
 
         Raises:
-            HomebredError: it failed, and may be tried again.
+            BuildError: it failed, and may be tried again a few times.
+            HomebredError: not now, such as where there is no room for it: it is tried again.
         """
         ...
 
