@@ -14,6 +14,7 @@ from tests.support.admin_server import AdminServer, running_admin_server
 from tests.support.broker import free_port, now_s
 from tests.support.command_line import Ended, fleet_here, homebred_fleet
 from tests.support.fleet_rows import add_boot, add_device, add_gap, add_hour, add_presence, add_route
+from tests.support.stop_orders import DIRECTOR
 
 from homebred_fleet.adapters.store import tables
 from homebred_fleet.adapters.store.database import Database
@@ -202,6 +203,17 @@ def test_the_fleet_is_stopped_and_let_go_on(ask: Ask) -> None:
     assert "(recall), epoch 1" in ask("stop", "status").out
     lifted = {"epoch": 2, "stopped": False, "unsigned_because": ""}
     assert document(ask("stop", "off", "--reason", "checked", "--json")) == lifted
+
+
+def test_a_stop_that_no_director_can_sign_is_kept_with_a_warning(ask: Ask, server: AdminServer) -> None:
+    server.signer.key = ""
+    ordered, shown = ask("stop", "on", "--reason", "recall"), ask("stop", "status")
+    server.signer.key = DIRECTOR
+    warning = "warning: no device hears this order before it can be signed: there is no director here; make one\n"
+    assert (ordered.status, ordered.out, ordered.err) == (0, "the fleet is stopped: epoch 1\n", warning)
+    assert "(recall), epoch 1" in shown.out
+    assert shown.err == warning
+    assert ask("stop", "status").err == ""
 
 
 def test_telemetry_is_asked_for(ask: Ask) -> None:

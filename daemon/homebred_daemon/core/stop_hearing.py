@@ -95,6 +95,7 @@ class StopHearing:
     def hear(self, order: StopOrder, receipt: int) -> list[Want]:
         """An order came; whose it is, is not known yet."""
         if order == self.proven.order:
+            self._wait(tuple(one for one in self._waiting if one.holds))  # the broker keeps what is no order no more
             return [Acknowledge(receipt)]
         return [CheckStop(order, receipt)]
 

@@ -180,6 +180,7 @@ def test_a_forgery_is_told_though_another_order_came_at_once() -> None:
     script.hear(signed_stop(9, stopped=True, key="thief"))
     script.hear(signed_stop(1, stopped=False))
     assert len(unproven(script.after(APART_S))) == 1
+    assert script.hearing.due_s() is None, "the broker keeps it no more, so that it is not checked again"
 
 
 def test_checks_of_what_stays_unproven_grow_rare() -> None:
