@@ -81,7 +81,8 @@ def test_a_window_is_open_when_it_says_it_will_be(begin: int, end: int, now: flo
     window = Window(begins_s=begin * 60, ends_s=end * 60)
     wait_s = window.opens_in_s(now)
     assert 0 <= wait_s < DAY_S
-    assert window.opens_in_s((now + wait_s + 0.001) % DAY_S) == 0
+    if wait_s:  # one that is open now may end within the millisecond
+        assert window.opens_in_s((now + wait_s + 0.001) % DAY_S) == 0
 
 
 @pytest.mark.parametrize("text", ["22-05", "24:00-05:00", "22:60-05:00", "22:00-05:00,", "always", "22:00–05:00"])
