@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,6 +31,13 @@ from homebred_protocol.v1 import inference_pb2_grpc
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonClient]:
+    """A daemon for all that it refuses."""
+    with Site(tmp_path_factory.mktemp("site")).daemon() as client:
+        yield client
 
 
 def events(client: DaemonClient, **task: object) -> list[wire.GenerateEvent]:
@@ -185,9 +193,11 @@ def test_a_dry_run_shows_what_would_leave(site: Site) -> None:
         ({"messages": [wire.Message(role="wizard", content="x")]}, "role"),
     ],
 )
-def test_a_bad_task_is_refused_with_what_why_and_what_next(site: Site, task: dict[str, object], named: str) -> None:
-    with site.daemon() as client, pytest.raises(HomebredError) as refusal:
-        events(client, **task)
+def test_a_bad_task_is_refused_with_what_why_and_what_next(
+    refusing: DaemonClient, task: dict[str, object], named: str
+) -> None:
+    with pytest.raises(HomebredError) as refusal:
+        events(refusing, **task)
     assert refusal.value.code == "bad_request"
     assert named in refusal.value.message or named == "text"
     assert refusal.value.hint

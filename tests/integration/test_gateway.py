@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 from tests.support.daemon_process import Site
-from tests.support.gateway import OTHER_TOKEN, gateway_of
+from tests.support.gateway import OTHER_TOKEN, OpenGateway, gateway_of
 
 PATIENT = {"homebred": {"data_classes": ["patient"]}}
 WEATHER: Any = {
@@ -30,6 +31,15 @@ def site(tmp_path: Path) -> Site:
     site = Site(tmp_path)
     site.add_echo("repeater", capabilities=("tools",))
     return site
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenGateway]:
+    """One for all that it refuses and forgets."""
+    site = Site(tmp_path_factory.mktemp("site"))
+    site.add_echo("repeater", capabilities=("tools",))
+    with gateway_of(site) as running:
+        yield running
 
 
 def said(text: str) -> list[Any]:
@@ -255,8 +265,10 @@ def test_a_degraded_answer_is_told_in_the_body(site: Site) -> None:
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, "messages"),
     ],
 )
-def test_what_is_not_supported_is_refused_by_name(site: Site, changes: dict[str, Any], parameter: str) -> None:
-    with gateway_of(site) as gateway, gateway.client() as client, pytest.raises(openai.BadRequestError) as refused:
+def test_what_is_not_supported_is_refused_by_name(
+    gateway: OpenGateway, changes: dict[str, Any], parameter: str
+) -> None:
+    with gateway.client() as client, pytest.raises(openai.BadRequestError) as refused:
         client.chat.completions.create(**({"model": "homebred", "messages": said("x")} | changes))
     assert (refused.value.param or "").startswith(parameter)
     assert "next:" in str(refused.value)

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import httpx2
 import pytest
 from openai import OpenAI
 from tests.support.daemon_process import Site
-from tests.support.gateway import TOKEN, free_port, gateway_of, received
+from tests.support.gateway import TOKEN, OpenGateway, free_port, gateway_of, received
 
 from homebred_daemon.adapters.openai_gateway.http_connection import ARRIVAL_S
 
@@ -41,6 +41,15 @@ def site(tmp_path: Path) -> Site:
     site = Site(tmp_path)
     site.add_echo("repeater")
     return site
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenGateway]:
+    """One for all that it refuses and forgets."""
+    site = Site(tmp_path_factory.mktemp("site"))
+    site.add_echo("repeater")
+    with gateway_of(site) as running:
+        yield running
 
 
 def status_of(answer: bytes) -> int:
@@ -93,23 +102,21 @@ def test_only_this_devices_own_programs_with_a_token_come_in(site: Site, headers
     assert ("gateway_refused" in site.log) == (status != 200)
 
 
-def test_a_browsers_question_whether_it_may_call_is_answered_with_no(site: Site) -> None:
-    with gateway_of(site) as gateway:
-        asked = gateway.head(
-            "OPTIONS /v1/chat/completions HTTP/1.1",
-            authorization="",
-            origin="https://evil.example",
-            access_control_request_method="POST",
-            access_control_request_headers="authorization",
-        )
-        answer = gateway.exchanged(asked)
+def test_a_browsers_question_whether_it_may_call_is_answered_with_no(gateway: OpenGateway) -> None:
+    asked = gateway.head(
+        "OPTIONS /v1/chat/completions HTTP/1.1",
+        authorization="",
+        origin="https://evil.example",
+        access_control_request_method="POST",
+        access_control_request_headers="authorization",
+    )
+    answer = gateway.exchanged(asked)
     assert status_of(answer) == 403
     assert b"access-control" not in answer.lower()
 
 
-def test_it_listens_on_loopback_alone(site: Site) -> None:
-    with gateway_of(site) as gateway:
-        listening = subprocess.run(["ss", "-ltnH"], capture_output=True, text=True, check=True).stdout.splitlines()
+def test_it_listens_on_loopback_alone(gateway: OpenGateway) -> None:
+    listening = subprocess.run(["ss", "-ltnH"], capture_output=True, text=True, check=True).stdout.splitlines()
     (own,) = [line.split()[3] for line in listening if line.split()[3].endswith(f":{gateway.port}")]
     assert own == f"127.0.0.1:{gateway.port}"
 
@@ -124,10 +131,9 @@ def test_it_listens_on_loopback_alone(site: Site) -> None:
     ids=["no HTTP", "long head", "two hosts"],
 )
 def test_what_is_no_request_is_refused_and_ends_the_connection(
-    site: Site, request_head: bytes, status: int, code: str
+    gateway: OpenGateway, request_head: bytes, status: int, code: str
 ) -> None:
-    with gateway_of(site) as gateway:
-        answer = gateway.exchanged(request_head)
+    answer = gateway.exchanged(request_head)
     assert (status_of(answer), error_of(answer)["code"]) == (status, code)
 
 
@@ -141,8 +147,8 @@ def test_a_body_over_the_bound_is_refused_whether_its_length_was_told_or_not(sit
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"model": "homebred", "model": "x"}', b"\xff", b"[" * 60_000])
-def test_a_body_that_is_no_object_is_refused_and_the_connection_goes_on(site: Site, body: bytes) -> None:
-    with gateway_of(site) as gateway, gateway.connected() as caller:
+def test_a_body_that_is_no_object_is_refused_and_the_connection_goes_on(gateway: OpenGateway, body: bytes) -> None:
+    with gateway.connected() as caller:
         caller.sendall(gateway.head(CHAT, content_length=str(len(body))) + body)
         first = caller.recv(65_536)
         caller.sendall(gateway.head(MODELS, connection="close"))
