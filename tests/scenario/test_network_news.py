@@ -23,25 +23,27 @@ class Silent:
 
 def there(url): return {"cloud/default": {"base_url": url, "wire_format": "openai_chat", "model": "m"}}
 
+async def link_of(links, wanted):
+    ends_s = time.monotonic() + 10
+    while links.of(Policy()).link.value != wanted and time.monotonic() < ends_s:
+        await asyncio.sleep(0.01)
+    return links.of(Policy()).link.value
+
 async def story():
-    for url in ("https://192.0.2.1/v1", "http://127.0.0.1:9/v1"):
+    for url, wanted in (("https://192.0.2.1/v1", "down"), ("http://127.0.0.1:9/v1", "up")):
         settings = Settings.model_validate({"cloud": {"endpoints": there(url)}})
         links = Links(settings, SystemClock(), Silent(), recognizes=False)
         async with beside(listen(links.network_changed)):
-            await asyncio.sleep(0.2)
-            print("at start", links.of(Policy()).link.value)
+            print("at start", await link_of(links, wanted))
         print()
     links = Links(Settings.model_validate({"cloud": {"endpoints": there("https://192.0.2.1/v1")}}), SystemClock(),
                   Silent(), recognizes=False)
     sh("ip link add v0 type veth peer name v1; ip addr add 10.9.9.2/24 dev v0; ip link set v0 up; ip link set v1 up")
     async with beside(listen(links.network_changed)):
-        await asyncio.sleep(0.5)
-        print("with a cable", links.of(Policy()).link.value)
+        print("with a cable", await link_of(links, "up"))
         sh("ip link set v1 down")
         pulled_s = time.monotonic()
-        while links.of(Policy()).link.value == "up" and time.monotonic() < pulled_s + 10:
-            await asyncio.sleep(0.01)
-        print("pulled", links.of(Policy()).link.value, time.monotonic() - pulled_s)
+        print("pulled", await link_of(links, "down"), time.monotonic() - pulled_s)
 
 def sh(commands): subprocess.run(commands, shell=True, check=True)
 asyncio.run(story())
