@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.broker import free_port
 from tests.support.command_line import COMMANDS, environment
 from tests.support.controller import Controller, running_controller
+from tests.support.free_ports import free_port
 
 from homebred_fleet.cli.exits import Exit
 from homebred_fleet.cli.mounting import COMMANDS as MOUNTED

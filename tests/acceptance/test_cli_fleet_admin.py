@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 from tests.support.admin_server import AdminServer, running_admin_server
-from tests.support.broker import free_port, now_s
+from tests.support.broker import now_s
 from tests.support.command_line import Ended, fleet_here, homebred_fleet
 from tests.support.fleet_rows import add_boot, add_device, add_gap, add_hour, add_presence, add_route
+from tests.support.free_ports import free_port
 from tests.support.stop_orders import DIRECTOR
 
 from homebred_fleet.adapters.store import tables

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from tests.support.broker import found, free_port, now_s, request_of
+from tests.support.broker import found, now_s, request_of
+from tests.support.free_ports import free_port
 
 from homebred_fleet.adapters import x509_making as making
 from homebred_fleet.adapters.certificate_authority import CertificateAuthority, read_issuer

@@ -13,7 +13,8 @@ from pathlib import Path
 from tempfile import gettempdir
 
 import pytest
-from tests.support.broker import Broker, found, free_port, now_s, running_broker
+from tests.support.broker import Broker, found, now_s, running_broker
+from tests.support.free_ports import free_port
 from tests.support.mqtt_client import clients
 
 from homebred_fleet.adapters.fleet_folder import FleetFolder

@@ -12,8 +12,9 @@ import pytest
 from fastapi.routing import APIRoute
 from sqlalchemy import update
 from tests.support.admin_server import AdminServer, running_admin_server
-from tests.support.broker import found, free_port, now_s
+from tests.support.broker import found, now_s
 from tests.support.fleet_rows import add_boot, add_device, add_hour, add_route
+from tests.support.free_ports import free_port
 from tests.support.stop_orders import DIRECTOR
 
 from homebred_fleet.adapters.admin_client import AdminClient

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from tests.support.broker import Broker, free_port, now_s, running_broker
+from tests.support.broker import Broker, now_s, running_broker
 from tests.support.fleet_authority import MEMBERSHIP, Authority
+from tests.support.free_ports import free_port
 
 from homebred_daemon.adapters.broker_probe import probe
 from homebred_daemon.adapters.device_certificates import as_pem, new_key, request_for

@@ -20,7 +20,8 @@ import httpx2
 import pytest
 from openai import OpenAI
 from tests.support.daemon_process import Site
-from tests.support.gateway import TOKEN, OpenGateway, free_port, gateway_of, received
+from tests.support.free_ports import free_port
+from tests.support.gateway import TOKEN, OpenGateway, gateway_of, received
 
 from homebred_daemon.adapters.openai_gateway.http_connection import ARRIVAL_S
 

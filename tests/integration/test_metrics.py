@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.daemon_process import Site
+from tests.support.free_ports import free_port
 from tests.support.metrics_reader import ANSWERED_WITHIN_S, GET, exchanged, figure, figures, status_of, text_of
 from tests.support.wire_client import DaemonClient
 
@@ -21,12 +22,6 @@ from homebred_protocol.v1 import inference_pb2 as wire
 
 CONTENT = "Quokkaberry"
 PRIVATE = wire.Task(task_id=f"id-{CONTENT}", text=f"Look after {CONTENT}.", data_classes=["patient"])
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

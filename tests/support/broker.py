@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import secrets
 import shutil
 import signal
 import socket
@@ -15,12 +14,13 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from tests.support.free_ports import free_port
 
 from homebred_fleet.adapters import x509_making as making
 from homebred_fleet.adapters.certificate_authority import CertificateAuthority
@@ -38,19 +38,6 @@ def mosquitto() -> str:
     found = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
     assert found is not None, "mosquitto is not there: packaging/tools/test_tools.sh installs it"
     return found
-
-
-def free_port() -> int:
-    """A port of loopback that nobody has at this moment, and that no connection is given by chance.
-
-    It is below those that the kernel gives to connections (ip(7): from 32768 on): a server that was killed finds it
-    free again. `random` would give all test processes the same.
-    """
-    while True:
-        port = 15_000 + secrets.randbelow(17_000)
-        with closing(socket.socket()) as probe, suppress(OSError):
-            probe.bind((HOST, port))
-            return port
 
 
 def found(path: Path, *, broker_port: int, http_port: int = 0) -> FleetFolder:

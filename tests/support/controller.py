@@ -19,7 +19,8 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
-from tests.support.broker import HOST, Broker, context_of, free_port, now_s, request_of, running_broker
+from tests.support.broker import HOST, Broker, context_of, now_s, request_of, running_broker
+from tests.support.free_ports import free_port
 
 from homebred_fleet.adapters import x509_making as making
 from homebred_fleet.adapters.fleet_folder import FleetFolder

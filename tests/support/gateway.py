@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from openai import OpenAI
 from tests.support.daemon_process import Site
+from tests.support.free_ports import free_port
 from tests.support.wire_client import DaemonClient
 
 TOKEN = "desk-0123456789abcdef0123456789abcdef"  # noqa: S105  # of a daemon that a test starts
@@ -60,12 +61,6 @@ def received(caller: socket.socket) -> bytes:
     while part := caller.recv(65_536):
         parts.append(part)
     return b"".join(parts)
-
-
-def free_port() -> int:
-    """A port that nobody has at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -8,6 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.support.free_ports import free_port
+
 STARTS = 3
 """Somebody else may take the port between the look for a free one and mosquitto's own."""
 
@@ -35,7 +37,7 @@ class PlainBroker:
     def start(self) -> PlainBroker:
         """Starts it, on the port that it had before."""
         for _ in range(STARTS):
-            self.port = self.port or _free_port()
+            self.port = self.port or free_port()
             if self._started():
                 return self
             self.port = 0
@@ -83,9 +85,3 @@ class PlainBroker:
             self._process.terminate()
         self._process.wait(10)
         self._process = None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
