@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.broker import free_port
 from tests.support.fleet_authority import Authority
+from tests.support.free_ports import free_port
 from tests.support.made_files import Made
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin")

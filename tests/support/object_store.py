@@ -16,8 +16,9 @@ from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.support.broker import free_port, now_s
+from tests.support.broker import now_s
 from tests.support.fleet_authority import Authority
+from tests.support.free_ports import free_port
 from tests.support.made_files import Made
 
 from homebred_fleet.core.presigning import StoreKey, presigned
