@@ -205,7 +205,8 @@ class Reconciling:
 
     async def _tell_stop(self, connection: _Connection) -> None:
         """Published as the director signs it now: also where its key has changed, or the broker keeps a forgery."""
-        await self._follow_stops(connection)
+        if not await self._follow_stops(connection):
+            return
         kept, stop = connection.stop, await asyncio.to_thread(self._intents.stop_in_force)
         signed = None if stop is None else await self._ask_signer(partial(self._signer.signed, stop))
         if signed is None or signed == kept:
@@ -220,32 +221,35 @@ class Reconciling:
                 self._intents.mark_published, versions={}, sent=(), stop_epoch=signed.epoch, now_s=self._now_s()
             )
 
-    async def _follow_stops(self, connection: _Connection) -> None:
+    async def _follow_stops(self, connection: _Connection) -> bool:
         """What the director has signed holds where it is newer, whoever brings it: nothing in force is taken back (I8).
 
         The database may be an older copy, and the broker may have lost its memory too: then devices say what they heed.
+        False: nobody can say what the director has signed, and nothing is published over what the broker keeps.
         """
-        heard, connection.heard_stops = connection.heard_stops, []
-        for order in heard:
-            await self._follow_stop(connection, order, "broker")
+        for order in tuple(connection.heard_stops):
+            if not await self._follow_stop(connection, order, "broker"):
+                return False
+            connection.heard_stops = [one for one in connection.heard_stops if one != order]
         if asyncio.get_running_loop().time() - connection.since_s < UNHEARD_AFTER_S:
             for order in await asyncio.to_thread(self._intents.told_stops):
                 await self._follow_stop(connection, order, "device")
+        return True
 
-    async def _follow_stop(self, connection: _Connection, order: SignedStop, source: str) -> None:
+    async def _follow_stop(self, connection: _Connection, order: SignedStop, source: str) -> bool:
+        """False: nobody can say whether it is the director's."""
         is_directors = await self._ask_signer(partial(self._signer.has_signed, order))
-        if is_directors is None and source == "broker":
-            connection.heard_stops.append(order)  # nor is anything published over it before that is known
+        if is_directors is None:
+            return False
         if is_directors and await asyncio.to_thread(self._intents.follow_stop, order, now_s=self._now_s()):
             await self._note_stop(source)
+        if is_directors or source in connection.doubted:
+            return True
         own = await asyncio.to_thread(self._intents.stop_in_force)
-        is_own = own is not None and (own.epoch, own.stopped) == (
-            order.epoch,
-            order.stopped,
-        )  # by a key before this one
-        if is_directors is False and not is_own and source not in connection.doubted:
+        if own is None or (own.epoch, own.stopped) != (order.epoch, order.stopped):  # else by the key before this one
             connection.doubted.add(source)
             self._journal.note(messages.STOP_UNPROVEN, source=source, order=_word(order), epoch=order.epoch)
+        return True
 
     async def _ask_signer(self, ask: Callable[[], T]) -> T | None:
         """None: nobody can sign, or say who has; that is noted once."""

@@ -15,7 +15,7 @@ from homebred_daemon.core.fleet_messages import StopOrder
 from homebred_fleet.adapters.store import commands, desired, stops
 from homebred_fleet.adapters.store import tables as kept
 from homebred_fleet.errors import StoreBusyError
-from homebred_fleet.ports.intents import DocumentRef
+from homebred_fleet.ports.intents import DocumentRef, SignedStop
 from homebred_protocol.topics import STOP
 from homebred_protocol.v1 import fleet_pb2 as wire
 
@@ -308,6 +308,25 @@ def test_a_controller_that_was_restored_takes_no_stop_back_that_is_in_force(tmp_
     play(tmp_path, scene)
 
 
+def test_a_database_that_is_away_for_a_moment_has_no_order_of_the_brokers_forgotten(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        fails, real = iter([True] * 2), stage.intents.follow_stop
+
+        def failing(order: SignedStop, *, now_s: int) -> bool:
+            if next(fails, None):
+                raise StoreBusyError
+            return real(order, now_s=now_s)
+
+        stage.intents.follow_stop = failing  # type: ignore[method-assign]
+        stop(stage, stopped=False)
+        keep_stop(stage, signed_stop(7, stopped=True))
+        await stage.later(lambda: "stop_taken_over" in stage.journal.names)
+        assert stops_told(stage) == [(7, True)]
+        assert stage.journal.names.count("not_reconciled") == 2
+
+    play(tmp_path, scene)
+
+
 def test_a_stop_that_nobody_heard_yet_holds_over_what_the_broker_kept(tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
         stop(stage)
@@ -374,6 +393,7 @@ def test_what_a_device_claims_to_heed_and_the_director_has_not_signed_stops_nobo
         stop(stage, stopped=False)
         await stage.started()
         heeds(stage, signed_stop(7, stopped=True, key="thief"))
+        await stage.later(lambda: "stop_unproven" in stage.journal.names)
         await stage.pass_s(30, step_s=1)
         assert stops_told(stage) == [(1, False)]
         assert stage.journal.names.count("stop_unproven") == 1
