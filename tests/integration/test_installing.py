@@ -164,6 +164,7 @@ async def test_a_worse_release_is_refused_at_the_gate_and_one_that_degrades_in_u
         back = await device.until(third.release, State.ROLLED_BACK)
         assert time.monotonic() - started_s < 1.0
         assert back.code == "degraded"
+        await device.until_told("rolled_back")
     assert device.serving.serves == [1, 3, 1]
     assert device.store.get(SPECIALIST).measurements[WORKFLOW].fitness == 1.0
     assert [word for _, word, _ in device.receipts.told] == [
