@@ -32,7 +32,7 @@ INTERRUPTED = Task(
 APPLICATIONS = (
     ("kiosk.py", ["two teas please", "a map for my daughter"]),
     ("clinic.py", ["Hedda Brauner, MRN 6104873, x-ray of the ankle"]),
-    ("factory.py", ["--events", "12", "--in-flight", "4"]),
+    ("factory.py", ["--events", "6", "--in-flight", "2"]),
 )
 APPLICATION_WITHIN_S = 120.0
 
