@@ -341,9 +341,9 @@ def test_an_overloaded_daemon_says_when_to_come_again_and_the_client_does(site: 
             statuses.append(response.status_code)
             stream.close()
 
-        http = openai.DefaultHttpxClient(event_hooks={"response": [ends_the_stream]})
-        patient = client.with_options(max_retries=5, http_client=http)
-        assert patient.chat.completions.create(model="homebred", messages=said("x"), extra_body=PATIENT).choices
+        with openai.DefaultHttpxClient(event_hooks={"response": [ends_the_stream]}) as http:
+            patient = client.with_options(max_retries=5, http_client=http)
+            assert patient.chat.completions.create(model="homebred", messages=said("x"), extra_body=PATIENT).choices
         assert (statuses[0], statuses[-1]) == (429, 200)
 
 
