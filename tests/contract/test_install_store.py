@@ -253,3 +253,17 @@ def test_of_what_became_no_install_the_newest_are_kept_and_no_number_comes_twice
     kept = store.declined()
     assert [one.seq for one in kept] == list(range(4, KEPT_REFUSALS + 4))
     assert kept[-1].code == f"code_{KEPT_REFUSALS + 2}"
+    store.told_declined(kept[-1])
+    store.decline("director", "expired", "", now_s=NOW_S)
+    left = store.declined()
+    assert (left[0], left[-1].about) == (kept[0], "director"), "what nobody has heard of stays"
+    assert kept[-1] not in left
+
+
+def test_what_became_no_install_for_the_same_reason_is_kept_once_a_day(store: InstallStore) -> None:
+    for after_s in (0, 5, 86_399, 86_400, 86_500):
+        store.decline("image", "expired", "", now_s=NOW_S + after_s)
+    store.decline("image", "rollback", "", now_s=NOW_S)
+    store.decline("image", "expired", "sha256:1", now_s=NOW_S)
+    kept = [(one.code, one.digest, one.at_s - NOW_S) for one in store.declined()]
+    assert kept == [("expired", "", 0), ("expired", "", 86_400), ("rollback", "", 0), ("expired", "sha256:1", 0)]

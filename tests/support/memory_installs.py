@@ -17,7 +17,7 @@ from homebred_daemon.errors import StateError, UnwritableError
 from homebred_daemon.ports.building import BuiltForm
 from homebred_daemon.ports.installs import Counted, Declined, Step
 
-KEPT_REFUSALS = 256
+KEPT_REFUSALS, APART_S = 256, 86_400
 
 
 class MemoryInstallStore:
@@ -33,6 +33,7 @@ class MemoryInstallStore:
         self._tallies: dict[tuple[str, str], Tally] = {}
         self._through = ""
         self._declined: list[Declined] = []
+        self._declined_seq = 0
         self._untold_declined: list[int] = []
 
     def close(self) -> None:
@@ -110,10 +111,14 @@ class MemoryInstallStore:
 
     def decline(self, about: str, code: str, digest: str, *, now_s: int) -> None:
         self._write()
-        seq = self._declined[-1].seq + 1 if self._declined else 1
-        self._declined.append(Declined(seq=seq, about=about, code=code, digest=digest, at_s=now_s))
-        self._declined = self._declined[-KEPT_REFUSALS:]
-        self._untold_declined.append(seq)
+        same = [one for one in self._declined if (one.about, one.code, one.digest) == (about, code, digest)]
+        if any(abs(one.at_s - now_s) < APART_S for one in same):
+            return
+        self._declined_seq += 1
+        self._declined.append(Declined(seq=self._declined_seq, about=about, code=code, digest=digest, at_s=now_s))
+        self._untold_declined.append(self._declined_seq)
+        order = sorted(self._declined, key=lambda one: (one.seq in self._untold_declined, one.seq))
+        self._declined = sorted(order[-KEPT_REFUSALS:], key=lambda one: one.seq)
 
     def declined(self) -> Sequence[Declined]:
         return list(self._declined)

@@ -18,7 +18,7 @@ from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.core.trust import Described, Lease, Seen
 from homebred_daemon.core.trust_floors import Floors, RepositoryFloors, Versions
 from homebred_daemon.core.trust_refusals import Refusal
-from homebred_daemon.errors import HomebredError, UntrustedError
+from homebred_daemon.errors import HomebredError, StateError, UntrustedError
 from homebred_daemon.ports.trust import Checked, CheckedTrust, HeldRepository, HeldTrust
 from homebred_daemon.services.releases.looking import Looking
 from homebred_daemon.services.releases.releasing import Releasing, ReleasingMeans
@@ -78,6 +78,8 @@ class Intake:
     installs: list[Install] = field(default_factory=list)
     declined: list[tuple[str, str]] = field(default_factory=list)
     """What became no install, and why."""
+    full_after: int = 1000
+    """How many of those the disk takes."""
     refuses: str = ""
     """The code of a plan that begins nothing."""
 
@@ -109,6 +111,8 @@ class Intake:
         return self.installs
 
     async def decline(self, about: str, code: str, digest: str) -> None:
+        if len(self.declined) >= self.full_after:
+            raise StateError("the disk is full")
         self.declined.append((about, code))
 
     def news(self) -> None:

@@ -277,7 +277,7 @@ class InstallStore(Protocol):
         ...
 
     def decline(self, about: str, code: str, digest: str, *, now_s: int) -> None:
-        """Keeps that something signed became no install; only the newest are kept."""
+        """Keeps that something signed became no install: the same for the same reason once a day, and the newest."""
         ...
 
     def declined(self) -> Sequence[Declined]:

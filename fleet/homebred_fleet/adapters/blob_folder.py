@@ -6,6 +6,7 @@ somebody says what is needed.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -80,13 +81,17 @@ class BlobFolder:
         """Whether a blob is there and every byte of it is right: one that is damaged goes, and may come again.
 
         Raises:
-            OSError: it cannot be read or removed.
+            OSError: it may not be read or removed.
         """
         path = self.path_of(digest)
         if path is None:
             return False
-        if _digest_of_file(path) == digest:
-            return True
+        try:
+            if _digest_of_file(path) == digest:
+                return True
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
         path.unlink()
         _flush(path.parent)
         return False

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED = "UNSIGNED-PAYLOAD"
+_DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +34,11 @@ def presigned(address: str, key: StoreKey, *, method: str, now_s: int, life_s: i
     place, moment = urlsplit(address), datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%dT%H%M%SZ")
     scope = f"{moment[:8]}/{key.region}/s3/aws4_request"
     path, query = quote(place.path, safe="/~"), _query(key, scope, moment, life_s)
-    request = "\n".join((method, path, query, f"host:{place.netloc}", "", "host", UNSIGNED))
+    host = place.netloc.removesuffix(_DEFAULT_PORTS.get(place.scheme, ""))  # as clients write their Host header
+    request = "\n".join((method, path, query, f"host:{host}", "", "host", UNSIGNED))
     text = "\n".join((ALGORITHM, moment, scope, hashlib.sha256(request.encode()).hexdigest()))
     signature = hmac.digest(_signing_key(key, moment[:8]), text.encode(), "sha256").hex()
-    return f"{place.scheme}://{place.netloc}{path}?{query}&X-Amz-Signature={signature}"
+    return f"{place.scheme}://{host}{path}?{query}&X-Amz-Signature={signature}"
 
 
 def _query(key: StoreKey, scope: str, moment: str, life_s: int) -> str:

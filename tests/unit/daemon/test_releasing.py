@@ -137,6 +137,36 @@ def test_what_is_refused_is_reported_once_for_as_long_as_it_stays_so() -> None:
     Stage(look(refusal=EXPIRED)).run(story)
 
 
+def test_a_look_that_saw_nothing_has_nothing_told_twice() -> None:
+    async def story(stage: Stage) -> None:
+        assert stage.intake.declined == [("image", "expired")]
+        stage.checker.found = [look(refusal=Refusal(reason=Reason.UNREACHABLE, about="image")), look(refusal=EXPIRED)]
+        for _ in range(2):
+            stage.releasing.news()
+            await stage.rest(2)
+        assert stage.intake.declined == [("image", "expired")]
+
+    Stage(look(refusal=EXPIRED)).run(story)
+
+
+def test_what_cannot_be_kept_now_is_told_by_the_next_look_and_what_was_is_not() -> None:
+    stage = Stage(look(body_of(7)))
+    stage.intake.refuses, stage.intake.full_after = "older", 0
+
+    async def story(stage: Stage) -> None:
+        assert stage.intake.declined == []
+        assert stage.journal.names == ["install_held_up"]
+        assert stage.releasing.report.is_whole
+        stage.intake.full_after = 10
+        for _ in range(2):
+            stage.releasing.news()
+            await stage.rest(2)
+        assert stage.intake.declined == [(path_of(7), "older")]
+        assert stage.journal.names == ["install_held_up", "release_not_taken"]
+
+    stage.run(story)
+
+
 def test_what_installing_will_not_have_is_reported_with_its_number() -> None:
     stage = Stage(look(body_of(7)))
     stage.intake.refuses = "older"

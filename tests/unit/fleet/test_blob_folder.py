@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -75,6 +76,25 @@ def test_a_file_is_kept_by_its_digest_however_often_and_a_damaged_one_anew(tmp_p
     assert blobs.keep_file(source) == digest
     assert blobs.read(digest) == BODY * 100_000
     assert not list((tmp_path / "blobs").glob(".new-*"))
+
+
+def test_what_the_disk_cannot_read_is_damaged_and_may_come_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(_: Path) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    def forbidden(_: Path) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    blobs = BlobFolder(tmp_path / "blobs")
+    digest = blobs.keep(BODY)
+    monkeypatch.setattr(blob_folder, "_digest_of_file", forbidden)
+    with pytest.raises(PermissionError):
+        blobs.holds(digest)
+    monkeypatch.setattr(blob_folder, "_digest_of_file", unreadable)
+    assert not blobs.holds(digest)
+    assert blobs.path_of(digest) is None
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,15 @@ def test_the_documented_example_is_signed_as_documented() -> None:
     )
 
 
+def test_a_default_port_is_left_out_as_clients_leave_it_out_of_what_is_signed() -> None:
+    plain, with_port = (
+        presigned(f"https://s3.example{port}/fleet/a", KEY, method="GET", now_s=NOW_S, life_s=900)
+        for port in ("", ":443")
+    )
+    assert plain == with_port
+    assert ":443/" in presigned("http://s3.example:443/a", KEY, method="GET", now_s=NOW_S, life_s=900)
+
+
 def test_another_method_file_or_time_has_another_signature() -> None:
     def signature(address: str = "https://s3:9000/fleet/a", method: str = "GET", now_s: int = NOW_S) -> str:
         return presigned(address, KEY, method=method, now_s=now_s, life_s=900).rpartition("=")[2]

@@ -30,7 +30,9 @@ MOST_OUTCOMES = 2000
 KEPT_INSTALLS = 64
 """Of one specialist; the newest."""
 KEPT_REFUSALS = 256
-"""Of what became no install; the newest."""
+"""Of what became no install; the newest, and what the fleet has not heard of before all else."""
+APART_S = 86_400
+"""Between two refusals of the same for the same reason."""
 TOLD_AT_ONCE = 32
 
 
@@ -145,9 +147,9 @@ class SqliteInstallStore:
             self._run("told", seq=step.seq)
 
     def decline(self, about: str, code: str, digest: str, *, now_s: int) -> None:
-        """As the port says; the oldest are forgotten beyond the bound."""
+        """As the port says; the oldest are forgotten beyond the bound, what was told first."""
         with self._writing():
-            self._run("decline", about=about, code=code, digest=digest, now_s=now_s)
+            self._run("decline", about=about, code=code, digest=digest, now_s=now_s, apart_s=APART_S)
             self._run("forget_refusals", kept=KEPT_REFUSALS)
 
     def declined(self) -> Sequence[Declined]:

@@ -33,7 +33,7 @@ from homebred_daemon.core.releasing import (
 from homebred_daemon.core.stopping import Stopping
 from homebred_daemon.core.trust import Agreed, Lease
 from homebred_daemon.core.trust_refusals import Reason
-from homebred_daemon.errors import HomebredError, UntrustedError
+from homebred_daemon.errors import HomebredError, StateError, UntrustedError
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.journal import Journal
 from homebred_daemon.ports.trust import TrustSource
@@ -150,6 +150,8 @@ class Releasing:
         self._news_after = 0
         """How many looks had begun then: any later one shows it, whoever had asked for that."""
         self._waits_for_lease = False
+        self._told: tuple[NotTaken, ...] = ()
+        """What is not taken, and is known to be not."""
         self.report = Report()
         """Of the last look at the fleet's own repositories."""
 
@@ -242,7 +244,6 @@ class Releasing:
                 if sight is None:
                     return  # the fleet signs nothing yet
                 report = await self._take_up(sight.looked, sight.source, intake, is_fleets=True)
-            await self._tell_new(report.not_taken, intake)
         except HomebredError as error:
             self._failed(error.code)
             return
@@ -251,6 +252,7 @@ class Releasing:
             self._failed("internal")
             return
         self.report = report
+        await self._tell_new(report, intake)
         if not report.is_whole:
             self._failed(next((one.code for one in report.not_taken), "unknown"))
             return
@@ -331,13 +333,23 @@ class Releasing:
 
     # -- telling
 
-    async def _tell_new(self, not_taken: Sequence[NotTaken], intake: Intake) -> None:
-        """What is not taken, once as long as it stays so."""
-        for one in not_taken:
-            if one in self.report.not_taken or not is_to_be_told(one):
+    async def _tell_new(self, report: Report, intake: Intake) -> None:
+        """What is not taken, once as long as it stays so; a look that saw nothing changes nothing about that."""
+        to_be_told = [one for one in report.not_taken if is_to_be_told(one)]
+        if not to_be_told and not report.is_whole:
+            return
+        told = [one for one in to_be_told if one in self._told]
+        for one in to_be_told:
+            if one in told:
+                continue
+            try:
+                await intake.decline(one.about, one.code, one.digest)
+            except StateError as error:  # the next look tells it
+                self._means.journal.note(fleet_messages.INSTALL_HELD_UP, error_code=error.code)
                 continue
             self._means.journal.note(fleet_messages.RELEASE_NOT_TAKEN, target=one.about or "all", error_code=one.code)
-            await intake.decline(one.about, one.code, one.digest)
+            told.append(one)
+        self._told = tuple(told)
 
 
 def _not_taken(about: str, reason: str) -> NotTaken:

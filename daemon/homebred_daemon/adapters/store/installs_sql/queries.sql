@@ -64,8 +64,13 @@ SELECT * FROM steps WHERE told = 0 ORDER BY seq LIMIT :limit;
 UPDATE steps SET told = 1 WHERE seq = :seq;
 
 -- name: decline
--- Something signed that became no install.
-INSERT INTO refusals (at_s, about, code, digest, told) VALUES (:now_s, :about, :code, :digest, 0);
+-- Something signed that became no install, unless that was said just lately.
+INSERT INTO refusals (at_s, about, code, digest, told)
+SELECT :now_s, :about, :code, :digest, 0
+WHERE NOT EXISTS (
+    SELECT 1 FROM refusals
+    WHERE about = :about AND code = :code AND digest = :digest AND abs(at_s - :now_s) < :apart_s
+);
 
 -- name: declined
 -- All of them, the oldest first.
@@ -80,8 +85,8 @@ SELECT * FROM refusals WHERE told = 0 ORDER BY seq LIMIT :limit;
 UPDATE refusals SET told = 1 WHERE seq = :seq;
 
 -- name: forget_refusals
--- All but the newest.
-DELETE FROM refusals WHERE seq NOT IN (SELECT seq FROM refusals ORDER BY seq DESC LIMIT :kept);
+-- All but the newest; those go first that were told.
+DELETE FROM refusals WHERE seq NOT IN (SELECT seq FROM refusals ORDER BY told, seq DESC LIMIT :kept);
 
 -- name: through
 -- The cursor behind the last outcome that was counted.
