@@ -141,13 +141,18 @@ class ModelStore:
             return Removal(id=specialist_id, freed_bytes=self._remove(slot))
 
     def contents(self, *, verifies: bool = False, progress: Progress = _unheard) -> Shelf:
-        """All specialists by id; `verifies` reads every byte of what they run on, else only sizes are compared."""
+        """All specialists by id; `verifies` reads every byte of what they run on, else only sizes are compared.
+
+        A start waits for this, so that it must not take as long as the disk needs for models: `changed` reads what was
+        built here before an engine loads it.
+        """
         specialists, damaged = [], []
         is_intact = self._reader.has_all_bytes(progress) if verifies else self._reader.has_its_size
         with self._failing_as_state_error():
             for name in self._reader.ids():
                 try:
-                    specialists.append(self._reader.read(self._reader.serving(name), is_intact))
+                    slot = self._reader.serving(name)
+                    specialists.append(self._reader.read(slot, is_intact, reads_built=False))
                 except HomebredError as error:
                     if name in self._reader.ids():  # else it was just removed
                         damaged.append(DamagedSpecialist(id=name, why=error.message))

@@ -140,7 +140,7 @@ class ReleaseStore(ModelStore):
         return found if found.digest else None
 
     def stored(self, specialist_id: str, number: int) -> StoredSpecialist | None:
-        """As the port says; sizes are compared, not bytes."""
+        """As the port says; of what was signed sizes are compared, not bytes."""
         slot = Slot(id=specialist_id, number=number)
         with self._failing_as_state_error():
             if not self._reader.folder_of(slot).is_dir():

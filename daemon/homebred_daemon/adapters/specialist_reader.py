@@ -54,15 +54,24 @@ class SpecialistReader:
         """Where a slot is, or would be."""
         return self._specialists / slot.name
 
-    def read(self, slot: Slot, is_intact: Callable[[Part], bool]) -> StoredSpecialist:
-        """What is in a slot; `is_intact` looks at what it runs with. Raises RequestError, StateError: it is damaged."""
+    def read(self, slot: Slot, is_intact: Callable[[Part], bool], *, reads_built: bool = True) -> StoredSpecialist:
+        """What is in a slot.
+
+        Args:
+            slot: which.
+            is_intact: looks at each part that it runs with.
+            reads_built: whether every byte of what was built here is read as well.
+
+        Raises:
+            RequestError, StateError: it is damaged.
+        """
         folder = self.folder_of(slot)
         manifest = read_manifest(folder / MANIFEST_NAME)
         if manifest.id != slot.id:
             raise RequestError(f"{folder} holds the manifest of {manifest.id!r}")
         parts = read_parts(folder)
         base, adapter, built = parts.base, parts.adapter, read_built(folder).digest
-        looks = self._looks_at_built(slot, parts, built, is_intact)
+        looks = self._looks_at_built(slot, parts, built, is_intact, reads_it=reads_built)
         if (adapter is None) != (manifest.adapter is None):
             raise RequestError(f"{folder} holds another adapter than its manifest names")
         adapter_digest = "" if adapter is None else adapter.blob.digest
@@ -112,9 +121,9 @@ class SpecialistReader:
         return look
 
     def _looks_at_built(
-        self, slot: Slot, parts: Parts, built: str, is_intact: Callable[[Part], bool]
+        self, slot: Slot, parts: Parts, built: str, is_intact: Callable[[Part], bool], *, reads_it: bool
     ) -> Callable[[Part], bool]:
-        """As `is_intact`, and of what was built here every byte: nobody signed it, so that its digest alone holds it.
+        """As `is_intact`; where it is to be read, every byte of what was built here: its digest alone holds it.
 
         Where an activation record names another form of the release than is there, nothing is intact.
         """
@@ -123,6 +132,8 @@ class SpecialistReader:
             return is_intact
         if named not in {"", built} or built not in {blob.digest for blob in parts.blobs}:
             return lambda _: False
+        if not reads_it:
+            return is_intact
         return lambda part: is_intact(part) and (part.blob.digest != built or self._is_whole(part.blob))
 
     def _is_whole(self, blob: Blob) -> bool:

@@ -11,7 +11,7 @@ class SpecialistStore(Protocol):
     """The specialists on this device."""
 
     def contents(self) -> Shelf:
-        """All of them, with what was measured.
+        """All of them, with what was measured; their files are looked at by size, so that a start need not wait long.
 
         Raises:
             StateError: the store cannot be read.

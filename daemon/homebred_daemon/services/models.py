@@ -57,7 +57,7 @@ async def standing_of(site: Site, store: SpecialistStore, recorder: Recorder) ->
     Raises:
         StateError: the store cannot be read, or the ledger cannot be written.
     """
-    shelf = await asyncio.to_thread(store.contents)  # of what was built here every byte is read
+    shelf = await asyncio.to_thread(store.contents)
     document = registry_document(shelf, default_context_tokens=site.context_tokens)
     body = canonical(document).encode()
     digest = digest_of(body)
