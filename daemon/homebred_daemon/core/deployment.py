@@ -114,7 +114,7 @@ TABLE: Mapping[State, Phase] = MappingProxyType({
                               then={Event.MOVED_BACK: State.ROLLED_BACK}),
     State.SETTLED:      Phase(act="", kept="it is what a rollback goes back to"),
     State.REFUSED:      Phase(act="", kept="why; its digest is not tried again where the answer would be the same"),
-    State.ROLLED_BACK:  Phase(act="", kept="why; its digest is not tried again"),
+    State.ROLLED_BACK:  Phase(act="", kept="the same"),
     State.SUPERSEDED:   Phase(act="", kept="by which"),
     State.WITHDRAWN:    Phase(act="", kept=""),
 })
@@ -125,8 +125,8 @@ WATCHED = frozenset({State.PROBATION, State.ROLLING_BACK})
 """Of what serves, or has just served."""
 ON_ITS_WAY = frozenset(TABLE) - ENDED - WATCHED
 """What may still become active; a stop order holds it where it is (I8)."""
-PASSING = frozenset({"engine_failed", "no_room", "too_often_damaged"})
-"""Codes of refusals that speak of the moment rather than of the release: it may be tried again."""
+PASSING = frozenset({"damaged", "engine_failed", "no_room", "too_often_damaged"})
+"""Codes of ends that speak of the moment rather than of the release: it may be tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +237,7 @@ def plan(release: Release, known: tuple[Install, ...], serving_number: int, serv
         )
     if on_its_way is not None and on_its_way.release.number >= release.number:
         return Plan(begins=False, code="older", sentence=f"release {on_its_way.release.number} is on its way")
-    if same is not None and (same.state is State.ROLLED_BACK or _is_final(same)):
+    if same is not None and _is_final(same):
         return Plan(
             begins=False, code="tried", sentence=f"it was {same.state} here: {same.reason}. Make another release of it"
         )
@@ -245,7 +245,7 @@ def plan(release: Release, known: tuple[Install, ...], serving_number: int, serv
 
 
 def _is_final(install: Install) -> bool:
-    return install.state is State.REFUSED and install.code not in PASSING
+    return install.state in {State.REFUSED, State.ROLLED_BACK} and install.code not in PASSING
 
 
 def receipt_word(event: Event | None, state: State) -> str:

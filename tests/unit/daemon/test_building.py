@@ -296,6 +296,33 @@ def test_what_is_damaged_at_a_start_with_nothing_good_before_serves_no_more_and_
     assert device.builder.built == [1, 1]
 
 
+@pytest.mark.parametrize("has_good_one", [False, True])
+def test_what_is_damaged_on_probation_is_rolled_back_and_built_again(*, has_good_one: bool) -> None:
+    device, newest = Device(), 2 if has_good_one else 1
+
+    async def story() -> None:
+        async with device.running():
+            if has_good_one:
+                await device.want_built(1)
+                await device.until(State.PROBATION, 1)
+                device.clock.pass_s(3601)
+                await counts(device, 1, good=60, bad=0)
+                await device.until(State.SETTLED, 1)
+            await device.want_built(newest)
+            await device.until(State.PROBATION, newest)
+            await device.settle_down()
+        device.store.damaged.add((SPECIALIST, newest))
+        async with device.running():
+            assert (await device.until(State.ROLLED_BACK, newest)).code == "damaged"
+            assert device.serves == (1 if has_good_one else None)
+            await device.want_built(newest)
+            await device.until(State.PROBATION, newest)
+
+    on(device, story())
+    assert device.serves == newest
+    assert device.builder.built == [*range(1, newest + 1), newest]
+
+
 # -- the act alone
 
 

@@ -142,8 +142,9 @@ def test_what_was_refused_or_rolled_back_is_not_tried_again_unless_it_was_for_th
         planned = plan(release(1), (install(1, state, code=code),), 0, "")
         assert (planned.begins, planned.code) == (False, "tried")
         assert "why" in planned.sentence
-    for code in PASSING:
-        assert plan(release(1), (install(1, State.REFUSED, code=code),), 0, "").begins
+    for state in (State.REFUSED, State.ROLLED_BACK):
+        for code in PASSING:
+            assert plan(release(1), (install(1, state, code=code),), 0, "").begins
     for state in (State.WITHDRAWN, State.SUPERSEDED, State.SETTLED):
         assert plan(release(1), (install(1, state),), 0, "").begins
 

@@ -91,12 +91,18 @@ async def test_what_has_left_the_store_is_fetched_again(device: Device, events: 
     assert outcome.event is Event.DAMAGED
 
 
-async def test_a_probation_that_nothing_serves_any_more_has_been_rolled_back(device: Device) -> None:
+@pytest.mark.parametrize(("damaged", "code"), [(False, "moved_back"), (True, "damaged")])
+async def test_a_probation_that_nothing_serves_any_more_has_been_rolled_back(
+    device: Device, *, damaged: bool, code: str
+) -> None:
     acts, book = acts_of(device)
     install = await in_state(book, *TO_ACTIVATING, Event.ACTIVATED)
+    if damaged:
+        device.store.damaged.add((SPECIALIST, 1))
     outcome = await acts.act(install)
     assert isinstance(outcome, Moves)
-    assert outcome.event is Event.MOVED_BACK
+    assert outcome.refusal is not None
+    assert (outcome.event, outcome.refusal.code) == (Event.MOVED_BACK, code)
 
 
 async def test_a_probation_waits_where_a_newer_one_is_just_being_activated(device: Device) -> None:

@@ -267,7 +267,7 @@ class InstallActs:
         async with self._moving[release.id]:
             in_force = await on_thread(partial(means.store.in_force, release.id))
             if not in_force.serves(release.number):
-                return await self._overtaken(in_force)
+                return await self._overtaken(install, in_force)
             now_s = means.orders.trusted_now_s()
             found = probation.judged(
                 install.counted, install.reference, means.terms, since_s=install.changed_at_s, now_s=now_s
@@ -286,13 +286,18 @@ class InstallActs:
             why = Refusal(code=Standing.DEGRADED.value, sentence=found.sentence)
             return Moves(event=Event.DEGRADED, refusal=why, facts=facts)
 
-    async def _overtaken(self, in_force: InForce) -> Outcome:
-        """Another one serves: a newer release that is about to be kept as active, or what it was moved back to."""
+    async def _overtaken(self, install: Install, in_force: InForce) -> Outcome:
+        """Another one serves: a newer release that is about to be kept as active, or what it was moved back to.
+
+        Where it was healed, that says nothing of the release: it may be installed again.
+        """
         number = 0 if in_force.current is None else in_force.current.number
         for other in await self._book.unfinished():
             if other.state is State.ACTIVATING and other.release.number == number:
                 return Waits(why=Refusal(code="newer", sentence=f"release {number} takes its place"), broke_off=True)
         why = Refusal(code="moved_back", sentence="what was good before was put back when that could not be kept")
+        if await self._whole(install) is None:
+            why = Refusal(code=DAMAGED, sentence="it was damaged in the model store while it served on probation")
         return Moves(event=Event.MOVED_BACK, refusal=why)
 
     async def _roll_back(self, install: Install) -> Outcome:
