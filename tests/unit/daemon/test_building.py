@@ -323,6 +323,30 @@ def test_what_is_damaged_on_probation_is_rolled_back_and_built_again(*, has_good
     assert device.builder.built == [*range(1, newest + 1), newest]
 
 
+def test_what_is_damaged_with_the_last_good_one_is_built_again() -> None:
+    device = Device()
+
+    async def story() -> None:
+        async with device.running():
+            for number in (1, 2):
+                await device.want_built(number)
+                await device.until(State.PROBATION, number)
+                device.clock.pass_s(3601)
+                await counts(device, number, good=60, bad=0)
+                await device.until(State.SETTLED, number)
+            await device.settle_down()
+        device.store.damaged |= {(SPECIALIST, 1), (SPECIALIST, 2)}
+        async with device.running():
+            await device.settle_down()
+            assert device.serves is None
+            await device.want_built(2)
+            await device.until(State.PROBATION, 2)
+
+    on(device, story())
+    assert device.serves == 2
+    assert device.builder.built == [1, 2, 2]
+
+
 # -- the act alone
 
 

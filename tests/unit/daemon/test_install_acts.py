@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,25 @@ async def test_healing_leaves_alone_what_is_whole_and_what_has_nothing_to_go_bac
     device.store.slots[SPECIALIST, 0] = specialist(0)
     assert await acts.heal(SPECIALIST)
     assert device.serves == 0
+
+
+BUILT = Activation(number=2, built="sha256:" + "b" * 64)
+
+
+@pytest.mark.parametrize(
+    ("last", "serves"),
+    [(None, None), (replace(BUILT, number=1), None), (Activation(number=1), 1), (Activation(number=0), 0)],
+    ids=["nothing", "built", "signed", "by hand"],
+)
+async def test_what_was_built_here_and_is_damaged_serves_no_more_even_where_the_last_good_one_is_damaged_too(
+    device: Device, last: Activation | None, serves: int | None
+) -> None:
+    acts, _ = acts_of(device)
+    device.store.slots[SPECIALIST, 2] = specialist(2)
+    if last is not None:
+        device.store.slots[SPECIALIST, last.number] = specialist(last.number)
+    device.store.damaged |= set(device.store.slots)
+    device.store.activate(SPECIALIST, InForce(current=BUILT, last_good=last))
+    assert await acts.heal(SPECIALIST)
+    assert device.serves == serves
+    assert not await acts.heal(SPECIALIST)

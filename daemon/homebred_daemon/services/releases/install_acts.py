@@ -139,18 +139,21 @@ class InstallActs:
 
         What was built here serves no more at all then, where nothing else is good: it is built again once it is wanted.
         """
-        store = self._means.store
+        has_moved = False
         async with self._moving[specialist_id]:
-            in_force = await on_thread(partial(store.in_force, specialist_id))
-            current, last = in_force.current, in_force.last_good
-            if current is None or await self._stored(specialist_id, current.number) is not None:
-                return False
-            if last is None and not current.built:
-                return False
-            if last is not None and await self._stored(specialist_id, last.number) is None:
-                return False
-            await on_thread(partial(store.move_back, specialist_id))
-        return True
+            while await self._is_to_go_back(specialist_id):
+                await on_thread(partial(self._means.store.move_back, specialist_id))
+                has_moved = True
+        return has_moved
+
+    async def _is_to_go_back(self, specialist_id: str) -> bool:
+        in_force = await on_thread(partial(self._means.store.in_force, specialist_id))
+        current, last = in_force.current, in_force.last_good
+        if current is None or await self._stored(specialist_id, current.number) is not None:
+            return False
+        if current.built:
+            return True
+        return last is not None and await self._stored(specialist_id, last.number) is not None
 
     async def _download(self, install: Install) -> Outcome:
         unfit = await self._unfit(install.release) or await self.building.refusal_of(install.release)
