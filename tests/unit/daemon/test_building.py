@@ -169,6 +169,37 @@ def test_a_stop_order_ends_a_build_which_begins_anew_once_the_fleet_goes_on() ->
     assert device.builder.built == [1, 1]
 
 
+def test_a_build_that_stop_orders_end_has_not_failed() -> None:
+    device = Device()
+
+    async def story() -> None:
+        device.builder.is_open = asyncio.Event()
+        async with device.running():
+            await device.want_built(1)
+            for epoch in range(1, 9, 2):
+                await device.until(State.BUILDING, 1)
+                await device.settle_down()
+                device.orders.stop = Stopping(epoch=epoch, stopped=True)
+                device.installing.news()
+                await device.settle_down()
+                install = device.install(1)
+                assert install is not None
+                assert (install.state, install.code, install.attempts) == (State.BUILDING, "stopped", 0)
+                device.orders.stop = Stopping(epoch=epoch + 1)
+                device.installing.news()
+            device.orders.lease_epoch = 8
+            await device.settle_down()
+            device.builder.failures = [BuildError("it was killed")]
+            device.builder.is_open.set()
+            await device.settle_down()
+            assert device.install(1).attempts == 1  # type: ignore[union-attr]
+            device.clock.pass_s(LONGEST_PAUSE_S)
+            await device.until(State.PROBATION, 1)
+
+    on(device, story())
+    assert device.builder.broken_off == [1] * 4
+
+
 def test_a_withdrawal_ends_a_build_and_a_newer_release_takes_its_place() -> None:
     device = Device()
 

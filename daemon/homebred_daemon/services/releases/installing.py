@@ -217,8 +217,8 @@ class Installing:
                         await asyncio.wait([act])
         if heard:
             changed.set()  # the act may have looked before the change: its driver looks once more
-        if act.cancelled():
-            return Waits(why=Refusal(code="interrupted", sentence="it was broken off"), broke_off=True)
+        if act.cancelled():  # by an order: no attempt that failed, and its driver looks at once
+            return Waits(why=Refusal(code="interrupted", sentence="it was broken off"))
         result = act.result()
         if isinstance(result, HomebredError):
             raise result
