@@ -14,6 +14,7 @@ from tests.support.release_folders import SPECIALIST, recipe_for, signed
 from tests.support.shelves import stored
 from tests.support.specialists import write_specialist
 
+from homebred_daemon.adapters.blob_store import BlobStore
 from homebred_daemon.adapters.model_store import ModelStore
 from homebred_daemon.adapters.release_store import ReleaseStore as DiskStore
 from homebred_daemon.core.activation import Activation
@@ -162,11 +163,16 @@ def test_a_file_that_is_not_the_signed_one_is_built_of_by_nobody(disk: DiskStore
     assert disk.inputs(release) is None
 
 
-def test_inputs_that_were_changed_in_the_store_are_not_built_of(disk: DiskStore, tmp_path: Path) -> None:
+def test_inputs_that_were_changed_in_the_store_are_not_built_of(
+    disk: DiskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     release = write_to_build(tmp_path / "offer")
     assert disk.take(tmp_path / "offer", release) is None
     inputs = disk.inputs(release)
     assert inputs is not None
+    with monkeypatch.context() as reading:
+        reading.setattr(BlobStore, "is_intact", None)
+        assert disk.inputs(release) == inputs  # nothing touched them: they are not read once more
     weights = inputs[1] / "weights"
     weights.chmod(0o644)
     weights.write_text(weights.read_text().replace("bred", "fred"))

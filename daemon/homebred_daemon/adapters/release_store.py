@@ -110,7 +110,7 @@ class ReleaseStore(ModelStore):
                 to_build = read_to_build(folder)
             except StateError:
                 return None
-            if to_build is None or not all(self._blobs.is_intact(blob, _unheard) for blob in to_build.blobs):
+            if to_build is None or not all(map(self._reader.is_whole, to_build.blobs)):
                 return None
             return [self._blobs.path(part.blob) for part in to_build.inputs]
 

@@ -29,7 +29,7 @@ class SpecialistReader:
         self._active = active
         self._blobs = blobs
         self._whole: dict[Blob, object] = {}
-        """Fingerprints of blobs that were built here, of which every byte was found whole."""
+        """Fingerprints of blobs of which every byte was found whole."""
 
     def slots(self) -> list[Slot]:
         """Of all whose folders are there, damaged ones among them."""
@@ -102,7 +102,7 @@ class SpecialistReader:
             with suppress(StateError):  # what cannot be read is damaged, and offered to nobody
                 built = read_built(folder).digest
                 parts = read_parts(folder).blobs if built in digests and built else ()
-                found |= {blob.digest for blob in parts if blob.digest == built and not self._is_whole(blob)}
+                found |= {blob.digest for blob in parts if blob.digest == built and not self._is_as_built(blob)}
         return frozenset(found)
 
     def has_its_size(self, part: Part) -> bool:
@@ -120,6 +120,22 @@ class SpecialistReader:
 
         return look
 
+    def is_whole(self, blob: Blob) -> bool:
+        """Whether every byte is as its digest says; read again only where the disk's own times say it was touched.
+
+        Raises OSError: it cannot be read.
+        """
+        try:
+            fingerprint = self._blobs.fingerprint(blob)
+        except FileNotFoundError:
+            return False
+        if self._whole.get(blob) != fingerprint:
+            self._whole.pop(blob, None)
+            if not self._blobs.is_intact(blob, lambda *_: None):
+                return False
+            self._whole[blob] = fingerprint
+        return True
+
     def _looks_at_built(
         self, slot: Slot, parts: Parts, built: str, is_intact: Callable[[Part], bool], *, reads_it: bool
     ) -> Callable[[Part], bool]:
@@ -134,20 +150,13 @@ class SpecialistReader:
             return lambda _: False
         if not reads_it:
             return is_intact
-        return lambda part: is_intact(part) and (part.blob.digest != built or self._is_whole(part.blob))
+        return lambda part: is_intact(part) and (part.blob.digest != built or self._is_as_built(part.blob))
 
-    def _is_whole(self, blob: Blob) -> bool:
-        """Whether every byte is as it was built; read again only where the disk's own times say that it was touched."""
+    def _is_as_built(self, blob: Blob) -> bool:
         try:
-            fingerprint = self._blobs.fingerprint(blob)
-            if self._whole.get(blob) != fingerprint:
-                self._whole.pop(blob, None)
-                if not self._blobs.is_intact(blob, lambda *_: None):
-                    return False
-                self._whole[blob] = fingerprint
+            return self.is_whole(blob)
         except OSError:
-            return False
-        return True
+            return False  # what cannot be read is offered to nobody
 
 
 def _fitness(
