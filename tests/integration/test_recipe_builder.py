@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -169,6 +170,28 @@ async def test_who_is_cancelled_leaves_no_child(tmp_path: Path) -> None:
         act.cancel()
     assert act.cancelled()
     assert not is_alive(pid)
+
+
+async def test_who_is_cancelled_while_a_thread_prepares_goes_on_once_it_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, release = threading.Event(), threading.Event()
+
+    def prepare(*_: object) -> None:
+        began.set()
+        release.wait(WITHIN_S)
+
+    monkeypatch.setattr(RecipeBuilder, "_prepare", prepare)
+    builder, inputs = running(tmp_path, SLEEPS), inputs_in(tmp_path)
+    async with asyncio.TaskGroup() as group:
+        act = group.create_task(builder.build(ADAPTERS, inputs))
+        await until(began.is_set)
+        act.cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not act.done(), "the thread still works"
+        release.set()
+    assert act.cancelled()
 
 
 async def test_a_child_that_does_not_end_is_killed_with_what_it_has_started(

@@ -13,6 +13,7 @@ import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from homebred_daemon.adapters.process_tree import kill_tree, resident_bytes
 from homebred_daemon.adapters.worker_child import environment_of, link_packages
 from homebred_daemon.core.compatibility import Refusal
 from homebred_daemon.errors import BuildError, UnwritableError
+from homebred_daemon.on_threads import unbroken
 from homebred_engines.build import BuildOrder
 from homebred_engines.build_child import written_order
 
@@ -93,7 +95,7 @@ class BuildProcess:
 
     async def _started(self, place: Path) -> asyncio.subprocess.Process:
         try:
-            await asyncio.to_thread(link_packages, place)
+            await unbroken(partial(link_packages, place))
             with (place / _ERRORS).open("wb") as errors:
                 return await asyncio.create_subprocess_exec(
                     str(self._python),

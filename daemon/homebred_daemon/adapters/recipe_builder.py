@@ -9,7 +9,6 @@ without another one, anything else is removed. It takes nothing into the model s
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import time
@@ -17,6 +16,7 @@ import tomllib
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from homebred_daemon.core.builds import Built
 from homebred_daemon.core.compatibility import DeviceFacts, Refusal
 from homebred_daemon.core.releases import Release
 from homebred_daemon.errors import HomebredError, UnwritableError
+from homebred_daemon.on_threads import unbroken
 from homebred_daemon.ports.building import BuiltForm
 from homebred_engines import edgellm_build
 from homebred_engines.api import EngineError
@@ -83,7 +84,7 @@ class RecipeBuilder:
             return Refusal(code="recipe_unfit", sentence=f"its recipe cannot be followed: {problem}")
         if recipe.engine == "edgellm":
             facts = await self._means.facts(recipe.engine)
-            return await asyncio.to_thread(self._lacking, facts)
+            return await unbroken(partial(self._lacking, facts))
         return None
 
     async def build(self, release: Release, inputs: Sequence[Path]) -> BuiltForm | Refusal:
@@ -96,23 +97,23 @@ class RecipeBuilder:
         builder = f"homebred {version('homebred')}, {recipe.engine} {facts.engine_version or 'of no version'}"
         place = self._place(release)
         order = self._order(release, recipe, way, inputs, facts)
-        finished = await asyncio.to_thread(self._finished, order, recipe, builder)
+        finished = await unbroken(partial(self._finished, order, recipe, builder))
         if finished is not None:
             return finished
-        await asyncio.to_thread(self._prepare, place, recipe, inputs)
+        await unbroken(partial(self._prepare, place, recipe, inputs))
         began_s = time.monotonic()
         refusal = await self._run(order, place)
         if refusal is not None:
             return refusal
         took_ms = max(1, round((time.monotonic() - began_s) * 1000))
         with _in_our_words(place):
-            path, digest = await asyncio.to_thread(_made, order.out, recipe)
+            path, digest = await unbroken(partial(_made, order.out, recipe))
         return BuiltForm(path=path, built=Built(digest=digest, builder=builder), took_ms=took_ms)
 
     async def discard(self, release: Release) -> None:
         """As the port says."""
         with _in_our_words(self._folder):
-            await asyncio.to_thread(_remove, self._place(release))
+            await unbroken(partial(_remove, self._place(release)))
 
     async def keep_only(self, wanted: Collection[Release]) -> None:
         """As the port says."""
@@ -124,7 +125,7 @@ class RecipeBuilder:
                     _remove(place)
 
         with _in_our_words(self._folder):
-            await asyncio.to_thread(remove)
+            await unbroken(remove)
 
     def _place(self, release: Release) -> Path:
         return self._folder / release.digest.removeprefix("sha256:")

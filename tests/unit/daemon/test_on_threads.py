@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from homebred_daemon.services.on_threads import unbroken
+from homebred_daemon.on_threads import unbroken
 
 
 async def test_what_the_call_returns_or_raises_is_handed_on() -> None:

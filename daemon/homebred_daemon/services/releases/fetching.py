@@ -33,9 +33,9 @@ from homebred_daemon.errors import (
     TransferError,
     UnwritableError,
 )
+from homebred_daemon.on_threads import unbroken
 from homebred_daemon.ports.clock import Clock
 from homebred_daemon.ports.transfer import ByteSource, ByteStream, PartialFile, Progress, Shelf, Staging, Watch
-from homebred_daemon.services.on_threads import unbroken
 
 DISK_AGAIN_S: Final = 30.0
 LONGEST_LOOK_S: Final = 900.0
