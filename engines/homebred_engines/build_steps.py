@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from homebred_engines.build_errors import BuildFailedError
+from homebred_engines.hardening import EXIT_BOUND_S
 
 KEPT_LINES = 20
 """Of what a failing command wrote."""
 _MAX_LINE_CHARACTERS = 2000
-_CLOSING_S = 10.0
+_CLOSING_S = EXIT_BOUND_S / 2
+"""From SIGTERM to SIGKILL of a command: what runs it may have no more than EXIT_BOUND_S, and removes what was begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

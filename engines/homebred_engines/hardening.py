@@ -13,8 +13,9 @@ import threading
 import time
 from collections.abc import Callable
 
+EXIT_BOUND_S = 5.0
+"""From the end of its parent to that of a process which has not ended itself."""
 _PR_SET_DUMPABLE = 4
-_EXIT_BOUND_S = 5.0
 _EXIT_CODE_ORPHANED = 75
 _STATM_RESIDENT_FIELD = 1
 _OOM_SCORE_ADDED = 500
@@ -88,7 +89,7 @@ def watch_parent(parent_gone: Callable[[], object]) -> None:
         while os.read(0, 4096):
             pass
         parent_gone()
-        time.sleep(_EXIT_BOUND_S)
+        time.sleep(EXIT_BOUND_S)
         os._exit(_EXIT_CODE_ORPHANED)
 
     threading.Thread(target=wait_for_end, name="parent-watch", daemon=True).start()

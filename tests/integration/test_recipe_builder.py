@@ -239,9 +239,12 @@ async def test_a_child_that_ends_without_a_word_has_failed(tmp_path: Path, progr
         await running(tmp_path, program).build(ADAPTERS, inputs_in(tmp_path))
 
 
-async def test_a_build_ends_with_its_daemon(tmp_path: Path) -> None:
-    """Its commands do, and what it had begun is removed."""
-    tools = write_commands(tmp_path / "tools", trouble={"tensorrt-edgellm-export": "time.sleep(600)"})
+@pytest.mark.parametrize("ignores", ["", "__import__('signal').signal(15, 1); "], ids=["gently", "by force"])
+async def test_a_build_ends_with_its_daemon(tmp_path: Path, ignores: str) -> None:
+    """Its commands do, those that ignore SIGTERM as well, and what it had begun is removed."""
+    pid = tmp_path / "pid"
+    trouble = f"{ignores}pathlib.Path({str(pid)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    tools = write_commands(tmp_path / "tools", trouble={"tensorrt-edgellm-export": trouble})
     python = tools / "python"
     python.symlink_to(sys.executable)
     checkpoint = write_checkpoint(tmp_path / "checkpoint", **FITTING_CONFIG)
@@ -272,8 +275,9 @@ async def test_a_build_ends_with_its_daemon(tmp_path: Path) -> None:
     )
     try:
         aside = place_of(tmp_path, ENGINES) / ".out.building"
-        await until(aside.exists)
+        await until(lambda: pid.exists() and bool(pid.read_text()))
     finally:
         os.kill(daemon.pid, signal.SIGKILL)
         await daemon.wait()
     await until(lambda: not aside.exists())
+    assert not is_alive(int(pid.read_text()))
