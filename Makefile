@@ -32,7 +32,7 @@ PROCESSES := 2
 BESIDE := --numprocesses $(PROCESSES) --dist loadgroup --max-worker-restart 0
 CHECKS := lint types imports hygiene protos unit
 
-demo: .venv/.made $(MODEL) broker ## the whole story on this machine, under five minutes of processor time
+demo: .venv/.made $(MODEL) broker ## the whole story on this machine, under four minutes
 	@$(BIN)/homebred demo --model $(MODEL) --apps docs/examples
 
 test: .venv/.made $(MODEL) ## lint, types, imports, every test
