@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +24,7 @@ from homebred_fleet.adapters.system_clock import unix_s
 from homebred_fleet.adapters.tuf_repository.editing import ONLINE
 from homebred_fleet.adapters.tuf_repository.serving import FolderDirector
 from homebred_fleet.core.keyholders import Purpose
-from homebred_fleet.errors import FleetError
+from homebred_fleet.errors import FleetError, StateError
 from homebred_fleet.ports.director import StopSigner
 from homebred_fleet.ports.intents import SignedStop, Stop
 from homebred_protocol.stop_orders import to_be_signed
@@ -44,6 +46,10 @@ class Fleet(ABC):
     @abstractmethod
     def look(self) -> None:
         """The device sees the newest root."""
+
+    @abstractmethod
+    def half_look(self) -> None:
+        """The power goes while the device keeps the newest root: its floor is on the disk, and it is not."""
 
     @abstractmethod
     def lose(self) -> None:
@@ -77,6 +83,12 @@ class Real(Fleet):
         self.files.keep(replace(held, director=director), follows=held)
 
     @override
+    def half_look(self) -> None:
+        held = self.files.held()
+        floors = replace(held.floors, director=replace(held.floors.director, root=2))
+        self.files.keep(replace(held, floors=floors), follows=held)
+
+    @override
     def lose(self) -> None:
         (self.files.folder / "floors.json").write_bytes(b"")
 
@@ -96,6 +108,10 @@ class Symbols(Fleet):
     @override
     def look(self) -> None:
         self._keys.keys = {self._signer.key}
+
+    @override
+    def half_look(self) -> None:
+        self._keys.is_readable = False
 
     @override
     def lose(self) -> None:
@@ -156,6 +172,14 @@ def test_after_a_rotation_a_device_believes_the_new_key_alone_once_it_has_looked
     assert (proof(fleet, before), proof(fleet, after)) == (Proof.NOT_SIGNED, Proof.SIGNED)
 
 
+def test_a_device_whose_newest_root_was_lost_knows_nothing_of_any_order_until_it_has_looked_again(fleet: Fleet) -> None:
+    stolen = fleet.signer.signed(replace(STOP, stopped=False))
+    fleet.rotate()
+    after = fleet.signer.signed(STOP)
+    fleet.half_look()
+    assert (proof(fleet, stolen), proof(fleet, after)) == (Proof.UNKNOWN, Proof.UNKNOWN)
+
+
 def test_a_device_that_cannot_read_what_it_trusts_knows_nothing_of_any_order(fleet: Fleet) -> None:
     signed = fleet.signer.signed(STOP)
     fleet.lose()
@@ -190,3 +214,26 @@ def test_where_there_is_no_director_or_no_key_of_its_nothing_is_signed_and_nobod
             signer.signed(STOP)
         with pytest.raises(FleetError):
             signer.has_signed(signed)
+
+
+@pytest.mark.parametrize("unreadable", ["folder", "metadata", "key"])
+def test_a_director_that_cannot_be_read_is_said_as_such_and_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unreadable: str
+) -> None:
+    fleet = Real(tmp_path)
+    signed = SymbolicSigner().signed(STOP)
+    published = fleet.signed.director_root.published
+    about = {"folder": published, "metadata": published.resolve() / "metadata", "key": tmp_path / "online.key"}
+    real = Path.stat
+
+    def denied(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path == about[unreadable]:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path, follow_symlinks=follow_symlinks)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", denied)
+        for ask in (lambda: fleet.signer.signed(STOP), lambda: fleet.signer.has_signed(signed)):
+            with pytest.raises(StateError, match="cannot be read: Permission denied"):
+                ask()
+    assert fleet.signer.has_signed(fleet.signer.signed(STOP))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from homebred_daemon.core.director_keys import director_keys, newest_root
 from homebred_daemon.core.fleet_messages import StopOrder
+from homebred_daemon.core.pinning import root_name
 from homebred_daemon.core.stopping import Checked, Proof
 from homebred_daemon.errors import StateError
 from homebred_daemon.ports.trust import ROOTS, TrustMemory
@@ -24,10 +25,14 @@ class DirectorsWord:
     def check(self, order: StopOrder) -> Checked:
         """As the port says."""
         try:
-            held = self._memory.held().director
-            roots = {name: body for name, body in held.files.items() if name.startswith(ROOTS)}
-            keys = director_keys(newest_root(held.pinned, roots))
+            held = self._memory.held()
+            roots = {name: body for name, body in held.director.files.items() if name.startswith(ROOTS)}
+            newest = newest_root(held.director.pinned, roots)
+            keys = director_keys(newest)
+            is_whole = root_name(newest).version >= held.floors.director.root
         except (StateError, ValueError):
+            return NOBODY_KNOWS
+        if not is_whole:  # the power went while a look was kept, floors first: its root may take a stolen key away
             return NOBODY_KNOWS
         public = keys.get(order.key_id)
         is_signed = public is not None and _has_signed(public, order)

@@ -8,6 +8,8 @@ is told anything.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,7 +119,7 @@ class FolderDirector(Director, StopSigner):
         return self._now().has_signed(order)
 
     def _now(self) -> OnlineDirector:
-        with self._lock:
+        with self._lock, self._in_our_words():
             generation = self.folder
             if generation is None:
                 raise StateError(f"there is no director in {self._published.parent}", hint=NO_DIRECTOR)
@@ -126,6 +128,16 @@ class FolderDirector(Director, StopSigner):
                 self._director = OnlineDirector(generation, signer, started_at_s=self._started_at_s)
                 self._generation = generation
             return self._director
+
+    @contextmanager
+    def _in_our_words(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StateError(
+                f"the director in {self._published.parent} cannot be read: {error.strerror}",
+                hint="let the controller's user read that folder and the online key, or restore them from a backup",
+            ) from error
 
 
 def _newest_root(published: Path) -> Root | None:
