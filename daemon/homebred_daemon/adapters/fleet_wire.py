@@ -16,6 +16,7 @@ from homebred_daemon.core.fleet_messages import (
     Desired,
     Document,
     FloorReport,
+    NoStopOrder,
     Presence,
     Reported,
     Request,
@@ -149,7 +150,9 @@ def _answered(payload: bytes) -> Answered:
     return Answered(correlation=said.correlation, outcome=said.outcome, body=said.body)
 
 
-def _stop(payload: bytes) -> StopOrder:
+def _stop(payload: bytes) -> StopOrder | NoStopOrder:
+    if not payload:  # MQTT 5 §3.3.1.3
+        return NoStopOrder()
     said = wire.StopOrder.FromString(payload)
     _require_schema(said.schema)
     _require(0 < said.epoch <= MAX_GIVEN and len(said.reason_code) <= MAX_SENTENCE)

@@ -54,6 +54,11 @@ class StopOrder:
     signature: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class NoStopOrder:
+    """The broker keeps no stop order any more: the controller has given none, and takes another's back."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetryAck:
     """What the controller has committed of one boot's stream."""
@@ -89,7 +94,7 @@ class Answered:
     """What the operation says, unread; empty unless it is given."""
 
 
-Said = Desired | StopOrder | TelemetryAck | Command | Answered | Unreadable
+Said = Desired | StopOrder | NoStopOrder | TelemetryAck | Command | Answered | Unreadable
 """By the controller."""
 
 

@@ -21,6 +21,7 @@ from homebred_daemon.core.fleet_messages import (
     Desired,
     Facts,
     FloorReport,
+    NoStopOrder,
     Presence,
     Reported,
     Request,
@@ -335,7 +336,7 @@ class FleetSession:
 
     # --- What the controller says -------------------------------------------------------------------------------------
 
-    def _hear(self, said: Said, receipt: int, now: Now) -> list[Want]:
+    def _hear(self, said: Said, receipt: int, now: Now) -> list[Want]:  # noqa: PLR0911  # one line for each kind
         match said:
             case TelemetryAck():
                 return [*self._answered(said, now), Acknowledge(receipt)]
@@ -345,13 +346,16 @@ class FleetSession:
                 return [*notes, Acknowledge(receipt)]  # it is retained: it comes again at every connection
             case StopOrder():
                 return self._stops.hear(said, receipt)
+            case NoStopOrder():
+                return self._stops.hear_none(receipt)
             case Command():
                 return [TakeCommand(said, receipt)]
             case Answered():
                 settled = self._requesting.answered(said)  # None: it comes late, or was abandoned
                 return [Acknowledge(receipt)] if settled is None else [settled, Acknowledge(receipt)]
             case Unreadable():
-                return [Note("ignored", (("kind", said.kind), ("cause", said.cause))), Acknowledge(receipt)]
+                note = Note("ignored", (("kind", said.kind), ("cause", said.cause)))
+                return [note, *(self._stops.hear_none(receipt) if said.kind == "stop" else [Acknowledge(receipt)])]
 
     def _answered(self, ack: TelemetryAck, now: Now) -> list[Want]:
         steps = self.window.answered(ack, now.monotonic_s)

@@ -17,10 +17,12 @@ from homebred_daemon.core.fleet_messages import (
     Document,
     Facts,
     FloorReport,
+    NoStopOrder,
     PartState,
     Presence,
     Reported,
     Request,
+    Said,
     StopOrder,
     TelemetryAck,
     Unreadable,
@@ -304,6 +306,20 @@ def test_what_lifts_a_stop_holds_only_once_it_is_on_the_disk() -> None:
     assert the(KeepStop, script.after(AGAIN_AFTER_S)) == keep
     script >> Kept(keep, ok=True)
     assert not script.session.stopping.stopped
+
+
+@pytest.mark.parametrize("said", [NoStopOrder(), Unreadable(kind="stop", cause="malformed")])
+def test_an_order_that_is_not_proven_is_forgotten_once_the_broker_keeps_none_that_can_be_read(said: Said) -> None:
+    script = Script()
+    script.connected()
+    order = signed_stop(9, stopped=True, key="thief")
+    script >> Heard(order, 4)
+    script >> StopChecked(order, 4, KnownKeys().check(order))
+    wants = script >> Heard(said, 5)
+    assert Acknowledge(5) in wants
+    notes = [want for want in wants if isinstance(want, Note)]
+    assert len(notes) == (0 if said == NoStopOrder() else 1), "an order that is taken back is no alarm"
+    assert not [want for want in script.after(3600) if isinstance(want, CheckStop)]
 
 
 def test_under_a_stop_that_nobody_can_check_nothing_is_taken_up_and_no_epoch_is_reported() -> None:

@@ -18,6 +18,7 @@ from homebred_daemon.core.fleet_messages import (
     Document,
     Facts,
     FloorReport,
+    NoStopOrder,
     PartReport,
     PartState,
     Presence,
@@ -101,6 +102,10 @@ def test_an_answer_a_stop_order_and_a_command_are_read() -> None:
 def test_a_signature_longer_than_any_says_nothing(field: dict[str, Any]) -> None:
     order = wire.StopOrder(schema=CURRENT, epoch=1, stopped=True, **field)
     assert WORDS.read(STOP, order.SerializeToString()) == Unreadable(kind="stop", cause="malformed")
+
+
+def test_an_empty_message_says_that_there_is_no_stop_order() -> None:
+    assert WORDS.read(STOP, b"") == NoStopOrder()
 
 
 @pytest.mark.parametrize("epoch", [0, MAX_GIVEN + 1, 2**63 - 1, 2**63, 2**64 - 1])

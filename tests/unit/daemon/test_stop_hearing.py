@@ -14,6 +14,7 @@ from homebred_daemon.core.stop_hearing import (
     FIRST_CHECK_S,
     KEEP_AGAIN_S,
     LONGEST_CHECK_S,
+    LONGEST_LOOK_S,
     TELL_AFTER_S,
     UNPROVEN,
     StopHearing,
@@ -187,6 +188,83 @@ def test_checks_of_what_stays_unproven_grow_rare() -> None:
     script = Script()
     script.hear(signed_stop(9, stopped=True, key="thief"))
     assert kinds(script.after(3600), CheckStop) <= 6 + 3600 / LONGEST_CHECK_S
+
+
+def test_a_forgery_that_stays_is_told_once_and_has_the_device_look_ever_more_rarely() -> None:
+    script = Script()
+    forged = signed_stop(9, stopped=True, key="thief")
+    done = script.hear(forged)
+    for _ in range(24):
+        done += script.after(3600)
+        done += script.hear(forged)  # at another connection
+    assert len(unproven(done)) == 1
+    assert kinds(done, LookForRoots) <= 6 + 24 * 3600 / LONGEST_LOOK_S
+    wants = script.hear(signed_stop(10, stopped=True, key="director-2")) + script.after(APART_S)
+    assert kinds(wants, LookForRoots) >= 1, "another order may be of a new key"
+    assert len(unproven(wants)) == 1
+
+
+def test_an_order_that_the_broker_keeps_no_more_is_forgotten_unless_it_holds() -> None:
+    script = Script()
+    script.hear(signed_stop(9, stopped=True, key="thief"))
+    assert script.hearing.hear_none(RECEIPT) == [Acknowledge(RECEIPT)]
+    assert kinds(script.after(3600), CheckStop) == 0
+    script.keys.is_readable = False
+    script.hear(signed_stop(8, stopped=True, key="thief"))
+    script.hearing.hear_none(RECEIPT)
+    script.after(3600)
+    assert script.holds == (0, True), "the broker may have forgotten a stop of the director's"
+    script.keys.is_readable = True
+    script.after(LONGEST_CHECK_S)
+    assert script.holds == (0, False)
+    assert kinds(script.after(3600), CheckStop) == 0
+
+
+def test_a_stop_that_could_not_be_checked_is_forgotten_as_a_forgery_where_the_order_in_force_came_again() -> None:
+    script = Script()
+    script.hear(signed_stop(1, stopped=False))
+    script.keys.is_readable = False
+    script.hear(signed_stop(9, stopped=True, key="thief"))
+    script.hear(signed_stop(1, stopped=False))
+    assert script.holds == (1, True)
+    script.keys.is_readable = True
+    script.after(LONGEST_CHECK_S)
+    assert script.holds == (1, False)
+    assert kinds(script.after(3600), CheckStop) == 0
+
+
+def test_another_order_is_checked_soon_again_however_long_one_before_it_has_waited() -> None:
+    script = Script()
+    script.hear(signed_stop(9, stopped=True, key="thief"))
+    script.after(3600)
+    script.hear(signed_stop(2, stopped=True, key="director-2"))
+    script.keys.keys = {"director-2"}
+    script.after(FIRST_CHECK_S)
+    assert script.holds == (2, True)
+
+
+def test_an_older_stop_that_comes_again_displaces_no_lift_that_waits_for_the_disk() -> None:
+    script = Script()
+    script.hear(signed_stop(2, stopped=True))
+    script.has_room = False
+    script.hear(signed_stop(5, stopped=False))
+    wants = script.hear(signed_stop(4, stopped=True))
+    assert (kinds(wants, KeepStop), kinds(wants, Note)) == (0, 0)
+    assert Acknowledge(RECEIPT) in wants
+    script.has_room = True
+    script.after(KEEP_AGAIN_S)
+    assert script.holds == (5, False)
+
+
+def test_a_lift_that_waits_for_the_disk_is_acknowledged_where_a_newer_order_takes_its_place() -> None:
+    script = Script()
+    script.hear(signed_stop(2, stopped=True))
+    script.has_room = False
+    script.hear(signed_stop(5, stopped=False))
+    script.has_room = True
+    wants = script.hear(signed_stop(6, stopped=True))
+    assert wants.count(Acknowledge(RECEIPT)) == 2
+    assert (script.holds, script.hearing.due_s()) == ((6, True), None)
 
 
 def test_what_the_disk_does_not_take_is_kept_later_and_a_lift_holds_only_then() -> None:
