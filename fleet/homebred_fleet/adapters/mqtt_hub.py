@@ -77,6 +77,10 @@ class MqttHub:
         """Tells the whole fleet to stop or go on, retained."""
         self._connection.publish(STOP, stop_bytes(stop), token=token, retain=True)
 
+    def withdraw_stop(self, *, token: int) -> None:
+        """Takes back what the broker keeps."""
+        self._connection.publish(STOP, b"", token=token, retain=True)
+
     def tell_answer(self, device: str, answer: Answer, *, expiry_s: int, token: int) -> None:
         """Answers a device's request."""
         topic = DeviceTopic(device, Down.RESPONSE).text

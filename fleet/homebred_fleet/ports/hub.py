@@ -53,6 +53,10 @@ class Hub(Protocol):
         """Tells the whole fleet to stop or go on, retained."""
         ...
 
+    def withdraw_stop(self, *, token: int) -> None:
+        """Takes back what the broker keeps as a stop order: nobody of this fleet has given one."""
+        ...
+
     def tell_answer(self, device: str, answer: Answer, *, expiry_s: int, token: int) -> None:
         """Answers a device's request; the broker keeps it as long for one that is away."""
         ...

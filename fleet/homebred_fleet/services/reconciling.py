@@ -208,7 +208,10 @@ class Reconciling:
         if not await self._follow_stops(connection):
             return
         kept, stop = connection.stop, await asyncio.to_thread(self._intents.stop_in_force)
-        signed = None if stop is None else await self._ask_signer(partial(self._signer.signed, stop))
+        if stop is None:
+            await self._withdraw_stop(connection)
+            return
+        signed = await self._ask_signer(partial(self._signer.signed, stop))
         if signed is None or signed == kept:
             return
         token, answer = self._awaited()
@@ -220,6 +223,16 @@ class Reconciling:
             await asyncio.to_thread(
                 self._intents.mark_published, versions={}, sent=(), stop_epoch=signed.epoch, now_s=self._now_s()
             )
+
+    async def _withdraw_stop(self, connection: _Connection) -> None:
+        """Takes a forgery back where no order was ever given: nothing will be published over it."""
+        kept = connection.stop
+        if kept is None or await self._ask_signer(partial(self._signer.has_signed, kept)) is not False:
+            return
+        token, answer = self._awaited()
+        self._hub.withdraw_stop(token=token)
+        if await answer and connection.stop is kept:
+            connection.stop = None
 
     async def _follow_stops(self, connection: _Connection) -> bool:
         """What the director has signed holds where it is newer, whoever brings it: nothing in force is taken back (I8).

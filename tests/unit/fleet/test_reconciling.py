@@ -355,6 +355,33 @@ def test_what_the_director_has_not_signed_is_never_taken_over_and_is_published_o
     play(tmp_path, scene)
 
 
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_forgery_is_taken_back_where_no_order_was_ever_given(tmp_path: Path, *, stopped: bool) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.started()
+        keep_stop(stage, signed_stop(7, stopped=stopped, key="thief"))
+        await stage.later(lambda: STOP not in stage.broker.retained)
+        await stage.pass_s(30, step_s=1)
+        assert stops_told(stage) == [(7, stopped), (0, False)], "once, by an empty message"
+        assert stage.intents.stop_in_force() is None
+
+    play(tmp_path, scene)
+
+
+def test_where_nobody_can_say_whose_an_order_is_it_is_not_taken_back(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        stage.signer.key = ""
+        await stage.started()
+        keep_stop(stage, signed_stop(7, stopped=True))
+        await stage.pass_s(30, step_s=1)
+        assert stops_told(stage) == [(7, True)]
+        stage.signer.key = DIRECTOR
+        await stage.later(lambda: "stop_taken_over" in stage.journal.names)
+        assert in_force(stage) == (7, True)
+
+    play(tmp_path, scene)
+
+
 def heeds(stage: Stage, order: StopOrder) -> None:
     """What a device reports."""
     said = wire.StopOrder.FromString(stop_bytes(order))
