@@ -16,11 +16,29 @@ from __future__ import annotations
 from typing import Final
 
 from homebred_protocol.ids import TENANT
+from homebred_protocol.limits import MAX_GIVEN
 
 SIGNATURE_BYTES: Final = 64
 """Of Ed25519."""
 MAX_KEY_ID: Final = 64
 """Characters: SHA-256 in hexadecimal."""
+MAX_REASON: Final = 32
+"""Characters."""
+EARLIEST_S: Final = -62_135_596_800
+LATEST_S: Final = 253_402_300_799
+"""Years 1 to 9999."""
+
+
+def is_within_bounds(*, epoch: int, issued_at_s: int, reason_code: str, key_id: str, signature: bytes) -> bool:
+    """Whether an order is one that both sides take: what a device keeps and reports, its controller can read."""
+    return (
+        0 < epoch <= MAX_GIVEN
+        and EARLIEST_S <= issued_at_s <= LATEST_S
+        and len(reason_code) <= MAX_REASON
+        and len(key_id) <= MAX_KEY_ID
+        and "\0" not in reason_code + key_id  # PostgreSQL takes none
+        and len(signature) <= SIGNATURE_BYTES
+    )
 
 
 def to_be_signed(*, epoch: int, stopped: bool, issued_at_s: int, reason_code: str, tenant: str = TENANT) -> bytes:

@@ -32,7 +32,7 @@ from homebred_protocol.ids import is_boot_id, is_label
 from homebred_protocol.limits import MAX_GIVEN, MAX_LABELS, MAX_SENTENCE
 from homebred_protocol.requests import MAX_ANSWER_BYTES
 from homebred_protocol.schemas import CURRENT, is_readable
-from homebred_protocol.stop_orders import MAX_KEY_ID, SIGNATURE_BYTES
+from homebred_protocol.stop_orders import is_within_bounds
 from homebred_protocol.targets import MAX_TARGET_BYTES
 from homebred_protocol.topics import STREAMS, DeviceTopic, Down, Up
 from homebred_protocol.v1 import fleet_pb2 as wire
@@ -155,9 +155,7 @@ def _stop(payload: bytes) -> StopOrder | NoStopOrder:
         return NoStopOrder()
     said = wire.StopOrder.FromString(payload)
     _require_schema(said.schema)
-    _require(0 < said.epoch <= MAX_GIVEN and len(said.reason_code) <= MAX_SENTENCE)
-    _require(len(said.key_id) <= MAX_KEY_ID and len(said.signature) <= SIGNATURE_BYTES)
-    return StopOrder(
+    order = StopOrder(
         epoch=said.epoch,
         stopped=said.stopped,
         reason_code=said.reason_code,
@@ -165,6 +163,16 @@ def _stop(payload: bytes) -> StopOrder | NoStopOrder:
         key_id=said.key_id,
         signature=said.signature,
     )
+    _require(
+        is_within_bounds(
+            epoch=order.epoch,
+            issued_at_s=order.issued_at_s,
+            reason_code=order.reason_code,
+            key_id=order.key_id,
+            signature=order.signature,
+        )
+    )
+    return order
 
 
 def _desired(payload: bytes) -> Desired:

@@ -8,13 +8,15 @@ from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
+from homebred_protocol import stop_orders
+
 Kind = TypeVar("Kind", bound=Message)
 
 MAX_NUMBER = 2**63 - 1
 """The largest that a database keeps; the wire's uint64 goes further."""
 MAX_SMALL = 2**31 - 1
-EARLIEST_S, LATEST_S = -62_135_596_800, 253_402_300_799
-"""Years 1 to 9999: a device's clock may be off by decades."""
+EARLIEST_S, LATEST_S = stop_orders.EARLIEST_S, stop_orders.LATEST_S
+"""A device's clock may be off by decades."""
 MAX_NAME = 200
 """Characters of a name that an administrator gave; a device's own bound is 128."""
 MAX_DIGEST = 71

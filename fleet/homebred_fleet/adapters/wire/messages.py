@@ -24,13 +24,12 @@ from homebred_fleet.ports.intents import CommandOrder, DesiredState, DocumentRef
 from homebred_protocol.ids import is_boot_id, is_command_id
 from homebred_protocol.limits import MAX_CLAIMED, MAX_LABELS, MAX_SENTENCE
 from homebred_protocol.schemas import CURRENT, is_readable
-from homebred_protocol.stop_orders import MAX_KEY_ID, SIGNATURE_BYTES
+from homebred_protocol.stop_orders import is_within_bounds
 from homebred_protocol.v1 import fleet_pb2 as wire
 
 MAX_ATTACHMENT_BYTES = 256 * 1024
 """Compressed; a bundle has 200 KB."""
 _MAX_WORD = 64
-_MAX_REASON = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +92,8 @@ def read_report(payload: bytes, own_schema: int = CURRENT) -> Report:
     check_texts(_MAX_WORD, report.software_version, report.architecture)
     check_texts(MAX_DIGEST, report.policy_digest, report.registry_digest)
     checked_pairs(report.labels, max_characters=_MAX_WORD, max_pairs=MAX_LABELS)
-    _check_stop(report.stop_order)
+    if not _is_order(report.stop_order):
+        report.ClearField("stop_order")  # the rest of the report is heard
     return Report(
         boot_id=report.boot_id,
         boot_number=report.boot_number,
@@ -154,10 +154,9 @@ def read_stop(payload: bytes) -> SignedStop | None:
     """The stop order that a broker keeps; None: it keeps none that can be read. Nothing of it is verified."""
     try:
         order = parsed(wire.StopOrder, payload)
-        _check_stop(order)
     except MalformedError:
         return None
-    if not order.epoch:
+    if not _is_order(order):
         return None
     return SignedStop(
         epoch=order.epoch,
@@ -169,13 +168,14 @@ def read_stop(payload: bytes) -> SignedStop | None:
     )
 
 
-def _check_stop(order: wire.StopOrder) -> None:
-    check_numbers(order.epoch)
-    check_times(order.issued_at_s)
-    check_texts(_MAX_REASON, order.reason_code)
-    check_texts(MAX_KEY_ID, order.key_id)
-    if len(order.signature) > SIGNATURE_BYTES:
-        raise MalformedError("signature")
+def _is_order(order: wire.StopOrder) -> bool:
+    return is_within_bounds(
+        epoch=order.epoch,
+        issued_at_s=order.issued_at_s,
+        reason_code=order.reason_code,
+        key_id=order.key_id,
+        signature=order.signature,
+    )
 
 
 def _check_schema(schema: int, own_schema: int) -> None:

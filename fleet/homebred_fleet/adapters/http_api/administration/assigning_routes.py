@@ -15,6 +15,7 @@ from homebred_fleet.core.admins import Admin
 from homebred_fleet.errors import FleetError, NotFoundError, RequestError, StateError
 from homebred_fleet.ports.intents import Stop
 from homebred_protocol.documents.gazetteer_manifest import MAX_LIST_BYTES
+from homebred_protocol.stop_orders import MAX_REASON
 
 router = APIRouter()
 
@@ -33,7 +34,8 @@ class StopBody(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     stopped: bool
-    reason_code: str = Field(max_length=32)
+    reason_code: str = Field(max_length=MAX_REASON, pattern=r"^[^\x00]*$")
+    """As `homebred_protocol.stop_orders` bounds it: else no device took the order."""
 
 
 @router.get("/documents")
