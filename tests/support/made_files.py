@@ -19,7 +19,8 @@ class Made:
 
 def described(body: bytes, path: str = "model.gguf") -> WantedFile:
     """What a manifest says of some bytes."""
-    frames = [body[begin : begin + FRAME_BYTES] for begin in range(0, len(body), FRAME_BYTES)]
+    whole = memoryview(body)  # no copies: whoever forks a process gives it what its own heap has grown to
+    frames = (whole[begin : begin + FRAME_BYTES] for begin in range(0, len(body), FRAME_BYTES))
     return WantedFile(
         path=path,
         length=len(body),
@@ -30,6 +31,8 @@ def described(body: bytes, path: str = "model.gguf") -> WantedFile:
 
 def made(length: int, *, seed: int = 7, path: str = "model.gguf") -> Made:
     """Some bytes."""
-    random = Random(f"{seed} {length}")  # which gives less than 256 MiB at once
-    body = b"".join(random.randbytes(min(FRAME_BYTES, length - begin)) for begin in range(0, length, FRAME_BYTES))
+    random, made = Random(f"{seed} {length}"), bytearray()
+    for begin in range(0, length, FRAME_BYTES):  # it gives less than 256 MiB at once
+        made += random.randbytes(min(FRAME_BYTES, length - begin))
+    body = bytes(made)
     return Made(body=body, file=described(body, path))
