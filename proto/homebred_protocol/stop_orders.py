@@ -13,7 +13,7 @@ the director's key signs begins so: metadata is JSON.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 from homebred_protocol.ids import TENANT
 from homebred_protocol.limits import MAX_GIVEN
@@ -29,15 +29,30 @@ LATEST_S: Final = 253_402_300_799
 """Years 1 to 9999."""
 
 
-def is_within_bounds(*, epoch: int, issued_at_s: int, reason_code: str, key_id: str, signature: bytes) -> bool:
+class SignedOrder(Protocol):
+    """A stop order with its signature, as either side or the wire has it."""
+
+    @property
+    def epoch(self) -> int: ...  # noqa: D102
+    @property
+    def issued_at_s(self) -> int: ...  # noqa: D102
+    @property
+    def reason_code(self) -> str: ...  # noqa: D102
+    @property
+    def key_id(self) -> str: ...  # noqa: D102
+    @property
+    def signature(self) -> bytes: ...  # noqa: D102
+
+
+def is_within_bounds(order: SignedOrder) -> bool:
     """Whether an order is one that both sides take: what a device keeps and reports, its controller can read."""
     return (
-        0 < epoch <= MAX_GIVEN
-        and EARLIEST_S <= issued_at_s <= LATEST_S
-        and len(reason_code) <= MAX_REASON
-        and len(key_id) <= MAX_KEY_ID
-        and "\0" not in reason_code + key_id  # PostgreSQL takes none
-        and len(signature) <= SIGNATURE_BYTES
+        0 < order.epoch <= MAX_GIVEN
+        and EARLIEST_S <= order.issued_at_s <= LATEST_S
+        and len(order.reason_code) <= MAX_REASON
+        and len(order.key_id) <= MAX_KEY_ID
+        and "\0" not in order.reason_code + order.key_id  # PostgreSQL takes none
+        and len(order.signature) <= SIGNATURE_BYTES
     )
 
 

@@ -155,7 +155,8 @@ def _stop(payload: bytes) -> StopOrder | NoStopOrder:
         return NoStopOrder()
     said = wire.StopOrder.FromString(payload)
     _require_schema(said.schema)
-    order = StopOrder(
+    _require(is_within_bounds(said))
+    return StopOrder(
         epoch=said.epoch,
         stopped=said.stopped,
         reason_code=said.reason_code,
@@ -163,16 +164,6 @@ def _stop(payload: bytes) -> StopOrder | NoStopOrder:
         key_id=said.key_id,
         signature=said.signature,
     )
-    _require(
-        is_within_bounds(
-            epoch=order.epoch,
-            issued_at_s=order.issued_at_s,
-            reason_code=order.reason_code,
-            key_id=order.key_id,
-            signature=order.signature,
-        )
-    )
-    return order
 
 
 def _desired(payload: bytes) -> Desired:

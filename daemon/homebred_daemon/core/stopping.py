@@ -31,6 +31,9 @@ class Checked:
     """Ids of all keys that may sign orders now; none where nobody can say."""
 
 
+NOBODY_KNOWS = Checked(proof=Proof.UNKNOWN)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopping:
     """The newest order that was proven; kept on the disk, so that its epoch never falls (I2)."""

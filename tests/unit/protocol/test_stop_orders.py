@@ -17,6 +17,7 @@ from homebred_protocol.stop_orders import (
     is_within_bounds,
     to_be_signed,
 )
+from homebred_protocol.v1 import fleet_pb2 as wire
 
 EPOCHS = st.integers(1, 2**64 - 1)
 TIMES = st.integers(-(2**63), 2**63 - 1)
@@ -75,6 +76,6 @@ SMALLEST: dict[str, Any] = {"epoch": 1, "issued_at_s": EARLIEST_S, "reason_code"
     ],
 )
 def test_the_bounds_hold_their_ends_and_nothing_beyond(beyond: dict[str, Any]) -> None:
-    assert is_within_bounds(**SMALLEST)
-    assert is_within_bounds(**LARGEST)
-    assert not is_within_bounds(**{**LARGEST, **beyond})
+    assert is_within_bounds(wire.StopOrder(**SMALLEST))
+    assert is_within_bounds(wire.StopOrder(**LARGEST))
+    assert not is_within_bounds(wire.StopOrder(**{**LARGEST, **beyond}))

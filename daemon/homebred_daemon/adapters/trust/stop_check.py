@@ -8,12 +8,10 @@ from __future__ import annotations
 from homebred_daemon.core.director_keys import director_keys, newest_root
 from homebred_daemon.core.fleet_messages import StopOrder
 from homebred_daemon.core.pinning import root_name
-from homebred_daemon.core.stopping import Checked, Proof
+from homebred_daemon.core.stopping import NOBODY_KNOWS, Checked, Proof
 from homebred_daemon.errors import StateError
 from homebred_daemon.ports.trust import ROOTS, TrustMemory
 from homebred_protocol.stop_orders import to_be_signed
-
-NOBODY_KNOWS = Checked(proof=Proof.UNKNOWN)
 
 
 class DirectorsWord:

@@ -7,13 +7,11 @@ from collections.abc import Callable
 
 from homebred_daemon import fleet_messages
 from homebred_daemon.core.fleet_steps import CheckStop, KeepStop, Kept, StopChecked
-from homebred_daemon.core.stopping import Checked, Proof
+from homebred_daemon.core.stopping import NOBODY_KNOWS, Checked
 from homebred_daemon.errors import StateError
 from homebred_daemon.ports.fleet import FleetMemory, StopCheck
 from homebred_daemon.ports.fleet_commands import OutcomeReceipts
 from homebred_daemon.ports.journal import Journal
-
-NOBODY_KNOWS = Checked(proof=Proof.UNKNOWN)
 
 
 class StopProving:

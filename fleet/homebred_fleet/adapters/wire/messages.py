@@ -92,7 +92,7 @@ def read_report(payload: bytes, own_schema: int = CURRENT) -> Report:
     check_texts(_MAX_WORD, report.software_version, report.architecture)
     check_texts(MAX_DIGEST, report.policy_digest, report.registry_digest)
     checked_pairs(report.labels, max_characters=_MAX_WORD, max_pairs=MAX_LABELS)
-    if not _is_order(report.stop_order):
+    if not is_within_bounds(report.stop_order):
         report.ClearField("stop_order")  # the rest of the report is heard
     return Report(
         boot_id=report.boot_id,
@@ -156,23 +156,13 @@ def read_stop(payload: bytes) -> SignedStop | None:
         order = parsed(wire.StopOrder, payload)
     except MalformedError:
         return None
-    if not _is_order(order):
+    if not is_within_bounds(order):
         return None
     return SignedStop(
         epoch=order.epoch,
         stopped=order.stopped,
         reason_code=order.reason_code,
         issued_at_s=order.issued_at_s,
-        key_id=order.key_id,
-        signature=order.signature,
-    )
-
-
-def _is_order(order: wire.StopOrder) -> bool:
-    return is_within_bounds(
-        epoch=order.epoch,
-        issued_at_s=order.issued_at_s,
-        reason_code=order.reason_code,
         key_id=order.key_id,
         signature=order.signature,
     )
